@@ -1,0 +1,68 @@
+# Two commands do everything: `make bench` runs the main job, `make test` the project's own tests.
+# Each makes its virtual environment from the hash-pinned lock first, if that is needed.
+
+PYTHON ?= python3
+VENV   ?= .venv
+BIN    := $(VENV)/bin
+# Worker processes; `make bench JOBS=4`.
+JOBS   ?= auto
+# How many random graphs `make fuzz-graphs` tries, and from which seed on.
+GRAPHS ?= 20000
+SEED   ?= 1
+
+.DEFAULT_GOAL := help
+.PHONY: help bench test lint format lock clean fuzz-graphs
+
+help: ## show this list
+	@grep -hE '^[a-z-]+:.*## ' $(MAKEFILE_LIST) | sed -E 's/:.*## /\t/' | expand -t 14
+
+bench: $(VENV)/.bench-ready ## run the main job: build, compile, measure and judge every cell
+	$(BIN)/pytest -n $(JOBS) $(ARGS)
+
+test: lint ## run the project's own checks and tests
+	$(BIN)/pytest -n $(JOBS) tests/unit tests/integration tests/operators tests/fuzz $(ARGS)
+
+fuzz-graphs: $(VENV)/.dev-ready ## random graphs, simulator against TFLite-Micro; GRAPHS=20000 SEED=1
+	BENCH_FUZZ_GRAPHS=$(GRAPHS) BENCH_FUZZ_SEED=$(SEED) $(BIN)/pytest -n $(JOBS) \
+	  tests/operators/test_random_graphs.py $(ARGS)
+
+lint: $(VENV)/.dev-ready ## ruff and mypy
+	$(BIN)/ruff check .
+	$(BIN)/ruff format --check .
+	$(BIN)/mypy
+
+format: $(VENV)/.dev-ready ## let ruff rewrite the sources
+	$(BIN)/ruff check --fix .
+	$(BIN)/ruff format .
+
+lock: ## renew the lock files from pyproject.toml (needs uv)
+	uv pip compile --quiet --universal --python-version 3.10 --generate-hashes \
+	  --no-emit-index-url --no-header --constraint constraints.txt \
+	  pyproject.toml -o requirements.lock
+	uv pip compile --quiet --universal --python-version 3.10 --generate-hashes \
+	  --no-emit-index-url --no-header --constraint constraints.txt \
+	  --constraint requirements.lock --extra dev --extra virtual pyproject.toml -o requirements-dev.lock
+
+clean: ## remove the virtual environment, results and tool caches (not the artefact cache)
+	rm -rf $(VENV) results build *.egg-info .mypy_cache .ruff_cache .pytest_cache .hypothesis
+
+# One line that says what to install, for each thing pip and the bench cannot do without.
+$(VENV)/.made:
+	@command -v $(PYTHON) >/dev/null || \
+	  { echo "bench: no '$(PYTHON)': install Python 3.10 or later, or run make PYTHON=/path/to/python3"; exit 1; }
+	@$(PYTHON) -c 'import sys; sys.exit(sys.version_info < (3, 10))' || \
+	  { echo "bench: $(PYTHON) is older than 3.10: run make PYTHON=/path/to/a/newer/python3"; exit 1; }
+	@$(PYTHON) -c 'import venv, ensurepip' 2>/dev/null || \
+	  { echo "bench: $(PYTHON) cannot make virtual environments: install its venv package (Debian: python3-venv)"; exit 1; }
+	$(PYTHON) -m venv $(VENV)
+	@touch $@
+
+# The stamps are written last, so an interrupted installation is taken up again.
+$(VENV)/.bench-ready: requirements.lock pyproject.toml | $(VENV)/.made
+	$(BIN)/pip install --quiet --disable-pip-version-check --require-hashes -r requirements.lock
+	$(BIN)/pip install --quiet --disable-pip-version-check --no-deps --no-build-isolation --editable .
+	@touch $@
+
+$(VENV)/.dev-ready: requirements-dev.lock $(VENV)/.bench-ready
+	$(BIN)/pip install --quiet --disable-pip-version-check --require-hashes -r requirements-dev.lock
+	@touch $@

@@ -1,0 +1,3 @@
+"""The engine of the bench: plan, build, measure, judge, report. Never imports TensorFlow."""
+
+__version__ = "0.1.0"

@@ -1,0 +1,99 @@
+"""Make a product in a private directory and publish it whole.
+
+The order is the promise: write, flush every file, flush every directory, write and flush the
+manifest, *rename*, flush the directory renamed into. Before the rename nothing bears the real
+name; after it everything under it is on the disk.
+"""
+
+from __future__ import annotations
+
+import os
+import platform
+import shutil
+import time
+from collections.abc import Callable
+from datetime import datetime, timezone
+from pathlib import Path
+
+from bench.cache.durable import make_directory, sync_directory, write_file
+from bench.cache.faults import DISK_FULL, cache_error, reporting
+from bench.cache.journal import BuildEvent, append_event
+from bench.cache.key import CacheKey
+from bench.cache.layout import FILES, FORMAT_VERSION, MANIFEST, Layout
+from bench.cache.manifest import Manifest, record_files
+
+__all__ = ["Build", "build_entry"]
+
+#: Writes the product into the (empty, private) directory it is given.
+Build = Callable[[Path], None]
+
+
+def _run(build: Build, files: Path, key: CacheKey) -> float:
+    """Run `build`; seconds it took. Its errors pass through, save for a full disk's."""
+    began = time.perf_counter()
+    try:
+        build(files)
+    except OSError as error:
+        if error.errno in DISK_FULL:
+            raise cache_error(f"build {key}", files, error) from error
+        raise
+    return time.perf_counter() - began
+
+
+def _finish(temporary: Path, key: CacheKey, seconds: float) -> Manifest:
+    """Describe and flush what `build` left in `temporary`."""
+    with reporting(f"store {key}", temporary):
+        records, directories = record_files(temporary / FILES, str(key))
+        for directory in directories:
+            sync_directory(directory)
+        manifest = Manifest(
+            format_version=FORMAT_VERSION,
+            kind=key.kind,
+            digest=key.digest,
+            parameters=key.parameters,
+            files=records,
+            created=datetime.now(timezone.utc),
+            pid=os.getpid(),
+            host=platform.node(),
+            build_seconds=seconds,
+        )
+        write_file(temporary / MANIFEST, manifest.to_json())
+        sync_directory(temporary)
+    return manifest
+
+
+def build_entry(layout: Layout, key: CacheKey, build: Build) -> Manifest:
+    """Build and publish `key`, and note it in the journal. The caller holds the key's lock.
+
+    If anything raises, the private directory is removed and nothing is published (save where
+    only the flush after the rename, or the journal, failed: then the entry stands).
+    Raises what `build` raises, and `CacheError` where storing fails.
+    """
+    temporary = layout.new_temporary(key.digest)
+    final = layout.entry(key)
+    try:
+        with reporting(f"make the directory to build {key} in", temporary):
+            make_directory(layout.temporaries)
+            (temporary / FILES).mkdir(parents=True)
+        seconds = _run(build, temporary / FILES, key)
+        manifest = _finish(temporary, key, seconds)
+        with reporting(f"publish {key}", final):
+            make_directory(final.parent)
+            temporary.rename(final)
+            sync_directory(final.parent)
+    except BaseException:
+        # What cannot be removed now is a dead temporary, which any later sweep removes; the
+        # error on its way matters more.
+        shutil.rmtree(temporary, ignore_errors=True)
+        raise
+    event = BuildEvent(
+        time=manifest.created,
+        kind=key.kind,
+        digest=key.digest,
+        seconds=seconds,
+        pid=manifest.pid,
+        host=manifest.host,
+    )
+    with reporting("note a build in the journal", layout.journal):
+        append_event(layout.journal, event)
+    return manifest

@@ -1,0 +1,72 @@
+"""File operations that survive a power cut, and removal that survives company.
+
+The functions raise plain `OSError`; callers say what they were doing (`faults.reporting`).
+"""
+
+from __future__ import annotations
+
+import errno
+import os
+import shutil
+from pathlib import Path
+
+__all__ = ["list_directory", "make_directory", "remove_tree", "sync_directory", "write_file"]
+
+
+def sync_directory(path: Path) -> None:
+    """Flush the names in `path` to the disk."""
+    descriptor = os.open(path, os.O_RDONLY | os.O_DIRECTORY)
+    try:
+        os.fsync(descriptor)
+    finally:
+        os.close(descriptor)
+
+
+def make_directory(path: Path) -> None:
+    """Create `path` and its parents where missing, each one's name flushed to the disk."""
+    if path.is_dir():
+        return
+    make_directory(path.parent)
+    path.mkdir(exist_ok=True)
+    sync_directory(path.parent)
+
+
+def write_file(path: Path, content: bytes) -> None:
+    """Write a new file and flush it. The caller flushes the directory."""
+    with path.open("xb") as stream:
+        stream.write(content)
+        stream.flush()
+        os.fsync(stream.fileno())
+
+
+def list_directory(path: Path) -> list[Path]:
+    """What lies in `path`, sorted by name; nothing if it does not exist."""
+    try:
+        return sorted(path.iterdir())
+    except FileNotFoundError:
+        return []
+
+
+def remove_tree(path: Path) -> None:
+    """Remove a file or a directory with all it holds; one that is already gone is no error.
+
+    Two sweepers may meet in one directory, and an orphaned child of a killed build may still be
+    adding files to it: a few attempts are made before the error is passed on.
+    """
+    attempts = 3
+    for attempt in range(1, attempts + 1):
+        try:
+            if path.is_dir() and not path.is_symlink():
+                shutil.rmtree(path)
+            else:
+                path.unlink()
+        except FileNotFoundError:
+            if not os.path.lexists(path):
+                return
+            if attempt == attempts:
+                raise
+        except OSError as error:
+            if error.errno != errno.ENOTEMPTY or attempt == attempts:
+                raise
+        else:
+            return

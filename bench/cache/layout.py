@@ -1,0 +1,103 @@
+"""The map of a cache on disk: which path means what. Pure; touches no file.
+
+    <root>/v1/entries/<kind>/<digest[:2]>/<digest>/   manifest.json, files/...
+    <root>/v1/locks/<digest>.lock                     flock; `.holder` beside it says whose
+    <root>/v1/tmp/<digest>.<random>/                  being built, or being removed
+    <root>/v1/quarantine/<digest>.<random>/           damaged entries moved aside
+    <root>/v1/journal.jsonl                           one line for every build
+
+`v1` is the format: a later format starts beside it and neither disturbs the other.
+"""
+
+from __future__ import annotations
+
+import re
+import secrets
+from dataclasses import dataclass
+from pathlib import Path
+from typing import Final
+
+from bench.cache.key import KIND_PATTERN, CacheKey
+
+__all__ = ["FILES", "FORMAT_VERSION", "MANIFEST", "Layout", "digest_of", "is_entry_path"]
+
+FORMAT_VERSION: Final = 1
+#: The description of an entry; its modification time is the entry's "last used" stamp.
+MANIFEST = "manifest.json"
+#: The directory of the product itself, apart, so that no file name is reserved.
+FILES = "files"
+
+_DIGEST = re.compile(r"[0-9a-f]{64}")
+_PRIVATE_NAME = re.compile(r"([0-9a-f]{64})\.[0-9a-f]{16}")
+
+
+def is_entry_path(path: Path) -> bool:
+    """Whether `path` is named as an entry is: `<kind>/<digest[:2]>/<digest>`."""
+    return (
+        _DIGEST.fullmatch(path.name) is not None
+        and path.parent.name == path.name[:2]
+        and KIND_PATTERN.fullmatch(path.parent.parent.name) is not None
+    )
+
+
+def digest_of(private: Path) -> str | None:
+    """The key digest in the name of a temporary or quarantined directory; None for others."""
+    match = _PRIVATE_NAME.fullmatch(private.name)
+    return match[1] if match else None
+
+
+@dataclass(frozen=True)
+class Layout:
+    """Paths beneath one cache root."""
+
+    root: Path
+
+    @property
+    def base(self) -> Path:
+        """Everything of this format."""
+        return self.root / f"v{FORMAT_VERSION}"
+
+    @property
+    def entries(self) -> Path:
+        """The products."""
+        return self.base / "entries"
+
+    @property
+    def locks(self) -> Path:
+        """One lock file a key, and the notes of the holders."""
+        return self.base / "locks"
+
+    @property
+    def temporaries(self) -> Path:
+        """What is being built or removed, on the file system of the entries."""
+        return self.base / "tmp"
+
+    @property
+    def quarantine(self) -> Path:
+        """Damaged entries moved aside."""
+        return self.base / "quarantine"
+
+    @property
+    def journal(self) -> Path:
+        """One line for every build."""
+        return self.base / "journal.jsonl"
+
+    def entry(self, key: CacheKey) -> Path:
+        """Where the product of `key` lies, if it does."""
+        return self.entries / key.kind / key.digest[:2] / key.digest
+
+    def lock(self, digest: str) -> Path:
+        """The file whose `flock` is the key's lock."""
+        return self.locks / f"{digest}.lock"
+
+    def holder(self, digest: str) -> Path:
+        """The note of who holds the key's lock, for those who wait."""
+        return self.locks / f"{digest}.holder"
+
+    def new_temporary(self, digest: str) -> Path:
+        """A name nobody has used. The digest in it says whose lock guards the directory."""
+        return self.temporaries / f"{digest}.{secrets.token_hex(8)}"
+
+    def new_quarantine(self, digest: str) -> Path:
+        """A name nobody has used, for a damaged entry of `digest`."""
+        return self.quarantine / f"{digest}.{secrets.token_hex(8)}"

@@ -1,0 +1,178 @@
+"""One lock a key: who may build, move aside or remove an entry.
+
+The lock is `flock` on `locks/<digest>.lock`: it belongs to the process (more precisely, to the
+open file), so the kernel drops it however the process ends. Children do not keep it: the
+descriptor closes on exec, and `filelock` closes it in a child that Python forks.
+
+**Lock files are never deleted.** Were one unlinked while a second process has it open and waits,
+that process would come to hold the lock of a file nobody can see any more while a third creates
+and locks a new file of the same name: two holders. An empty file for each key ever built (one
+inode, no blocks) is the price of having no such race to reason about.
+
+Waiting polls (`flock` without blocking, twenty times a second), so Ctrl-C ends it at once.
+There is no queue: whoever asks next after the release gets the lock.
+"""
+
+from __future__ import annotations
+
+import os
+import platform
+import threading
+import time
+from collections.abc import Callable, Iterator
+from contextlib import contextmanager
+from dataclasses import dataclass
+from datetime import datetime, timezone
+from pathlib import Path
+
+from filelock import FileLock, SoftFileLock, Timeout
+from pydantic import AwareDatetime, BaseModel, ConfigDict, ValidationError
+
+from bench.cache.durable import make_directory
+from bench.cache.faults import cache_error, reporting
+from bench.cache.layout import Layout
+from bench.errors import CacheError
+
+__all__ = ["Holder", "KeyLocks", "LockInfo", "OnWait"]
+
+_POLL_SECONDS = 0.05
+
+
+class Holder(BaseModel):
+    """Who holds a lock, as written by the holder itself."""
+
+    model_config = ConfigDict(frozen=True, extra="forbid", strict=True)
+
+    pid: int
+    #: The operating system's number for the thread.
+    thread: int
+    host: str
+    #: Since when (UTC).
+    since: AwareDatetime
+
+    @classmethod
+    def here_and_now(cls) -> Holder:
+        """The calling thread."""
+        return cls(
+            pid=os.getpid(),
+            thread=threading.get_native_id(),
+            host=platform.node(),
+            since=datetime.now(timezone.utc),
+        )
+
+    def is_this_thread(self) -> bool:
+        """Whether the calling thread is the holder."""
+        here = Holder.here_and_now()
+        return (self.pid, self.thread, self.host) == (here.pid, here.thread, here.host)
+
+
+@dataclass(frozen=True)
+class LockInfo:
+    """What a waiting process knows about the lock it waits for."""
+
+    digest: str
+    lock_file: Path
+    #: Seconds waited so far.
+    waited: float
+    #: None where the holder has not (or not yet) said who it is.
+    holder: Holder | None
+
+    def __str__(self) -> str:
+        who = (
+            "a process that did not say which"
+            if self.holder is None
+            else f"process {self.holder.pid} on {self.holder.host}"
+            f" since {self.holder.since:%Y-%m-%d %H:%M:%S} UTC"
+        )
+        return f"waiting {self.waited:.0f} s for {self.digest[:12]}, held by {who}"
+
+
+OnWait = Callable[[LockInfo], None]
+
+
+def _no_flock(path: Path) -> CacheError:
+    return CacheError(
+        f"cache: cannot lock: {path}: its file system gives no flock locks",
+        cure="set BENCH_CACHE to a directory on a local disk",
+    )
+
+
+def _acquire(path: Path, timeout: float) -> FileLock | None:
+    """The lock, or None where it is still held elsewhere after `timeout` seconds.
+
+    Raises `CacheError` where the file system cannot lock. `filelock` would then fall back to
+    a marker file, which a killed process leaves behind for ever; that is refused here.
+    """
+    with reporting("make the directory of the locks", path.parent):
+        make_directory(path.parent)
+    lock = FileLock(path)
+    try:
+        lock.acquire(timeout=timeout, poll_interval=_POLL_SECONDS)
+    except Timeout:  # an OSError too, hence first
+        return None
+    except NotImplementedError as error:
+        raise _no_flock(path) from error
+    except OSError as error:
+        raise cache_error("lock", path, error) from error
+    if isinstance(lock, SoftFileLock):
+        lock.release(force=True)
+        raise _no_flock(path)
+    return lock
+
+
+@dataclass(frozen=True)
+class KeyLocks:
+    """The locks of one cache."""
+
+    layout: Layout
+    #: Seconds between two reports to `on_wait`.
+    report_every: float
+
+    @contextmanager
+    def hold(self, digest: str, on_wait: OnWait | None) -> Iterator[None]:
+        """Hold the key's lock through the block, waiting for it as long as it takes.
+
+        Each `report_every` seconds of waiting `on_wait` is told who holds it; what it raises
+        ends the wait. Raises `CacheError` where locking fails, or where this very thread is
+        the holder (a build that asks for its own product would wait for ever).
+        """
+        path = self.layout.lock(digest)
+        began = time.monotonic()
+        while (lock := _acquire(path, self.report_every)) is None:
+            holder = self._read_holder(digest)
+            if holder is not None and holder.is_this_thread():
+                raise CacheError(
+                    f"cache: the build of {digest} asks for its own product",
+                    cure="break the circle: no product can be among its own inputs",
+                )
+            if on_wait is not None:
+                on_wait(LockInfo(digest, path, time.monotonic() - began, holder))
+        side = self.layout.holder(digest)
+        try:
+            with reporting("note who holds the lock", side):
+                side.write_bytes(Holder.here_and_now().model_dump_json().encode())
+            yield
+        finally:
+            # Still under the lock: the next holder's note must not be the one removed.
+            try:
+                with reporting("remove the note of who held the lock", side):
+                    side.unlink(missing_ok=True)
+            finally:
+                lock.release()
+
+    @contextmanager
+    def try_hold(self, digest: str) -> Iterator[bool]:
+        """Hold the key's lock through the block if nobody else has it; yields whether it is so."""
+        lock = _acquire(self.layout.lock(digest), 0)
+        try:
+            yield lock is not None
+        finally:
+            if lock is not None:
+                lock.release()
+
+    def _read_holder(self, digest: str) -> Holder | None:
+        # The note may be missing, or half there: its writer is not waited for.
+        try:
+            return Holder.model_validate_json(self.layout.holder(digest).read_bytes())
+        except (FileNotFoundError, ValidationError):
+            return None

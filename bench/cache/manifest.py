@@ -1,0 +1,162 @@
+"""The manifest of an entry: what it is, what made it, and the files it consists of."""
+
+from __future__ import annotations
+
+import hashlib
+import json
+import os
+import stat
+from collections.abc import Iterator
+from pathlib import Path, PurePosixPath
+from typing import Annotated, Any, BinaryIO, Literal
+
+from pydantic import (
+    AfterValidator,
+    AwareDatetime,
+    BaseModel,
+    ConfigDict,
+    Field,
+    NonNegativeFloat,
+    NonNegativeInt,
+    ValidationError,
+)
+
+from bench.cache.key import CacheKey
+from bench.errors import CacheError
+
+__all__ = ["FileRecord", "Manifest", "parse_manifest", "record_files", "sha256_of"]
+
+_CHUNK = 1 << 20
+_Sha256 = Annotated[str, Field(pattern=r"\A[0-9a-f]{64}\z")]
+
+
+def _inside(path: str) -> str:
+    pure = PurePosixPath(path)
+    if pure.is_absolute() or ".." in pure.parts or not pure.parts or str(pure) != path:
+        raise ValueError(f"{path!r} does not stay inside the entry")
+    return path
+
+
+class FileRecord(BaseModel):
+    """One file of an entry: POSIX path relative to `files/`, size in bytes, sha256."""
+
+    model_config = ConfigDict(frozen=True, extra="forbid", strict=True)
+
+    path: Annotated[str, AfterValidator(_inside)]
+    size: NonNegativeInt
+    sha256: _Sha256
+
+
+class Manifest(BaseModel):
+    """Everything known about an entry. `parameters` stand in clear, for people and for `grep`."""
+
+    model_config = ConfigDict(frozen=True, extra="forbid", strict=True)
+
+    format_version: Literal[1]
+    kind: str
+    digest: _Sha256
+    parameters: dict[str, Any]
+    files: tuple[FileRecord, ...]
+    #: When the build finished (UTC), who made it, and how long the build took in seconds.
+    created: AwareDatetime
+    pid: int
+    host: str
+    build_seconds: NonNegativeFloat
+
+    @property
+    def key(self) -> CacheKey:
+        """The key this manifest claims. Raises `CacheError` where it cannot be one."""
+        return CacheKey(self.kind, self.parameters)
+
+    @property
+    def size(self) -> int:
+        """Bytes of the product's files together."""
+        return sum(record.size for record in self.files)
+
+    def to_json(self) -> bytes:
+        """The file's content: indented JSON, one newline at its end."""
+        return (json.dumps(self.model_dump(mode="json"), indent=1) + "\n").encode()
+
+
+def parse_manifest(content: bytes) -> Manifest:
+    """Read a manifest. Raises `ValueError` saying what is wrong with it.
+
+    A manifest whose parameters do not hash to its digest is refused: somebody edited it.
+    """
+    try:
+        manifest = Manifest.model_validate_json(content)
+    except ValidationError as error:
+        first = error.errors(include_url=False)[0]
+        where = ".".join(str(part) for part in first["loc"]) or "the manifest"
+        raise ValueError(f"{where}: {first['msg']}") from error
+    try:
+        claimed = manifest.key
+    except CacheError as error:
+        raise ValueError(error.what) from error
+    if claimed.digest != manifest.digest:
+        raise ValueError("its parameters do not hash to its digest")
+    return manifest
+
+
+def _hash(stream: BinaryIO) -> tuple[str, int]:
+    digest = hashlib.sha256()
+    size = 0
+    while chunk := stream.read(_CHUNK):
+        digest.update(chunk)
+        size += len(chunk)
+    return digest.hexdigest(), size
+
+
+def sha256_of(path: Path) -> str:
+    """sha256 of a file, 64 hex digits. Raises `OSError`."""
+    with path.open("rb") as stream:
+        return _hash(stream)[0]
+
+
+def _record(path: Path, name: str) -> FileRecord:
+    """Hash and flush one finished file in one reading."""
+    with path.open("rb") as stream:
+        digest, size = _hash(stream)
+        os.fsync(stream.fileno())
+    return FileRecord(path=name, size=size, sha256=digest)
+
+
+def _walk(directory: Path) -> Iterator[Path]:
+    for path in sorted(directory.iterdir()):
+        yield path
+        if path.is_dir() and not path.is_symlink():
+            yield from _walk(path)
+
+
+def record_files(files: Path, what: str) -> tuple[tuple[FileRecord, ...], tuple[Path, ...]]:
+    """Hash and flush all files beneath `files`; give their records and the directories met.
+
+    `what` names the product in errors. The directories (`files` included) are for the caller
+    to flush, deepest first.
+    Raises `CacheError` where the build left nothing, or something a cache cannot hold:
+    a link would break or change when its goal does. Raises `OSError` where reading fails.
+    """
+    records: list[FileRecord] = []
+    directories = [files]
+    for path in _walk(files):
+        name = path.relative_to(files).as_posix()
+        mode = path.lstat().st_mode
+        if stat.S_ISDIR(mode):
+            directories.append(path)
+            continue
+        if not stat.S_ISREG(mode):
+            raise CacheError(
+                f"cache: the build of {what} left {name!r}, neither file nor directory",
+                cure="let the build write plain files, copies instead of links",
+            )
+        if any("\ud800" <= letter <= "\udfff" for letter in name):
+            raise CacheError(
+                f"cache: the build of {what} left a file whose name is not UTF-8: {name!r}",
+                cure="let the build use plain file names",
+            )
+        records.append(_record(path, name))
+    if not records:
+        raise CacheError(
+            f"cache: the build of {what} left no file", cure="let the build write its product there"
+        )
+    return tuple(records), tuple(reversed(directories))

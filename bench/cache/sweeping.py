@@ -1,0 +1,80 @@
+"""Remove what killed processes left behind.
+
+A temporary directory is made only under its key's lock and its name carries the key's digest.
+So whoever gets that lock knows that every temporary of that digest is dead: its owner would
+still hold the lock.
+"""
+
+from __future__ import annotations
+
+from dataclasses import dataclass
+from pathlib import Path
+
+from bench.cache.durable import list_directory, remove_tree
+from bench.cache.faults import reporting
+from bench.cache.layout import Layout, digest_of
+from bench.cache.locks import KeyLocks
+from bench.errors import CacheError
+
+__all__ = ["SweepReport", "remove_dead", "sweep_quarantine", "sweep_temporaries"]
+
+
+@dataclass(frozen=True)
+class SweepReport:
+    """What a sweep did."""
+
+    removed: tuple[Path, ...] = ()
+    #: What should have gone and could not, with the reason.
+    failed: tuple[tuple[Path, str], ...] = ()
+
+    def __add__(self, other: SweepReport) -> SweepReport:
+        return SweepReport(self.removed + other.removed, self.failed + other.failed)
+
+
+def _remove(paths: list[Path]) -> SweepReport:
+    removed: list[Path] = []
+    failed: list[tuple[Path, str]] = []
+    for path in paths:
+        try:
+            with reporting("remove a leftover", path):
+                remove_tree(path)
+        except CacheError as error:
+            failed.append((path, str(error)))
+        else:
+            removed.append(path)
+    return SweepReport(tuple(removed), tuple(failed))
+
+
+def _by_digest(directory: Path) -> dict[str, list[Path]]:
+    groups: dict[str, list[Path]] = {}
+    with reporting("list the leftovers", directory):
+        for path in list_directory(directory):
+            digest = digest_of(path)
+            if digest is not None:
+                groups.setdefault(digest, []).append(path)
+    return groups
+
+
+def remove_dead(layout: Layout, digest: str) -> SweepReport:
+    """Remove all temporaries of `digest`. The caller holds its lock and has none in use."""
+    return _remove(_by_digest(layout.temporaries).get(digest, []))
+
+
+def _sweep(directory: Path, locks: KeyLocks) -> SweepReport:
+    report = SweepReport()
+    for digest in _by_digest(directory):
+        with locks.try_hold(digest) as held:
+            if held:
+                # Listed anew: what was seen before the lock was ours may be gone or replaced.
+                report += _remove(_by_digest(directory).get(digest, []))
+    return report
+
+
+def sweep_temporaries(layout: Layout, locks: KeyLocks) -> SweepReport:
+    """Remove every dead temporary. Those of running builds are left alone."""
+    return _sweep(layout.temporaries, locks)
+
+
+def sweep_quarantine(layout: Layout, locks: KeyLocks) -> SweepReport:
+    """Remove every entry that was moved aside as damaged."""
+    return _sweep(layout.quarantine, locks)

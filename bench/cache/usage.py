@@ -1,0 +1,136 @@
+"""What lies in the cache, how large it is and when it was last wanted."""
+
+from __future__ import annotations
+
+import errno
+import os
+import time
+from collections.abc import Iterable, Mapping
+from dataclasses import dataclass
+from pathlib import Path
+
+from bench.cache.durable import list_directory
+from bench.cache.faults import reporting
+from bench.cache.layout import MANIFEST, Layout, is_entry_path
+
+__all__ = ["TOUCH_SECONDS", "Stats", "Stored", "Usage", "last_used", "measure", "scan", "touch"]
+
+#: An entry's "last used" stamp is renewed when it is older than this: one metadata write an
+#: hour for each entry, however often it is found.
+TOUCH_SECONDS = 3600.0
+
+
+@dataclass(frozen=True)
+class Usage:
+    """How many entries, and the bytes of all their files (manifests too)."""
+
+    entries: int = 0
+    bytes: int = 0
+
+    def __add__(self, other: Usage) -> Usage:
+        return Usage(self.entries + other.entries, self.bytes + other.bytes)
+
+
+@dataclass(frozen=True)
+class Stats:
+    """What a cache holds."""
+
+    #: By kind, in alphabetical order.
+    kinds: Mapping[str, Usage]
+    #: Damaged entries moved aside, and builds running or left by killed processes.
+    quarantine: Usage
+    temporaries: Usage
+
+    @property
+    def total(self) -> Usage:
+        """The entries that can be used."""
+        return sum(self.kinds.values(), Usage())
+
+
+@dataclass(frozen=True)
+class Stored:
+    """An entry on disk as `gc` sees it."""
+
+    path: Path
+    kind: str
+    digest: str
+    bytes: int
+    #: Nanoseconds since the epoch; 0 for an entry that has no stamp because it is damaged.
+    used_ns: int
+
+
+def last_used(entry: Path) -> int:
+    """The stamp of an entry, nanoseconds since the epoch; 0 where its manifest is missing."""
+    try:
+        return (entry / MANIFEST).stat().st_mtime_ns
+    except (FileNotFoundError, NotADirectoryError):
+        return 0
+
+
+def touch(entry: Path) -> None:
+    """Renew the stamp if it is older than `TOUCH_SECONDS`.
+
+    A cache that this user may read and not write is legitimate (somebody else keeps it), and so
+    is an entry that vanishes just now (the caller notices): neither is an error.
+    """
+    age = time.time() - last_used(entry) / 1e9
+    if age <= TOUCH_SECONDS:
+        return
+    with reporting("renew the stamp of an entry", entry / MANIFEST):
+        try:
+            os.utime(entry / MANIFEST)
+        except (FileNotFoundError, NotADirectoryError, PermissionError):
+            return
+        except OSError as error:
+            if error.errno != errno.EROFS:
+                raise
+
+
+def _tree_bytes(path: Path) -> int:
+    """Bytes of all files beneath `path` (or of the file itself); what vanishes counts nothing."""
+    try:
+        with os.scandir(path) as found:
+            return sum(
+                _tree_bytes(Path(item.path))
+                if item.is_dir(follow_symlinks=False)
+                else item.stat(follow_symlinks=False).st_size
+                for item in found
+            )
+    except NotADirectoryError:
+        return path.lstat().st_size
+    except FileNotFoundError:
+        return 0
+
+
+def scan(layout: Layout) -> list[Stored]:
+    """Every entry, damaged ones too, nothing foreign.
+
+    Raises `CacheError` where a directory cannot be read.
+    """
+    with reporting("list the cache", layout.entries):
+        return [
+            Stored(entry, kind.name, entry.name, _tree_bytes(entry), last_used(entry))
+            for kind in list_directory(layout.entries)
+            if kind.is_dir()
+            for prefix in list_directory(kind)
+            if prefix.is_dir()
+            for entry in list_directory(prefix)
+            if is_entry_path(entry)
+        ]
+
+
+def _usage(paths: Iterable[Path]) -> Usage:
+    return sum((Usage(1, _tree_bytes(path)) for path in paths), Usage())
+
+
+def measure(layout: Layout) -> Stats:
+    """The figures of `bench cache stats`. Raises `CacheError` where something cannot be read."""
+    kinds: dict[str, Usage] = {}
+    for stored in scan(layout):
+        kinds[stored.kind] = kinds.get(stored.kind, Usage()) + Usage(1, stored.bytes)
+    with reporting("measure the cache", layout.base):
+        return Stats(
+            kinds=kinds,
+            quarantine=_usage(list_directory(layout.quarantine)),
+            temporaries=_usage(list_directory(layout.temporaries)),
+        )

@@ -1,0 +1,148 @@
+"""Is the cache what it says it is? Reads everything, changes nothing."""
+
+from __future__ import annotations
+
+import re
+from collections.abc import Iterator
+from dataclasses import dataclass
+from enum import Enum
+from pathlib import Path
+
+from bench.cache.durable import list_directory
+from bench.cache.faults import reporting
+from bench.cache.inspection import Damage, check_contents
+from bench.cache.key import KIND_PATTERN
+from bench.cache.layout import FILES, MANIFEST, Layout, digest_of, is_entry_path
+from bench.cache.locks import KeyLocks
+from bench.cache.manifest import Manifest
+
+__all__ = ["Problem", "ProblemKind", "verify_cache"]
+
+_LOCK_FILE = re.compile(r"[0-9a-f]{64}\.(lock|holder)")
+
+
+class ProblemKind(str, Enum):
+    """What sort of thing is wrong, and so what cures it."""
+
+    #: Left by a killed process. Harmless: never read, removed by the next build or by gc.
+    LEFTOVER = "leftover"
+    #: A damaged entry already moved aside. Harmless: never read, removed by gc.
+    QUARANTINED = "quarantined"
+    #: An entry that is not what its manifest says. Cured by moving it aside (`repair`).
+    DAMAGED = "damaged"
+    #: Something the cache did not put there; the cache leaves it alone.
+    FOREIGN = "foreign"
+
+
+@dataclass(frozen=True)
+class Problem:
+    """One finding of `verify`."""
+
+    kind: ProblemKind
+    path: Path
+    detail: str
+
+    @property
+    def harmless(self) -> bool:
+        """Whether no result can be wrong because of it."""
+        return self.kind in (ProblemKind.LEFTOVER, ProblemKind.QUARANTINED)
+
+    def __str__(self) -> str:
+        return f"{self.kind.value}: {self.path}: {self.detail}"
+
+
+def _foreign(path: Path, where: str) -> Problem:
+    return Problem(ProblemKind.FOREIGN, path, f"not of the cache's making, {where}")
+
+
+def _extra_files(entry: Path, manifest: Manifest) -> Iterator[Problem]:
+    listed = {record.path for record in manifest.files}
+    for path in list_directory(entry):
+        if path.name not in (MANIFEST, FILES):
+            yield _foreign(path, "in an entry")
+    for path in sorted((entry / FILES).rglob("*")):
+        is_directory = path.is_dir() and not path.is_symlink()
+        if not is_directory and path.relative_to(entry / FILES).as_posix() not in listed:
+            yield _foreign(path, "in an entry and not in its manifest")
+
+
+def _entry(entry: Path) -> Iterator[Problem]:
+    # Without a lock, so that a cache one may only read can be verified. An entry being removed
+    # (renamed away) just now looks damaged for a moment: damage counts when seen twice.
+    state = check_contents(entry)
+    if isinstance(state, Damage):
+        state = check_contents(entry)
+    if isinstance(state, Damage):
+        yield Problem(ProblemKind.DAMAGED, entry, state.reason)
+    elif isinstance(state, Manifest):
+        yield from _extra_files(entry, state)
+
+
+def _entries(layout: Layout) -> Iterator[Problem]:
+    for kind in list_directory(layout.entries):
+        if not kind.is_dir() or KIND_PATTERN.fullmatch(kind.name) is None:
+            yield _foreign(kind, "among the kinds")
+            continue
+        for prefix in list_directory(kind):
+            if not prefix.is_dir():
+                yield _foreign(prefix, "among the entries")
+                continue
+            for entry in list_directory(prefix):
+                if is_entry_path(entry):
+                    yield from _entry(entry)
+                else:
+                    yield _foreign(entry, "among the entries")
+
+
+def _temporaries(layout: Layout, locks: KeyLocks) -> Iterator[Problem]:
+    for path in list_directory(layout.temporaries):
+        digest = digest_of(path)
+        if digest is None:
+            yield _foreign(path, "among the temporaries")
+            continue
+        with locks.try_hold(digest) as held:
+            # Under the lock, and only there, still being present means being dead.
+            if held and path.exists():
+                yield Problem(
+                    ProblemKind.LEFTOVER,
+                    path,
+                    "left by a killed process; harmless, removed by the next build or"
+                    " `bench cache gc`",
+                )
+
+
+def _quarantine(layout: Layout) -> Iterator[Problem]:
+    for path in list_directory(layout.quarantine):
+        if digest_of(path) is None:
+            yield _foreign(path, "in the quarantine")
+        else:
+            yield Problem(
+                ProblemKind.QUARANTINED,
+                path,
+                "a damaged entry moved aside; harmless, removed by `bench cache gc`",
+            )
+
+
+def _top(layout: Layout) -> Iterator[Problem]:
+    known = {
+        layout.entries,
+        layout.locks,
+        layout.temporaries,
+        layout.quarantine,
+        layout.journal,
+    }
+    for path in list_directory(layout.base):
+        if path not in known:
+            yield _foreign(path, "in the cache's directory")
+    for path in list_directory(layout.locks):
+        if _LOCK_FILE.fullmatch(path.name) is None:
+            yield _foreign(path, "among the locks")
+
+
+def verify_cache(layout: Layout, locks: KeyLocks) -> Iterator[Problem]:
+    """Every problem there is. Raises `CacheError` where a directory cannot be read."""
+    with reporting("verify the cache", layout.base):
+        yield from _top(layout)
+        yield from _entries(layout)
+        yield from _temporaries(layout, locks)
+        yield from _quarantine(layout)

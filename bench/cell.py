@@ -1,0 +1,94 @@
+"""A cell: one point of the grid workload x variant x accelerator x memory mode x target."""
+
+from __future__ import annotations
+
+import re
+from dataclasses import dataclass
+from enum import Enum, IntEnum
+
+__all__ = [
+    "DEFAULT_SYSTEM_CONFIG",
+    "DEFAULT_TIMING",
+    "NAME_PATTERN",
+    "Accelerator",
+    "Cell",
+    "MemoryMode",
+]
+
+#: Names that become part of a cell id: no dash (the separator), nothing a file system minds.
+NAME_PATTERN = re.compile(r"[a-z][a-z0-9_]*")
+
+#: Vela's system configuration for a 500 MHz Ethos-U55 with a 0.125-scaled flash clock.
+DEFAULT_SYSTEM_CONFIG = "Ethos_U55_High_End_Embedded"
+
+#: The timing profile that goes with a cell's system configuration.
+DEFAULT_TIMING = "default"
+
+
+class Accelerator(IntEnum):
+    """An Ethos-U55 configuration, valued by its multiply-accumulate units per cycle."""
+
+    U55_32 = 32
+    U55_64 = 64
+    U55_128 = 128
+    U55_256 = 256
+
+    @property
+    def slug(self) -> str:
+        """The part of a cell id: `u55_128`."""
+        return f"u55_{int(self)}"
+
+    @property
+    def vela_name(self) -> str:
+        """The value of Vela's `--accelerator-config`: `ethos-u55-128`."""
+        return f"ethos-u55-{int(self)}"
+
+
+class MemoryMode(str, Enum):
+    """A Vela memory mode that exists for the Ethos-U55, valued by Vela's name."""
+
+    SHARED_SRAM = "Shared_Sram"
+    SRAM_ONLY = "Sram_Only"
+
+    @property
+    def slug(self) -> str:
+        """The part of a cell id: `shared_sram`."""
+        return self.value.lower()
+
+
+@dataclass(frozen=True)
+class Cell:
+    """One measurement to make. Frozen, hashable; `id` names it everywhere."""
+
+    workload: str
+    variant: str
+    accelerator: Accelerator
+    memory_mode: MemoryMode
+    target: str
+    system_config: str = DEFAULT_SYSTEM_CONFIG
+    timing: str = DEFAULT_TIMING
+
+    @property
+    def id(self) -> str:
+        """Unique, file-name safe and stable: `mnist_fc-pruned-u55_128-shared_sram-sim`.
+
+        System configuration and timing profile are appended only where they are not the default,
+        so that an id does not depend on what else happens to be in the grid.
+        """
+        parts = [
+            self.workload,
+            self.variant,
+            self.accelerator.slug,
+            self.memory_mode.slug,
+            self.target,
+        ]
+        if self.system_config != DEFAULT_SYSTEM_CONFIG:
+            parts.append(self.system_config.lower())
+        if self.timing != DEFAULT_TIMING:
+            parts.append(f"ta_{self.timing}")
+        return "-".join(parts)
+
+    @property
+    def family(self) -> str:
+        """The cells that share one quantised model: `mnist_fc-pruned`."""
+        return f"{self.workload}-{self.variant}"

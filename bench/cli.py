@@ -1,0 +1,185 @@
+"""The `bench` command: what is not a test run. Test runs are `pytest`."""
+
+from __future__ import annotations
+
+import json
+import os
+import sys
+from datetime import timedelta
+from pathlib import Path
+from typing import Annotated
+
+import typer
+from rich.console import Console
+from rich.table import Table
+
+from bench import __version__
+from bench.cache import ArtefactCache, default_root
+from bench.config import load_config
+from bench.download import fetch
+from bench.errors import BenchError
+from bench.files import write_atomically
+from bench.grid import make_plan
+from bench.metrics import KIB
+from bench.record import Record
+from bench.report.junit import merged_junit
+from bench.report.table import render, workload_tables
+from bench.run import RunDirectory
+from models.zoo import zoo_models
+
+__all__ = ["app", "main"]
+
+_app = typer.Typer(
+    name="bench",
+    help="Ethos-U55 regression bench. The measurements themselves are made by `pytest -n auto`.",
+    no_args_is_help=True,
+    add_completion=False,
+)
+_cache_app = typer.Typer(help="Look at and tidy the artefact cache.", no_args_is_help=True)
+_zoo_app = typer.Typer(help="Public models to measure.", no_args_is_help=True)
+_app.add_typer(_cache_app, name="cache")
+_app.add_typer(_zoo_app, name="zoo")
+
+_CacheRoot = Annotated[
+    Path | None,
+    typer.Option("--cache", help="The cache's directory; default $BENCH_CACHE or the user's."),
+]
+
+
+def app() -> None:
+    """Run the command line; a `BenchError` becomes one message on stderr and exit status 2."""
+    try:
+        _app()
+    except BenchError as error:
+        print(f"bench: {error}", file=sys.stderr)
+        sys.exit(2)
+
+
+@_app.command()
+def version() -> None:
+    """Print the bench's version."""
+    print(__version__)
+
+
+@_app.command()
+def cells(
+    config: Annotated[Path, typer.Option(help="The configuration.")] = Path("bench.toml"),
+) -> None:
+    """List the cells of the grid, one id a line."""
+    for cell in make_plan(load_config(config)).cells:
+        print(cell.id)
+
+
+@_app.command()
+def report(
+    run: Annotated[Path, typer.Argument(help="The run's directory.")] = Path("results/latest"),
+    width: Annotated[int, typer.Option(min=150, help="Columns of the table.")] = 170,
+) -> None:
+    """Print the tables of a finished run again and rewrite its merged JUnit file."""
+    directory = RunDirectory(run)
+    planned = {id_: i for i, id_ in enumerate(directory.manifest().planned_cells)}
+    records = sorted(directory.records(), key=lambda r: planned[r.cell.id])
+    sweeps, orders = directory.sweeps(), directory.orders()
+    print(render(workload_tables(records, sweeps), width), end="")
+    write_atomically(run / "junit.xml", merged_junit(records, sweeps, orders))
+
+
+@_app.command()
+def schema() -> None:
+    """Print the JSON Schema of a cell's record."""
+    print(json.dumps(Record.model_json_schema(), indent=2, sort_keys=True))
+
+
+@_app.command()
+def disasm(
+    model: Annotated[Path, typer.Argument(help="What Vela wrote: a .tflite or a raw .npz.")],
+) -> None:
+    """Print the command streams of a compiled model, operation by operation."""
+    # Only this command needs the simulator.
+    from targets.simulator.artefact import load_artefact
+    from targets.simulator.disassembly import disassemble
+
+    print(disassemble(load_artefact(model)), end="")
+
+
+@_cache_app.command("info")
+def cache_info(cache: _CacheRoot = None) -> None:
+    """Show how many entries of each kind there are and what they take."""
+    store = ArtefactCache(cache or default_root(os.environ))
+    table = Table("kind", "entries", "KiB", title=f"artefact cache {store.root}")
+    stats = store.stats()
+    rows = {**stats.kinds, "quarantine": stats.quarantine, "unfinished": stats.temporaries}
+    for kind, usage in rows.items():
+        table.add_row(kind, f"{usage.entries:,}", f"{usage.bytes / KIB:,.0f}")
+    Console().print(table)
+
+
+@_cache_app.command("verify")
+def cache_verify(cache: _CacheRoot = None) -> None:
+    """Check every entry against its sha256 sums; exit status 1 when something is wrong."""
+    store = ArtefactCache(cache or default_root(os.environ))
+    store.sweep()
+    problems = store.verify()
+    for problem in problems:
+        print(problem)
+    if problems:
+        raise typer.Exit(1)
+    print(f"{store.root}: clean")
+
+
+@_cache_app.command("gc")
+def cache_gc(
+    max_age_days: Annotated[
+        float | None, typer.Option(help="Remove entries unused for longer.")
+    ] = None,
+    max_mib: Annotated[
+        float | None, typer.Option(help="Remove the least recently used beyond this size.")
+    ] = None,
+    dry_run: Annotated[bool, typer.Option("--dry-run", help="Only say what would go.")] = False,
+    cache: _CacheRoot = None,
+) -> None:
+    """Remove what killed processes left, damaged entries, and what is old or too much."""
+    store = ArtefactCache(cache or default_root(os.environ))
+    outcome = store.gc(
+        max_age=None if max_age_days is None else timedelta(days=max_age_days),
+        max_bytes=None if max_mib is None else int(max_mib * KIB * KIB),
+        dry_run=dry_run,
+    )
+    verb = "would remove" if dry_run else "removed"
+    print(
+        f"{verb} {len(outcome.removed)} entries, {outcome.freed / KIB:,.0f} KiB; "
+        f"{outcome.kept.entries} stay, {outcome.kept.bytes / KIB:,.0f} KiB"
+    )
+
+
+@_zoo_app.command("list")
+def zoo_list() -> None:
+    """List the public models the project knows, with address, licence and sha256."""
+    for model in zoo_models():
+        print(f"{model.name}\n  {model.url}\n  sha256 {model.sha256}\n  {model.licence}")
+
+
+@_zoo_app.command("fetch")
+def zoo_fetch(
+    directory: Annotated[Path, typer.Argument(help="Where the models go.")] = Path("zoo"),
+    names: Annotated[list[str] | None, typer.Option("--model", help="Only this one.")] = None,
+) -> None:
+    """Download the public models, each checked against its sha256."""
+    directory.mkdir(parents=True, exist_ok=True)
+    for model in zoo_models():
+        if names and model.name not in names:
+            continue
+        path = directory / f"{model.name}.tflite"
+        if model.matches(path):
+            print(f"{path}: already there")
+            continue
+        partial = path.with_suffix(".part")
+        fetch(model.url, model.sha256, partial)
+        partial.replace(path)
+        print(f"{path}: {path.stat().st_size / KIB:,.0f} KiB")
+
+
+main = app
+
+if __name__ == "__main__":
+    app()

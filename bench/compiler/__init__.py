@@ -1,0 +1,31 @@
+"""The adapter to Arm's Vela: what it is asked, how it is run, what it answered.
+
+`compile_model` turns a quantised `.tflite` and `VelaOptions` into a `CompiledModel`, whose
+`VelaReport` is read from Vela's CSV files (never from its printed text). Knows nothing of
+targets, cells or caches.
+"""
+
+from bench.compiler.options import VelaOptions, require_vela, vela_version
+from bench.compiler.report import (
+    LayerReport,
+    MemoryArea,
+    MemoryReport,
+    Placement,
+    VelaReport,
+    read_report,
+)
+from bench.compiler.vela import CompiledModel, compile_model
+
+__all__ = [
+    "CompiledModel",
+    "LayerReport",
+    "MemoryArea",
+    "MemoryReport",
+    "Placement",
+    "VelaOptions",
+    "VelaReport",
+    "compile_model",
+    "read_report",
+    "require_vela",
+    "vela_version",
+]

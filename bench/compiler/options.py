@@ -1,0 +1,153 @@
+"""What Vela is asked to do: `VelaOptions`, its command line and its fingerprint."""
+
+from __future__ import annotations
+
+import hashlib
+import importlib.metadata
+import importlib.util
+from pathlib import Path
+from typing import Any, Literal
+
+from bench.cell import DEFAULT_SYSTEM_CONFIG, Accelerator, MemoryMode
+from bench.compiler.ini import check_sections
+from bench.errors import ConfigError, PrerequisiteError
+from bench.schema import StrictModel
+
+__all__ = ["BUNDLED_CONFIG", "VelaOptions", "require_vela", "vela_version"]
+
+#: The configuration file inside Vela's own package, as `--config` names it.
+BUNDLED_CONFIG = "Arm/vela.ini"
+
+_DISTRIBUTION = "ethos-u-vela"
+_CURE_ABSENT = "install it into this Python environment: pip install ethos-u-vela"
+
+
+def vela_version() -> str:
+    """The version of the installed Vela, such as `5.2.0`.
+
+    Raises `PrerequisiteError` when Vela is not installed in this Python environment.
+    """
+    try:
+        return importlib.metadata.version(_DISTRIBUTION)
+    except importlib.metadata.PackageNotFoundError as error:
+        raise PrerequisiteError(
+            "Vela (package ethos-u-vela) is not installed", cure=_CURE_ABSENT
+        ) from error
+
+
+def require_vela() -> None:
+    """Raise `PrerequisiteError` unless Vela is installed with its configuration file."""
+    _bundled_config_path()
+
+
+class VelaOptions(StrictModel):
+    """How a network is compiled: everything that changes what Vela writes.
+
+    `config_file` None means the file Arm ships inside Vela (`Arm/vela.ini`).
+    """
+
+    accelerator: Accelerator
+    memory_mode: MemoryMode
+    system_config: str = DEFAULT_SYSTEM_CONFIG
+    config_file: Path | None = None
+    #: Fewest cycles, or smallest SRAM use.
+    optimise: Literal["Performance", "Size"] = "Performance"
+
+    def check(self) -> None:
+        """Read the configuration file and reject what Vela would misread or silently ignore.
+
+        Raises `ConfigError` naming the file and key; see `bench.compiler.ini` for the rules.
+        Raises `PrerequisiteError` when the bundled file is wanted and Vela is absent.
+        """
+        check_sections(self._config_path(), self.system_config, self.memory_mode.value)
+
+    def arguments(self, model: str, output_dir: str, config: str | None = None) -> tuple[str, ...]:
+        """Vela's command-line arguments, every option that matters given explicitly.
+
+        All of them reach regor, the compiler core (found by experiment with Vela 5.2.0:
+        `--optimise Size` lowers the SRAM used, the accelerator and memory mode change the
+        stream). `--verbose-performance` makes Vela write the per-layer CSV file. `config`
+        replaces the configuration file's path (for records that must not name a machine).
+        """
+        return (
+            model,
+            "--accelerator-config",
+            self.accelerator.vela_name,
+            "--memory-mode",
+            self.memory_mode.value,
+            "--system-config",
+            self.system_config,
+            "--config",
+            config if config is not None else self._config_argument(),
+            "--optimise",
+            self.optimise,
+            "--output-format",
+            "tflite",
+            "--output-dir",
+            output_dir,
+            "--verbose-performance",
+        )
+
+    def recorded_command(self) -> tuple[str, ...]:
+        """The command line with `{python}`, `{model}` and `{output_dir}` for machine paths.
+
+        A custom configuration file is recorded by its name alone; `fingerprint` holds its hash.
+        """
+        config = (
+            BUNDLED_CONFIG
+            if self.config_file is None
+            else f"{{config_dir}}/{self.config_file.name}"
+        )
+        arguments = self.arguments("{model}", "{output_dir}", config)
+        return ("{python}", "-m", "ethosu.vela", *arguments)
+
+    def fingerprint(self) -> dict[str, Any]:
+        """Everything besides the model that decides what Vela writes, as JSON-able data.
+
+        Holds Vela's version and the sha256 of the configuration file's bytes, never its path,
+        so that a cache key survives a move and notices an edit. Raises `ConfigError` when the
+        file cannot be read, `PrerequisiteError` when Vela is absent.
+        """
+        return {
+            "compiler": _DISTRIBUTION,
+            "version": vela_version(),
+            # The name of a custom file changes nothing in the output; its content does.
+            "arguments": list(self.arguments("{model}", "{output_dir}", "{config}")),
+            "config_sha256": self.config_sha256(),
+        }
+
+    def config_sha256(self) -> str:
+        """The sha256 of the configuration file's bytes. Raises as `fingerprint` does."""
+        return hashlib.sha256(_read_bytes(self._config_path())).hexdigest()
+
+    def _config_argument(self) -> str:
+        # A relative path of two parts would be looked up inside Vela's package, so a custom
+        # file is always given absolutely.
+        return BUNDLED_CONFIG if self.config_file is None else str(self.config_file.resolve())
+
+    def _config_path(self) -> Path:
+        return _bundled_config_path() if self.config_file is None else self.config_file.resolve()
+
+
+def _read_bytes(path: Path) -> bytes:
+    try:
+        return path.read_bytes()
+    except OSError as error:
+        raise ConfigError(
+            f"cannot read the Vela configuration file {path}: {error.strerror or error}",
+            cure="give the path of an existing .ini file, or none for Arm's own",
+        ) from error
+
+
+def _bundled_config_path() -> Path:
+    """Where the installed Vela keeps `Arm/vela.ini`; found without importing Vela."""
+    version = vela_version()
+    package = importlib.util.find_spec("ethosu")
+    for location in (package.submodule_search_locations or ()) if package else ():
+        path = Path(location) / "config_files" / BUNDLED_CONFIG
+        if path.is_file():
+            return path
+    raise PrerequisiteError(
+        f"Vela {version} is installed without its configuration file {BUNDLED_CONFIG}",
+        cure="reinstall it: pip install --force-reinstall ethos-u-vela",
+    )

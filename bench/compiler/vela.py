@@ -1,0 +1,199 @@
+"""Running Vela: one process a compile, its output moved into place only when it is complete."""
+
+from __future__ import annotations
+
+import hashlib
+import os
+import shlex
+import signal
+import subprocess
+import sys
+import tempfile
+from pathlib import Path
+
+from bench.compiler.options import VelaOptions, require_vela, vela_version
+from bench.compiler.report import VelaReport, per_layer_name, read_report, summary_name
+from bench.errors import CompilerError, ModelError
+from bench.schema import StrictModel
+
+__all__ = ["CompiledModel", "compile_model"]
+
+_TAIL_LINES = 20
+
+
+class CompiledModel(StrictModel):
+    """What a compile gave: the optimised `.tflite` and what Vela said about it.
+
+    Holds no machine path, so that a record compares across machines and survives a move of
+    the cache: `file_name` is relative to the directory the compile wrote to.
+    """
+
+    #: Name of Vela's `.tflite` in the output directory.
+    file_name: str
+    sha256: str
+    size_bytes: int
+    #: `config_file` reduced to its name; `config_sha256` tells which file it was.
+    options: VelaOptions
+    vela_version: str
+    #: Of the configuration file's bytes, Arm's own or the user's.
+    config_sha256: str
+    #: The command line, machine paths replaced by placeholders such as `{model}`.
+    command: tuple[str, ...]
+    report: VelaReport
+
+    def path(self, directory: Path) -> Path:
+        """The optimised `.tflite`, given the directory the compile wrote to."""
+        return directory / self.file_name
+
+    @property
+    def device_model_bytes(self) -> int:
+        """What the device stores, in bytes: the size of Vela's `.tflite`.
+
+        It holds the encoded weights, the scales and look-up tables, the command stream and
+        the flatbuffer around them. Taken to be what Arm's pruning and clustering article calls
+        the device model size: the 6.98 KiB that a rebuild of its network needs beside the
+        encoded weights, added to the article's encoded sizes and rounded up to disk blocks of
+        4 KiB, give its 104, 40, 64 and 32 KiB. (The flash used, without stream and
+        flatbuffer, does not.)
+        """
+        return self.size_bytes
+
+
+def compile_model(
+    model: Path, options: VelaOptions, output_dir: Path, *, timeout_s: float = 600
+) -> CompiledModel:
+    """Compile the `.tflite` at `model` with Vela and read its report.
+
+    Writes into `output_dir` (created where missing) `<model>_vela.tflite`, Vela's two CSV
+    files and its printed words as `<model>_vela.log`; earlier files of these names are
+    replaced, and only when the compile succeeded. A network of which no operator landed on
+    the NPU is no error here: `report.npu_operators` is 0.
+
+    Raises `ConfigError` (options), `ModelError` (no such file), `PrerequisiteError` (no
+    Vela) and `CompilerError` (Vela failed, took longer than `timeout_s` seconds, or wrote
+    something unreadable).
+    """
+    require_vela()
+    options.check()
+    if not model.is_file():
+        raise ModelError(f"there is no model file {model}", cure="check the path")
+    version = vela_version()
+    output_dir.mkdir(parents=True, exist_ok=True)
+    # A directory of its own: what is found there afterwards was written by this compile.
+    with tempfile.TemporaryDirectory(prefix=".vela-", dir=output_dir) as scratch:
+        work = Path(scratch).resolve()
+        stem = model.stem
+        command = [
+            sys.executable,
+            "-m",
+            "ethosu.vela",
+            *options.arguments(str(model.resolve()), str(work)),
+        ]
+        words = _run(command, work, timeout_s, version)
+        optimised = work / f"{stem}_vela.tflite"
+        if not optimised.is_file() or optimised.stat().st_size == 0:
+            raise _failure("reported success but wrote no model", command, words, version)
+        report = read_report(work, stem, options.system_config, version)
+        log = work / f"{stem}_vela.log"
+        log.write_text(words, encoding="utf-8")
+        content = optimised.read_bytes()
+        compiled = CompiledModel(
+            file_name=optimised.name,
+            sha256=hashlib.sha256(content).hexdigest(),
+            size_bytes=len(content),
+            options=_portable(options),
+            vela_version=version,
+            config_sha256=options.config_sha256(),
+            command=options.recorded_command(),
+            report=report,
+        )
+        # The model last: whoever finds it finds its report beside it.
+        for name in (
+            summary_name(stem, options.system_config),
+            per_layer_name(stem),
+            log.name,
+            optimised.name,
+        ):
+            (work / name).replace(output_dir / name)
+    return compiled
+
+
+def _portable(options: VelaOptions) -> VelaOptions:
+    if options.config_file is None:
+        return options
+    return options.model_copy(update={"config_file": Path(options.config_file.name)})
+
+
+def _run(command: list[str], work: Path, timeout_s: float, version: str) -> str:
+    """Run Vela to its end and return what it printed; nothing of it survives this call."""
+    # Ctrl-C must not leave a compile running behind the user's back. One that came between
+    # the fork and the `try` below would lose the process, so it has to wait that long.
+    mask = signal.pthread_sigmask(signal.SIG_BLOCK, {signal.SIGINT})
+    try:
+        process = _start(command, work)
+    except BaseException:
+        signal.pthread_sigmask(signal.SIG_SETMASK, mask)
+        raise
+    try:
+        signal.pthread_sigmask(signal.SIG_SETMASK, mask)
+        output, _ = process.communicate(timeout=timeout_s)
+    except subprocess.TimeoutExpired as error:
+        _kill_group(process)
+        output, _ = process.communicate()
+        what = f"did not finish within {timeout_s:g} s and was stopped"
+        raise _failure(what, command, _text(output), version) from error
+    except BaseException:
+        _kill_group(process)
+        process.communicate()
+        raise
+    words = _text(output)
+    if process.returncode:
+        raise _failure(_exit_words(process.returncode), command, words, version)
+    return words
+
+
+def _start(command: list[str], work: Path) -> subprocess.Popen[bytes]:
+    return subprocess.Popen(
+        command,
+        # `python -m` puts the working directory first on the import path; an empty one
+        # cannot shadow Vela's modules.
+        cwd=work,
+        # Vela writes its CSV files in the locale's encoding and fails on a tensor name that
+        # the locale cannot spell.
+        env={**os.environ, "PYTHONUTF8": "1"},
+        stdin=subprocess.DEVNULL,
+        stdout=subprocess.PIPE,
+        stderr=subprocess.STDOUT,
+        start_new_session=True,
+    )
+
+
+def _kill_group(process: subprocess.Popen[bytes]) -> None:
+    # Vela leads its own session, so its process group id is its process id; it has not been
+    # waited for yet, so the id cannot have been given to anyone else.
+    if process.returncode is None:
+        os.killpg(process.pid, signal.SIGKILL)
+
+
+def _exit_words(code: int) -> str:
+    if code > 0:
+        return f"failed with exit code {code}"
+    try:
+        name = signal.Signals(-code).name
+    except ValueError:
+        name = f"signal {-code}"
+    return f"crashed ({name}), which it does on a damaged model file"
+
+
+def _text(output: bytes) -> str:
+    return output.decode("utf-8", "replace")
+
+
+def _failure(what: str, command: list[str], words: str, version: str) -> CompilerError:
+    lines = [line for line in words.splitlines() if line.strip()]
+    said = "\n".join(f"    {line}" for line in lines[-_TAIL_LINES:]) or "    (nothing)"
+    return CompilerError(
+        f"Vela {version} {what}\n  command: {shlex.join(command)}\n  it said:\n{said}",
+        cure="check that the model is a fully quantised .tflite; run the command by hand to see "
+        "all of Vela's words",
+    )

@@ -1,0 +1,270 @@
+"""The life of a cell: variant -> quantised model -> compiled model -> measurement -> record.
+
+Each step's product lies in the artefact cache under the hash of everything it depends on, so
+the engine only ever does what has not been done before, in this process or any other.
+"""
+
+from __future__ import annotations
+
+from collections.abc import Mapping, Sequence
+from dataclasses import asdict, dataclass
+from pathlib import Path
+
+from bench.accuracy import dequantise, evaluate
+from bench.arrays import load_arrays, save_arrays
+from bench.cache import JSON, ArtefactCache, CacheKey
+from bench.cell import Cell
+from bench.compiler import CompiledModel, VelaOptions, VelaReport, compile_model
+from bench.config import BenchConfig, timing_of
+from bench.errors import BenchError, TargetError
+from bench.fingerprint import source_fingerprint
+from bench.metrics import MetricName, describe
+from bench.progress import Sink, Task, waiting
+from bench.record import (
+    AccuracyRecord,
+    CellIdentity,
+    CompilationRecord,
+    LayerRecord,
+    MeasurementRecord,
+    ModelRecord,
+    Record,
+    ReferenceRecord,
+)
+from bench.reference import Reference, compare_outputs, digest_arrays
+from bench.sources import ModelSource, QuantisedModel, TestSet
+from bench.sweep import CellBinding, binding_of_layers, binding_of_report
+from targets.protocol import Array, Job, Measurement, Target
+
+__all__ = ["Engine"]
+
+#: The events every measurement asks for: those the judged metrics are read from.
+EVENTS = tuple(event for m in MetricName if (event := describe(m).event) is not None)
+
+
+@dataclass(frozen=True)
+class Compiled:
+    """A compiled model in the cache, and the digest of what it was made from."""
+
+    path: Path
+    digest: str
+    model: CompiledModel
+
+
+class Engine:
+    """Makes records of cells. One per process; products are shared through the cache.
+
+    A step that failed once is not tried again in the same process: every cell that needs it
+    gets the same error.
+    """
+
+    def __init__(
+        self,
+        config: BenchConfig,
+        *,
+        cache: ArtefactCache,
+        source: ModelSource,
+        targets: Mapping[str, Target],
+        reference: Reference,
+        sink: Sink,
+    ) -> None:
+        self._config = config
+        self._cache = cache
+        self._source = source
+        self._targets = targets
+        self._reference = reference
+        self._sink = sink
+        self._compiled: dict[tuple[object, ...], Compiled] = {}
+        self._records: dict[str, Record] = {}
+        self._failed: dict[str, BenchError] = {}
+        self._prepared: set[str] = set()
+
+    def record(self, cell: Cell) -> Record:
+        """The record of `cell`, without verdicts.
+
+        Raises:
+            BenchError: a step failed; the same error again when asked again.
+        """
+        if cell.id in self._failed:
+            raise self._failed[cell.id]
+        if cell.id not in self._records:
+            try:
+                self._records[cell.id] = self._make_record(cell)
+            except BenchError as error:
+                self._failed[cell.id] = error
+                raise
+        return self._records[cell.id]
+
+    def _make_record(self, cell: Cell) -> Record:
+        model = self._source.quantised(cell.workload, cell.variant)
+        test_set = self._source.test_set(cell.workload, cell.variant)
+        compiled = self._compile(cell, model.path, model.record)
+        measurement, outputs = self._measure(cell, model.path, compiled, test_set)
+        accuracy, absent = _accuracy(model, outputs, test_set)
+        compared, not_compared = self._compare(cell, model.path, outputs, test_set)
+        return Record(
+            cell=CellIdentity.of(cell),
+            data=test_set.identity,
+            model=model.record,
+            compilation=CompilationRecord(
+                vela_version=compiled.model.vela_version,
+                command=compiled.model.command,
+                options=compiled.model.options,
+                sha256=compiled.model.sha256,
+                device_model_bytes=compiled.model.device_model_bytes,
+                report=compiled.model.report,
+            ),
+            measurement=measurement,
+            accuracy=accuracy,
+            accuracy_absent=absent,
+            reference=compared,
+            reference_absent=not_compared,
+            binding=dict(_binding(measurement, compiled.model.report).shares),
+        )
+
+    def _compile(self, cell: Cell, model: Path, record: ModelRecord) -> Compiled:
+        options = VelaOptions(
+            accelerator=cell.accelerator,
+            memory_mode=cell.memory_mode,
+            system_config=cell.system_config,
+            config_file=self._config.vela.config_file,
+            optimise=self._config.vela.optimise,
+        )
+        place = (record.sha256, options)
+        if place in self._compiled:
+            return self._compiled[place]
+        parameters: dict[str, JSON] = {
+            "model": record.sha256,
+            "vela": options.fingerprint(),
+            "adapter": source_fingerprint("bench.compiler"),
+        }
+        key = CacheKey("compiled", parameters)
+        name = f"{cell.family}-{cell.accelerator.slug}-{cell.memory_mode.slug}"
+
+        def build(directory: Path) -> None:
+            with Task.running("compile", name, self._sink):
+                made = compile_model(
+                    model, options, directory, timeout_s=self._config.vela.timeout_s
+                )
+            (directory / "compiled.json").write_text(made.model_dump_json(indent=1))
+
+        entry = self._cache.get_or_build(key, build, on_wait=waiting(name, self._sink))
+        text = (entry.path / "compiled.json").read_text()
+        product = CompiledModel.model_validate_json(text)
+        compiled = Compiled(product.path(entry.path), key.digest, product)
+        self._compiled[place] = compiled
+        return compiled
+
+    def _measure(
+        self, cell: Cell, model: Path, compiled: Compiled, test_set: TestSet
+    ) -> tuple[MeasurementRecord, tuple[Array, ...]]:
+        target = self._target(cell)
+        timing_name, timing = timing_of(self._config, cell)
+        key = CacheKey(
+            "measurement",
+            {
+                "compiled": compiled.digest,
+                "inputs": digest_arrays(test_set.inputs),
+                "target": dict(target.fingerprint()),
+                "events": list(EVENTS),
+                "timing": timing.model_dump(mode="json"),
+                "timing_name": timing_name,
+            },
+        )
+
+        def build(directory: Path) -> None:
+            job = Job(
+                cell_id=cell.id,
+                accelerator=cell.accelerator,
+                memory_mode=cell.memory_mode,
+                source_model=model,
+                compiled_model=compiled.path,
+                report=compiled.model.report,
+                timing=timing,
+                timing_name=timing_name,
+                inputs=test_set.inputs,
+                events=EVENTS,
+            )
+            with Task.running("measure", cell.id, self._sink):
+                measurement = target.run(job)
+            _check_answer(cell, measurement)
+            save_arrays(directory / "outputs.npz", measurement.outputs)
+            kept = _record_measurement(measurement)
+            (directory / "measurement.json").write_text(kept.model_dump_json(indent=1))
+
+        entry = self._cache.get_or_build(key, build, on_wait=waiting(cell.id, self._sink))
+        kept = MeasurementRecord.model_validate_json(entry.file("measurement.json").read_text())
+        return kept, load_arrays(entry.file("outputs.npz"))
+
+    def _compare(
+        self, cell: Cell, model: Path, outputs: Sequence[Array], test_set: TestSet
+    ) -> tuple[ReferenceRecord | None, str]:
+        """The target's outputs against the reference's, or why they are not compared."""
+        if not self._targets[cell.target].capabilities().executes_artefact:
+            return None, f"target {cell.target!r} does not execute the compiled model"
+        samples = self._config.reference.samples
+        expected = self._reference(model, [array[:samples] for array in test_set.inputs])
+        return compare_outputs(outputs, expected), ""
+
+    def _target(self, cell: Cell) -> Target:
+        target = self._targets[cell.target]
+        capabilities = target.capabilities()
+        if cell.accelerator not in capabilities.accelerators:
+            raise TargetError(
+                f"{cell.id}: target {cell.target!r} has no {cell.accelerator.vela_name}",
+                cure="leave this accelerator out of grid.macs",
+            )
+        if cell.memory_mode not in capabilities.memory_modes:
+            raise TargetError(
+                f"{cell.id}: target {cell.target!r} has no {cell.memory_mode.value}",
+                cure="leave this mode out of grid.memory_modes",
+            )
+        if cell.target not in self._prepared:
+            target.prepare()
+            self._prepared.add(cell.target)
+        return target
+
+
+def _record_measurement(measurement: Measurement) -> MeasurementRecord:
+    return MeasurementRecord(
+        source=measurement.source,
+        counters=dict(measurement.counters),
+        unavailable=dict(measurement.unavailable),
+        provenance=dict(measurement.provenance),
+        layers=tuple(LayerRecord.model_validate(asdict(row)) for row in measurement.layers),
+        explanation=measurement.explanation,
+        outputs_sha256=digest_arrays(measurement.outputs),
+    )
+
+
+def _binding(measurement: MeasurementRecord, report: VelaReport) -> CellBinding:
+    """What binds the cell: by the target's own account, else by Vela's estimate."""
+    if measurement.layers:
+        return binding_of_layers(measurement.layers)
+    return binding_of_report(report)
+
+
+def _accuracy(
+    model: QuantisedModel, outputs: Sequence[Array], test_set: TestSet
+) -> tuple[AccuracyRecord | None, str]:
+    """The accuracy of the target's own outputs, or why there is none."""
+    if test_set.labels is None:
+        return None, test_set.labels_absent
+    tensor = model.file.outputs[0]
+    scores = outputs[0]
+    if tensor.scales:
+        scores = dequantise(scores, tensor.scales[0], tensor.zero_points[0])
+    value = evaluate(test_set.metric, scores, test_set.labels)
+    return AccuracyRecord(metric=test_set.metric, value=value, samples=len(scores)), ""
+
+
+def _check_answer(cell: Cell, measurement: Measurement) -> None:
+    """Refuse an answer that leaves an event out without a word."""
+    silent = [
+        event
+        for event in EVENTS
+        if event not in measurement.counters and event not in measurement.unavailable
+    ]
+    if silent:
+        raise TargetError(
+            f"{cell.id}: the target gave neither a count nor a reason for {', '.join(silent)}"
+        )

@@ -1,0 +1,65 @@
+"""The error tree: everything the bench raises on purpose is a `BenchError`.
+
+A message says what happened, where (file, key, cell) and what to do about it. Each class
+stands for one kind of cure, so that a caller can tell "edit your configuration" from
+"install something" without reading the text.
+"""
+
+from __future__ import annotations
+
+__all__ = [
+    "BenchError",
+    "BuildError",
+    "CacheError",
+    "CompilerError",
+    "ConfigError",
+    "MissingFigureError",
+    "ModelError",
+    "PrerequisiteError",
+    "TargetError",
+]
+
+
+class BenchError(Exception):
+    """Base of every error the bench raises on purpose.
+
+    `what` states the failure and where it happened; `cure`, when there is one, is the
+    sentence that tells the user what to do next.
+    """
+
+    def __init__(self, what: str, *, cure: str = "") -> None:
+        super().__init__(what if not cure else f"{what}\n  -> {cure}")
+        self.what = what
+        self.cure = cure
+
+
+class ConfigError(BenchError):
+    """`bench.toml` or a command-line option is wrong; nothing was run."""
+
+
+class ModelError(BenchError):
+    """A model or dataset file is missing, damaged or of the wrong kind."""
+
+
+class PrerequisiteError(BenchError):
+    """Something that must be installed, attached or reachable is not."""
+
+
+class BuildError(BenchError):
+    """Training, compressing or quantising a variant failed."""
+
+
+class CompilerError(BenchError):
+    """Vela failed, or wrote something its adapter cannot read."""
+
+
+class CacheError(BenchError):
+    """The artefact cache cannot be read or written."""
+
+
+class MissingFigureError(BenchError):
+    """A judgement needs a figure that the target did not give."""
+
+
+class TargetError(BenchError):
+    """A target could not run a compiled model, or answered nonsense."""

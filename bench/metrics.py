@@ -1,0 +1,75 @@
+"""The figures the bench judges: their names, units and which way is better."""
+
+from __future__ import annotations
+
+from dataclasses import dataclass
+from enum import Enum
+
+__all__ = ["BEAT_BYTES", "KIB", "Better", "MetricInfo", "MetricName", "describe", "format_value"]
+
+#: One AXI beat on the Ethos-U55's 64-bit ports.
+BEAT_BYTES = 8
+KIB = 1024
+
+
+class Better(str, Enum):
+    """Which way a figure improves."""
+
+    LOWER = "lower"
+    HIGHER = "higher"
+
+
+class MetricName(str, Enum):
+    """A judged figure, named as in `bench.toml`, in records and in JUnit properties."""
+
+    ACCURACY = "accuracy"
+    ENCODED_WEIGHTS = "encoded_weights_kib"
+    DEVICE_MODEL = "device_model_kib"
+    NPU_CYCLES = "npu_cycles"
+    AXI0_READ = "axi0_read_beats"
+    AXI0_WRITE = "axi0_write_beats"
+    AXI1_READ = "axi1_read_beats"
+    REFERENCE = "reference_mismatches"
+
+
+@dataclass(frozen=True)
+class MetricInfo:
+    """How a metric is shown and which way it improves."""
+
+    title: str
+    unit: str
+    better: Better
+    #: The PMU event the metric is read from, where it is one.
+    event: str | None = None
+
+
+_INFO = {
+    MetricName.ACCURACY: MetricInfo("accuracy", "", Better.HIGHER),
+    MetricName.ENCODED_WEIGHTS: MetricInfo("encoded weights", "KiB", Better.LOWER),
+    MetricName.DEVICE_MODEL: MetricInfo("device model", "KiB", Better.LOWER),
+    MetricName.NPU_CYCLES: MetricInfo("NPU cycles", "cycles", Better.LOWER, "NPU_ACTIVE"),
+    MetricName.AXI0_READ: MetricInfo(
+        "AXI0 read", "beats", Better.LOWER, "AXI0_RD_DATA_BEAT_RECEIVED"
+    ),
+    MetricName.AXI0_WRITE: MetricInfo(
+        "AXI0 write", "beats", Better.LOWER, "AXI0_WR_DATA_BEAT_WRITTEN"
+    ),
+    MetricName.AXI1_READ: MetricInfo(
+        "AXI1 read", "beats", Better.LOWER, "AXI1_RD_DATA_BEAT_RECEIVED"
+    ),
+    MetricName.REFERENCE: MetricInfo("reference mismatches", "elements", Better.LOWER),
+}
+
+
+def describe(metric: MetricName) -> MetricInfo:
+    """What is known of `metric`."""
+    return _INFO[metric]
+
+
+def format_value(metric: MetricName, value: float) -> str:
+    """`value` as a person reads it: counts with thousands separators, sizes to 0.01 KiB."""
+    info = describe(metric)
+    if metric is MetricName.ACCURACY:
+        return f"{value:.4f}"
+    number = f"{value:,.2f}" if info.unit == "KiB" else f"{value:,.0f}"
+    return f"{number} {info.unit}"

@@ -1,0 +1,163 @@
+"""The bench as a pytest plugin: options, parametrisation from `bench.toml`, reports.
+
+The controller (or the only process) sets the run up and checks everything that can be checked
+before work begins; workers receive that setup as data, so all collect the same tests.
+"""
+
+from __future__ import annotations
+
+import os
+from collections.abc import Iterator
+from pathlib import Path
+from typing import Any
+
+import pytest
+
+from bench.cache import default_root
+from bench.cell import Cell
+from bench.errors import BenchError
+from bench.grid import Group
+from bench.pytest_plugin.check import Check
+from bench.pytest_plugin.scheduler import FamilyScheduling
+from bench.pytest_plugin.session import BenchSession, RunSetup
+from bench.pytest_plugin.setup import prepare_run
+from bench.pytest_plugin.terminal import TerminalReport
+from bench.run import RunDirectory
+
+__all__ = ["bench", "check"]
+
+_SESSION = pytest.StashKey[BenchSession]()
+_WORKER_KEY = "ethos_u55_bench"
+
+
+def pytest_addoption(parser: pytest.Parser) -> None:
+    """The bench's command-line options."""
+    group = parser.getgroup("bench", "Ethos-U55 regression bench")
+    group.addoption(
+        "--bench-config",
+        type=Path,
+        metavar="FILE",
+        help="the grid, the workloads and their limits (default: bench.toml)",
+    )
+    group.addoption(
+        "--bench-target",
+        action="append",
+        metavar="NAME",
+        help="measure on this target instead of the configured ones; may be repeated",
+    )
+    group.addoption(
+        "--bench-results",
+        type=Path,
+        metavar="DIR",
+        help="where runs are kept (default: results/ beside the configuration)",
+    )
+    group.addoption(
+        "--bench-cache",
+        type=Path,
+        metavar="DIR",
+        help="the artefact cache (default: $BENCH_CACHE or the user's cache directory)",
+    )
+
+
+@pytest.hookimpl(tryfirst=True)
+def pytest_configure(config: pytest.Config) -> None:
+    """Set the run up in the controller; take it over in a worker."""
+    worker_input: dict[str, Any] | None = getattr(config, "workerinput", None)
+    if worker_input is not None:
+        if _WORKER_KEY in worker_input:
+            setup = RunSetup.from_json(worker_input[_WORKER_KEY])
+            config.stash[_SESSION] = BenchSession(setup)
+        return
+    if not _is_main_job(config):
+        return
+    try:
+        setup = prepare_run(
+            config_path=config.option.bench_config or config.rootpath / "bench.toml",
+            targets=tuple(config.option.bench_target or ()),
+            results=config.option.bench_results,
+            cache_root=config.option.bench_cache or default_root(os.environ),
+            invocation=_extra_arguments(config),
+        )
+        if not config.option.collectonly:
+            RunDirectory.create(setup.run_path, setup.manifest())
+    except BenchError as error:
+        raise pytest.UsageError(str(error)) from error
+    session = BenchSession(setup)
+    config.stash[_SESSION] = session
+    if config.option.collectonly:
+        return
+    if config.option.xmlpath is None:
+        config.option.xmlpath = str(setup.run_path / "pytest-junit.xml")
+    config.pluginmanager.register(TerminalReport(session.run, config), "bench-terminal")
+
+
+def _is_main_job(config: pytest.Config) -> bool:
+    """Whether the regression suites are among what pytest was asked to run."""
+    if config.option.bench_config is not None:
+        return True
+    suites = config.rootpath / "tests" / "regression"
+    for argument in config.args:
+        path = (config.invocation_params.dir / argument.split("::")[0]).resolve()
+        if path == suites or path in suites.parents or suites in path.parents:
+            return True
+    return False
+
+
+def _extra_arguments(config: pytest.Config) -> tuple[str, ...]:
+    """The bench's own options as given, for commands that reproduce a verdict."""
+    arguments = []
+    if config.option.bench_config is not None:
+        arguments.append(f"--bench-config={config.option.bench_config}")
+    arguments += [f"--bench-target={name}" for name in config.option.bench_target or ()]
+    if config.option.bench_cache is not None:
+        arguments.append(f"--bench-cache={config.option.bench_cache}")
+    return tuple(arguments)
+
+
+@pytest.hookimpl(optionalhook=True)
+def pytest_configure_node(node: Any) -> None:
+    """Hand the setup to an xdist worker."""
+    session = node.config.stash.get(_SESSION, None)
+    if session is not None:
+        # One worker a core: threads of BLAS beneath them would fight for the same cores.
+        os.environ.setdefault("OPENBLAS_NUM_THREADS", "1")
+        node.workerinput[_WORKER_KEY] = session.setup.to_json()
+
+
+@pytest.hookimpl(optionalhook=True)
+def pytest_xdist_make_scheduler(config: pytest.Config, log: Any) -> FamilyScheduling | None:
+    """Keep families of cells together, unless the user chose another distribution."""
+    if _SESSION in config.stash and config.getvalue("dist") == "load":
+        return FamilyScheduling(config, log)
+    return None
+
+
+def pytest_generate_tests(metafunc: pytest.Metafunc) -> None:
+    """Parametrise `cell`, `sweep` and `order` from the plan; ids are the ids of the plan."""
+    session = metafunc.config.stash.get(_SESSION, None)
+    if session is None:
+        return
+    axes: dict[str, tuple[Cell | Group, ...]] = {
+        "cell": session.plan.cells,
+        "sweep": session.plan.sweeps,
+        "order": session.plan.orders,
+    }
+    for name, values in axes.items():
+        if name in metafunc.fixturenames:
+            metafunc.parametrize(name, values, ids=[value.id for value in values])
+
+
+@pytest.fixture(scope="session")
+def bench(pytestconfig: pytest.Config) -> Iterator[BenchSession]:
+    """The run: its plan, its judge, its directory."""
+    session = pytestconfig.stash.get(_SESSION, None)
+    if session is None:
+        pytest.fail("the bench is not set up: run the suites under tests/regression", pytrace=False)
+    yield session
+    session.close()
+
+
+@pytest.fixture
+def check(bench: BenchSession, request: pytest.FixtureRequest) -> Check:
+    """Asserts the verdicts of a cell, a sweep or an order, and reports their figures."""
+    return Check(bench, request.node)

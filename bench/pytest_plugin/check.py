@@ -1,0 +1,83 @@
+"""From verdicts to pytest outcomes: PASS passes, FAIL fails, all else is a counted skip."""
+
+from __future__ import annotations
+
+from collections.abc import Callable, Sequence
+from typing import TypeVar
+
+import pytest
+
+from bench.cell import Cell
+from bench.errors import BenchError, MissingFigureError, PrerequisiteError
+from bench.grid import Group
+from bench.pytest_plugin.session import BenchSession
+from bench.record import Record, Status, Verdict
+from bench.suites import SUITES
+
+__all__ = ["Check"]
+
+_T = TypeVar("_T")
+
+
+class Check:
+    """What a regression test calls; one per test."""
+
+    def __init__(self, session: BenchSession, node: pytest.Item) -> None:
+        self._session = session
+        self._node = node
+
+    def cell(self, cell: Cell, suite: str) -> None:
+        """Assert the verdicts of the metrics of `suite` for `cell`."""
+        record = self._make(cell.id, lambda: self._session.judge.cell(cell))
+        self._report_figures(record)
+        metrics = {metric.value for metric in SUITES[suite]}
+        self._assert([v for v in record.verdicts if v.metric in metrics])
+
+    def sweep(self, group: Group) -> None:
+        """Assert the outcome of a MAC sweep."""
+        record = self._make(group.id, lambda: self._session.judge.sweep(group))
+        self._property("scaling_efficiency", f"{record.efficiency:.4f}")
+        self._property("bound_by", record.memory or record.binding)
+        self._property("memory_share", f"{record.memory_share:.4f}")
+        self._assert([record.verdict])
+
+    def order(self, group: Group) -> None:
+        """Assert that size and cycles rise along the configured order of variants."""
+        record = self._make(group.id, lambda: self._session.judge.order(group))
+        self._assert(record.verdicts)
+
+    def _make(self, subject: str, make: Callable[[], _T]) -> _T:
+        try:
+            return make()
+        except (PrerequisiteError, MissingFigureError) as error:
+            pytest.skip(f"{subject}: UNAVAILABLE: {error}")
+        except BenchError as error:
+            pytest.fail(f"{subject}: could not be measured: {error}", pytrace=False)
+
+    def _report_figures(self, record: Record) -> None:
+        report = record.compilation.report
+        self._property("cell", record.cell.id)
+        self._property("source", record.measurement.source.value)
+        self._property("vela_cycles_estimate", str(report.cycles_total))
+        self._property("data", record.data.name)
+        self._property("vela_version", record.compilation.vela_version)
+        self._property("encoded_weights_bytes", str(report.encoded_weights_bytes))
+        self._property("original_weights_bytes", str(report.original_weights_bytes))
+        self._property("device_model_bytes", str(record.compilation.device_model_bytes))
+        if record.accuracy is not None:
+            self._property("accuracy", f"{record.accuracy.value:.6f}")
+        for event, count in record.measurement.counters.items():
+            self._property(event, str(count))
+
+    def _property(self, name: str, value: str) -> None:
+        # Only user_properties reach the JUnit file of the controller under xdist.
+        self._node.user_properties.append((name, value))
+
+    def _assert(self, verdicts: Sequence[Verdict]) -> None:
+        bad = [v.line for v in verdicts if v.status in (Status.FAIL, Status.INCOMPLETE)]
+        if bad:
+            pytest.fail("\n".join(bad), pytrace=False)
+        # A suite whose metrics partly lack a limit still judged the others.
+        judged = [v for v in verdicts if v.status is Status.PASS]
+        if not judged:
+            pytest.skip("; ".join(f"{v.status.value.upper()}: {v.line}" for v in verdicts))

@@ -1,0 +1,127 @@
+"""What a pytest process knows of the run: set up once by the controller, handed to the workers."""
+
+from __future__ import annotations
+
+import json
+from contextlib import ExitStack
+from dataclasses import dataclass
+from pathlib import Path
+from typing import Any
+
+from bench.cache import ArtefactCache
+from bench.config import BenchConfig, fingerprint
+from bench.engine import Engine
+from bench.grid import Plan, make_plan
+from bench.judged import Judge
+from bench.progress import append_to
+from bench.reference import cached_reference
+from bench.run import RunDirectory, RunManifest
+from bench.sources import ModelSource
+from bench.suites import reproduce_command
+from models.data import DataSource
+from models.service import VariantBuilder
+from targets.registry import TARGETS, TargetContext
+
+__all__ = ["BenchSession", "RunSetup"]
+
+
+@dataclass(frozen=True)
+class RunSetup:
+    """Everything that must be the same in every process of one run."""
+
+    config: BenchConfig
+    config_path: Path
+    #: Command-line arguments that a reproduce-command has to repeat.
+    extra_arguments: tuple[str, ...]
+    targets: tuple[str, ...]
+    data: DataSource
+    cache_root: Path
+    run_path: Path
+
+    def plan(self) -> Plan:
+        """The cells and groups of the run."""
+        return make_plan(self.config, self.targets)
+
+    def manifest(self) -> RunManifest:
+        """The manifest of this run, started now."""
+        return RunManifest.now(
+            config_path=self.config_path,
+            config_sha256=fingerprint(self.config),
+            data=self.data.name,
+            cells=self.plan().cells,
+        )
+
+    def to_json(self) -> str:
+        """For xdist, which hands workers plain values only."""
+        return json.dumps(
+            {
+                "config": self.config.model_dump(mode="json"),
+                "config_path": str(self.config_path),
+                "extra_arguments": list(self.extra_arguments),
+                "targets": list(self.targets),
+                "data": self.data.model_dump(mode="json"),
+                "cache_root": str(self.cache_root),
+                "run_path": str(self.run_path),
+            }
+        )
+
+    @classmethod
+    def from_json(cls, text: str) -> RunSetup:
+        """The inverse of `to_json`."""
+        document: dict[str, Any] = json.loads(text)
+        return cls(
+            config=BenchConfig.model_validate(document["config"]),
+            config_path=Path(document["config_path"]),
+            extra_arguments=tuple(document["extra_arguments"]),
+            targets=tuple(document["targets"]),
+            data=DataSource.model_validate(document["data"]),
+            cache_root=Path(document["cache_root"]),
+            run_path=Path(document["run_path"]),
+        )
+
+
+class BenchSession:
+    """The run inside one pytest process. The engine starts when a cell is first asked for."""
+
+    def __init__(self, setup: RunSetup) -> None:
+        self.setup = setup
+        self.plan = setup.plan()
+        self.run = RunDirectory(setup.run_path)
+        self._open = ExitStack()
+        self._judge: Judge | None = None
+
+    @property
+    def judge(self) -> Judge:
+        """The judge of this run."""
+        if self._judge is None:
+            self._judge = self._make_judge()
+        return self._judge
+
+    def _make_judge(self) -> Judge:
+        setup = self.setup
+        sink = append_to(self.run.progress)
+        cache = ArtefactCache(setup.cache_root)
+        builder = self._open.enter_context(VariantBuilder())
+        source = ModelSource(setup.config, cache=cache, builder=builder, data=setup.data, sink=sink)
+        reference = cached_reference(cache, sink)
+        context = TargetContext(reference=reference)
+        targets = {name: TARGETS[name](context) for name in setup.targets}
+        for target in targets.values():
+            self._open.callback(target.close)
+        engine = Engine(
+            setup.config,
+            cache=cache,
+            source=source,
+            targets=targets,
+            reference=reference,
+            sink=sink,
+        )
+
+        def reproduce(metric: str, subject: str) -> str:
+            return reproduce_command(metric, subject, setup.extra_arguments)
+
+        return Judge(setup.config, engine, self.run, reproduce)
+
+    def close(self) -> None:
+        """Stop what the engine started: the variant builder, the targets."""
+        self._open.close()

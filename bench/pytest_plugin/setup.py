@@ -1,0 +1,102 @@
+"""Everything that can be checked before any work is done, checked."""
+
+from __future__ import annotations
+
+from itertools import product
+from pathlib import Path
+
+from bench.accuracy import load_dataset
+from bench.compiler import VelaOptions, require_vela
+from bench.config import BenchConfig, ModelFileWorkload, load_config
+from bench.errors import BenchError, ConfigError, ModelError
+from bench.grid import make_plan
+from bench.pytest_plugin.session import RunSetup
+from bench.run import run_name
+from bench.schema import suggest
+from bench.tflite import load_quantised
+from models.data import resolve_mnist
+from targets.registry import TARGETS
+
+__all__ = ["prepare_run"]
+
+
+def prepare_run(
+    *,
+    config_path: Path,
+    targets: tuple[str, ...],
+    results: Path | None,
+    cache_root: Path,
+    invocation: tuple[str, ...],
+) -> RunSetup:
+    """Read the configuration and check it against the world; write nothing.
+
+    Args:
+        config_path: the configuration file.
+        targets: names that replace the configured targets; empty keeps those.
+        results: where runs are kept; None means `results` beside the configuration.
+        cache_root: the artefact cache.
+        invocation: options that reproduce-commands repeat.
+
+    Raises:
+        BenchError: something is wrong; nothing was run.
+    """
+    config = load_config(config_path)
+    chosen = targets or config.grid.targets
+    for name in chosen:
+        if name not in TARGETS:
+            raise ConfigError(
+                f"{config_path}: grid.targets: unknown target {name!r}; "
+                f"{suggest(name, list(TARGETS))}"
+            )
+    try:
+        plan = make_plan(config, chosen)
+    except BenchError as error:
+        raise ConfigError(f"{config_path}: {error}") from error
+    planned = {cell.workload for cell in plan.cells}
+    _check_models(config, config_path, planned)
+    _check_vela(config, config_path)
+    root = results or config_path.resolve().parent / "results"
+    return RunSetup(
+        config=config,
+        config_path=config_path,
+        extra_arguments=invocation,
+        targets=tuple(chosen),
+        data=resolve_mnist(config.data.mnist),
+        cache_root=cache_root,
+        run_path=root / run_name(),
+    )
+
+
+def _check_vela(config: BenchConfig, config_path: Path) -> None:
+    """Is Vela there, and does it know the system configurations and memory modes of the grid?"""
+    require_vela()
+    grid = config.grid
+    for system_config, memory_mode in product(grid.system_configs, grid.memory_modes):
+        options = VelaOptions(
+            accelerator=grid.macs[0],
+            memory_mode=memory_mode,
+            system_config=system_config,
+            config_file=config.vela.config_file,
+            optimise=config.vela.optimise,
+        )
+        try:
+            options.check()
+        except ConfigError as error:
+            raise ConfigError(f"{config_path}: grid.system_configs: {error}") from error
+
+
+def _check_models(config: BenchConfig, config_path: Path, planned: set[str]) -> None:
+    """Look at the model and dataset files the user named."""
+    for name in sorted(planned):
+        workload = config.workloads[name]
+        if not isinstance(workload, ModelFileWorkload) or workload.model is None:
+            continue
+        try:
+            model = load_quantised(workload.model)
+        except ModelError as error:
+            raise ModelError(f"{config_path}: workloads.{name}.model: {error}") from error
+        if workload.dataset is not None:
+            try:
+                load_dataset(workload.dataset, model)
+            except ModelError as error:
+                raise ModelError(f"{config_path}: workloads.{name}.dataset: {error}") from error

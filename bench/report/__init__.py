@@ -1,0 +1,1 @@
+"""Records in, reports out: terminal tables and JUnit. Judges nothing, measures nothing."""

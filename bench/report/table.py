@@ -1,0 +1,171 @@
+"""The study as tables: one a workload, like the one in Arm's article on the same network."""
+
+from __future__ import annotations
+
+from collections.abc import Iterable, Sequence
+
+from rich.console import Console, RenderableType
+from rich.table import Table
+from rich.text import Text
+
+from bench.cell import Accelerator
+from bench.metrics import KIB, MetricName
+from bench.published import PublishedRow, matching
+from bench.record import Record, Status, SweepRecord, metric_value
+
+__all__ = ["render", "workload_tables"]
+
+#: The accelerator whose sizes and beats stand in the table, when it is in the grid: Arm's.
+_SHOWN = Accelerator.U55_128
+_ABSENT = "-"
+
+
+def render(renderables: Iterable[RenderableType], width: int, *, colour: bool = False) -> str:
+    """`renderables` as text of at most `width` columns."""
+    console = Console(width=width, no_color=not colour, force_terminal=colour, highlight=False)
+    with console.capture() as capture:
+        for item in renderables:
+            console.print(item)
+    return capture.get()
+
+
+def workload_tables(
+    records: Sequence[Record], sweeps: Sequence[SweepRecord]
+) -> list[RenderableType]:
+    """One table for each workload and target, in the order the records come."""
+    keys = dict.fromkeys((r.cell.workload, r.cell.target) for r in records)
+    tables: list[RenderableType] = []
+    for workload, target in keys:
+        mine = [r for r in records if (r.cell.workload, r.cell.target) == (workload, target)]
+        tables.append(_workload_table(workload, target, mine, {s.id: s for s in sweeps}))
+    return tables
+
+
+def _workload_table(
+    workload: str, target: str, records: list[Record], sweeps: dict[str, SweepRecord]
+) -> Table:
+    macs = sorted({r.cell.macs for r in records})
+    shown = _SHOWN if _SHOWN in macs else macs[-1]
+    source = records[0].measurement.source.value
+    data = records[0].data
+    table = Table(
+        title=f"{workload} on target {target}: cycles and beats are {_kind(source)}",
+        caption=(
+            f"data: {data.name}, {data.samples:,} test samples. Sizes and AXI beats at "
+            f"{int(shown)} MACs. Efficiency: speed-up over the MAC sweep / ideal speed-up."
+        ),
+        title_justify="left",
+        caption_justify="left",
+        header_style="bold",
+    )
+    table.add_column("variant", no_wrap=True)
+    table.add_column("memory", no_wrap=True)
+    for heading in ("accuracy", "orig. KiB", "enc. KiB", "model KiB", "AXI1 rd"):
+        table.add_column(heading, justify="right")
+    for accelerator in macs:
+        table.add_column(f"cyc. @{int(accelerator)}", justify="right", no_wrap=True)
+    table.add_column("effic.", justify="right")
+    table.add_column("bound by", no_wrap=True)
+    table.add_column("verdict", no_wrap=True)
+    lines: dict[tuple[str, str], list[Record]] = {}
+    for record in records:
+        identity = record.cell
+        mode = f"{identity.memory_mode.value}"
+        lines.setdefault((identity.variant, mode), []).append(record)
+    for (variant, mode), row in lines.items():
+        by_macs = {r.cell.macs: r for r in row}
+        main = by_macs.get(shown, row[0])
+        table.add_row(
+            variant,
+            mode,
+            _accuracy(main),
+            f"{main.compilation.report.original_weights_bytes / KIB:.2f}",
+            _kib(main, MetricName.ENCODED_WEIGHTS),
+            _kib(main, MetricName.DEVICE_MODEL),
+            _count(main, MetricName.AXI1_READ),
+            *(_count(by_macs[m], MetricName.NPU_CYCLES) if m in by_macs else _ABSENT for m in macs),
+            *_sweep_cells(row, sweeps),
+            _verdict(row),
+        )
+        if target != "vela":
+            table.add_row(*_vela_cells(by_macs, macs), style="dim")
+        published = [(p, r) for r in row for p in matching(r)]
+        for place in dict.fromkeys((p.source, p.measured_on, p.vela) for p, _ in published):
+            some = [p for p, _ in published if (p.source, p.measured_on, p.vela) == place]
+            table.add_row(*_published_cells(some, macs, shown, main), style="dim")
+    return table
+
+
+def _kind(source: str) -> str:
+    return "an estimate, not a measurement" if source in ("estimate", "simulated") else "measured"
+
+
+def _accuracy(record: Record) -> str:
+    if record.accuracy is None:
+        return _ABSENT
+    value = record.accuracy.value
+    return f"{value:.2%}" if record.accuracy.metric.value == "top1" else f"{value:.4f}"
+
+
+def _kib(record: Record, metric: MetricName) -> str:
+    value = metric_value(record, metric)
+    return _ABSENT if isinstance(value, str) else f"{value:.2f}"
+
+
+def _count(record: Record, metric: MetricName) -> str:
+    value = metric_value(record, metric)
+    return _ABSENT if isinstance(value, str) else f"{value:,.0f}"
+
+
+def _sweep_cells(row: list[Record], sweeps: dict[str, SweepRecord]) -> tuple[str, str]:
+    ids = {r.cell.id for r in row}
+    for sweep in sweeps.values():
+        if ids >= set(sweep.cells):
+            bound = sweep.memory.replace("_", " ") or sweep.binding
+            return f"{sweep.efficiency:.2f}", bound
+    return _ABSENT, _ABSENT
+
+
+def _verdict(row: list[Record]) -> Text:
+    statuses = [v.status for r in row for v in r.verdicts]
+    counts = {s: statuses.count(s) for s in Status if s is not Status.PASS and s in statuses}
+    if not statuses:
+        return Text("not judged", style="yellow")
+    if not counts:
+        return Text("PASS", style="green")
+    text = ", ".join(f"{n} {s.value.upper()}" for s, n in counts.items())
+    return Text(text, style="red" if Status.FAIL in counts else "yellow")
+
+
+def _vela_cells(by_macs: dict[Accelerator, Record], macs: list[Accelerator]) -> list[str]:
+    """Vela's own estimate of the cycles, to stand beside every other one."""
+    cycles = [
+        f"{by_macs[m].compilation.report.cycles_total:,}" if m in by_macs else _ABSENT for m in macs
+    ]
+    return ["  Vela", "estimate", "", "", "", "", "", *cycles, "", "", ""]
+
+
+def _published_cells(
+    rows: list[PublishedRow], macs: list[Accelerator], shown: Accelerator, record: Record
+) -> list[str]:
+    by_macs = {row.macs: row for row in rows}
+    main = by_macs.get(shown, rows[0])
+    # Others' accuracy is shown only when it was measured on the same data.
+    same_data = record.data.name == "mnist_full_70000"
+    cells = [
+        f"  {main.measured_on.split()[0]}",
+        "published",
+        f"{main.accuracy:.0%}" if main.accuracy is not None and same_data else _ABSENT,
+        _optional(main.original_weights_kib, ".2f"),
+        _optional(main.encoded_weights_kib, ".2f"),
+        _optional(main.device_model_kib, ".0f"),
+        _optional(main.axi1_rd_beats, ",d"),
+    ]
+    for accelerator in macs:
+        row = by_macs.get(accelerator)
+        cells.append(_optional(row.npu_active_cycles if row else None, ",d"))
+    return [*cells, "", "", ""]
+
+
+def _optional(value: float | None, fmt: str) -> str:
+    return _ABSENT if value is None else format(value, fmt)

@@ -1,0 +1,110 @@
+"""What the bench costs beside the work itself: a cold bench against a plain script.
+
+The plain script trains the same eight variants and compiles the same sixty-four models one after
+the other in one process, keeps nothing but the files, and judges nothing. The bench does the same
+trainings and compilations on an empty cache, and measures, judges and records besides.
+
+    python benchmarks/cold_bench.py            # both, then the ratios
+    python benchmarks/cold_bench.py --plain DIR   # only the plain script, into DIR
+
+Absolute times mean nothing beyond the machine they were taken on; compare the ratios of one run.
+"""
+
+from __future__ import annotations
+
+import argparse
+import subprocess
+import sys
+import tempfile
+import time
+from pathlib import Path
+
+ROOT = Path(__file__).resolve().parent.parent
+sys.path.insert(0, str(ROOT))
+
+
+def plain(directory: Path) -> None:
+    """Train and compile the default grid, in sequence."""
+    from bench.config import TrainedWorkload, load_config
+    from bench.grid import make_plan
+    from models.builder import build
+    from models.data import resolve_mnist
+    from models.messages import BuildRequest
+    from models.spec import TrainSpec
+
+    config = load_config(ROOT / "bench.toml")
+    data = resolve_mnist(config.data.mnist)
+    for name, workload in config.workloads.items():
+        assert isinstance(workload, TrainedWorkload)
+        for variant, spec in workload.variants.items():
+            out = directory / name / variant
+            out.mkdir(parents=True)
+            parent = None if isinstance(spec, TrainSpec) else directory / name / spec.parent
+            request = BuildRequest(
+                workload=name,
+                variant=variant,
+                architecture=workload.architecture,
+                spec=spec,
+                quantise=workload.quantise,
+                seed=workload.seed,
+                data=data,
+                parent_dir=parent,
+            )
+            build(request, out, lambda progress: None)
+    for cell in make_plan(config).cells:
+        command = [
+            *(sys.executable, "-m", "ethosu.vela"),
+            str(directory / cell.workload / cell.variant / "model.tflite"),
+            *("--accelerator-config", cell.accelerator.vela_name),
+            *("--memory-mode", cell.memory_mode.value),
+            *("--system-config", cell.system_config, "--config", "Arm/vela.ini"),
+            *("--output-dir", str(directory / "compiled" / cell.id), "--verbose-performance"),
+        ]
+        subprocess.run(command, check=True, stdout=subprocess.DEVNULL)
+
+
+def timed(command: list[str]) -> float:
+    """Seconds `command` takes; it must succeed."""
+    start = time.monotonic()
+    result = subprocess.run(
+        command, cwd=ROOT, stdout=subprocess.PIPE, stderr=subprocess.STDOUT, text=True
+    )
+    seconds = time.monotonic() - start
+    if result.returncode:
+        sys.exit(f"{' '.join(command)} failed:\n{result.stdout[-4000:]}")
+    return seconds
+
+
+def cold(directory: Path, workers: str) -> float:
+    """Seconds of a bench on an empty cache."""
+    return timed(
+        [
+            *(sys.executable, "-m", "pytest", "-n", workers, "-q"),
+            f"--bench-cache={directory / 'cache'}",
+            f"--bench-results={directory / 'results'}",
+        ]
+    )
+
+
+def main() -> None:
+    """Measure in turn and print ratios."""
+    parser = argparse.ArgumentParser(description=__doc__)
+    parser.add_argument("--plain", type=Path, metavar="DIR")
+    arguments = parser.parse_args()
+    if arguments.plain is not None:
+        plain(arguments.plain)
+        return
+    with tempfile.TemporaryDirectory() as scratch:
+        root = Path(scratch)
+        script = timed([sys.executable, str(Path(__file__)), "--plain", str(root / "plain")])
+        one = cold(root / "one", "1")
+        auto = cold(root / "auto", "auto")
+    print(f"plain script   {script:7.1f} s   1.00")
+    print(f"bench -n 1     {one:7.1f} s   {one / script:.2f}  (at most 1.15)")
+    print(f"bench -n auto  {auto:7.1f} s   {auto / script:.2f}  (less than 1.00)")
+    if one > 1.15 * script or auto >= script:
+        sys.exit("the bench costs more than it may")
+
+
+if __name__ == "__main__":
+    main()

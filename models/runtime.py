@@ -1,0 +1,63 @@
+"""TensorFlow, set up so that the same request gives the same bytes. Import it only from here.
+
+- `TF_USE_LEGACY_KERAS`: tfmot works with Keras 2 only. Read when TensorFlow is imported.
+- oneDNN off: its kernels are chosen by the processor they run on, Eigen's are fixed when
+  TensorFlow is compiled. So the result is the same on every x86-64 machine, not on one alone.
+- No GPU, one thread, deterministic operations: no dependence on devices, cores or scheduling.
+  The networks are so small that further threads gain little.
+"""
+
+from __future__ import annotations
+
+import os
+import sys
+from importlib.metadata import version
+from typing import Any
+
+from bench.errors import PrerequisiteError
+
+__all__ = ["library_versions", "reset", "tf", "tfmot"]
+
+_ENVIRONMENT = {
+    "TF_USE_LEGACY_KERAS": "1",
+    "TF_ENABLE_ONEDNN_OPTS": "0",
+    "TF_CPP_MIN_LOG_LEVEL": "2",
+    "CUDA_VISIBLE_DEVICES": "-1",
+}
+
+
+def _import() -> tuple[Any, Any]:
+    if "tensorflow" in sys.modules:
+        raise PrerequisiteError(
+            "TensorFlow was imported before models.runtime, so it is not set up for "
+            "reproducible builds",
+            cure="build through models.service.VariantBuilder, which starts a process of its own",
+        )
+    os.environ.update(_ENVIRONMENT)
+    try:
+        import tensorflow
+        import tensorflow_model_optimization
+    except ImportError as error:
+        raise PrerequisiteError(
+            f"building variants needs TensorFlow, which cannot be imported: {error}",
+            cure="install the project's requirements: pip install -r requirements.lock",
+        ) from error
+    tensorflow.config.threading.set_intra_op_parallelism_threads(1)
+    tensorflow.config.threading.set_inter_op_parallelism_threads(1)
+    tensorflow.config.experimental.enable_op_determinism()
+    return tensorflow, tensorflow_model_optimization
+
+
+tf, tfmot = _import()
+
+
+def reset(seed: int) -> None:
+    """Forget earlier models and seed every generator, as in a fresh process."""
+    tf.keras.backend.clear_session()
+    tf.keras.utils.set_random_seed(seed)
+
+
+def library_versions() -> dict[str, str]:
+    """The versions of the libraries a build depends on."""
+    names = ("tensorflow", "tf_keras", "tensorflow_model_optimization", "numpy")
+    return {name: version(name) for name in names}

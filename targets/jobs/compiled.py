@@ -1,0 +1,160 @@
+"""From a compiled model to a job: where everything lies, and through which port it is reached."""
+
+from __future__ import annotations
+
+from collections.abc import Sequence
+from typing import Any
+
+import numpy as np
+from numpy.typing import NDArray
+
+from bench.cell import MemoryMode
+from targets.jobs.device_job import DeviceJob, Input, Output, RegionBase, Space, TimingAdapter
+from targets.jobs.errors import JobError
+from targets.jobs.memory import NPU_MEMORIES, MemoryBank
+from targets.simulator.artefact import (
+    ArenaRegion,
+    Artefact,
+    FlashRegion,
+    NpuOperator,
+    Region,
+)
+from targets.simulator.traffic import PortMap
+
+__all__ = ["job_for"]
+
+Array = NDArray[Any]
+
+_ALIGNMENT = 64
+_REGIONS = 8
+_BANKS = {bank.name: bank for bank in NPU_MEMORIES}
+
+
+def job_for(
+    artefact: Artefact,
+    inputs: Sequence[Array],
+    *,
+    name: str,
+    memory_mode: MemoryMode,
+    events: Sequence[int],
+    timing: tuple[TimingAdapter | None, TimingAdapter | None] = (None, None),
+    repetitions: int = 1,
+) -> DeviceJob:
+    """A job that runs one inference of `artefact` on `inputs`.
+
+    `inputs` has one array for each model input, in the model's shape and dtype, without the batch
+    dimension or with one of 1. The job's outputs are the model's, in their order. The arena goes
+    to the ISRAM, or to DDR where it is too large; in Sram_Only the constants go to SRAM as well.
+    The arena is cleared before every pass, so that all passes find the same.
+
+    Raises `JobError` for a model with CPU operators or several `ethos-u` operators, or one that
+    does not fit.
+    """
+    operator = _only_operator(artefact)
+    arena_bytes = _aligned(artefact.arena_bytes)
+    arena = _BANKS["ISRAM"] if arena_bytes <= _BANKS["ISRAM"].size else _BANKS["DDR1"]
+    flash = next(
+        (r.data.tobytes() for r in operator.regions.values() if isinstance(r, FlashRegion)), b""
+    )
+    flash += bytes(-len(flash) % 4)
+    ports = PortMap.for_memory_mode(memory_mode)
+    return DeviceJob(
+        name=name,
+        macs=operator.payload.macs,
+        commands=operator.payload.commands.astype("<u4").tobytes(),
+        flash=flash,
+        arena_address=arena.address,
+        arena_bytes=arena_bytes,
+        regions=tuple(_base(artefact, operator.regions.get(i)) for i in range(_REGIONS)),
+        inputs=(*_variables(artefact), *_inputs(artefact, inputs)),
+        outputs=tuple(
+            Output(_offset(artefact, index), artefact.tensors[index].size)
+            for index in artefact.outputs
+        ),
+        events=tuple(events),
+        flash_address=(
+            _in_sram(artefact, len(flash), arena, arena_bytes)
+            if memory_mode is MemoryMode.SRAM_ONLY and flash
+            else None
+        ),
+        clear_arena=True,
+        repetitions=repetitions,
+        qconfig=ports.qconfig,
+        regioncfg=sum(value << 2 * region for region, value in enumerate(ports.regioncfg)),
+        timing=timing,
+    )
+
+
+def _only_operator(artefact: Artefact) -> NpuOperator:
+    if len(artefact.operators) == 1 and isinstance(artefact.operators[0], NpuOperator):
+        return artefact.operators[0]
+    on_cpu = sum(not isinstance(operator, NpuOperator) for operator in artefact.operators)
+    raise JobError(
+        f"{artefact.name} has {len(artefact.operators)} operators after compilation, {on_cpu} of "
+        "them for the CPU; the firmware runs exactly one command stream",
+        cure="use a runner with an interpreter for this model, or the simulator",
+    )
+
+
+def _base(artefact: Artefact, region: Region | None) -> RegionBase | None:
+    if region is None:
+        return None
+    if isinstance(region, FlashRegion):
+        return RegionBase(Space.FLASH)
+    if isinstance(region, ArenaRegion):
+        return RegionBase(Space.ARENA, region.offset) if region.length else None
+    raise JobError(
+        f"{artefact.name} has its inputs and outputs in regions of their own",
+        cure="compile it without --separate-io-regions",
+    )
+
+
+def _inputs(artefact: Artefact, inputs: Sequence[Array]) -> list[Input]:
+    tensors = [artefact.tensors[index] for index in artefact.inputs]
+    if [a.nbytes for a in inputs] != [t.size for t in tensors] or any(
+        array.dtype != np.dtype(tensor.dtype)
+        for array, tensor in zip(inputs, tensors, strict=True)
+    ):
+        raise JobError(
+            f"{artefact.name} takes {[(t.dtype, t.shape) for t in tensors]}, "
+            f"given {[(str(a.dtype), a.shape) for a in inputs]}"
+        )
+    return [
+        Input(_offset(artefact, index), np.ascontiguousarray(array).tobytes())
+        for index, array in zip(artefact.inputs, inputs, strict=True)
+    ]
+
+
+def _variables(artefact: Artefact) -> list[Input]:
+    """The model's state at the start, as TensorFlow Lite Micro resets it: real 0."""
+    found = []
+    for tensor in artefact.tensors:
+        if tensor.is_variable and tensor.constant is None and tensor.offset is not None:
+            zero = tensor.zero_points[0] if tensor.dtype == "int8" and tensor.zero_points else 0
+            data = np.full(tensor.shape, zero, tensor.dtype).tobytes()
+            found.append(Input(tensor.offset, data))
+    return found
+
+
+def _offset(artefact: Artefact, index: int) -> int:
+    tensor = artefact.tensors[index]
+    if tensor.offset is None:
+        raise JobError(f"{artefact.name}: tensor {index} {tensor.name!r} is not in the arena")
+    return tensor.offset
+
+
+def _in_sram(artefact: Artefact, size: int, arena: MemoryBank, arena_bytes: int) -> int:
+    """An address in SRAM for the constants: behind the arena, or in a bank without it."""
+    for bank in (_BANKS["ISRAM"], _BANKS["BRAM"]):
+        start = bank.address + (arena_bytes if bank is arena else 0)
+        if bank.holds(start, size):
+            return start
+    raise JobError(
+        f"{artefact.name}: {size} bytes of constants and an arena of {arena_bytes} bytes do not "
+        "fit the device's SRAM",
+        cure="compile it for Shared_Sram",
+    )
+
+
+def _aligned(size: int) -> int:
+    return max(_ALIGNMENT, -(-size // _ALIGNMENT) * _ALIGNMENT)

@@ -1,0 +1,62 @@
+"""Corstone-300's memories as a job sees them: addresses in non-secure form.
+
+The secure alias of everything lies `SECURE_ALIAS` higher. The firmware picks the alias that its
+security state may use; a job never needs to know.
+"""
+
+from __future__ import annotations
+
+from dataclasses import dataclass
+
+__all__ = [
+    "JOB_ADDRESS",
+    "JOB_BYTES_MAX",
+    "JOB_LOAD_ADDRESS",
+    "NPU_MEMORIES",
+    "SECURE_ALIAS",
+    "MemoryBank",
+    "bank_of",
+    "overlap",
+]
+
+SECURE_ALIAS = 0x1000_0000
+_MIB = 1 << 20
+
+
+@dataclass(frozen=True)
+class MemoryBank:
+    """One memory. `address` in non-secure form, `size` in bytes."""
+
+    name: str
+    address: int
+    size: int
+
+    def holds(self, address: int, size: int) -> bool:
+        """Whether `size` bytes at `address` lie within."""
+        return self.address <= address and address + size <= self.address + self.size
+
+
+#: The memories the NPU reaches; it cannot see the processor's TCMs.
+NPU_MEMORIES = (
+    MemoryBank("BRAM", 0x0100_0000, _MIB),
+    MemoryBank("ISRAM", 0x2100_0000, 2 * _MIB),
+    *(MemoryBank(f"DDR{i}", 0x6000_0000 + i * 0x2000_0000, 256 * _MIB) for i in range(4)),
+)
+
+#: Where the firmware looks for the job image, in non-secure form.
+JOB_ADDRESS = 0x6000_0000
+JOB_BYTES_MAX = 256 * _MIB
+
+#: Where a loader (the FVP's `--data`, the board's `images.txt`) puts it: the processor starts in
+#: the secure state.
+JOB_LOAD_ADDRESS = JOB_ADDRESS + SECURE_ALIAS
+
+
+def bank_of(address: int, size: int) -> MemoryBank | None:
+    """The memory that holds `size` bytes at `address`, or None."""
+    return next((bank for bank in NPU_MEMORIES if bank.holds(address, size)), None)
+
+
+def overlap(a: int, a_size: int, b: int, b_size: int) -> bool:
+    """Whether two ranges of bytes have one in common."""
+    return a < b + b_size and b < a + a_size and a_size > 0 and b_size > 0

@@ -1,0 +1,99 @@
+"""PMU events of the Ethos-U55: Arm's names and the numbers written to PMEVTYPERn.
+
+From Arm's core driver (`ethosu55_interface.h`). Every AXI1 event is its AXI0 event + 256.
+"""
+
+from __future__ import annotations
+
+from collections.abc import Mapping
+from types import MappingProxyType
+
+from targets.jobs.errors import JobError
+
+__all__ = ["EVENT_NUMBERS", "event_name", "event_number"]
+
+_COMMON = {
+    "CYCLE": 17,
+    "NPU_IDLE": 32,
+    "CC_STALLED_ON_BLOCKDEP": 33,
+    "CC_STALLED_ON_SHRAM_RECONFIG": 34,
+    "NPU_ACTIVE": 35,
+    "MAC_ACTIVE": 48,
+    "MAC_ACTIVE_8BIT": 49,
+    "MAC_ACTIVE_16BIT": 50,
+    "MAC_DPU_ACTIVE": 51,
+    "MAC_STALLED_BY_WD_ACC": 52,
+    "MAC_STALLED_BY_WD": 53,
+    "MAC_STALLED_BY_ACC": 54,
+    "MAC_STALLED_BY_IB": 55,
+    "MAC_ACTIVE_32BIT": 56,
+    "MAC_STALLED_BY_INT_W": 57,
+    "MAC_STALLED_BY_INT_ACC": 58,
+    "AO_ACTIVE": 64,
+    "AO_ACTIVE_8BIT": 65,
+    "AO_ACTIVE_16BIT": 66,
+    "AO_STALLED_BY_OFMP_OB": 67,
+    "AO_STALLED_BY_OFMP": 68,
+    "AO_STALLED_BY_OB": 69,
+    "AO_STALLED_BY_ACC_IB": 70,
+    "AO_STALLED_BY_ACC": 71,
+    "AO_STALLED_BY_IB": 72,
+    "WD_ACTIVE": 80,
+    "WD_STALLED": 81,
+    "WD_STALLED_BY_WS": 82,
+    "WD_STALLED_BY_WD_BUF": 83,
+    "WD_PARSE_ACTIVE": 84,
+    "WD_PARSE_STALLED": 85,
+    "WD_PARSE_STALLED_IN": 86,
+    "WD_PARSE_STALLED_OUT": 87,
+    "WD_TRANS_WS": 88,
+    "WD_TRANS_WB": 89,
+    "WD_TRANS_DW0": 90,
+    "WD_TRANS_DW1": 91,
+    "AXI_LATENCY_ANY": 160,
+    "AXI_LATENCY_32": 161,
+    "AXI_LATENCY_64": 162,
+    "AXI_LATENCY_128": 163,
+    "AXI_LATENCY_256": 164,
+    "AXI_LATENCY_512": 165,
+    "AXI_LATENCY_1024": 166,
+    "ECC_DMA": 176,
+    "ECC_SB0": 177,
+    "ECC_SB1": 433,
+}
+
+_PORT = {
+    "RD_TRANS_ACCEPTED": 128,
+    "RD_TRANS_COMPLETED": 129,
+    "RD_DATA_BEAT_RECEIVED": 130,
+    "RD_TRAN_REQ_STALLED": 131,
+    "WR_TRANS_ACCEPTED": 132,
+    "WR_TRANS_COMPLETED_M": 133,
+    "WR_TRANS_COMPLETED_S": 134,
+    "WR_DATA_BEAT_WRITTEN": 135,
+    "WR_TRAN_REQ_STALLED": 136,
+    "WR_DATA_BEAT_STALLED": 137,
+    "ENABLED_CYCLES": 140,
+    "RD_STALL_LIMIT": 142,
+    "WR_STALL_LIMIT": 143,
+}
+
+#: Arm's name -> number.
+EVENT_NUMBERS: Mapping[str, int] = MappingProxyType(
+    _COMMON | {f"AXI{port}_{name}": n + 256 * port for port in (0, 1) for name, n in _PORT.items()}
+)
+_NAMES = {number: name for name, number in EVENT_NUMBERS.items()}
+
+
+def event_number(name: str) -> int:
+    """The number of Arm's event `name`. Raises `JobError` for an unknown one."""
+    if name not in EVENT_NUMBERS:
+        raise JobError(f"{name!r} is no PMU event of the Ethos-U55", cure="use Arm's event names")
+    return EVENT_NUMBERS[name]
+
+
+def event_name(number: int) -> str:
+    """Arm's name of event `number`. Raises `JobError` for an unknown one."""
+    if number not in _NAMES:
+        raise JobError(f"{number} is no PMU event of the Ethos-U55")
+    return _NAMES[number]

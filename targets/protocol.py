@@ -1,0 +1,140 @@
+"""What every target promises: the `Target` protocol, its job and its measurement.
+
+A target takes a compiled model and inputs and gives back outputs and counters. It never
+invents a number: a counter it cannot give is listed in `Measurement.unavailable` with the
+reason, and is absent from `Measurement.counters`.
+"""
+
+from __future__ import annotations
+
+from collections.abc import Mapping, Sequence
+from dataclasses import dataclass, field
+from enum import Enum
+from pathlib import Path
+from typing import Any, Protocol, runtime_checkable
+
+import numpy.typing as npt
+
+from bench.cell import Accelerator, MemoryMode
+from bench.compiler import VelaReport
+from targets.simulator.timing.profiles import TimingProfile
+
+__all__ = ["Array", "Capabilities", "Job", "LayerCycles", "Measurement", "Source", "Target"]
+
+Array = npt.NDArray[Any]
+
+
+class Source(str, Enum):
+    """Where a measurement's counters come from. Printed beside every figure."""
+
+    ESTIMATE = "estimate"
+    SIMULATED = "simulated"
+    FVP = "fvp"
+    BOARD = "board"
+
+
+@dataclass(frozen=True)
+class Capabilities:
+    """What a target can do, stated before anything is run on it."""
+
+    name: str
+    source: Source
+    #: Event names (Arm's) the target can count.
+    events: frozenset[str]
+    #: Whether outputs come from executing the compiled artefact itself.
+    executes_artefact: bool
+    accelerators: frozenset[Accelerator] = frozenset(Accelerator)
+    memory_modes: frozenset[MemoryMode] = frozenset(MemoryMode)
+
+
+@dataclass(frozen=True)
+class Job:
+    """One run: a compiled model, the batch of inputs, and the events wanted.
+
+    `inputs` has one array for each model input, shape `[n, ...]` with the model's own shape
+    (its batch dimension of 1 replaced by `n`), dtype as the model's (int8, uint8, int16, ...).
+    """
+
+    cell_id: str
+    accelerator: Accelerator
+    memory_mode: MemoryMode
+    #: The quantised model Vela was given.
+    source_model: Path
+    #: What Vela wrote.
+    compiled_model: Path
+    report: VelaReport
+    #: The memories behind the AXI ports, for targets that simulate or set them, and its name.
+    timing: TimingProfile
+    timing_name: str
+    inputs: Sequence[Array]
+    events: Sequence[str]
+
+
+@dataclass(frozen=True)
+class LayerCycles:
+    """One operation of the command stream, in NPU cycles.
+
+    The parts overlap; `total` is what the operation adds to NPU_ACTIVE.
+    """
+
+    name: str
+    compute: int
+    weight_decode: int
+    flash: int
+    sram: int
+    issue: int
+    total: int
+    #: `compute`, `weight decode`, `flash`, `sram`, `latency` or `issue`.
+    bound_by: str
+
+
+@dataclass(frozen=True)
+class Measurement:
+    """What a target answered. Counters are per inference; batches are never summed."""
+
+    source: Source
+    #: One array for each model output, `[n, ...]`.
+    outputs: tuple[Array, ...]
+    #: Arm's event name -> count for one inference.
+    counters: Mapping[str, int]
+    #: Arm's event name -> why this target cannot give it.
+    unavailable: Mapping[str, str] = field(default_factory=dict)
+    #: Where the cycles go, operation by operation; empty for a target that cannot tell.
+    layers: tuple[LayerCycles, ...] = ()
+    #: What binds the network and what would help, in words; empty likewise.
+    explanation: str = ""
+    #: Everything a reader needs to reproduce the figures: tool versions, hashes, command.
+    provenance: Mapping[str, str] = field(default_factory=dict)
+
+
+@runtime_checkable
+class Target(Protocol):
+    """A place where compiled models run.
+
+    Life: `capabilities` may be asked at any time; `prepare` once before the first `run`
+    (raises `PrerequisiteError` when the target cannot work here); `close` always, once.
+    """
+
+    def capabilities(self) -> Capabilities:
+        """What the target can do; cheap, and the same at any time."""
+        ...
+
+    def fingerprint(self) -> Mapping[str, str]:
+        """Everything a measurement depends on beyond the job: versions, firmware, settings.
+
+        Part of the key under which measurements are kept, so two targets with equal
+        fingerprints must give equal measurements.
+        """
+        ...
+
+    def prepare(self) -> None:
+        """Make the target ready. Raises `PrerequisiteError` when it cannot work here."""
+        ...
+
+    def run(self, job: Job) -> Measurement:
+        """Run `job`. Raises `TargetError` when the target fails or the job does not fit it."""
+        ...
+
+    def close(self) -> None:
+        """Give back what `prepare` and `run` took. May be called without either."""
+        ...

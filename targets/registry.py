@@ -1,0 +1,28 @@
+"""The targets by name."""
+
+from __future__ import annotations
+
+from collections.abc import Callable, Sequence
+from dataclasses import dataclass
+from pathlib import Path
+
+from targets.protocol import Array, Target
+from targets.sim import SimulatorTarget
+from targets.vela import VelaEstimate
+
+__all__ = ["TARGETS", "TargetContext"]
+
+
+@dataclass(frozen=True)
+class TargetContext:
+    """What a target may ask of the bench."""
+
+    #: (quantised model, inputs `[n, ...]`) -> reference outputs `[n, ...]`.
+    reference: Callable[[Path, Sequence[Array]], tuple[Array, ...]]
+
+
+#: Name on the command line and in cell ids -> how the target is made. Making one does no work.
+TARGETS: dict[str, Callable[[TargetContext], Target]] = {
+    "sim": lambda _: SimulatorTarget(),
+    "vela": lambda context: VelaEstimate(context.reference),
+}

@@ -1,0 +1,179 @@
+"""A compiled model's graph: `ethos-u` operators, CPU operators, and the tensors between them.
+
+Rows of a batch are independent of each other. They are processed in slices small enough for the
+processor's caches and the memory of a small machine; within a slice every operation handles all
+rows at once.
+"""
+
+from __future__ import annotations
+
+from collections.abc import Sequence
+from typing import Any
+
+import numpy as np
+from numpy.typing import NDArray
+
+from bench.errors import ModelError
+from targets.simulator.artefact import (
+    ArenaRegion,
+    Artefact,
+    FlashRegion,
+    InterfaceRegion,
+    ModelTensor,
+    NpuOperator,
+)
+from targets.simulator.cpu_operator import CpuOperation
+from targets.simulator.memory import Bytes, Memory, MemoryMap, RegionInfo
+from targets.simulator.npu import Program
+
+__all__ = ["Graph"]
+
+Array = NDArray[Any]
+
+#: Memory and workspace of a slice of rows, in bytes.
+_SLICE_BYTES = 8 << 20
+
+_ARENA = 0
+
+
+class Graph:
+    """A prepared artefact. Raises `StreamError` or `ModelError` for what cannot be run."""
+
+    def __init__(self, artefact: Artefact) -> None:
+        self._artefact = artefact
+        self._steps: list[_NpuStep | _CpuStep] = [
+            _NpuStep(artefact, operator)
+            if isinstance(operator, NpuOperator)
+            else _CpuStep(CpuOperation(artefact, operator))
+            for operator in artefact.operators
+        ]
+        need = artefact.arena_bytes + max((step.workspace for step in self._steps), default=0)
+        self._rows = max(1, _SLICE_BYTES // max(1, need))
+
+    def run(self, sequence: Sequence[Sequence[Array]]) -> list[tuple[Array, ...]]:
+        """Run a sequence of inferences, state carried from each to the next.
+
+        `sequence` has, for every inference, one array `[n, ...]` a model input; the result one
+        `[n, ...]` a model output. All rows start from the model's initial state.
+        """
+        rows = len(sequence[0][0])
+        artefact = self._artefact
+        outputs = [artefact.tensors[i] for i in artefact.outputs]
+        results = [
+            tuple(np.empty((rows, *_row_shape(t)), np.dtype(t.dtype)) for t in outputs)
+            for _ in sequence
+        ]
+        for start in range(0, rows, self._rows):
+            part = slice(start, min(rows, start + self._rows))
+            tensors = _Tensors(artefact, part.stop - part.start)
+            for inputs, result in zip(sequence, results, strict=True):
+                for index, values in zip(artefact.inputs, inputs, strict=True):
+                    tensors.write(index, values[part])
+                for step in self._steps:
+                    step.run(tensors)
+                for index, values in zip(artefact.outputs, result, strict=True):
+                    values[part] = tensors.read(index).reshape(values[part].shape)
+        return results
+
+
+class _Tensors:
+    """The values of all tensors for some rows: in the arena, or by themselves."""
+
+    def __init__(self, artefact: Artefact, rows: int) -> None:
+        self.rows = rows
+        self.arena: Bytes = np.zeros((rows, artefact.arena_bytes), np.uint8)
+        self._artefact = artefact
+        self._others: dict[int, Array] = {}
+        for tensor in artefact.tensors:
+            if tensor.is_variable and tensor.constant is None:
+                # As TFLite-Micro resets variables: real 0.
+                zero = tensor.zero_points[0] if tensor.dtype == "int8" and tensor.zero_points else 0
+                self.write(tensor.index, np.full((rows, *tensor.shape), zero, tensor.dtype))
+
+    def read(self, index: int) -> Array:
+        """`[rows, *shape]`; a view of the arena where the tensor lies in it."""
+        tensor = self._artefact.tensors[index]
+        shape = (self.rows, *tensor.shape)
+        if tensor.constant is not None:
+            return np.broadcast_to(tensor.constant.view(tensor.dtype).reshape(tensor.shape), shape)
+        if tensor.offset is None:
+            if index not in self._others:
+                raise ModelError(
+                    f"{self._artefact.name}: tensor {index} {tensor.name!r} is read before "
+                    "anything has written it",
+                    cure="compile the model again",
+                )
+            return self._others[index]
+        stored = self.arena[:, tensor.offset : tensor.offset + tensor.size]
+        return np.ascontiguousarray(stored).view(tensor.dtype).reshape(shape)
+
+    def write(self, index: int, values: Array) -> None:
+        """Store `[rows, ...]` of the tensor's dtype."""
+        tensor = self._artefact.tensors[index]
+        if tensor.offset is None:
+            self._others[index] = values.reshape(self.rows, *tensor.shape)
+            return
+        content = np.ascontiguousarray(values).reshape(self.rows, -1).view(np.uint8)
+        self.arena[:, tensor.offset : tensor.offset + tensor.size] = content
+
+
+class _NpuStep:
+    """An `ethos-u` operator."""
+
+    def __init__(self, artefact: Artefact, operator: NpuOperator) -> None:
+        self._operator = operator
+        self._tensors = artefact.tensors
+        regions: dict[int, RegionInfo] = {}
+        #: Storage number -> region of the operator's own.
+        self._interfaces: dict[int, InterfaceRegion] = {}
+        for index, region in operator.regions.items():
+            if isinstance(region, FlashRegion):
+                regions[index] = RegionInfo(region.data.size, region.data, storage=-1)
+            elif isinstance(region, ArenaRegion):
+                regions[index] = RegionInfo(region.length, None, _ARENA, region.offset)
+            else:
+                storage = _ARENA + 1 + index
+                self._interfaces[storage] = region
+                regions[index] = RegionInfo(region.length, None, storage)
+        self._layout = MemoryMap(regions)
+        self._program = Program(operator.operations, self._layout, operator.payload.macs)
+        self.workspace = self._program.workspace + sum(
+            region.length for region in self._interfaces.values()
+        )
+
+    def run(self, tensors: _Tensors) -> None:
+        storages = {_ARENA: tensors.arena}
+        for storage, region in self._interfaces.items():
+            storages[storage] = np.zeros((tensors.rows, region.length), np.uint8)
+            for index, offset in region.slots:
+                if index in self._operator.inputs:
+                    content = np.ascontiguousarray(tensors.read(index)).reshape(tensors.rows, -1)
+                    size = self._tensors[index].size
+                    storages[storage][:, offset : offset + size] = content.view(np.uint8)
+        self._program.run(Memory(self._layout, storages, tensors.rows))
+        for storage, region in self._interfaces.items():
+            for index, offset in region.slots:
+                if index in self._operator.outputs:
+                    tensor = self._tensors[index]
+                    content = storages[storage][:, offset : offset + tensor.size]
+                    tensors.write(index, np.ascontiguousarray(content).view(tensor.dtype))
+
+
+class _CpuStep:
+    """An operator of an interpreter."""
+
+    workspace = 0
+
+    def __init__(self, operation: CpuOperation) -> None:
+        self._operation = operation
+
+    def run(self, tensors: _Tensors) -> None:
+        operation = self._operation
+        answers = operation.run([tensors.read(index) for index in operation.inputs])
+        for index, values in zip(operation.outputs, answers, strict=True):
+            tensors.write(index, values)
+
+
+def _row_shape(tensor: ModelTensor) -> tuple[int, ...]:
+    """A tensor's shape without the batch dimension of 1."""
+    return tensor.shape[1:] if tensor.shape[:1] == (1,) else tensor.shape

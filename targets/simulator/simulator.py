@@ -1,0 +1,126 @@
+"""The simulator's front door: a compiled model, run on a batch of inputs."""
+
+from __future__ import annotations
+
+from collections.abc import Mapping, Sequence
+from dataclasses import dataclass
+from functools import cached_property
+from pathlib import Path
+from typing import Any
+
+import numpy as np
+from numpy.typing import NDArray
+
+from bench.cell import Accelerator
+from bench.errors import TargetError
+from targets.simulator.artefact import Artefact, ModelTensor, load_artefact
+from targets.simulator.graph import Graph
+from targets.simulator.traffic import (
+    NetworkTraffic,
+    OperationTraffic,
+    PortMap,
+    network_traffic,
+)
+
+__all__ = ["SimulationResult", "Simulator"]
+
+Array = NDArray[Any]
+
+
+@dataclass(frozen=True)
+class SimulationResult:
+    """What a run gave. Counters are per inference; a batch does not multiply them."""
+
+    #: One array for each model output, `[n, ...]` in the model's own shape and dtype.
+    outputs: tuple[Array, ...]
+    #: What each operation of the command streams moves, in their order.
+    operations: tuple[OperationTraffic, ...]
+    #: Arm's PMU event name -> beats of 8 bytes.
+    counters: Mapping[str, int]
+
+
+class Simulator:
+    """An Ethos-U55 with a compiled model in it. Decodes once, runs any number of times."""
+
+    def __init__(
+        self,
+        compiled: Artefact | Path,
+        accelerator: Accelerator | None = None,
+        ports: PortMap | None = None,
+    ) -> None:
+        """Read and check `compiled`: a `.tflite` or `.npz` that Vela wrote.
+
+        `accelerator` is the configuration to simulate; None means the one compiled for. `ports`
+        decides what is counted on which AXI port; None means Arm's driver defaults.
+
+        Raises `ModelError` (the file), `StreamError` (a command stream, naming word and
+        operation) and `TargetError` (compiled for another accelerator).
+        """
+        artefact = load_artefact(compiled) if isinstance(compiled, Path) else compiled
+        if accelerator is not None and artefact.macs not in (None, int(accelerator)):
+            raise TargetError(
+                f"{artefact.name} was compiled for an Ethos-U55 of {artefact.macs} MACs; "
+                f"it cannot run on one of {int(accelerator)}",
+                cure=f"compile it with --accelerator-config {accelerator.vela_name}",
+            )
+        self.artefact = artefact
+        self._ports = PortMap() if ports is None else ports
+        self._graph = Graph(artefact)
+
+    @cached_property
+    def traffic(self) -> NetworkTraffic:
+        """What one inference moves over the AXI ports."""
+        return NetworkTraffic.joined(
+            network_traffic(operator.operations, operator.payload.commands.size, self._ports)
+            for operator in self.artefact.npu_operators
+        )
+
+    def run(self, inputs: Sequence[Array]) -> SimulationResult:
+        """Run `n` independent inferences.
+
+        `inputs` has one array for each model input, `[n, ...]`: the model's own shape, its batch
+        dimension of 1 replaced by `n`, and its own dtype. Every row starts from the model's
+        initial state. Raises `TargetError` when the inputs do not fit the model.
+        """
+        self._check(inputs, leading=1)
+        return self._result(self._graph.run([inputs])[0])
+
+    def run_sequence(self, inputs: Sequence[Array]) -> SimulationResult:
+        """Run `n` independent sequences of inferences, state carried from step to step.
+
+        `inputs` has one array for each model input, `[n, steps, ...]`; so have the outputs.
+        Raises `TargetError` when the inputs do not fit the model.
+        """
+        self._check(inputs, leading=2)
+        steps = inputs[0].shape[1]
+        answers = self._graph.run([[array[:, i] for array in inputs] for i in range(steps)])
+        return self._result(
+            tuple(np.stack(columns, axis=1) for columns in zip(*answers, strict=True))
+        )
+
+    def _result(self, outputs: tuple[Array, ...]) -> SimulationResult:
+        return SimulationResult(outputs, self.traffic.operations, self.traffic.counters)
+
+    def _check(self, inputs: Sequence[Array], leading: int) -> None:
+        tensors = [self.artefact.tensors[i] for i in self.artefact.inputs]
+        wanted = ", ".join(
+            f"{tensor.dtype} {list(('n', 'steps')[:leading])} + {list(_row_shape(tensor))}"
+            for tensor in tensors
+        )
+        given = ", ".join(f"{array.dtype} {list(array.shape)}" for array in inputs)
+        fits = len(inputs) == len(tensors) and all(
+            array.dtype == np.dtype(tensor.dtype)
+            and array.ndim >= leading
+            and array.shape[leading:] == _row_shape(tensor)
+            for array, tensor in zip(inputs, tensors, strict=True)
+        )
+        shapes = {array.shape[:leading] for array in inputs}
+        if not fits or len(shapes) != 1 or 0 in shapes.pop():
+            raise TargetError(
+                f"{self.artefact.name} takes {wanted}; given: {given or 'nothing'}",
+                cure="give one array for each model input, in its own dtype, at least one row",
+            )
+
+
+def _row_shape(tensor: ModelTensor) -> tuple[int, ...]:
+    return tensor.shape[1:] if tensor.shape[:1] == (1,) else tensor.shape

@@ -1,0 +1,27 @@
+"""How long an inference takes: cycles, PMU events and what binds each operation.
+
+Every figure is an estimate. `estimate` is the way in; `explain`, `pmu_events` and `chrome_trace`
+say what it found.
+"""
+
+from __future__ import annotations
+
+from targets.simulator.timing.estimate import estimate
+from targets.simulator.timing.profiles import (
+    PROFILES,
+    PortTiming,
+    TimingProfile,
+    named_profile,
+)
+from targets.simulator.timing.results import Bound, NetworkTiming, OperationTiming
+
+__all__ = [
+    "PROFILES",
+    "Bound",
+    "NetworkTiming",
+    "OperationTiming",
+    "PortTiming",
+    "TimingProfile",
+    "estimate",
+    "named_profile",
+]

@@ -1,0 +1,212 @@
+"""How long the NPU's own engines take for each block: multipliers, weight decoder, output stage.
+
+Facts from Vela 5.2.0's performance estimate (regor, `ethos_u55_performance.cpp`) and its table of
+accelerators (`ethos_u55.cpp`); what Vela works out for a typical block is done here for every
+block, clipped to the OFM. Pure functions of an operation; arrays are float64 or int64 of shape
+`[rows, columns, depths]`, the grid of OFM blocks.
+
+The multipliers work on micro-blocks of the OFM. One *step* multiplies the weights of one layer of
+micro-blocks, one kernel element (four, part-kernel first and depthwise: two if 16-bit part-kernel)
+and one IFM block (eight channels part-kernel first) with every micro-block of the plane, four
+cycles each.
+"""
+
+from __future__ import annotations
+
+from collections.abc import Iterator, Mapping
+from dataclasses import dataclass
+from types import MappingProxyType
+
+import numpy as np
+import numpy.typing as npt
+
+from targets.simulator.blocks import BlockGrid, ifm_block_depth
+from targets.simulator.operations import (
+    AccumulatorFormat,
+    ActivationFunction,
+    BlockOperation,
+    Conv,
+    Depthwise,
+    Elementwise,
+    ElementwiseMode,
+    OperandScaling,
+    Pool,
+    PoolMode,
+)
+from targets.simulator.timing.assumptions import DECIDED, Assumptions
+
+__all__ = ["DECODED_PER_CYCLE", "EngineCycles", "engine_cycles"]
+
+Cycles = npt.NDArray[np.float64]
+
+#: Weights the decoder puts out in a cycle. Vela: refilling the weight buffer for a step, 32 IFM
+#: channels x the micro-block's OFM channels, takes 32 cycles for 8 OFM channels and 16 for 4.
+DECODED_PER_CYCLE = 8
+#: Cycles the multipliers spend on a micro-block in one step.
+_CYCLES_PER_MICRO_BLOCK = 4
+#: Channels of a step, depth first, and of an IFM micro-block.
+_STEP_CHANNELS = 32
+_IFM_MICRO_BLOCK = 8
+_SUB_KERNEL = 8
+
+
+@dataclass(frozen=True)
+class _Engines:
+    """What distinguishes the four accelerators."""
+
+    #: Height, width and depth of an OFM micro-block.
+    micro_block: tuple[int, int, int]
+    #: Cycles until an accumulator may be added to again, 32 and 40 bits wide. They show only
+    #: where a step has one micro-block, so that the next step needs the same accumulator.
+    accumulate: tuple[int, int]
+    #: Whether pooling takes longer for wider IFMs (`Assumptions.pooling_bits`): not on the smallest.
+    pooling_by_width: bool
+    #: Output-stage cycles for one element.
+    unary_32bit: float
+    binary_32bit: float
+    multiply_to_32bit: float
+    #: MUL, and whatever is scaled from 40-bit accumulators.
+    multiply: float
+    #: ADD and SUB with both operands scaled by 16 bits, and with one of them by 32 bits.
+    add_simple: float
+    add_advanced: float
+    max_pool: float
+    other: float
+    #: At least this, if there is a table or function behind it.
+    function: float = 1.0
+
+
+_ENGINES: Mapping[int, _Engines] = MappingProxyType(
+    {
+        32: _Engines((1, 1, 4), (3, 7), False, 2, 3, 3, 3, 4, 6, 1, 2),
+        64: _Engines((1, 1, 8), (2, 3), True, 1, 1.5, 1.5, 1.5, 2, 3, 0.5, 1),
+        128: _Engines((1, 2, 8), (2, 3), True, 0.75, 1.25, 0.75, 0.75, 1, 1.5, 0.25, 0.5),
+        256: _Engines((2, 2, 8), (2, 2), True, 0.625, 1.125, 0.5, 0.375, 0.5, 0.75, 0.125, 0.25),
+    }
+)
+
+
+@dataclass(frozen=True)
+class EngineCycles:
+    """Cycles each block keeps each engine busy if nothing makes it wait."""
+
+    #: Zero for elementwise operations.
+    mac: Cycles
+    output: Cycles
+    #: Zero where there are no weights. `mac` is never less: it includes waiting for the decoder.
+    decode: Cycles
+
+
+def engine_cycles(
+    operation: BlockOperation, grid: BlockGrid, macs: int, assumptions: Assumptions = DECIDED
+) -> EngineCycles:
+    """Engine times of all blocks of `operation` on the Ethos-U55 with `macs` MACs."""
+    engines = _ENGINES[macs]
+    output = np.asarray(grid.elements() * _output_cycles(operation, engines), dtype=np.float64)
+    if isinstance(operation, Elementwise):
+        nothing = np.zeros(grid.shape)
+        return EngineCycles(nothing, output, nothing)
+    height, width, depth = _micro_block(operation, macs)
+    plane = -(-grid.rows.sizes // height)[:, None] * -(-grid.columns.sizes // width)
+    plane = plane[:, :, None]
+    layers = -(-grid.depths.sizes // depth)[None, None, :]
+    if isinstance(operation, Pool) and operation.mode is not PoolMode.REDUCE_SUM:
+        factor = 1
+        if engines.pooling_by_width:
+            factor = operation.ifm.dtype.bytes * 8 // assumptions.pooling_bits
+        return EngineCycles(
+            _pooling(operation, plane * layers) * factor, output, np.zeros(grid.shape)
+        )
+    refill = _STEP_CHANNELS * depth // DECODED_PER_CYCLE
+    per_plane = _CYCLES_PER_MICRO_BLOCK * plane
+    if isinstance(operation, Depthwise):
+        per_plane = per_plane * operation.ifm.dtype.bytes
+    wide = operation.block.accumulator is AccumulatorFormat.INT40
+    lag = engines.accumulate[wide]
+    mac = np.zeros(grid.shape)
+    decode = np.zeros(grid.shape)
+    repeats = _ifm_parts(operation)
+    for steps in _steps(operation):
+        mac += np.maximum(refill, per_plane) * layers * (steps * repeats)
+        lags = np.where(layers == 1, steps, (steps - 1) * layers)
+        mac += np.where(plane == 1, lag * lags * repeats, 0)
+        decode += layers * (refill * steps * repeats)
+    if not isinstance(operation, (Conv, Depthwise)):
+        decode = np.zeros(grid.shape)
+    return EngineCycles(mac, output, decode)
+
+
+def _micro_block(operation: BlockOperation, macs: int) -> tuple[int, int, int]:
+    """The largest NPU turns its micro-block of 2 x 2 to 1 x 4 for convolutions of one row.
+
+    Its condition in Vela: kernel and OFM of height 1, and a width that divides by two.
+    """
+    height, width, depth = _ENGINES[macs].micro_block
+    ofm = operation.ofm
+    one_row = ofm.height == 1 and operation.kernel.height == 1 and ofm.width % 2 == 0
+    if height == 2 and one_row and isinstance(operation, Conv):
+        return 1, height * width, depth
+    return height, width, depth
+
+
+def _sub_kernels(operation: BlockOperation) -> Iterator[int]:
+    """Elements of each part of at most 8 x 8, dilation included, that the kernel is done in."""
+    kernel = operation.kernel
+    for y in _parts(kernel.height, _SUB_KERNEL // kernel.dilation_y):
+        for x in _parts(kernel.width, _SUB_KERNEL // kernel.dilation_x):
+            yield y * x
+
+
+def _parts(size: int, limit: int) -> list[int]:
+    return [min(limit, size - start) for start in range(0, size, limit)]
+
+
+def _steps(operation: BlockOperation) -> Iterator[int]:
+    """Kernel steps of each sub-kernel."""
+    at_once = 1
+    if isinstance(operation, Depthwise):
+        at_once = 4
+    elif isinstance(operation, Conv) and operation.kernel.part_kernel_first:
+        at_once = 2 if operation.ifm.dtype.bytes == 2 else 4
+    for elements in _sub_kernels(operation):
+        yield -(-elements // at_once)
+
+
+def _ifm_parts(operation: BlockOperation) -> int:
+    """How many parts of the IFM's depth a step is repeated for."""
+    if isinstance(operation, Depthwise):
+        return 1
+    if isinstance(operation, Conv) and operation.kernel.part_kernel_first:
+        return -(-operation.ifm.depth // _IFM_MICRO_BLOCK)
+    return -(-operation.ifm.depth // ifm_block_depth(operation))
+
+
+def _pooling(operation: BlockOperation, micro_blocks: npt.NDArray[np.int64]) -> Cycles:
+    elements = sum(max(_CYCLES_PER_MICRO_BLOCK, part) for part in _sub_kernels(operation))
+    return np.asarray(micro_blocks * elements, dtype=np.float64)
+
+
+def _output_cycles(operation: BlockOperation, engines: _Engines) -> float:
+    """Cycles the output stage takes for an element, on average."""
+    cycles = _scaling_cycles(operation, engines)
+    if operation.activation.function is not ActivationFunction.NONE:
+        cycles = max(cycles, engines.function)
+    return cycles
+
+
+def _scaling_cycles(operation: BlockOperation, engines: _Engines) -> float:
+    if isinstance(operation, Elementwise):
+        if operation.ifm.dtype.bytes == 4:
+            return engines.unary_32bit if operation.mode.unary else engines.binary_32bit
+        if operation.mode is ElementwiseMode.MUL:
+            to_32bit = operation.ofm.dtype.bytes == 4
+            return engines.multiply_to_32bit if to_32bit else engines.multiply
+        if operation.mode in (ElementwiseMode.ADD, ElementwiseMode.SUB):
+            simple = operation.scaling is OperandScaling.BOTH_16BIT
+            return engines.add_simple if simple else engines.add_advanced
+        return engines.other
+    if operation.block.accumulator is AccumulatorFormat.INT40:
+        return engines.multiply
+    if isinstance(operation, Pool) and operation.mode is PoolMode.MAX:
+        return engines.max_pool
+    return engines.other

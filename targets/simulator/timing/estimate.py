@@ -1,0 +1,322 @@
+"""The whole network: command fetch, waits, DMA and the operations in their order.
+
+Rules beside those of the other modules:
+
+* Commands are fetched in bursts of 64 bytes, ahead of the one being parsed
+  (`Assumptions.commands_ahead`), and parsed a word a cycle.
+* Two block operations may be under way, and one DMA transfer (`MaxOutstandingKernelOps` and
+  `MaxOutstandingDMAOps` of Vela's `ethos_u55.hpp`): the parser waits at the third.
+* A DMA transfer to memory keeps the place of a read until what was read has been written and
+  acknowledged (`Assumptions.dma_hold`). What it writes to the SRAM is counted but does not delay
+  others: behind `u55_high_end` it is an eighth of the port at most.
+* Ports serve in program order. Where a long transfer and a short one really take turns, the short
+  one comes out late by what the long one comes out early.
+"""
+
+from __future__ import annotations
+
+from collections.abc import Sequence
+
+from bench.cell import MemoryMode
+from bench.errors import ConfigError
+from targets.simulator.operations import (
+    BlockOperation,
+    Dma,
+    DmaWait,
+    KernelWait,
+    Operation,
+)
+from targets.simulator.runs import BEAT_BYTES, BURST_BYTES
+from targets.simulator.timing.assumptions import DECIDED, Assumptions
+from targets.simulator.timing.memory import Channel, Served, read_channel, write_channel
+from targets.simulator.timing.pipeline import BlockPipeline, Ports
+from targets.simulator.timing.profiles import TimingProfile
+from targets.simulator.timing.results import (
+    Beats,
+    Bound,
+    Engine,
+    NetworkTiming,
+    OperationTiming,
+    Span,
+    Waits,
+)
+from targets.simulator.timing.work import BlockWork, Moves, block_work
+from targets.simulator.traffic import Direction, PortMap, operation_traffic
+
+__all__ = ["estimate"]
+
+WORD_BYTES = 4
+_BURST_WORDS = BURST_BYTES // WORD_BYTES
+_BURST_BEATS = BURST_BYTES // BEAT_BYTES
+_KERNELS_UNDER_WAY = 2
+_MACS = (32, 64, 128, 256)
+
+
+def estimate(
+    operations: Sequence[Operation],
+    stream_words: int,
+    macs: int,
+    mode: MemoryMode,
+    profile: TimingProfile,
+    ports: PortMap | None = None,
+    assumptions: Assumptions = DECIDED,
+) -> NetworkTiming:
+    """When each operation of a command stream runs, and what it waits for. Estimated.
+
+    `operations` and `stream_words` (32-bit words of the stream) come from the decoder; `macs` is
+    32, 64, 128 or 256; `ports` is by default what Arm's ports set for `mode`. Raises `ConfigError`
+    for other MAC counts.
+    """
+    if macs not in _MACS:
+        raise ConfigError(
+            f"there is no Ethos-U55 of {macs} MACs",
+            cure=f"Give one of {', '.join(map(str, _MACS))}.",
+        )
+    ports = PortMap.for_memory_mode(mode) if ports is None else ports
+    return _Npu(stream_words, macs, mode, profile, ports, assumptions).run(operations)
+
+
+class _Npu:
+    """State of one estimate."""
+
+    def __init__(
+        self,
+        stream_words: int,
+        macs: int,
+        mode: MemoryMode,
+        profile: TimingProfile,
+        ports: PortMap,
+        assumptions: Assumptions,
+    ) -> None:
+        adapters = (profile.port(0, mode), profile.port(1, mode))
+        self._reads = (read_channel(adapters[0]), read_channel(adapters[1]))
+        self._writes = (write_channel(adapters[0]), write_channel(adapters[1]))
+        self._macs, self._mode, self._profile, self._map = macs, mode, profile, ports
+        self._assumptions = assumptions
+        self._fetcher = _CommandFetch(
+            stream_words, self._reads[ports.port(None)], assumptions.commands_ahead
+        )
+        self._pipeline = BlockPipeline(Ports(self._reads, self._writes))
+        #: When the parser has dealt with the last command.
+        self._time = 0.0
+        #: When everything so far has ended.
+        self._end = 0.0
+        self._dma_end = 0.0
+        self._kernel_ends: list[float] = []
+
+    def run(self, operations: Sequence[Operation]) -> NetworkTiming:
+        rows = tuple(self._operation(index, op) for index, op in enumerate(operations))
+        port = self._map.port(None)
+        none, fetched = Beats(), self._fetcher.beats
+        return NetworkTiming(
+            macs=self._macs,
+            mode=self._mode,
+            profile=self._profile,
+            operations=rows,
+            commands=tuple(self._fetcher.spans(port)),
+            command_beats=(none, fetched) if port else (fetched, none),
+            read_stalls=(self._reads[0].stalled, self._reads[1].stalled),
+            write_stalls=(self._writes[0].stalled, self._writes[1].stalled),
+        )
+
+    def _operation(self, index: int, operation: Operation) -> OperationTiming:
+        before = self._time
+        arrived = self._fetcher.arrival(operation.word, before)
+        parsed = max(before + operation.issue_words, arrived + 1)
+        issue = parsed - before
+        self._time = parsed
+        if isinstance(operation, BlockOperation):
+            return self._block_operation(index, operation, issue)
+        if isinstance(operation, Dma):
+            return self._dma(index, operation, issue)
+        if isinstance(operation, DmaWait):
+            self._time = max(parsed, self._dma_end)
+        elif isinstance(operation, KernelWait):
+            self._time = max(parsed, self._kernel_end(operation.outstanding))
+        # A wait only takes time that the operations it waits for have been charged with.
+        end = max(parsed, self._end)
+        return self._row(index, operation, issue, Bound.ISSUE, parsed, end, compute=(0.0, 0.0, 0.0))
+
+    def _kernel_end(self, outstanding: int) -> float:
+        """When at most `outstanding` block operations are under way."""
+        ends = self._kernel_ends
+        return ends[-1 - outstanding] if len(ends) > outstanding else 0.0
+
+    def _dma(self, index: int, dma: Dma, issue: float) -> OperationTiming:
+        flows = operation_traffic(dma, self._map).flows
+        read = flows[0]
+        channel = self._reads[read.port]
+        to_memory = len(flows) > 1
+        held = 0.0
+        acknowledged = 0.0
+        if to_memory:
+            write = flows[1]
+            burst = write.beats / write.bursts if write.bursts else 0.0
+            acknowledged = self._writes[write.port].latency + burst
+            held = acknowledged * self._assumptions.dma_hold
+        asked = max(self._time, self._dma_end)
+        self._time = asked
+        served = channel.serve(asked, read.beats, read.bursts, held)
+        self._dma_end = served.done + acknowledged
+        busy = channel.sustained(read.beats, read.bursts, held)
+        flash, sram = (busy, 0.0) if self._flash(read.port) else (0.0, busy)
+        beats = [Beats(), Beats()]
+        for flow in flows:
+            writes = flow.stream.direction is Direction.WRITE
+            beats[flow.port] += (
+                Beats(written=flow.beats, written_bursts=flow.bursts)
+                if writes
+                else Beats(read=flow.beats, read_bursts=flow.bursts)
+            )
+        bound = Bound.FLASH if flash else Bound.SRAM
+        span = Span(Engine.DMA, read.port, served.start, self._dma_end)
+        return self._row(
+            index,
+            dma,
+            issue,
+            bound,
+            served.start,
+            self._dma_end,
+            flash=flash,
+            sram=sram,
+            spans=(span,),
+            beats=(beats[0], beats[1]),
+        )
+
+    def _block_operation(
+        self, index: int, operation: BlockOperation, issue: float
+    ) -> OperationTiming:
+        self._time = max(self._time, self._kernel_end(_KERNELS_UNDER_WAY - 1))
+        work = block_work(operation, self._macs, self._map, self._assumptions)
+        passage = self._pipeline.run(work, issued=self._time, blockdep=operation.block.blockdep)
+        end = passage.done[-1]
+        self._kernel_ends.append(end)
+        mac, output, decode = sum(work.mac), sum(work.output), sum(work.decode)
+        reads = [0.0, 0.0]
+        for moves in work.reads:
+            reads[moves.port] += _occupied(self._reads[moves.port], moves)
+        writes = [0.0, 0.0]
+        writes[work.ofm.port] = _occupied(self._writes[work.ofm.port], work.ofm)
+        busy = [max(pair) for pair in zip(reads, writes, strict=True)]
+        flash = sum(busy[port] for port in (0, 1) if self._flash(port))
+        sram = max((busy[port] for port in (0, 1) if not self._flash(port)), default=0.0)
+        bound = _bound(
+            {
+                Bound.COMPUTE: max(mac, output),
+                Bound.WEIGHT_DECODE: decode if decode >= mac else 0.0,
+                Bound.FLASH: flash,
+                Bound.SRAM: sram,
+            },
+            end - passage.start,
+        )
+        return self._row(
+            index,
+            operation,
+            issue,
+            bound,
+            passage.start,
+            end,
+            compute=(mac, output, decode),
+            flash=flash,
+            sram=sram,
+            waits=passage.waits,
+            spans=passage.spans,
+            beats=_beats(work),
+        )
+
+    def _flash(self, port: int) -> bool:
+        return port == 1 and self._mode is MemoryMode.SHARED_SRAM
+
+    def _row(
+        self,
+        index: int,
+        operation: Operation,
+        issue: float,
+        bound: Bound,
+        start: float,
+        end: float,
+        *,
+        compute: tuple[float, float, float] = (0.0, 0.0, 0.0),
+        flash: float = 0.0,
+        sram: float = 0.0,
+        waits: Waits | None = None,
+        spans: tuple[Span, ...] = (),
+        beats: tuple[Beats, Beats] = (Beats(), Beats()),
+    ) -> OperationTiming:
+        total = max(0.0, end - self._end)
+        self._end = max(end, self._end)
+        mac, output, decode = compute
+        return OperationTiming(
+            operation=operation,
+            index=index,
+            compute=max(mac, output),
+            mac=mac,
+            output=output,
+            weight_decode=decode,
+            flash=flash,
+            sram=sram,
+            issue=issue,
+            total=total,
+            bound_by=bound if total or mac or output or flash or sram else Bound.NOTHING,
+            start=start,
+            end=end,
+            waits=Waits() if waits is None else waits,
+            spans=spans,
+            beats=beats,
+        )
+
+
+class _CommandFetch:
+    """Fetches the command stream burst by burst, as the parser needs it."""
+
+    def __init__(self, words: int, channel: Channel, ahead: int) -> None:
+        self._words = words
+        self._ahead = ahead
+        self._channel = channel
+        self._served: list[Served] = []
+        self._count = -(-words // _BURST_WORDS)
+
+    def arrival(self, word: int, now: float) -> float:
+        """When the burst with `word` has arrived, the parser having asked for it at `now`."""
+        burst = word // _BURST_WORDS
+        while len(self._served) < min(burst + 1 + self._ahead, self._count):
+            self._served.append(self._channel.serve(now, self._burst_beats(len(self._served)), 1))
+        return self._served[burst].done if burst < len(self._served) else now
+
+    def _burst_beats(self, burst: int) -> int:
+        """Beats of one burst; the stream is taken to start at a burst's boundary."""
+        if burst < self._count - 1:
+            return _BURST_BEATS
+        words = self._words - burst * _BURST_WORDS
+        return -(-words * WORD_BYTES // BEAT_BYTES)
+
+    @property
+    def beats(self) -> Beats:
+        """Everything there is to fetch."""
+        return Beats(read=-(-self._words * WORD_BYTES // BEAT_BYTES), read_bursts=self._count)
+
+    def spans(self, port: int) -> list[Span]:
+        """When each burst was fetched."""
+        return [Span(Engine.COMMANDS, port, one.start, one.done) for one in self._served]
+
+
+def _occupied(channel: Channel, moves: Moves) -> float:
+    return channel.sustained(sum(moves.beats), sum(moves.bursts))
+
+
+def _bound(busy: dict[Bound, float], span: float) -> Bound:
+    """The busiest, unless even that one stood still for half the time."""
+    bound = max(busy, key=lambda key: busy[key])
+    return bound if busy[bound] * 2 >= span else Bound.LATENCY
+
+
+def _beats(work: BlockWork) -> tuple[Beats, Beats]:
+    ports = [Beats(), Beats()]
+    for moves in work.reads:
+        ports[moves.port] += Beats(
+            read=round(sum(moves.beats)), read_bursts=round(sum(moves.bursts))
+        )
+    ports[work.ofm.port] += Beats(
+        written=round(sum(work.ofm.beats)), written_bursts=round(sum(work.ofm.bursts))
+    )
+    return ports[0], ports[1]

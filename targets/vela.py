@@ -1,0 +1,103 @@
+"""Target `vela`: the compiler's own estimate as counters, for comparison with everything else.
+
+Nothing is executed: cycles and traffic are what Vela predicts, labelled *estimate*, and the
+outputs come from the reference interpreter running the model that was given to Vela.
+"""
+
+from __future__ import annotations
+
+from collections.abc import Callable, Mapping, Sequence
+from importlib.metadata import version
+from pathlib import Path
+
+from bench.compiler import MemoryReport
+from bench.fingerprint import source_fingerprint
+from bench.metrics import BEAT_BYTES
+from targets.protocol import Array, Capabilities, Job, Measurement, Source
+
+__all__ = ["EVENTS", "VelaEstimate"]
+
+_NOT_ESTIMATED = "Vela does not estimate this event"
+
+#: The events Vela's summary speaks of.
+EVENTS = frozenset(
+    {
+        "NPU_ACTIVE",
+        "AXI0_RD_DATA_BEAT_RECEIVED",
+        "AXI0_WR_DATA_BEAT_WRITTEN",
+        "AXI1_RD_DATA_BEAT_RECEIVED",
+        "AXI1_WR_DATA_BEAT_WRITTEN",
+    }
+)
+
+
+class VelaEstimate:
+    """Vela's estimate behind the `Target` protocol."""
+
+    def __init__(self, reference: Callable[[Path, Sequence[Array]], tuple[Array, ...]]) -> None:
+        self._reference = reference
+
+    def capabilities(self) -> Capabilities:
+        """Every accelerator and memory mode; five events."""
+        return Capabilities(
+            name="vela", source=Source.ESTIMATE, events=EVENTS, executes_artefact=False
+        )
+
+    def fingerprint(self) -> Mapping[str, str]:
+        """The two packages the figures come from, and this reading of them."""
+        return {
+            "target": source_fingerprint("targets.vela"),
+            "ethos-u-vela": version("ethos-u-vela"),
+            "tflite-micro": version("tflite-micro"),
+        }
+
+    def prepare(self) -> None:
+        """Nothing to prepare: the estimate was made when the model was compiled."""
+
+    def run(self, job: Job) -> Measurement:
+        """Turn the compiler's report into a measurement; see `estimate_counters`."""
+        estimates = estimate_counters(job)
+        return Measurement(
+            source=Source.ESTIMATE,
+            outputs=self._reference(job.source_model, job.inputs),
+            counters={event: estimates[event] for event in job.events if event in estimates},
+            unavailable={event: _NOT_ESTIMATED for event in job.events if event not in estimates},
+            provenance={
+                "cycles": f"ethos-u-vela {version('ethos-u-vela')}, performance estimate",
+                "outputs": f"tflite-micro {version('tflite-micro')} on the uncompiled model",
+            },
+        )
+
+    def close(self) -> None:
+        """Nothing to close."""
+
+
+def estimate_counters(job: Job) -> dict[str, int]:
+    """Vela's figures under the names of the PMU events they predict.
+
+    NPU_ACTIVE is `cycles_total`. Beats are bytes / 8 (the ports are 64 bits wide): the SRAM is
+    on AXI0 and every other memory on AXI1, as in both system configurations Vela ships. Vela
+    counts neither the command stream's own fetch nor partial beats.
+    """
+    report = job.report
+    others = (report.dram, report.on_chip_flash, report.off_chip_flash)
+
+    def beats(count: int) -> int:
+        return -(-count // BEAT_BYTES)
+
+    return {
+        "NPU_ACTIVE": report.cycles_total,
+        "AXI0_RD_DATA_BEAT_RECEIVED": beats(_read_bytes(report.sram)),
+        "AXI0_WR_DATA_BEAT_WRITTEN": beats(_write_bytes(report.sram)),
+        "AXI1_RD_DATA_BEAT_RECEIVED": beats(sum(map(_read_bytes, others))),
+        "AXI1_WR_DATA_BEAT_WRITTEN": beats(sum(map(_write_bytes, others))),
+    }
+
+
+def _write_bytes(memory: MemoryReport) -> int:
+    return memory.feature_map_write_bytes + memory.weight_write_bytes
+
+
+def _read_bytes(memory: MemoryReport) -> int:
+    # The total holds scales and look-up tables as well, which are only ever read.
+    return memory.total_bytes - _write_bytes(memory)

@@ -1,0 +1,93 @@
+"""What stands behind the NPU's registers: the port to whatever executes a command stream."""
+
+from __future__ import annotations
+
+from collections.abc import Mapping
+from dataclasses import dataclass, field
+from enum import IntFlag
+from typing import Protocol
+
+from targets.virtual.errors import BusError
+from targets.virtual.memory import Block, Bytes, Memory
+
+__all__ = ["NpuBackend", "NpuFault", "NpuMemory", "NpuOutcome", "NpuRequest"]
+
+
+class NpuFault(IntFlag):
+    """The bits of STATUS that report a fault."""
+
+    BUS_ABORT = 1 << 2
+    COMMAND_PARSE = 1 << 4
+    WEIGHT_DECODER = 1 << 7
+    ECC = 1 << 8
+
+
+NO_FAULT = NpuFault(0)
+
+
+class NpuMemory:
+    """Memory as the NPU's ports see it: everything but the processor's own."""
+
+    def __init__(self, memory: Memory) -> None:
+        self._memory = memory
+
+    def locate(self, address: int, size: int = 1) -> tuple[Block, int]:
+        """The memory that holds `size` bytes at `address`, and the offset in it.
+
+        Raises `BusError` where the NPU finds none.
+        """
+        block, offset = self._memory.find(address, size)
+        if not block.npu:
+            raise BusError(f"the NPU does not reach the {block.name} at {address:#010x}")
+        return block, offset
+
+    def view(self, address: int, size: int) -> Bytes:
+        """`size` bytes at `address`, uint8 `[size]`, not a copy. Raises `BusError`."""
+        block, offset = self.locate(address, size)
+        return block.contents[offset : offset + size]
+
+
+@dataclass(frozen=True)
+class NpuRequest:
+    """One run, as the registers describe it."""
+
+    commands: bytes
+    #: BASEP0..7: what the command stream's regions count from.
+    bases: tuple[int, ...]
+    memory: NpuMemory
+    macs: int
+    qconfig: int
+    regioncfg: int
+    #: AXI_LIMIT0..3.
+    axi_limits: tuple[int, ...]
+    #: The timing adapters' registers, one tuple a port, in `TimingAdapter.words` order.
+    timing: tuple[tuple[int, ...], tuple[int, ...]]
+
+
+@dataclass(frozen=True)
+class NpuOutcome:
+    """What the run did, apart from the memory it changed."""
+
+    #: Cycles for which the NPU was active.
+    cycles: int = 0
+    #: PMU event number -> count. What is not in it counts 0.
+    counters: Mapping[int, int] = field(default_factory=dict)
+    faults: NpuFault = NO_FAULT
+    #: AXI port and channel of a bus abort; see the channel numbers of STATUS.
+    fault_port: int = 0
+    fault_channel: int = 0
+    #: Bytes of the command stream read when it stopped; None = all.
+    read_bytes: int | None = None
+    #: What a fault was about, for the machine's user; the NPU itself cannot say so much.
+    explanation: str = ""
+
+
+class NpuBackend(Protocol):
+    """Executes command streams."""
+
+    def run(self, request: NpuRequest) -> NpuOutcome:
+        """Execute one stream on the request's memory. A stream's faults are an outcome.
+
+        A `BusError` of the request's memory may be let through: it is a bus abort.
+        """
+        ...

@@ -1,0 +1,289 @@
+"""The Corstone-300: processor, memories and devices put together, and run.
+
+Time is simulated only where something waits for it: a run of the NPU takes its cycles, a sleep
+until SysTick takes SysTick's period, an instruction takes none.
+"""
+
+from __future__ import annotations
+
+import time
+from collections.abc import Callable
+from dataclasses import dataclass
+from enum import Enum
+
+from targets.jobs.memory import SECURE_ALIAS
+from targets.virtual.backend import NpuBackend, NpuMemory
+from targets.virtual.elf import Program
+from targets.virtual.memory import Block, Memory
+from targets.virtual.npu import Npu
+from targets.virtual.peripherals import (
+    ADAPTER_VERSION,
+    Device,
+    ProtectionController,
+    Scratch,
+    TimingAdapters,
+    Uart,
+)
+from targets.virtual.processor import HARD_FAULT, SYSTICK, Event, Processor
+from targets.virtual.semihosting import Exit, Semihosting
+from targets.virtual.system_control import SystemControl
+
+__all__ = ["CLOCK_HZ", "Limits", "Machine", "Settings", "Stop", "StopReason"]
+
+#: Core clock of the FVP as Arm's MLEK logs it.
+CLOCK_HZ = 32_000_000
+#: The NPU's interrupt.
+_NPU_IRQ = 56
+_EXTERNAL = 16
+_PAGE = 0x1000
+_FOREVER = 3600.0
+
+#: Devices at both aliases, by non-secure address.
+_SCC, _FPGAIO, _UART0 = 0x4930_0000, 0x4930_2000, 0x4930_3000
+_NPU, _TIMING_ADAPTERS = 0x4810_2000, 0x4810_3000
+_SYSTEM_CONTROL = 0xE000_E000
+#: Memory protection controllers, in the secure world only: BRAM, QSPI, DDR, ISRAM0, ISRAM1.
+_PROTECTED = {
+    0x5700_0000: "BRAM",
+    0x5700_1000: "QSPI",
+    0x5700_2000: "DDR0",
+    0x5008_3000: "ISRAM",
+    0x5008_4000: "ISRAM",
+}
+
+
+class StopReason(Enum):
+    """Why the machine stopped."""
+
+    REQUESTED = "stopped by the UART"
+    EXIT = "semihosting exit"
+    WALL_TIME = "wall time"
+    PROCESSOR_TIME = "processor time"
+    SIMULATED_TIME = "simulated time"
+    CYCLES = "cycles"
+
+
+@dataclass(frozen=True)
+class Stop:
+    """How a run ended. `status` is the semihosting exit status, where there was one."""
+
+    reason: StopReason
+    status: int | None = None
+
+
+@dataclass(frozen=True)
+class Limits:
+    """When to give up: seconds of the clock on the wall, of this process, of simulated time."""
+
+    wall_seconds: float | None = None
+    processor_seconds: float | None = None
+    simulated_seconds: float | None = None
+    cycles: int | None = None
+
+
+@dataclass(frozen=True)
+class Settings:
+    """What the machine is like; everything but `macs` is there to be made wrong by tests."""
+
+    #: 0 = no NPU.
+    macs: int = 128
+    npu_hangs: bool = False
+    adapter_version: int = ADAPTER_VERSION
+    #: After reset the ISRAM belongs to the non-secure world.
+    isram_non_secure: bool = False
+
+
+class Machine:
+    """One Corstone-300, from reset to stop. `uart` gets what UART0 sends, byte by byte.
+
+    `stop()` may be called from `uart`; the machine stops when the processor waits next.
+    """
+
+    def __init__(
+        self,
+        settings: Settings,
+        backend: NpuBackend,
+        uart: Callable[[int], None],
+        semihosting: Semihosting,
+    ) -> None:
+        self.memory = Memory()
+        self._semihosting = semihosting
+        self._processor = Processor()
+        self._system = SystemControl()
+        self._stopping = False
+        self._idle_cycles = 0
+        adapters = TimingAdapters(settings.adapter_version)
+        self._npu = Npu(settings.macs, backend, NpuMemory(self.memory), adapters.words)
+        self._npu.hangs = settings.npu_hangs
+        hidden = self._map_memories(settings)
+        self._map_devices(Uart(uart), adapters, hidden)
+
+    @property
+    def cycles(self) -> int:
+        """Simulated cycles so far."""
+        return self._npu.active_cycles + self._idle_cycles
+
+    @property
+    def npu_explanations(self) -> tuple[str, ...]:
+        """What the NPU's faults were about."""
+        return tuple(self._npu.explanations)
+
+    def load(self, address: int, data: bytes) -> None:
+        """Put `data` into memory. Raises `BusError`."""
+        self.memory.write(address, data)
+
+    def load_program(self, program: Program) -> None:
+        """Put an ELF's segments into memory and let the processor begin at its entry.
+
+        The stack pointer is the first word of the vector table, at the start of the ITCM.
+        """
+        for segment in program.segments:
+            self.load(segment.address, segment.data)
+        stack = int.from_bytes(self.memory.read(0, 4), "little")
+        self._processor.start(program.entry, stack)
+
+    def stop(self) -> None:
+        """Stop at the next opportunity."""
+        self._stopping = True
+
+    def run(self, limits: Limits) -> Stop:
+        """Run until stopped. Raises `MachineError` when the processor locks up."""
+        clock = _Clock(limits)
+        while True:
+            event = self._processor.run(clock.remaining)
+            stop = self._breakpoint() if event is Event.BREAKPOINT else None
+            if event is Event.FAULT:
+                self._fault()
+            elif event is Event.WAITING:
+                stop = self._wait(clock)
+            stop = stop or clock.exceeded(self.cycles)
+            if stop is not None:
+                return stop
+
+    def _wait(self, clock: _Clock) -> Stop | None:
+        """The processor sleeps: let time pass until something wakes it."""
+        self._npu.advance()
+        if self._stopping:
+            return Stop(StopReason.REQUESTED)
+        if not self._processor.interruptible:
+            return None
+        period = self._system.systick_cycles
+        if self._npu.interrupt and self._system.enabled(_NPU_IRQ):
+            self._processor.enter(_EXTERNAL + _NPU_IRQ, self._system.vectors)
+        elif period is not None:
+            self._idle_cycles += period
+            self._processor.enter(SYSTICK, self._system.vectors)
+        else:
+            return clock.sleep_forever()
+        return None
+
+    def _fault(self) -> None:
+        self._system.report_bus_error(self._processor.fault_address)
+        self._processor.enter(HARD_FAULT, self._system.vectors)
+
+    def _breakpoint(self) -> Stop | None:
+        operation, parameter = self._processor.argument(0), self._processor.argument(1)
+        result = self._semihosting.call(operation, parameter, self.memory)
+        if isinstance(result, Exit):
+            return Stop(StopReason.EXIT, result.status)
+        self._processor.return_from_breakpoint(result)
+        return None
+
+    def _map_memories(self, settings: Settings) -> dict[str, _Hidden]:
+        hidden = {}
+        for block in self.memory.blocks:
+            for address in block.addresses:
+                secure = address != block.address
+                if secure and block.name == "ISRAM" and settings.isram_non_secure:
+                    hidden[block.name] = _Hidden(block)
+                    self._processor.map_device(address, block.size, hidden[block.name])
+                else:
+                    self._processor.map_memory(address, block)
+        return hidden
+
+    def _map_devices(
+        self, uart: Uart, adapters: TimingAdapters, hidden: dict[str, _Hidden]
+    ) -> None:
+        devices: dict[int, Device] = {
+            _SCC: Scratch(),
+            _FPGAIO: Scratch(),
+            _UART0: uart,
+            _NPU: self._npu,
+            _TIMING_ADAPTERS: adapters,
+        }
+        for address, device in devices.items():
+            for alias in (address, address + SECURE_ALIAS):
+                self._processor.map_device(alias, _PAGE, device)
+        self._processor.map_device(_SYSTEM_CONTROL, _PAGE, self._system)
+        for address, name in _PROTECTED.items():
+            behind = hidden.get(name)
+            controller = ProtectionController(
+                (lambda secure: None) if behind is None else behind.show,
+                non_secure=behind is not None,
+            )
+            self._processor.map_device(address, _PAGE, controller)
+
+
+class _Hidden:
+    """A secure alias of a memory that may be non-secure: then it reads 0 and keeps nothing.
+
+    Stores are of whole words only, and all is slow: it serves the test of that case.
+    """
+
+    def __init__(self, block: Block) -> None:
+        self._words = block.contents.view("<u4")
+        self._shown = False
+
+    def show(self, secure: bool) -> None:
+        self._shown = secure
+
+    def read(self, offset: int) -> int:
+        return int(self._words[offset // 4]) >> 8 * (offset % 4) if self._shown else 0
+
+    def write(self, offset: int, value: int) -> None:
+        if self._shown:
+            self._words[offset // 4] = value
+
+
+class _Clock:
+    """Compares what has passed with the limits."""
+
+    def __init__(self, limits: Limits) -> None:
+        self._limits = limits
+        self._start = time.monotonic()
+
+    @property
+    def remaining(self) -> float | None:
+        """Seconds the processor may run at a stretch; None = any."""
+        left = []
+        if self._limits.wall_seconds is not None:
+            left.append(self._limits.wall_seconds - (time.monotonic() - self._start))
+        if self._limits.processor_seconds is not None:
+            left.append(self._limits.processor_seconds - time.process_time())
+        return max(0.0, min(left)) if left else None
+
+    def exceeded(self, cycles: int) -> Stop | None:
+        """The stop that is due, if one is."""
+        limits = self._limits
+        due = (
+            (limits.wall_seconds, time.monotonic() - self._start, StopReason.WALL_TIME),
+            (limits.processor_seconds, time.process_time(), StopReason.PROCESSOR_TIME),
+            (limits.simulated_seconds, cycles / CLOCK_HZ, StopReason.SIMULATED_TIME),
+            (limits.cycles, cycles, StopReason.CYCLES),
+        )
+        for limit, passed, reason in due:
+            if limit is not None and passed >= limit:
+                return Stop(reason)
+        return None
+
+    def sleep_forever(self) -> Stop | None:
+        """Nothing will wake the processor any more: wait for a limit, or to be killed."""
+        limits = self._limits
+        if limits.simulated_seconds is not None:
+            return Stop(StopReason.SIMULATED_TIME)
+        if limits.cycles is not None:
+            return Stop(StopReason.CYCLES)
+        while limits.wall_seconds is None:
+            time.sleep(_FOREVER)
+        time.sleep(max(0.0, limits.wall_seconds - (time.monotonic() - self._start)))
+        return Stop(StopReason.WALL_TIME)

@@ -1,0 +1,200 @@
+"""The processor: Unicorn's Cortex-M33, with the exceptions it does not do itself.
+
+Unicorn executes instructions and tells of a breakpoint, of an exception return, of a failed
+access, and returns on WFI. Stacking, vectors and unstacking are done here (Armv8-M reference
+manual, chapter B3). An interrupt is taken when the processor waits for one: firmware that spins
+on a flag instead would never see it. Instructions take no simulated time.
+"""
+
+from __future__ import annotations
+
+import struct
+from enum import Enum
+
+from unicorn import (
+    UC_ARCH_ARM,
+    UC_HOOK_INTR,
+    UC_HOOK_MEM_INVALID,
+    UC_MODE_MCLASS,
+    UC_MODE_THUMB,
+    UC_PROT_ALL,
+    UC_QUERY_TIMEOUT,
+    Uc,
+    UcError,
+)
+from unicorn.arm_const import (
+    UC_ARM_REG_LR,
+    UC_ARM_REG_MSP,
+    UC_ARM_REG_PC,
+    UC_ARM_REG_PRIMASK,
+    UC_ARM_REG_R0,
+    UC_ARM_REG_R1,
+    UC_ARM_REG_R2,
+    UC_ARM_REG_R3,
+    UC_ARM_REG_R12,
+    UC_ARM_REG_SP,
+    UC_ARM_REG_XPSR,
+    UC_CPU_ARM_CORTEX_M33,
+)
+
+from targets.virtual.errors import MachineError
+from targets.virtual.memory import Block
+from targets.virtual.peripherals import Device
+
+__all__ = ["HARD_FAULT", "SYSTICK", "Event", "Processor"]
+
+HARD_FAULT = 3
+SYSTICK = 15
+
+_STACKED = (
+    UC_ARM_REG_R0,
+    UC_ARM_REG_R1,
+    UC_ARM_REG_R2,
+    UC_ARM_REG_R3,
+    UC_ARM_REG_R12,
+    UC_ARM_REG_LR,
+)
+_FRAME = struct.Struct("<8I")
+#: Return to thread mode, main stack, secure state.
+_EXC_RETURN = 0xFFFF_FFF9
+_NEVER = 0xFFFF_FFFF
+_FLAGS = 0xF800_0000
+_THUMB = 1 << 24
+#: Set in the stacked xPSR where the frame was moved down to a multiple of 8.
+_REALIGNED = 1 << 9
+#: Unicorn's numbers of what its interrupt hook reports.
+_BREAKPOINT = 7
+_EXCEPTION_EXIT = 8
+
+
+class Event(Enum):
+    """Why `Processor.run` came back."""
+
+    WAITING = "waiting for an interrupt"
+    BREAKPOINT = "breakpoint"
+    FAULT = "failed access"
+    TIMEOUT = "out of time"
+
+
+class Processor:
+    """One Cortex-M33 and its address space."""
+
+    def __init__(self) -> None:
+        self._uc = Uc(UC_ARCH_ARM, UC_MODE_THUMB | UC_MODE_MCLASS)
+        self._uc.ctl_set_cpu_model(UC_CPU_ARM_CORTEX_M33)
+        self._uc.hook_add(UC_HOOK_INTR, self._on_interrupt)
+        self._uc.hook_add(UC_HOOK_MEM_INVALID, self._on_invalid)
+        self._raised: int | None = None
+        self._handlers: list[int] = []
+        self._blocks: list[Block] = []
+        #: The address of the last failed access.
+        self.fault_address = 0
+
+    def map_memory(self, address: int, block: Block) -> None:
+        """Let `block` be seen at `address`."""
+        self._blocks.append(block)
+        self._uc.mem_map_ptr(address, block.size, UC_PROT_ALL, block.host_address)
+
+    def map_device(self, address: int, size: int, device: Device) -> None:
+        """Let `device` be seen at `address`."""
+
+        def load(_uc: object, offset: int, _size: int, _data: object) -> int:
+            return device.read(offset)
+
+        def store(_uc: object, offset: int, _size: int, value: int, _data: object) -> None:
+            device.write(offset, value)
+
+        self._uc.mmio_map(address, size, load, None, store, None)
+
+    def start(self, entry: int, stack: int) -> None:
+        """Begin at `entry` with the main stack pointer `stack`, as after a reset."""
+        self._uc.reg_write(UC_ARM_REG_MSP, stack)
+        self._uc.reg_write(UC_ARM_REG_SP, stack)
+        self._uc.reg_write(UC_ARM_REG_PC, entry | 1)
+
+    @property
+    def interruptible(self) -> bool:
+        """Whether an interrupt would be taken: not masked, and no other is being handled."""
+        return not self._handlers and not self._uc.reg_read(UC_ARM_REG_PRIMASK)
+
+    def run(self, timeout_seconds: float | None) -> Event:
+        """Execute until something happens that the machine has to see to."""
+        microseconds = 0 if timeout_seconds is None else max(1, int(timeout_seconds * 1e6))
+        while True:
+            self._raised = None
+            begin = self._uc.reg_read(UC_ARM_REG_PC) | 1
+            try:
+                self._uc.emu_start(begin, _NEVER, timeout=microseconds)
+            except UcError:
+                return Event.FAULT
+            if self._raised == _EXCEPTION_EXIT:
+                self._leave()
+            elif self._raised == _BREAKPOINT:
+                return Event.BREAKPOINT
+            elif self._raised is not None:
+                return Event.FAULT
+            elif microseconds and self._timed_out():
+                return Event.TIMEOUT
+            else:
+                return Event.WAITING
+
+    def enter(self, exception: int, vectors: int) -> None:
+        """Take an exception: stack eight registers, continue at its vector.
+
+        Raises `MachineError` where a real processor would lock up.
+        """
+        if exception in self._handlers or (exception != HARD_FAULT and self._handlers):
+            raise MachineError(f"the processor locked up: exception {exception} in its own handler")
+        pc, xpsr = self._uc.reg_read(UC_ARM_REG_PC), self._uc.reg_read(UC_ARM_REG_XPSR)
+        registers = [self._uc.reg_read(register) for register in _STACKED]
+        unaligned = self._uc.reg_read(UC_ARM_REG_SP) - _FRAME.size
+        sp = unaligned & ~7
+        xpsr = xpsr & _FLAGS | _THUMB | (_REALIGNED if sp != unaligned else 0)
+        try:
+            self._uc.mem_write(sp, _FRAME.pack(*registers, pc, xpsr))
+            (handler,) = struct.unpack("<I", self._uc.mem_read(vectors + 4 * exception, 4))
+        except UcError as error:
+            raise MachineError(
+                f"the processor locked up entering exception {exception}: {error}"
+            ) from error
+        self._handlers.append(exception)
+        self._uc.reg_write(UC_ARM_REG_SP, sp)
+        self._uc.reg_write(UC_ARM_REG_LR, _EXC_RETURN)
+        self._uc.reg_write(UC_ARM_REG_PC, handler | 1)
+
+    def argument(self, index: int) -> int:
+        """Register r0 or r1, where a semihosting call has its operation and parameter."""
+        return int(self._uc.reg_read((UC_ARM_REG_R0, UC_ARM_REG_R1)[index]))
+
+    def return_from_breakpoint(self, result: int) -> None:
+        """Go on after a BKPT with `result` in r0."""
+        self._uc.reg_write(UC_ARM_REG_R0, result & 0xFFFF_FFFF)
+        self._uc.reg_write(UC_ARM_REG_PC, (self._uc.reg_read(UC_ARM_REG_PC) + 2) | 1)
+
+    @property
+    def pc(self) -> int:
+        """The program counter."""
+        return int(self._uc.reg_read(UC_ARM_REG_PC))
+
+    def _leave(self) -> None:
+        if not self._handlers:
+            raise MachineError("the processor returned from an exception it was not in")
+        self._handlers.pop()
+        sp = self._uc.reg_read(UC_ARM_REG_SP)
+        *registers, pc, xpsr = _FRAME.unpack(self._uc.mem_read(sp, _FRAME.size))
+        for register, value in zip(_STACKED, registers, strict=True):
+            self._uc.reg_write(register, value)
+        self._uc.reg_write(UC_ARM_REG_SP, sp + _FRAME.size + (4 if xpsr & _REALIGNED else 0))
+        self._uc.reg_write(UC_ARM_REG_XPSR, xpsr & ~_REALIGNED)
+        self._uc.reg_write(UC_ARM_REG_PC, pc | 1)
+
+    def _timed_out(self) -> bool:
+        return bool(self._uc.query(UC_QUERY_TIMEOUT))
+
+    def _on_interrupt(self, uc: Uc, number: int, _data: object) -> None:
+        self._raised = number
+        uc.emu_stop()
+
+    def _on_invalid(self, _uc: Uc, _access: int, address: int, *_rest: object) -> bool:
+        self.fault_address = address
+        return False

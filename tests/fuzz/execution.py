@@ -1,0 +1,104 @@
+"""Running one case, and judging what came of it."""
+
+from __future__ import annotations
+
+import time
+import traceback
+from dataclasses import dataclass
+from pathlib import Path
+from typing import Any
+
+import numpy as np
+
+from bench.errors import BenchError
+from targets.simulator.artefact import ModelTensor
+from targets.simulator.simulator import SimulationResult, Simulator
+from tests.fuzz.cases import Case
+
+__all__ = ["Outcome", "execute"]
+
+#: Bytes of an input or output beyond which a model is run on one row only.
+_LARGE = 1 << 22
+
+
+@dataclass(frozen=True)
+class Outcome:
+    """What a case came to. `finding` is empty where that was as it should be."""
+
+    number: int
+    category: str
+    #: `result`, or the class of the error.
+    verdict: str
+    finding: str
+    seconds: float
+
+
+def execute(case: Case, directory: Path) -> Outcome:
+    """Load, decode and run a case on two rows. Raises nothing but what ends the process."""
+    path = directory / f"case{case.suffix}"
+    path.write_bytes(case.data)
+    started = time.perf_counter()
+    finding = ""
+    try:
+        finding = _judge(Simulator(path), np.random.default_rng(case.number))
+        verdict = "result"
+    except BenchError as error:
+        verdict = type(error).__name__
+        if not str(error).strip():
+            finding = "an error without a text"
+    except Exception as error:
+        verdict = type(error).__name__
+        finding = _described(error)
+    return Outcome(
+        case.number, case.category.value, verdict, finding, time.perf_counter() - started
+    )
+
+
+def _judge(simulator: Simulator, random: np.random.Generator) -> str:
+    artefact = simulator.artefact
+    rows = 2
+    ends = (*artefact.inputs, *artefact.outputs)
+    if max((artefact.tensors[i].size for i in ends), default=0) > _LARGE:
+        rows = 1
+    inputs = [_input(artefact.tensors[index], rows, random) for index in artefact.inputs]
+    result = simulator.run(inputs)
+    problem = _malformed(simulator, result, rows)
+    if problem or rows == 1:
+        return problem
+    # A row by itself: it must not depend on its neighbours, nor on what memory held before.
+    alone = simulator.run([array[1:] for array in inputs])
+    for together, single in zip(result.outputs, alone.outputs, strict=True):
+        if together[1:].tobytes() != single.tobytes():
+            return "a row depends on something else than its inputs"
+    return ""
+
+
+def _malformed(simulator: Simulator, result: SimulationResult, rows: int) -> str:
+    artefact = simulator.artefact
+    wanted = [artefact.tensors[index] for index in artefact.outputs]
+    got = [(array.dtype.name, array.shape) for array in result.outputs]
+    if got != [(tensor.dtype, (rows, *_row(tensor))) for tensor in wanted]:
+        return f"outputs of {got}"
+    if len(result.counters) != 4 or min(result.counters.values()) < 0:
+        return f"counters of {dict(result.counters)}"
+    return ""
+
+
+def _input(tensor: ModelTensor, rows: int, random: np.random.Generator) -> np.ndarray[Any, Any]:
+    dtype = np.dtype(tensor.dtype)
+    shape = (rows, *_row(tensor))
+    if tensor.size > _LARGE or 0 in shape:
+        return np.zeros(shape, dtype)
+    count = int(np.prod(shape))
+    return np.frombuffer(random.bytes(count * dtype.itemsize), dtype).reshape(shape)
+
+
+def _row(tensor: ModelTensor) -> tuple[int, ...]:
+    return tensor.shape[1:] if tensor.shape[:1] == (1,) else tensor.shape
+
+
+def _described(error: Exception) -> str:
+    """The error and the innermost lines of its traceback."""
+    frames = traceback.extract_tb(error.__traceback__)[-5:]
+    places = " < ".join(f"{Path(frame.filename).name}:{frame.lineno}" for frame in reversed(frames))
+    return f"{type(error).__name__}: {error} at {places}"

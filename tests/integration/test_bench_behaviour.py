@@ -1,0 +1,158 @@
+"""How the bench behaves when it is raced, killed, tightened, misconfigured."""
+
+from __future__ import annotations
+
+import os
+import random
+import signal
+import time
+from pathlib import Path
+
+import psutil
+import pytest
+
+from bench.cache import ArtefactCache
+from tests.bench_runs import QUICK, BenchRun, BenchRunner
+
+
+@pytest.fixture(scope="module")
+def quick(tmp_path_factory: pytest.TempPathFactory) -> tuple[BenchRunner, Path, BenchRun]:
+    """The quick grid, run once on an empty cache with `-n 0`."""
+    runner = BenchRunner(tmp_path_factory.mktemp("quick"))
+    config = runner.write_config(QUICK)
+    return runner, config, runner.run(config, "-n", "0")
+
+
+def test_quick_grid_passes(quick: tuple[BenchRunner, Path, BenchRun]) -> None:
+    _, _, run = quick
+    assert run.returncode == 0, run.output[-4000:]
+    assert len(run.records()) == 8
+
+
+def test_cold_runs_agree_whatever_the_number_of_workers(
+    quick: tuple[BenchRunner, Path, BenchRun], tmp_path: Path
+) -> None:
+    _, config, alone = quick
+    run = BenchRunner(tmp_path).run(config, "-n", "8")
+    assert run.returncode == 0, run.output[-4000:]
+    assert run.record_files() == alone.record_files()
+
+
+def test_two_benches_at_once_build_each_artefact_once(tmp_path: Path) -> None:
+    runner = BenchRunner(tmp_path)
+    config = runner.write_config(QUICK)
+    runs = [runner.start(config, "-n", "2", results=tmp_path / f"results{i}") for i in range(2)]
+    outputs = [run.communicate(timeout=600)[0] for run in runs]
+    assert [run.returncode for run in runs] == [0, 0], outputs
+    events = ArtefactCache(runner.cache).journal()
+    # 4 variants, 1 test set, 4 references, 8 compiled models, 8 measurements.
+    assert len({event.digest for event in events}) == len(events) == 25
+    assert ArtefactCache(runner.cache).verify() == []
+
+
+def test_killed_at_ten_random_moments_then_passes(tmp_path: Path) -> None:
+    runner = BenchRunner(tmp_path)
+    config = runner.write_config(QUICK)
+    chance = random.Random(20261123)
+    for i in range(10):
+        process = runner.start(config, "-n", "2")
+        time.sleep(chance.uniform(1.0, 12.0))
+        # Half of the time everything dies at once, half of the time only the controller: its
+        # workers and builders must then end by themselves.
+        if i % 2:
+            os.killpg(process.pid, signal.SIGKILL)
+        else:
+            process.kill()
+        process.wait()
+    run = runner.run(config, "-n", "2")
+    assert run.returncode == 0, run.output[-4000:]
+    assert len(run.records()) == 8
+    cache = ArtefactCache(runner.cache)
+    cache.sweep()
+    assert cache.verify() == []
+
+
+def _descendants(pid: int) -> list[psutil.Process]:
+    try:
+        return psutil.Process(pid).children(recursive=True)
+    except psutil.NoSuchProcess:
+        return []
+
+
+@pytest.mark.parametrize("seconds", [3.0, 9.0])
+def test_ctrl_c_ends_everything(tmp_path: Path, seconds: float) -> None:
+    runner = BenchRunner(tmp_path)
+    config = runner.write_config(QUICK)
+    process = runner.start(config, "-n", "2")
+    time.sleep(seconds)
+    started = _descendants(process.pid)
+    # What a terminal does: the signal reaches the whole foreground group.
+    os.killpg(process.pid, signal.SIGINT)
+    process.communicate(timeout=30)
+    assert process.returncode != 0
+    _, alive = psutil.wait_procs(started, timeout=15)
+    assert not alive, [p.cmdline() for p in alive]
+    cache = ArtefactCache(runner.cache)
+    cache.sweep()
+    assert cache.verify() == []
+
+
+def test_a_tightened_limit_fails_exactly_the_right_tests(
+    quick: tuple[BenchRunner, Path, BenchRun],
+) -> None:
+    runner, _, _ = quick
+    rule = '[[workloads.quick.limits]]\nmetric = "npu_cycles"\nvariants = ["pruned"]\nmax = 100\n'
+    tight = runner.write_config(QUICK + rule, "tight.toml")
+    run = runner.run(tight, "-n", "2")
+    assert run.returncode == 1
+    failed = {name for name, outcome in run.outcomes().items() if outcome == "failure"}
+    assert failed == {
+        "test_npu_cycles[quick-pruned-u55_32-shared_sram-vela]",
+        "test_npu_cycles[quick-pruned-u55_256-shared_sram-vela]",
+    }
+    cell = "quick-pruned-u55_256-shared_sram-vela"
+    line = next(line for line in run.output.splitlines() if line.startswith(f"{cell}: npu_cycles"))
+    measured = run.records()[cell].measurement.counters["NPU_ACTIVE"]
+    assert f"{measured:,} cycles, must be at most 100 cycles" in line
+    assert "workloads.quick.limits[5].max" in line
+    assert f"pytest --bench-config={tight} --bench-cache={runner.cache} " in line
+    assert f"tests/regression/test_npu_cycles.py::test_npu_cycles[{cell}]" in line
+
+
+def test_the_printed_command_reproduces_the_failure(
+    quick: tuple[BenchRunner, Path, BenchRun],
+) -> None:
+    runner, _, _ = quick
+    rule = '[[workloads.quick.limits]]\nmetric = "encoded_weights_kib"\nmax = 50\n'
+    tight = runner.write_config(QUICK + rule, "tight_size.toml")
+    run = runner.run(tight, "-n", "0")
+    line = next(line for line in run.output.splitlines() if "reproduce: pytest" in line)
+    node = line.rpartition(" '")[2].rstrip("'")
+    again = runner.run(tight, "-n", "0", node)
+    assert again.returncode == 1
+    assert list(again.outcomes().values()) == ["failure"]
+
+
+def test_a_missing_limit_is_a_counted_skip_not_a_pass(
+    quick: tuple[BenchRunner, Path, BenchRun],
+) -> None:
+    runner, _, _ = quick
+    without = QUICK[: QUICK.index('[[workloads.quick.limits]]\nmetric = "npu_cycles"')]
+    run = runner.run(runner.write_config(without, "without.toml"), "-n", "0", "-k", "npu_cycles")
+    assert set(run.outcomes().values()) == {"skipped"}
+    assert "NO_BASELINE" in run.output
+
+
+@pytest.mark.parametrize("workers", ["0", "2"])
+def test_an_empty_selection_fails(quick: tuple[BenchRunner, Path, BenchRun], workers: str) -> None:
+    runner, config, _ = quick
+    run = runner.run(config, "-n", workers, "-k", "no_such_cell")
+    assert run.returncode != 0
+
+
+def test_an_empty_grid_fails(quick: tuple[BenchRunner, Path, BenchRun]) -> None:
+    runner, _, _ = quick
+    config = runner.write_config(QUICK.replace("macs = [32, 256]", "macs = []"), "empty.toml")
+    run = runner.run(config, "-n", "0")
+    assert run.returncode != 0
+    assert f"{config}: the grid is empty" in run.output

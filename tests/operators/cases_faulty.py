@@ -1,0 +1,79 @@
+"""What Vela 5.2.0 compiles wrongly, smallest examples; `graphs` stays clear of them.
+
+Each was found because the simulator's outputs differed from TFLite-Micro's, and read off the
+command stream.
+"""
+
+from __future__ import annotations
+
+from collections.abc import Iterator
+
+from bench.cell import Accelerator
+from tests.operators import shaping
+from tests.operators.case import Case
+from tests.operators.network import Network, Value
+from tests.operators.pointwise import binary, table, unary
+from tests.operators.weighted import depthwise
+
+__all__ = ["cases"]
+
+
+def cases() -> Iterator[Case]:
+    """All of them but the single operators, which stand with their kind."""
+    yield Case(
+        "graph/relu-of-strided-slice",
+        _relu_of_strided_slice,
+        vela_fault="the RELU is fused into the producer and the strides are lost",
+    )
+    yield Case(
+        "graph/depthwise-of-strided-slice",
+        _depthwise_of_strided_slice,
+        vela_fault="the padded window starts one column off",
+    )
+    yield Case(
+        "graph/sum-with-strided-slice",
+        _sum_with_strided_slice,
+        vela_fault="the second operand is repeated as if the first were not sliced",
+    )
+    yield Case(
+        "graph/both-repeated-one-tensor",
+        _both_repeated,
+        vela_fault="operands that are one tensor in two shapes are mixed up",
+    )
+    yield Case(
+        "graph/sigmoid-of-transposition",
+        _sigmoid_of_transposition,
+        vela_fault="the table lies beyond the SHRAM",
+        fault_on=frozenset((Accelerator.U55_32, Accelerator.U55_64)),
+    )
+
+
+def _relu_of_strided_slice(network: Network) -> Value:
+    value = network.input((1, 3, 1, 1))
+    doubled = binary(network, "ADD", value, value)
+    every_second = shaping.strided_slice(
+        network, doubled, (0, 0, 0, 0), doubled.shape, (1, 2, 1, 1)
+    )
+    return unary(network, every_second, "RELU")
+
+
+def _depthwise_of_strided_slice(network: Network) -> Value:
+    value = network.input((1, 4, 6, 3))
+    every_second = shaping.strided_slice(network, value, (0, 0, 0, 0), value.shape, (1, 1, 2, 1))
+    return depthwise(network, every_second)
+
+
+def _sum_with_strided_slice(network: Network) -> Value:
+    value = network.input((1, 3, 1, 1))
+    every_second = shaping.strided_slice(network, value, (0, 0, 0, 0), value.shape, (1, 2, 1, 1))
+    return binary(network, "ADD", every_second, network.input((1, 2, 1, 1)))
+
+
+def _both_repeated(network: Network) -> Value:
+    value = network.input((1, 1, 5, 1))
+    return binary(network, "ADD", value, shaping.reshape(network, value, (1, 5, 1, 1)))
+
+
+def _sigmoid_of_transposition(network: Network) -> Value:
+    value = network.input((1, 2, 3, 1))
+    return table(network, shaping.transpose(network, value, (0, 2, 1, 3)), "LOGISTIC")

@@ -1,0 +1,110 @@
+"""The plan: which cells a configuration asks for."""
+
+from __future__ import annotations
+
+import re
+from pathlib import Path
+
+import pytest
+from hypothesis import given
+from hypothesis import strategies as st
+
+from bench.cell import Accelerator, Cell, MemoryMode
+from bench.config import BenchConfig, load_config, parse_config
+from bench.errors import ConfigError
+from bench.grid import base_of, make_plan
+from bench.pytest_plugin.scheduler import family_of
+from bench.suites import reproduce_command
+from tests.bench_runs import DEFAULT_CONFIG
+
+names = st.from_regex(r"[a-z][a-z0-9_]{0,8}", fullmatch=True)
+cells = st.builds(
+    Cell,
+    workload=names,
+    variant=names,
+    accelerator=st.sampled_from(Accelerator),
+    memory_mode=st.sampled_from(MemoryMode),
+    target=names,
+    system_config=st.sampled_from(
+        ["Ethos_U55_High_End_Embedded", "Ethos_U55_Deep_Embedded", "Ethos_U55_Mine"]
+    ),
+)
+
+
+@pytest.fixture(scope="module")
+def default() -> BenchConfig:
+    return load_config(DEFAULT_CONFIG)
+
+
+def test_the_default_grid_is_the_study(default: BenchConfig) -> None:
+    plan = make_plan(default)
+    assert len(plan.cells) == 2 * 4 * 4 * 2
+    assert len(plan.sweeps) == 2 * 4 * 2
+    assert len(plan.orders) == 4 * 2
+    assert len({cell.id for cell in plan.cells}) == len(plan.cells)
+
+
+def test_sweeps_hold_rising_accelerators_of_one_configuration(default: BenchConfig) -> None:
+    for sweep in make_plan(default).sweeps:
+        assert [c.accelerator for c in sweep.cells] == list(Accelerator)
+        assert len({(c.family, c.memory_mode, c.target) for c in sweep.cells}) == 1
+
+
+def test_orders_hold_the_configured_variants_of_one_configuration(default: BenchConfig) -> None:
+    for order in make_plan(default).orders:
+        assert order.workload == "mnist_fc"
+        variants = [c.variant for c in order.cells]
+        assert variants == ["pruned_clustered", "pruned", "clustered", "base"]
+        assert len({(c.accelerator, c.memory_mode) for c in order.cells}) == 1
+
+
+def test_the_first_families_are_different_workloads(default: BenchConfig) -> None:
+    families = list(dict.fromkeys(c.family for c in make_plan(default).cells))
+    assert families[:2] == ["mnist_fc-base", "mnist_ds_cnn-base"]
+
+
+@given(cells)
+def test_ids_are_safe_file_names(cell: Cell) -> None:
+    assert re.fullmatch(r"[a-z0-9_-]+", cell.id)
+
+
+@given(cells, cells)
+def test_ids_differ_when_cells_do(a: Cell, b: Cell) -> None:
+    assert (a.id == b.id) == (a == b)
+
+
+@given(cells)
+def test_tests_of_one_family_are_scheduled_together(cell: Cell) -> None:
+    nodeid = f"tests/regression/test_npu_cycles.py::test_npu_cycles[{cell.id}]"
+    assert family_of(nodeid) == cell.family
+    assert base_of(cell).workload == cell.workload
+
+
+def test_a_group_keeps_the_system_configurations_apart() -> None:
+    config = parse_config(
+        '[grid]\nsystem_configs = ["Ethos_U55_High_End_Embedded", "Ethos_U55_Deep_Embedded"]\n'
+        '[workloads]\nm = "m.tflite"\n',
+        Path("bench.toml"),
+    )
+    plan = make_plan(config)
+    assert len(plan.cells) == 16
+    assert len(plan.sweeps) == 4
+    for sweep in plan.sweeps:
+        assert len({c.system_config for c in sweep.cells}) == 1
+
+
+def test_an_empty_grid_is_an_error(default: BenchConfig) -> None:
+    grid = default.grid.model_copy(update={"memory_modes": ()})
+    with pytest.raises(ConfigError, match="the grid is empty"):
+        make_plan(default.model_copy(update={"grid": grid}))
+
+
+def test_a_repeated_value_is_an_error(default: BenchConfig) -> None:
+    with pytest.raises(ConfigError, match="same cell twice"):
+        make_plan(default, ["vela", "vela"])
+
+
+def test_a_reproduce_command_names_the_suite_of_the_metric() -> None:
+    command = reproduce_command("axi1_read_beats", "m-base", ("--bench-config=x.toml",))
+    node = "tests/regression/test_axi_traffic.py::test_axi_traffic[m-base]"
+    assert command == f"pytest --bench-config=x.toml '{node}'"

@@ -1,0 +1,177 @@
+"""The judge, on real records: the limits that apply, and what the verdict says."""
+
+from __future__ import annotations
+
+import numpy as np
+import pytest
+from hypothesis import given
+from hypothesis import strategies as st
+
+from bench.accuracy import Metric
+from bench.cell import Accelerator, Cell, MemoryMode
+from bench.compiler import VelaOptions, compile_model
+from bench.config import LimitRule
+from bench.judge import judge_cell, judge_order, judge_sweep, worst
+from bench.metrics import MetricName
+from bench.record import (
+    AccuracyRecord,
+    CellIdentity,
+    CompilationRecord,
+    DataIdentity,
+    MeasurementRecord,
+    ModelRecord,
+    Record,
+    Status,
+    metric_value,
+)
+from bench.sweep import SweepResult, binding_of_report
+from targets.protocol import Source
+from tests.tflite_factory import mlp
+
+
+def reproduce(metric: str, subject: str) -> str:
+    return f"pytest {metric} {subject}"
+
+
+@pytest.fixture(scope="module")
+def base(tmp_path_factory: pytest.TempPathFactory) -> Record:
+    """A record of a real compile with made-up counters."""
+    directory = tmp_path_factory.mktemp("judge")
+    generator = np.random.default_rng(1)
+    weights = generator.integers(-100, 100, (32, 256), dtype=np.int8)
+    model = directory / "m.tflite"
+    model.write_bytes(mlp([weights]))
+    options = VelaOptions(accelerator=Accelerator.U55_128, memory_mode=MemoryMode.SHARED_SRAM)
+    compiled = compile_model(model, options, directory / "out")
+    cell = Cell("w", "base", Accelerator.U55_128, MemoryMode.SHARED_SRAM, "vela")
+    return Record(
+        cell=CellIdentity.of(cell),
+        data=DataIdentity(name="d", sha256="0" * 64, samples=10),
+        model=ModelRecord(origin="file", sha256="1" * 64, size_bytes=1, provenance={}),
+        compilation=CompilationRecord(
+            vela_version=compiled.vela_version,
+            command=compiled.command,
+            options=compiled.options,
+            sha256=compiled.sha256,
+            device_model_bytes=compiled.device_model_bytes,
+            report=compiled.report,
+        ),
+        measurement=MeasurementRecord(
+            source=Source.ESTIMATE,
+            counters={"NPU_ACTIVE": 1000, "AXI1_RD_DATA_BEAT_RECEIVED": 500},
+            unavailable={"AXI0_RD_DATA_BEAT_RECEIVED": "this target has no such counter"},
+            provenance={},
+            outputs_sha256="2" * 64,
+        ),
+        accuracy=AccuracyRecord(metric=Metric.TOP1, value=0.95, samples=10),
+        binding=dict(binding_of_report(compiled.report).shares),
+    )
+
+
+def variant(base: Record, name: str, *, cycles: int = 1000, accuracy: float = 0.95) -> Record:
+    counters = base.measurement.counters | {"NPU_ACTIVE": cycles}
+    return base.model_copy(
+        update={
+            "cell": base.cell.model_copy(update={"variant": name, "id": f"w-{name}"}),
+            "measurement": base.measurement.model_copy(update={"counters": counters}),
+            "accuracy": AccuracyRecord(metric=Metric.TOP1, value=accuracy, samples=10),
+        }
+    )
+
+
+def statuses(record: Record, base: Record, *rules: LimitRule) -> dict[str, list[Status]]:
+    found: dict[str, list[Status]] = {}
+    for verdict in judge_cell(record, base, rules, reproduce):
+        found.setdefault(verdict.metric, []).append(verdict.status)
+    return found
+
+
+def test_every_metric_gets_a_verdict_and_none_passes_without_a_limit(base: Record) -> None:
+    found = statuses(base, base)
+    assert set(found) == {metric.value for metric in MetricName}
+    assert found["npu_cycles"] == [Status.NO_BASELINE]
+    assert found["axi0_read_beats"] == [Status.UNAVAILABLE]
+    assert found["axi0_write_beats"] == [Status.INCOMPLETE]
+
+
+@given(measured=st.integers(1, 2000), low=st.integers(1, 2000), span=st.integers(0, 500))
+def test_absolute_bounds(base: Record, measured: int, low: int, span: int) -> None:
+    rule = LimitRule(metric=MetricName.NPU_CYCLES, min=low, max=low + span)
+    found = statuses(variant(base, "v", cycles=measured), base, rule)["npu_cycles"]
+    inside = low <= measured <= low + span
+    assert (found == [Status.PASS, Status.PASS]) == inside
+    assert (Status.FAIL in found) == (not inside)
+
+
+def test_filters_choose_the_cells(base: Record) -> None:
+    rule = LimitRule(metric=MetricName.NPU_CYCLES, max=1, variants=("pruned",))
+    assert statuses(variant(base, "pruned"), base, rule)["npu_cycles"] == [Status.FAIL]
+    assert statuses(variant(base, "other"), base, rule)["npu_cycles"] == [Status.NO_BASELINE]
+    rule = LimitRule(metric=MetricName.NPU_CYCLES, max=1, macs=(Accelerator.U55_32,))
+    assert statuses(base, base, rule)["npu_cycles"] == [Status.NO_BASELINE]
+
+
+def test_relative_bounds_are_held_against_base(base: Record) -> None:
+    ratio = LimitRule(metric=MetricName.NPU_CYCLES, max_ratio_to_base=0.5)
+    assert statuses(variant(base, "v", cycles=500), base, ratio)["npu_cycles"] == [Status.PASS]
+    assert statuses(variant(base, "v", cycles=501), base, ratio)["npu_cycles"] == [Status.FAIL]
+    drop = LimitRule(metric=MetricName.ACCURACY, max_drop_from_base=0.02)
+    assert statuses(variant(base, "v", accuracy=0.94), base, drop)["accuracy"] == [Status.PASS]
+    assert statuses(variant(base, "v", accuracy=0.92), base, drop)["accuracy"] == [Status.FAIL]
+
+
+def test_figures_on_other_data_are_not_compared(base: Record) -> None:
+    rule = LimitRule(metric=MetricName.NPU_CYCLES, max_ratio_to_base=0.5)
+    other = base.model_copy(update={"data": base.data.model_copy(update={"name": "other"})})
+    found = statuses(variant(base, "v"), other, rule)["npu_cycles"]
+    assert found == [Status.NO_BASELINE]
+
+
+def test_the_line_says_everything(base: Record) -> None:
+    rule = LimitRule(metric=MetricName.NPU_CYCLES, max=900)
+    verdicts = judge_cell(variant(base, "v", cycles=12_345), base, [rule], reproduce)
+    line = worst(v for v in verdicts if v.metric == "npu_cycles").line
+    assert "\n" not in line
+    for part in ("w-v", "npu_cycles", "12,345 cycles", "at most 900 cycles", "limits[0].max"):
+        assert part in line
+    assert line.endswith("reproduce: pytest npu_cycles w-v")
+
+
+def test_order_holds_for_rising_figures_only(base: Record) -> None:
+    small, large = variant(base, "small", cycles=10), variant(base, "large", cycles=20)
+    cycles = f"variant_order of {MetricName.NPU_CYCLES.value}"
+    right = {v.metric: v for v in judge_order("g", [small, large], reproduce)}
+    wrong = {v.metric: v for v in judge_order("g", [large, small], reproduce)}
+    assert right[cycles].status is Status.PASS
+    assert wrong[cycles].status is Status.FAIL
+    assert "small <= large" in right[cycles].line
+
+
+def test_an_order_without_a_figure_is_unavailable(base: Record) -> None:
+    gone = base.measurement.model_copy(
+        update={"counters": {}, "unavailable": {"NPU_ACTIVE": "no cycle model"}}
+    )
+    blind = base.model_copy(update={"measurement": gone})
+    verdicts = judge_order("g", [blind, base], reproduce)
+    assert worst(verdicts).status is Status.UNAVAILABLE
+    assert "no cycle model" in worst(verdicts).line
+
+
+@pytest.mark.parametrize(
+    ("expected", "status"),
+    [("memory", Status.PASS), ("compute", Status.FAIL), (None, Status.NO_BASELINE)],
+)
+def test_a_sweep_is_held_against_the_expectation(expected: str | None, status: Status) -> None:
+    result = SweepResult("memory", 0.13, {}, "off_chip_flash", 0.9, "because")
+    verdict = judge_sweep("g", result, expected, reproduce)  # type: ignore[arg-type]
+    assert verdict.status is status
+    assert "because" in verdict.line
+
+
+def test_sizes_are_kib(base: Record) -> None:
+    report = base.compilation.report
+    assert metric_value(base, MetricName.ENCODED_WEIGHTS) == report.encoded_weights_bytes / 1024
+
+
+def test_a_record_survives_json(base: Record) -> None:
+    assert Record.model_validate_json(base.model_dump_json()) == base

@@ -1,0 +1,430 @@
+"""Weight streams: what Vela encodes comes back exactly, what is damaged raises.
+
+The oracle is the C codec in Vela's wheel. It ends the process on a malformed stream, so it is
+only ever given streams that are well-formed by construction.
+"""
+
+from __future__ import annotations
+
+import os
+from collections import Counter
+from pathlib import Path
+
+import numpy as np
+import pytest
+from ai_edge_litert import schema_py_generated as schema
+from ethosu import mlw_codec
+from ethosu.vela.weight_compressor import encode_bias
+from hypothesis import given, settings
+from hypothesis import strategies as st
+
+from bench.cell import Accelerator, MemoryMode
+from bench.compiler import VelaOptions, compile_model
+from targets.simulator.decode import decode
+from targets.simulator.driver_actions import parse_payload
+from targets.simulator.errors import StreamError
+from targets.simulator.mlw import MAX_WEIGHTS_PER_BYTE, decode_stream
+from targets.simulator.operations import Conv, Depthwise, Dma, FlashRange
+from targets.simulator.traversal import (
+    Shape,
+    Traversal,
+    WeightOrder,
+    stream_indices,
+    stream_length,
+    traversal_of,
+)
+from targets.simulator.weights import BYTES_PER_SCALE, decode_scales, decode_weights
+from tests.mlw_writer import PaletteSpec, SliceSpec, pack, slice_fields, stream
+
+WHERE = {"word": 17, "operation": "NPU_OP_CONV"}
+
+DISTRIBUTIONS = ["dense", "pruned", "clustered4", "clustered16", "clustered32", "zero", "extreme"]
+
+
+def weights_of(kind: str, size: int, rng: np.random.Generator) -> np.ndarray:
+    dense = np.clip(np.round(rng.normal(0, 30, size)), -127, 127)
+    if kind == "pruned":
+        dense[rng.random(size) < 0.8] = 0
+    elif kind.startswith("clustered"):
+        dense = rng.choice(rng.integers(-127, 128, int(kind.removeprefix("clustered"))), size)
+    elif kind == "zero":
+        dense = np.zeros(size)
+    elif kind == "extreme":
+        dense = rng.choice([-255, 255, -128, 127, 0, 1], size)
+    elif kind == "uniform":
+        dense = rng.integers(-255, 256, size)
+    return dense.astype(np.int16)
+
+
+def encoded(weights: np.ndarray) -> np.ndarray:
+    return np.frombuffer(bytes(mlw_codec.encode(weights.tolist())), np.uint8)
+
+
+def decoded(data: np.ndarray, limit: int | None = None) -> np.ndarray:
+    most = MAX_WEIGHTS_PER_BYTE * data.size
+    return decode_stream(data, limit=most if limit is None else limit, **WHERE)
+
+
+@settings(max_examples=120, deadline=None)
+@given(
+    kind=st.sampled_from([*DISTRIBUTIONS, "uniform"]),
+    size=st.one_of(st.integers(1, 40), st.integers(1, 4000)),
+    seed=st.integers(0, 2**32),
+)
+def test_what_velas_encoder_writes_is_read_back(kind: str, size: int, seed: int) -> None:
+    weights = weights_of(kind, size, np.random.default_rng(seed))
+    assert np.array_equal(decoded(encoded(weights), limit=size), weights)
+
+
+@pytest.mark.parametrize("kind", [*DISTRIBUTIONS, "uniform"])
+def test_streams_of_many_slices(kind: str) -> None:
+    """More weights than the 32,768 of one slice, and a part of another character."""
+    rng = np.random.default_rng(5)
+    weights = np.concatenate([weights_of(kind, 70_000, rng), weights_of("pruned", 30_000, rng)])
+    assert np.array_equal(decoded(encoded(weights), limit=weights.size), weights)
+
+
+@st.composite
+def palettes(draw: st.DrawFn) -> PaletteSpec:
+    bits = draw(st.integers(2, 9))
+    value = st.integers(0, (1 << bits) - 1)
+    size = draw(st.sampled_from([0, 2, 3, 5, 17, 32]))
+    values = tuple(draw(st.lists(value, min_size=size, max_size=size)))
+    return PaletteSpec(values, bits, draw(st.integers(0, 31)))
+
+
+@st.composite
+def slices(draw: st.DrawFn, palette: PaletteSpec | None, last: SliceSpec | None) -> SliceSpec:
+    """Any slice the format can express; keeps the last one's palette if `palette` is None."""
+    if last is not None and palette is None:
+        used = last.palette or last.inherited
+        zero_runs = last.zero_divisor is not None
+    else:
+        assert palette is not None
+        used, zero_runs = palette, draw(st.booleans())
+    divisor = draw(st.one_of(st.none(), st.integers(0, 5)))
+    truncated = draw(st.booleans())
+    # Indices above 480 could exceed the 9 bits of a weight with the direct offset.
+    if divisor is None:
+        count = len(used.values)
+        top = count - 1 if count else min((1 << used.bits) - 1, 480)
+    else:
+        top = min((3 << divisor) - 1, 480) if truncated else draw(st.sampled_from([3, 40, 480]))
+    indices = tuple(draw(st.lists(st.integers(0, top), min_size=1, max_size=60)))
+    runs: tuple[int, ...] = ()
+    zero_divisor = None
+    if zero_runs:
+        zero_divisor = draw(st.integers(0, 3))
+        count = len(indices) + (palette is not None)
+        run = st.sampled_from([0, 0, 0, 1, 2, 7, 30, 100])
+        runs = tuple(draw(st.lists(run, min_size=count, max_size=count)))
+    return SliceSpec(indices, divisor, truncated, zero_divisor, runs, palette, used)
+
+
+@st.composite
+def slice_sequences(draw: st.DrawFn) -> list[SliceSpec]:
+    sequence = [draw(slices(draw(palettes()), None))]
+    for _ in range(draw(st.integers(0, 3))):
+        palette = draw(st.one_of(st.none(), palettes()))
+        sequence.append(draw(slices(palette, sequence[-1])))
+    return sequence
+
+
+@settings(max_examples=400, deadline=None)
+@given(sequence=slice_sequences())
+def test_every_coding_parameter_is_read_as_the_c_codec_reads_it(sequence: list[SliceSpec]) -> None:
+    data = stream(sequence)
+    assert decoded(data).tolist() == list(mlw_codec.decode(bytearray(data.tobytes())))
+
+
+@pytest.mark.parametrize("bits", range(2, 10))
+@pytest.mark.parametrize("zero_divisor", range(4))
+def test_uncompressed_weights_between_zero_runs(bits: int, zero_divisor: int) -> None:
+    """Chunks are of 12 weights or of 8, by the width of a weight; runs make it visible."""
+    indices = tuple(n % (1 << bits) for n in range(50))
+    runs = tuple(n % 5 for n in range(51))
+    palette = PaletteSpec(bits=bits)
+    data = stream([SliceSpec(indices, None, False, zero_divisor, runs, palette)])
+    assert decoded(data).tolist() == list(mlw_codec.decode(bytearray(data.tobytes())))
+
+
+def test_a_stream_of_several_ended_parts_is_one() -> None:
+    palette = PaletteSpec(bits=9)
+    part = SliceSpec((2, 5, 300), None, palette=palette, zero_divisor=1, runs=(3, 0, 4, 1))
+    data = stream([part, part], marker_every=1)
+    once = [0, 0, 0, 1, -2, 0, 0, 0, 0, 150, 0]
+    assert decoded(data).tolist() == 2 * once
+
+
+ORDERS = st.sampled_from(WeightOrder)
+
+
+@st.composite
+def layers(draw: st.DrawFn) -> tuple[Shape, Traversal]:
+    order, macs = draw(ORDERS), draw(st.sampled_from([32, 64, 128, 256]))
+    side = st.one_of(st.integers(1, 4), st.integers(1, 13))
+    depth = st.one_of(st.integers(1, 9), st.integers(1, 70))
+    shape = (
+        draw(depth),
+        draw(side),
+        draw(side),
+        1 if order is WeightOrder.DEPTHWISE else draw(depth),
+    )
+    micro = 4 if macs == 32 else 8
+    traversal = Traversal(
+        order=order,
+        block_depth=micro * draw(st.integers(1, 10)),
+        ifm_bits=draw(st.sampled_from([8, 16])),
+        dilation_y=draw(st.integers(1, 2)),
+        dilation_x=draw(st.integers(1, 2)),
+        macs=macs,
+    )
+    return shape, traversal
+
+
+def reordered(weights: np.ndarray, traversal: Traversal) -> bytes:
+    """Vela's own reordering and encoding of OHWI weights."""
+    data, _ = mlw_codec.reorder_encode(
+        8,
+        traversal.ofm_micro_block,
+        weights,
+        traversal.block_depth,
+        traversal.order is WeightOrder.DEPTHWISE,
+        traversal.order is WeightOrder.PART_KERNEL,
+        traversal.ifm_bits,
+        8 // traversal.dilation_y,
+        8 // traversal.dilation_x,
+    )
+    return bytes(data)
+
+
+@settings(max_examples=200, deadline=None)
+@given(layer=layers(), kind=st.sampled_from(DISTRIBUTIONS), seed=st.integers(0, 2**32))
+def test_the_order_velas_encoder_chose_is_undone(
+    layer: tuple[Shape, Traversal], kind: str, seed: int
+) -> None:
+    shape, traversal = layer
+    weights = weights_of(kind, int(np.prod(shape)), np.random.default_rng(seed)).reshape(shape)
+    result = decode_weights(reordered(weights, traversal), shape, traversal, **WHERE)
+    assert result.dtype == np.int16
+    assert np.array_equal(result, weights)
+
+
+@settings(max_examples=200, deadline=None)
+@given(layer=layers())
+def test_a_traversal_visits_every_weight_once(layer: tuple[Shape, Traversal]) -> None:
+    shape, traversal = layer
+    indices = stream_indices(shape, traversal)
+    assert indices.size == stream_length(shape, traversal)
+    assert np.array_equal(np.sort(indices[indices >= 0]), np.arange(np.prod(shape)))
+
+
+# ---- what is wrong raises
+
+SHAPE: Shape = (10, 3, 3, 5)
+TRAVERSAL = Traversal(WeightOrder.DEPTH_FIRST, 16, 8, 1, 1, 128)
+WEIGHTS = weights_of("dense", 450, np.random.default_rng(1)).reshape(SHAPE)
+STREAM = reordered(WEIGHTS, TRAVERSAL)
+
+
+@pytest.mark.parametrize(
+    ("shape", "changes", "says"),
+    [
+        ((10, 3, 3, 33), {}, "instead of"),
+        ((2, 3, 3, 5), {}, "more"),
+        ((60000, 60, 60, 60000), {}, "cannot hold"),
+        ((10, 3, 0, 5), {}, "empty"),
+        ((10, 3, 3, 4), {}, "padding is not zero"),
+        (SHAPE, {"block_depth": 4}, "micro-blocks of 8"),
+        (SHAPE, {"block_depth": 0}, "micro-blocks of 8"),
+        (SHAPE, {"ifm_bits": 32}, "32 bits"),
+        (SHAPE, {"dilation_x": 3}, "dilation"),
+        (SHAPE, {"order": WeightOrder.DEPTHWISE}, "depthwise"),
+    ],
+)
+def test_a_stream_of_another_layer_is_refused(
+    shape: Shape, changes: dict[str, object], says: str
+) -> None:
+    traversal = Traversal(**{**vars(TRAVERSAL), **changes})  # type: ignore[arg-type]
+    with pytest.raises(StreamError, match=says) as caught:
+        decode_weights(STREAM, shape, traversal, **WHERE)
+    assert "word 17 (NPU_OP_CONV)" in str(caught.value)
+
+
+def test_an_empty_stream_is_refused() -> None:
+    with pytest.raises(StreamError, match="0 bytes"):
+        decode_weights(b"", SHAPE, TRAVERSAL, **WHERE)
+
+
+DIRECT = PaletteSpec(bits=9)
+
+
+@pytest.mark.parametrize(
+    ("data", "says"),
+    [
+        (pack([(4, 3), (0, 100)]), "zero-run divisor 4"),
+        (pack([(6, 3), (0, 15), (6, 3), (0, 1), (1, 1), (0, 100)]), "weight divisor 6"),
+        (stream([SliceSpec((1,), 0)]), "no palette"),
+        (stream([SliceSpec((511,), None, palette=PaletteSpec(direct=1))]), "9 bits"),
+        (stream([SliceSpec((520,), 5, palette=DIRECT)]), "9 bits"),
+        (
+            stream(
+                [
+                    SliceSpec((1,), 0, palette=DIRECT),
+                    SliceSpec((1,), 0, zero_divisor=0, runs=(1,), inherited=DIRECT),
+                ]
+            ),
+            "without a new palette",
+        ),
+        (pack(slice_fields(SliceSpec((1,) * 999, None, palette=DIRECT)))[:64], "ends inside"),
+        (np.frombuffer(bytes([0xFF, 0x06]), np.uint8), "ends inside"),
+    ],
+)
+def test_what_the_format_does_not_know_is_refused(data: np.ndarray, says: str) -> None:
+    with pytest.raises(StreamError, match=says):
+        decoded(data)
+
+
+def test_no_more_than_the_limit_is_decoded() -> None:
+    runs = SliceSpec((2,), None, zero_divisor=3, runs=(0, 8000), palette=DIRECT)
+    assert decoded(stream([runs]), limit=8001).size == 8001
+    with pytest.raises(StreamError, match="1 weights more"):
+        decoded(stream([runs]), limit=8000)
+    with pytest.raises(StreamError, match="more than the expected 3"):
+        decoded(stream([SliceSpec((1, 2, 3, 4), 0, palette=DIRECT)]), limit=3)
+
+
+@st.composite
+def damaged_streams(draw: st.DrawFn) -> np.ndarray:
+    rng = np.random.default_rng(draw(st.integers(0, 2**32)))
+    data = encoded(weights_of(draw(st.sampled_from(DISTRIBUTIONS)), 800, rng)).copy()
+    for _ in range(draw(st.integers(0, 4))):
+        data[draw(st.integers(0, data.size - 1))] = draw(st.integers(0, 255))
+    return data[: draw(st.integers(0, data.size))]
+
+
+@settings(max_examples=500, deadline=None)
+@given(
+    data=st.one_of(
+        damaged_streams(), st.binary(max_size=300).map(lambda b: np.frombuffer(b, np.uint8))
+    ),
+    limit=st.integers(0, 2000),
+)
+def test_a_damaged_stream_raises_or_decodes_within_bounds(data: np.ndarray, limit: int) -> None:
+    try:
+        result = decoded(data, limit=limit)
+    except StreamError:
+        return
+    assert result.size <= limit
+    assert np.abs(result).max(initial=0) <= 255
+
+
+@settings(max_examples=300, deadline=None)
+@given(data=st.binary(max_size=2000))
+def test_no_stream_decodes_to_more_than_the_stated_density(data: bytes) -> None:
+    """The bound that `decode_weights` relies on before it allocates anything."""
+    try:
+        result = decoded(np.frombuffer(data, np.uint8), limit=10**9)
+    except StreamError:
+        return
+    assert result.size <= MAX_WEIGHTS_PER_BYTE * len(data)
+
+
+# ---- scales
+
+
+@settings(max_examples=200, deadline=None)
+@given(
+    rows=st.lists(
+        st.tuples(st.integers(-(2**39), 2**39 - 1), st.integers(0, 2**32 - 1), st.integers(0, 63)),
+        min_size=1,
+        max_size=20,
+    ),
+    padding=st.integers(0, 15),
+)
+def test_scales_are_read_as_vela_packs_them(rows: list[tuple[int, int, int]], padding: int) -> None:
+    table = b"".join(bytes(encode_bias(np.int64(b), m, s)) for b, m, s in rows)
+    result = decode_scales(table + bytes(padding), len(rows), **WHERE)
+    assert list(zip(*(column.tolist() for column in result), strict=True)) == rows
+
+
+def test_a_short_table_of_scales_is_refused() -> None:
+    with pytest.raises(StreamError, match="39 bytes cannot hold the scales of 4 channels"):
+        decode_scales(bytes(4 * BYTES_PER_SCALE - 1), 4, **WHERE)
+
+
+# ---- real models
+
+
+def zoo() -> list[Path]:
+    directory = os.environ.get("BENCH_MODEL_ZOO")
+    return sorted(Path(directory).glob("*.tflite")) if directory else []
+
+
+def model_of(path: Path) -> schema.ModelT:
+    return schema.ModelT.InitFromObj(schema.Model.GetRootAs(path.read_bytes(), 0))
+
+
+def signature(channel: np.ndarray) -> bytes:
+    """What the compiler cannot change in a channel's weights: the order of the non-zero ones."""
+    return channel[channel != 0].astype(np.int16).tobytes()
+
+
+def source_channels(model: schema.ModelT) -> Counter[bytes]:
+    kinds = schema.BuiltinOperator
+    graph = model.subgraphs[0]
+    channels: Counter[bytes] = Counter()
+    for operator in graph.operators:
+        code = model.operatorCodes[operator.opcodeIndex]
+        kind = max(code.builtinCode, code.deprecatedBuiltinCode)
+        if kind not in (kinds.CONV_2D, kinds.DEPTHWISE_CONV_2D, kinds.FULLY_CONNECTED):
+            continue
+        tensor = graph.tensors[operator.inputs[1]]
+        weights = np.asarray(model.buffers[tensor.buffer].data, np.uint8).view(np.int8)
+        weights = weights.reshape(tensor.shape)
+        axis = 3 if kind == kinds.DEPTHWISE_CONV_2D else 0
+        rows = np.moveaxis(weights, axis, 0).reshape(weights.shape[axis], -1)
+        channels.update(signature(row) for row in rows)
+    return channels
+
+
+def compiled_channels(model: schema.ModelT, macs: int) -> Counter[bytes]:
+    graph = model.subgraphs[0]
+    (operator,) = graph.operators
+    stream_tensor, flash_tensor = (graph.tensors[i] for i in operator.inputs[:2])
+    payload = parse_payload(bytes(model.buffers[stream_tensor.buffer].data))
+    flash = np.asarray(model.buffers[flash_tensor.buffer].data, np.uint8)
+    memory = {0: flash, 1: np.zeros(1 << 22, np.uint8)}
+
+    def at(where: FlashRange) -> np.ndarray:
+        return memory[where.region][where.address : where.address + where.length]
+
+    channels: Counter[bytes] = Counter()
+    for operation in decode(payload.commands, macs):
+        if isinstance(operation, Dma) and operation.destination_region is not None:
+            # Vela copies the weights of some layers into SRAM first.
+            source = FlashRange(operation.source_region, operation.source, operation.length)
+            target = FlashRange(
+                operation.destination_region, operation.destination, operation.length
+            )
+            at(target)[:] = at(source)
+        elif isinstance(operation, Conv | Depthwise):
+            outputs, kernel = operation.ofm.depth, operation.kernel
+            inputs = 1 if isinstance(operation, Depthwise) else operation.ifm.depth
+            shape = (outputs, kernel.height, kernel.width, inputs)
+            traversal = traversal_of(operation, macs)
+            weights = decode_weights(at(operation.weights), shape, traversal, **WHERE)
+            channels.update(signature(row) for row in weights.reshape(outputs, -1))
+    return channels
+
+
+@pytest.mark.skipif(not zoo(), reason="BENCH_MODEL_ZOO names no directory with .tflite models")
+@pytest.mark.parametrize("accelerator", list(Accelerator))
+@pytest.mark.parametrize("path", zoo(), ids=lambda path: path.stem)
+def test_the_kernels_of_a_compiled_model_are_those_of_its_source(
+    path: Path, accelerator: Accelerator, tmp_path: Path
+) -> None:
+    options = VelaOptions(accelerator=accelerator, memory_mode=MemoryMode.SHARED_SRAM)
+    compiled = compile_model(path, options, tmp_path / "out")
+    model = model_of(compiled.path(tmp_path / "out"))
+    assert compiled_channels(model, int(accelerator)) == source_channels(model_of(path))
