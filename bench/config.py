@@ -102,6 +102,8 @@ class TrainedWorkload(_WorkloadBase):
     variants: dict[str, VariantSpec]
     #: Variants from smallest to largest: encoded size and cycles must not fall along it.
     order: tuple[str, ...] = ()
+    #: Share of a figure by which it may fall short of the one before it and still count as equal.
+    order_tolerance: float = Field(default=0.0, ge=0, lt=1)
 
     @field_validator("architecture")
     @classmethod
@@ -182,6 +184,11 @@ class ModelFileWorkload(_WorkloadBase):
     def order(self) -> tuple[str, ...]:
         """One variant has no order."""
         return ()
+
+    @property
+    def order_tolerance(self) -> float:
+        """And nothing to be tolerant about."""
+        return 0.0
 
 
 def _workload_kind(value: Any) -> str:

@@ -81,10 +81,11 @@ class Judge:
             BenchError: a cell could not be measured.
         """
         ranked = [self.cell(cell) for cell in group.cells]
+        tolerance = self._config.workloads[group.workload].order_tolerance
         order = OrderRecord(
             id=group.id,
             cells=tuple(cell.id for cell in group.cells),
-            verdicts=judge_order(group.id, ranked, self._reproduce),
+            verdicts=judge_order(group.id, ranked, tolerance, self._reproduce),
         )
         self._run.write_order(order)
         return order

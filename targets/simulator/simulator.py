@@ -11,10 +11,11 @@ from typing import Any
 import numpy as np
 from numpy.typing import NDArray
 
-from bench.cell import Accelerator
-from bench.errors import TargetError
+from bench.cell import Accelerator, MemoryMode
+from bench.errors import ModelError, TargetError
 from targets.simulator.artefact import Artefact, ModelTensor, load_artefact
 from targets.simulator.graph import Graph
+from targets.simulator.timing import NetworkTiming, TimingProfile, estimate
 from targets.simulator.traffic import (
     NetworkTraffic,
     OperationTraffic,
@@ -73,6 +74,30 @@ class Simulator:
         return NetworkTraffic.joined(
             network_traffic(operator.operations, operator.payload.commands.size, self._ports)
             for operator in self.artefact.npu_operators
+        )
+
+    def timing(self, mode: MemoryMode, profile: TimingProfile) -> NetworkTiming:
+        """How long one inference takes on the NPU: an estimate, in NPU cycles.
+
+        `mode` says which memory is behind AXI1, `profile` how fast both are. Raises
+        `ModelError` when nothing runs on the NPU.
+        """
+        operators = self.artefact.npu_operators
+        if not operators:
+            raise ModelError(
+                f"{self.artefact.name} has no operator for the NPU: there is nothing to time",
+                cure="look at Vela's report of operators left to the CPU",
+            )
+        return NetworkTiming.joined(
+            estimate(
+                operator.operations,
+                operator.payload.commands.size,
+                operator.payload.macs,
+                mode,
+                profile,
+                self._ports,
+            )
+            for operator in operators
         )
 
     def run(self, inputs: Sequence[Array]) -> SimulationResult:

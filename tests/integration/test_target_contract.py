@@ -16,6 +16,7 @@ from bench.interpreters import random_inputs, run_tflm
 from bench.tflite import load_quantised
 from targets.protocol import Job, Source, Target
 from targets.registry import TARGETS, TargetContext
+from targets.simulator.timing import PROFILES
 from tests.tflite_factory import mlp
 
 ODD_EVENTS = ("ECC_DMA", "AXI_LATENCY_ANY")
@@ -48,6 +49,8 @@ def jobs(source_model: Path) -> dict[tuple[Accelerator, MemoryMode], Job]:
             source_model=source_model,
             compiled_model=compiled.path(directory),
             report=compiled.report,
+            timing=PROFILES["u55_high_end"],
+            timing_name="u55_high_end",
             inputs=inputs,
             events=EVENTS,
         )

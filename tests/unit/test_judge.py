@@ -140,11 +140,20 @@ def test_the_line_says_everything(base: Record) -> None:
 def test_order_holds_for_rising_figures_only(base: Record) -> None:
     small, large = variant(base, "small", cycles=10), variant(base, "large", cycles=20)
     cycles = f"variant_order of {MetricName.NPU_CYCLES.value}"
-    right = {v.metric: v for v in judge_order("g", [small, large], reproduce)}
-    wrong = {v.metric: v for v in judge_order("g", [large, small], reproduce)}
+    right = {v.metric: v for v in judge_order("g", [small, large], 0, reproduce)}
+    wrong = {v.metric: v for v in judge_order("g", [large, small], 0, reproduce)}
     assert right[cycles].status is Status.PASS
     assert wrong[cycles].status is Status.FAIL
     assert "small <= large" in right[cycles].line
+
+
+def test_an_order_tolerates_what_it_is_told_to(base: Record) -> None:
+    almost = [variant(base, "small", cycles=1001), variant(base, "large", cycles=1000)]
+    statuses = {
+        tolerance: worst(judge_order("g", almost, tolerance, reproduce)).status
+        for tolerance in (0, 0.0005, 0.001)
+    }
+    assert statuses == {0: Status.FAIL, 0.0005: Status.FAIL, 0.001: Status.PASS}
 
 
 def test_an_order_without_a_figure_is_unavailable(base: Record) -> None:
@@ -152,7 +161,7 @@ def test_an_order_without_a_figure_is_unavailable(base: Record) -> None:
         update={"counters": {}, "unavailable": {"NPU_ACTIVE": "no cycle model"}}
     )
     blind = base.model_copy(update={"measurement": gone})
-    verdicts = judge_order("g", [blind, base], reproduce)
+    verdicts = judge_order("g", [blind, base], 0, reproduce)
     assert worst(verdicts).status is Status.UNAVAILABLE
     assert "no cycle model" in worst(verdicts).line
 
