@@ -112,8 +112,7 @@ def _base(artefact: Artefact, region: Region | None) -> RegionBase | None:
 def _inputs(artefact: Artefact, inputs: Sequence[Array]) -> list[Input]:
     tensors = [artefact.tensors[index] for index in artefact.inputs]
     if [a.nbytes for a in inputs] != [t.size for t in tensors] or any(
-        array.dtype != np.dtype(tensor.dtype)
-        for array, tensor in zip(inputs, tensors, strict=True)
+        array.dtype != np.dtype(tensor.dtype) for array, tensor in zip(inputs, tensors, strict=True)
     ):
         raise JobError(
             f"{artefact.name} takes {[(t.dtype, t.shape) for t in tensors]}, "

@@ -1,4 +1,4 @@
-"""`python -m targets.virtual` as a process: the FVP's habits, and every fault it can be told to have."""
+"""`python -m targets.virtual` as a process: the FVP's habits, and every fault it can inject."""
 
 from __future__ import annotations
 

@@ -1,4 +1,4 @@
-"""Real compiled models through firmware and virtual machine: bit for bit what the simulator gives."""
+"""Real compiled models through firmware and virtual machine: what the simulator gives, exactly."""
 
 from __future__ import annotations
 

@@ -59,7 +59,7 @@ class _Engines:
     #: Cycles until an accumulator may be added to again, 32 and 40 bits wide. They show only
     #: where a step has one micro-block, so that the next step needs the same accumulator.
     accumulate: tuple[int, int]
-    #: Whether pooling takes longer for wider IFMs (`Assumptions.pooling_bits`): not on the smallest.
+    #: Whether pooling takes longer for wider IFMs (`Assumptions.pooling_bits`): not at 32 MACs.
     pooling_by_width: bool
     #: Output-stage cycles for one element.
     unary_32bit: float
