@@ -75,6 +75,7 @@ class BenchRun:
     output: str
     seconds: float
     results: Path
+    cache: Path
 
     @property
     def directory(self) -> RunDirectory:
@@ -84,9 +85,16 @@ class BenchRun:
         return {r.cell.id: r for r in self.directory.records()}
 
     def record_files(self) -> dict[str, bytes]:
-        """Every record, sweep and order of the run, as stored."""
+        """Every record, sweep and order of the run, as stored but for where the cache lies.
+
+        That is an option the run was given, so the commands that reproduce its verdicts repeat it.
+        """
         root = self.directory.path
-        return {p.relative_to(root).as_posix(): p.read_bytes() for p in root.glob("*/*.json")}
+        cache = str(self.cache).encode()
+        return {
+            path.relative_to(root).as_posix(): path.read_bytes().replace(cache, b"CACHE")
+            for path in root.glob("*/*.json")
+        }
 
     def outcomes(self) -> dict[str, str]:
         """Test name -> passed, failed or skipped, from pytest's own JUnit file."""
@@ -148,4 +156,4 @@ class BenchRunner:
         process = self.start(config, *arguments)
         output, _ = process.communicate(timeout=timeout)
         seconds = time.monotonic() - start
-        return BenchRun(process.returncode, output, seconds, self.results)
+        return BenchRun(process.returncode, output, seconds, self.results, self.cache)

@@ -89,8 +89,9 @@ def test_a_real_model(
     model: str, accelerator: Accelerator, mode: MemoryMode, tmp_path: Path
 ) -> None:
     source = zoo() / f"{model}.tflite"
-    compiled = compile_model(source, tmp_path, VelaOptions(accelerator, mode))
-    check(compiled.model, mode, rows=2)
+    options = VelaOptions(accelerator=accelerator, memory_mode=mode)
+    compiled = compile_model(source, options, tmp_path)
+    check(compiled.path(tmp_path), mode, rows=2)
 
 
 @pytest.mark.parametrize("extra", [(), ("--cop-format", "COP2")])
@@ -119,9 +120,8 @@ def test_wrong_inputs_are_refused(tmp_path: Path) -> None:
 
 def test_a_round_trip_costs_little_more_than_the_simulator(tmp_path: Path) -> None:
     mode = MemoryMode.SHARED_SRAM
-    compiled = compile_model(
-        zoo() / "vww_96_int8.tflite", tmp_path, VelaOptions(Accelerator.U55_128, mode)
-    ).model
+    options = VelaOptions(accelerator=Accelerator.U55_128, memory_mode=mode)
+    compiled = compile_model(zoo() / "vww_96_int8.tflite", options, tmp_path).path(tmp_path)
     artefact = load_artefact(compiled)
     inputs = random_inputs(artefact, 0)
     events = [event_number(name) for name in EVENTS]
