@@ -50,7 +50,7 @@ def plain(directory: Path) -> None:
                 data=data,
                 parent_dir=parent,
             )
-            build(request, out, lambda progress: None)
+            build(request, out, lambda text, share: None)
     for cell in make_plan(config).cells:
         command = [
             *(sys.executable, "-m", "ethosu.vela"),

@@ -13,7 +13,7 @@ from targets.jobs.device_job import DeviceJob, Image, Input, Output, RegionBase,
 from targets.jobs.frames import FrameParser
 from targets.jobs.image import build_image
 from targets.jobs.memory import JOB_LOAD_ADDRESS
-from targets.virtual.backend import NpuOutcome, NpuRequest
+from targets.virtual.backend import NpuBackend, NpuOutcome, NpuRequest
 
 pytest.importorskip("unicorn", reason="the package unicorn is missing: firmware NOT run")
 
@@ -71,7 +71,7 @@ def job(**changes: object) -> DeviceJob:
 
 
 def run_firmware(
-    image: bytes, backend: AddOne, settings: Settings | None = None, elf: Path | None = None
+    image: bytes, backend: NpuBackend, settings: Settings | None = None, elf: Path | None = None
 ) -> Ran:
     """Boot the firmware (the shipped one, or `elf`) with `image` in memory; None = no image."""
     uart = bytearray()

@@ -9,8 +9,9 @@ negative ones and cut long ones), and a view must stay within the region it was 
 from __future__ import annotations
 
 from collections.abc import Iterator, Mapping
-from contextlib import contextmanager
+from contextlib import ExitStack, contextmanager
 from typing import Any
+from unittest.mock import patch
 
 import numpy as np
 from numpy.lib import stride_tricks
@@ -82,15 +83,8 @@ def _check(view: Array, whole: Array) -> None:
 @contextmanager
 def guarded() -> Iterator[None]:
     """Have every access of every simulator watched."""
-    modules = (feature_maps, dma, windows)
-    originals = [module.as_strided for module in modules]
-    memory = graph.Memory
-    try:
-        graph.Memory = _GuardedMemory  # type: ignore[misc]
-        for module in modules:
-            module.as_strided = _guarded_strided  # type: ignore[assignment]
+    with ExitStack() as patches:
+        patches.enter_context(patch.object(graph, "Memory", _GuardedMemory))
+        for module in (feature_maps, dma, windows):
+            patches.enter_context(patch.object(module, "as_strided", _guarded_strided))
         yield
-    finally:
-        graph.Memory = memory  # type: ignore[misc]
-        for module, original in zip(modules, originals, strict=True):
-            module.as_strided = original

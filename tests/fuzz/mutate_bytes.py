@@ -37,7 +37,9 @@ def _flip(data: bytearray, random: Random) -> bytearray:
 
 
 def _byte(data: bytearray, random: Random) -> bytearray:
-    data[_at(data, random)] = int(random.choice([0, 1, 0x7F, 0x80, 0xFF, random.integers(256)]))
+    data[_at(data, random)] = int(
+        random.choice([0, 1, 0x7F, 0x80, 0xFF, int(random.integers(256))])
+    )
     return data
 
 
@@ -61,7 +63,7 @@ def _nudge(data: bytearray, random: Random) -> bytearray:
 def _fill(data: bytearray, random: Random) -> bytearray:
     at = _at(data, random)
     size = min(int(random.integers(1, 64)), len(data) - at)
-    data[at : at + size] = bytes([int(random.choice([0, 0xFF, random.integers(256)]))]) * size
+    data[at : at + size] = bytes([int(random.choice([0, 0xFF, int(random.integers(256))]))]) * size
     return data
 
 

@@ -143,6 +143,7 @@ def _wide(network: Network) -> list[Value]:
     value = network.input((1, 6, 5, 4), "int16")
     value = conv2d(network, value, 9, (3, 3), padding="SAME")
     value = table(network, value, "TANH")
+    assert value.quantisation is not None
     return [requantise(network, binary(network, "ADD", value, value), "int16", value.quantisation)]
 
 

@@ -74,7 +74,7 @@ def test_killed_at_ten_random_moments_then_passes(tmp_path: Path) -> None:
 
 def _descendants(pid: int) -> list[psutil.Process]:
     try:
-        return psutil.Process(pid).children(recursive=True)
+        return list(psutil.Process(pid).children(recursive=True))
     except psutil.NoSuchProcess:
         return []
 

@@ -9,6 +9,7 @@ from __future__ import annotations
 import os
 from collections import Counter
 from pathlib import Path
+from typing import Any, TypedDict
 
 import numpy as np
 import pytest
@@ -36,13 +37,19 @@ from targets.simulator.traversal import (
 from targets.simulator.weights import BYTES_PER_SCALE, decode_scales, decode_weights
 from tests.mlw_writer import PaletteSpec, SliceSpec, pack, slice_fields, stream
 
-WHERE = {"word": 17, "operation": "NPU_OP_CONV"}
+
+class _Where(TypedDict):
+    word: int
+    operation: str
+
+
+WHERE: _Where = {"word": 17, "operation": "NPU_OP_CONV"}
 
 DISTRIBUTIONS = ["dense", "pruned", "clustered4", "clustered16", "clustered32", "zero", "extreme"]
 
 
 def weights_of(kind: str, size: int, rng: np.random.Generator) -> np.ndarray:
-    dense = np.clip(np.round(rng.normal(0, 30, size)), -127, 127)
+    dense: np.ndarray = np.clip(np.round(rng.normal(0, 30, size)), -127, 127)
     if kind == "pruned":
         dense[rng.random(size) < 0.8] = 0
     elif kind.startswith("clustered"):
@@ -243,9 +250,9 @@ STREAM = reordered(WEIGHTS, TRAVERSAL)
     ],
 )
 def test_a_stream_of_another_layer_is_refused(
-    shape: Shape, changes: dict[str, object], says: str
+    shape: Shape, changes: dict[str, Any], says: str
 ) -> None:
-    traversal = Traversal(**{**vars(TRAVERSAL), **changes})  # type: ignore[arg-type]
+    traversal = Traversal(**{**vars(TRAVERSAL), **changes})
     with pytest.raises(StreamError, match=says) as caught:
         decode_weights(STREAM, shape, traversal, **WHERE)
     assert "word 17 (NPU_OP_CONV)" in str(caught.value)
@@ -300,7 +307,9 @@ def damaged_streams(draw: st.DrawFn) -> np.ndarray:
     data = encoded(weights_of(draw(st.sampled_from(DISTRIBUTIONS)), 800, rng)).copy()
     for _ in range(draw(st.integers(0, 4))):
         data[draw(st.integers(0, data.size - 1))] = draw(st.integers(0, 255))
-    return data[: draw(st.integers(0, data.size))]
+    length: int = draw(st.integers(0, data.size))
+    cut: np.ndarray = data[:length]
+    return cut
 
 
 @settings(max_examples=500, deadline=None)
@@ -367,7 +376,7 @@ def model_of(path: Path) -> schema.ModelT:
 
 def signature(channel: np.ndarray) -> bytes:
     """What the compiler cannot change in a channel's weights: the order of the non-zero ones."""
-    return channel[channel != 0].astype(np.int16).tobytes()
+    return bytes(channel[channel != 0].astype(np.int16).tobytes())
 
 
 def source_channels(model: schema.ModelT) -> Counter[bytes]:
