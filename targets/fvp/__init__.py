@@ -1,0 +1,5 @@
+"""Arm's Corstone-300 FVP as a target: found, launched, watched, and its answers read.
+
+Whatever has the FVP's command line will do: Arm's executable, the same in a container, or the
+project's own virtual platform. `launch` is the port through which processes are started.
+"""

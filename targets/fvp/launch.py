@@ -1,0 +1,104 @@
+"""The port between the target and whatever starts FVP processes: here, or in a container.
+
+A launcher knows one executable. The target hands it the arguments behind the executable's name
+and a private directory that holds every file they mention; the launcher starts one process, passes
+on what it prints as it comes, keeps that in a log, and lets nothing of it survive the call.
+"""
+
+from __future__ import annotations
+
+from collections.abc import Callable, Mapping
+from dataclasses import dataclass
+from enum import Enum
+from pathlib import Path
+from typing import Protocol
+
+__all__ = ["Consumer", "Ending", "Launch", "Launcher", "Limits", "Outcome"]
+
+#: Takes output as it comes (standard output and error in one stream, cut anywhere) and says
+#: whether it has all it wanted. It must keep only what it needs: output may be endless.
+Consumer = Callable[[bytes], bool]
+
+
+@dataclass(frozen=True)
+class Limits:
+    """What one process may take."""
+
+    #: Seconds on the wall from its start to its end.
+    seconds: float
+    #: Bytes it may print before it is stopped.
+    output_bytes: int = 64 << 20
+    #: Bytes of output kept in the log: so many from the beginning, and some from the end.
+    log_bytes: int = 16 << 20
+    #: Seconds it may go on after the consumer has all it wanted; then it is stopped.
+    linger_seconds: float = 5.0
+
+
+@dataclass(frozen=True)
+class Launch:
+    """One process to be run."""
+
+    #: Behind the executable's name. Files are named relative to `directory` and lie in it.
+    arguments: tuple[str, ...]
+    #: The working directory, private to this process and writable by it.
+    directory: Path
+    #: Where all that it prints is kept; its directory exists. Written also when the run fails.
+    log: Path
+    limits: Limits
+
+
+class Ending(Enum):
+    """How a process ended."""
+
+    #: By itself.
+    EXITED = "exited"
+    #: Killed: it ran longer than `Limits.seconds`.
+    TIMED_OUT = "timed out"
+    #: Killed: it printed more than `Limits.output_bytes`.
+    FLOODED = "printed too much"
+    #: Killed: all was said, and it went on for longer than `Limits.linger_seconds`.
+    LINGERED = "did not stop by itself"
+
+
+@dataclass(frozen=True)
+class Outcome:
+    """How a process ended, and the edges of what it printed."""
+
+    ending: Ending
+    #: Exit status; negative = number of the signal that ended it; None if it was killed here.
+    status: int | None
+    seconds: float
+    output_bytes: int
+    #: The first and the last bytes printed, some KiB each; all of it if it was short.
+    head: bytes
+    tail: bytes
+
+    @property
+    def excerpt(self) -> str:
+        """Head and tail as text, with plain line ends."""
+        data = self.head + (b"\n...\n" + self.tail if self.tail else b"")
+        return data.decode("utf-8", "replace").replace("\r", "")
+
+
+class Launcher(Protocol):
+    """Starts processes of one executable, one at a time. Holds nothing between runs."""
+
+    def identity(self) -> Mapping[str, str]:
+        """What it runs, for fingerprints: the executable's or the image's hash. No machine paths.
+
+        Raises `PrerequisiteError` when there is nothing to run.
+        """
+        ...
+
+    def command(self, arguments: tuple[str, ...]) -> tuple[str, ...]:
+        """The whole command line that `run` uses, for messages and records."""
+        ...
+
+    def run(self, launch: Launch, consume: Consumer) -> Outcome:
+        """Run one process to its end, whatever that is; see `Ending`.
+
+        When this returns or raises - Ctrl-C included - no process or container of the run is
+        left and the log is complete. An exception of `consume` ends the run and is passed on.
+        Raises `PrerequisiteError` when the process cannot be started at all.
+        """
+        ...
