@@ -124,10 +124,20 @@ def test_work_adds_up_over_the_stream(artefact: Artefact) -> None:
     """Each is possible; a file of a few KiB holds thousands."""
 
     def change(operations: tuple[Operation, ...]) -> tuple[Operation, ...]:
+        (large, stop) = resized(32, 32, 512)(operations)
+        assert isinstance(large, Conv)
+        deep = replace(large, ifm=replace(large.ifm, depth=4096))
+        return (*[deep] * 1000, stop)
+
+    refused(with_operations(artefact, change), r"stream up to here .* work")
+
+
+def test_parts_add_up_over_the_stream(artefact: Artefact) -> None:
+    def change(operations: tuple[Operation, ...]) -> tuple[Operation, ...]:
         (large, stop) = resized(512, 512, 8)(operations)
         return (*[large] * 1000, stop)
 
-    refused(with_operations(artefact, change), r"stream up to here .* work")
+    refused(with_operations(artefact, change), r"stream up to here .* parts")
 
 
 def test_blocks_of_one_element_are_refused(artefact: Artefact) -> None:

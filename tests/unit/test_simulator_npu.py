@@ -156,7 +156,7 @@ def convolution() -> Conv:
         (transfer(destination_region=FLASH), "read-only"),
         (transfer(source_region=5), "region 5"),
         (transfer(size0=2, skip0=-64, source_strided=True), "bytes -48"),
-        (transfer(size0=1 << 16, size1=1 << 16, length=1 << 16), "more than"),
+        (transfer(size0=1 << 16, size1=1 << 16, length=1 << 16), "units of work"),
         (convolution(), "not constant"),
         (pool(ofm=bytes_map(SIZE - 15, 16)), "region 1"),
         (pool(ofm=bytes_map(0, 16, FLASH)), "read-only"),
