@@ -13,7 +13,8 @@ from tests.operators import shaping
 from tests.operators.case import Case
 from tests.operators.network import Network, Value
 from tests.operators.pointwise import binary, table, unary
-from tests.operators.weighted import depthwise
+from tests.operators.reducing import reduce_
+from tests.operators.weighted import depthwise, transpose_conv
 
 __all__ = ["cases"]
 
@@ -29,6 +30,16 @@ def cases() -> Iterator[Case]:
         "graph/depthwise-of-strided-slice",
         _depthwise_of_strided_slice,
         vela_fault="the padded window starts one column off",
+    )
+    yield Case(
+        "graph/transpose-conv-of-slice",
+        _transpose_conv_of_slice,
+        vela_fault="the padding lies below and to the right, not above and to the left",
+    )
+    yield Case(
+        "graph/maximum-of-part",
+        _maximum_of_part,
+        vela_fault="the maximum over height or depth is taken from the start of the whole",
     )
     yield Case(
         "graph/sum-with-strided-slice",
@@ -61,6 +72,18 @@ def _depthwise_of_strided_slice(network: Network) -> Value:
     value = network.input((1, 4, 6, 3))
     every_second = shaping.strided_slice(network, value, (0, 0, 0, 0), value.shape, (1, 1, 2, 1))
     return depthwise(network, every_second)
+
+
+def _transpose_conv_of_slice(network: Network) -> Value:
+    value = network.input((1, 5, 5, 2))
+    lower = shaping.slice_(network, value, (0, 1, 0, 0), (1, 4, 5, 2))
+    return transpose_conv(network, lower, 3)
+
+
+def _maximum_of_part(network: Network) -> Value:
+    value = network.input((1, 4, 5, 2))
+    _, second = shaping.split(network, value, 3, 2)
+    return reduce_(network, second, "REDUCE_MAX", (1,))
 
 
 def _sum_with_strided_slice(network: Network) -> Value:

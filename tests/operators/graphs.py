@@ -65,6 +65,10 @@ class Growth:
         self.strided: set[int] = set()
         #: Indices of values that a transposition made.
         self.transposed: set[int] = set()
+        #: Indices of values that are a part of another, or such a part reshaped. Vela reads them
+        #: where they lie: pads a transposed convolution at the wrong end, takes some maxima
+        #: from the start of the whole.
+        self.parts: set[int] = set()
 
     @property
     def arithmetic(self) -> tuple[str, ...]:
@@ -195,6 +199,10 @@ def _depthwise(growth: Growth, value: Value, _: Value) -> list[Value]:
             activation=_activation(growth),
         )
     ]
+
+
+def _whole_map(growth: Growth, value: Value, _: Value) -> bool:
+    return _small_map(growth, value, value) and value.index not in growth.parts
 
 
 def _transposed(growth: Growth, value: Value, _: Value) -> list[Value]:
@@ -338,7 +346,9 @@ def _split(growth: Growth, value: Value, _: Value) -> list[Value]:
     axis = growth.pick(*reversed(_axes(value, 2)))
     first = growth.number(1, value.shape[axis] - 1)
     sizes = (first, value.shape[axis] - first)
-    return list(shaping.split_v(growth.network, value, axis, sizes))
+    made = list(shaping.split_v(growth.network, value, axis, sizes))
+    growth.parts |= {part.index for part in made}
+    return made
 
 
 def _axes(value: Value, least: int) -> list[int]:
@@ -354,7 +364,9 @@ def _slice(growth: Growth, value: Value, _: Value) -> list[Value]:
     size = [
         growth.number(1, extent - start) for extent, start in zip(value.shape, begin, strict=True)
     ]
-    return [shaping.slice_(growth.network, value, begin, size)]
+    part = shaping.slice_(growth.network, value, begin, size)
+    growth.parts.add(part.index)
+    return [part]
 
 
 def _stride(growth: Growth, value: Value, _: Value) -> list[Value]:
@@ -374,6 +386,10 @@ def _mean(growth: Growth, value: Value, _: Value) -> list[Value]:
     return [mean(growth.network, value, axes, narrow=growth.pick(True, False))]
 
 
+def _whole_int8_map(growth: Growth, value: Value, _: Value) -> bool:
+    return _int8_map(growth, value, value) and value.index not in growth.parts
+
+
 # TFLite-Micro's REDUCE_MAX knows int8 only, so `_STEPS` offers this for int8 graphs.
 def _maximum(growth: Growth, value: Value, _: Value) -> list[Value]:
     return [reduce_(growth.network, value, "REDUCE_MAX", growth.pick((1,), (2,), (3,)))]
@@ -389,7 +405,10 @@ def _transpose(growth: Growth, value: Value, _: Value) -> list[Value]:
 def _reshape(growth: Growth, value: Value, _: Value) -> list[Value]:
     n, height, width, depth = value.shape
     shapes = ((n, 1, height * width, depth), (n, height, 1, width * depth), (n, _size(value)))
-    return [shaping.reshape(growth.network, value, growth.pick(*shapes))]
+    reshaped = shaping.reshape(growth.network, value, growth.pick(*shapes))
+    if value.index in growth.parts:
+        growth.parts.add(reshaped.index)
+    return [reshaped]
 
 
 def _resize(growth: Growth, value: Value, _: Value) -> list[Value]:
@@ -426,9 +445,9 @@ _STEPS: dict[str, _Kind] = {
     "strided-slice": _Kind(_map, _stride),
     "pad": _Kind(_map, _pad),
     "mean": _Kind(_map, _mean),
-    "reduce-max": _Kind(_int8_map, _maximum),
+    "reduce-max": _Kind(_whole_int8_map, _maximum),
     "transpose": _Kind(_map, _transpose),
     "reshape": _Kind(_map, _reshape),
     "resize": _Kind(_small_map, _resize),
-    "transpose-conv": _Kind(_small_map, _transposed),
+    "transpose-conv": _Kind(_whole_map, _transposed),
 }
