@@ -6,12 +6,14 @@ VENV   ?= .venv
 BIN    := $(VENV)/bin
 # Worker processes; `make bench JOBS=4`.
 JOBS   ?= auto
+# How long `make fuzz` runs.
+MINUTES ?= 30
 # How many random graphs `make fuzz-graphs` tries, and from which seed on.
 GRAPHS ?= 20000
 SEED   ?= 1
 
 .DEFAULT_GOAL := help
-.PHONY: help bench test lint format lock clean fuzz-graphs
+.PHONY: help bench test lint format lock clean fuzz fuzz-graphs speed
 
 help: ## show this list
 	@grep -hE '^[a-z-]+:.*## ' $(MAKEFILE_LIST) | sed -E 's/:.*## /\t/' | expand -t 14
@@ -22,9 +24,17 @@ bench: $(VENV)/.bench-ready ## run the main job: build, compile, measure and jud
 test: lint ## run the project's own checks and tests
 	$(BIN)/pytest -n $(JOBS) tests/unit tests/integration tests/operators tests/fuzz $(ARGS)
 
+fuzz: $(VENV)/.dev-ready ## damaged models, streams and weights; MINUTES=30 SEED=1
+	$(BIN)/python -m tests.fuzz --seed $(SEED) --minutes $(MINUTES) $(ARGS)
+
 fuzz-graphs: $(VENV)/.dev-ready ## random graphs, simulator against TFLite-Micro; GRAPHS=20000 SEED=1
 	BENCH_FUZZ_GRAPHS=$(GRAPHS) BENCH_FUZZ_SEED=$(SEED) $(BIN)/pytest -n $(JOBS) \
 	  tests/operators/test_random_graphs.py $(ARGS)
+
+speed: $(VENV)/.dev-ready ## the simulator beside TFLite-Micro; needs BENCH_MODEL_ZOO=directory
+	@test -n "$(BENCH_MODEL_ZOO)" || \
+	  { echo "bench: set BENCH_MODEL_ZOO to a directory of quantised .tflite models"; exit 1; }
+	$(BIN)/python benchmarks/simulator_speed.py $(BENCH_MODEL_ZOO) $(ARGS)
 
 lint: $(VENV)/.dev-ready ## ruff and mypy
 	$(BIN)/ruff check .
