@@ -18,6 +18,8 @@ from tests.operators.weighted import depthwise, transpose_conv
 
 __all__ = ["cases"]
 
+_ONE_CHANNEL = ((0, 0), (0, 0), (0, 0), (1, 0))
+
 
 def cases() -> Iterator[Case]:
     """All of them but the single operators, which stand with their kind."""
@@ -40,6 +42,16 @@ def cases() -> Iterator[Case]:
         "graph/maximum-of-part",
         _maximum_of_part,
         vela_fault="the maximum over height or depth is taken from the start of the whole",
+    )
+    yield Case(
+        "graph/padded-maximum",
+        _padded_maximum,
+        vela_fault="a maximum over height or depth takes its own shape for the padded one",
+    )
+    yield Case(
+        "graph/padded-half-pixel-resize",
+        _padded_resize,
+        vela_fault="a half-pixel bilinear resize takes its own shape for the padded one",
     )
     yield Case(
         "graph/sum-with-strided-slice",
@@ -84,6 +96,17 @@ def _maximum_of_part(network: Network) -> Value:
     value = network.input((1, 4, 5, 2))
     _, second = shaping.split(network, value, 3, 2)
     return reduce_(network, second, "REDUCE_MAX", (1,))
+
+
+def _padded_maximum(network: Network) -> Value:
+    maximum = reduce_(network, network.input((1, 4, 5, 3)), "REDUCE_MAX", (1,))
+    return shaping.pad(network, maximum, _ONE_CHANNEL)
+
+
+def _padded_resize(network: Network) -> Value:
+    value = network.input((1, 4, 5, 3))
+    resized = shaping.resize(network, value, (8, 10), bilinear=True, half_pixel=True)
+    return shaping.pad(network, resized, _ONE_CHANNEL)
 
 
 def _sum_with_strided_slice(network: Network) -> Value:

@@ -69,6 +69,9 @@ class Growth:
         #: where they lie: pads a transposed convolution at the wrong end, takes some maxima
         #: from the start of the whole.
         self.parts: set[int] = set()
+        #: Indices of maxima and half-pixel bilinear resizes, or of such reshaped. Where a padding
+        #: or concatenation is next, Vela has them write into a part of its output, wrongly.
+        self.unplaceable: set[int] = set()
 
     @property
     def arithmetic(self) -> tuple[str, ...]:
@@ -152,10 +155,6 @@ def _size(value: Value) -> int:
 
 def _map(_: Growth, value: Value, __: Value) -> bool:
     return len(value.shape) == 4
-
-
-def _int8(growth: Growth, _: Value, __: Value) -> bool:
-    return growth.dtype == "int8"
 
 
 def _int8_map(growth: Growth, value: Value, _: Value) -> bool:
@@ -319,6 +318,11 @@ def _swish(growth: Growth, value: Value, _: Value) -> list[Value]:
     return [unary(growth.network, value, "HARD_SWISH")]
 
 
+def _classes(growth: Growth, value: Value, _: Value) -> bool:
+    # TFLite-Micro ends the process where exponentials sum up to 512.
+    return growth.dtype == "int8" and value.shape[-1] < 512
+
+
 # Two entries of Vela's 16-bit reciprocal table differ from TFLite-Micro's by one, so `_STEPS`
 # offers this for int8 graphs.
 def _softmax(growth: Growth, value: Value, _: Value) -> list[Value]:
@@ -329,9 +333,14 @@ def _requantise(growth: Growth, value: Value, _: Value) -> list[Value]:
     return [requantise(growth.network, value, value.dtype, growth.quantisation(value))]
 
 
+def _placeable_map(growth: Growth, value: Value, _: Value) -> bool:
+    return _map(growth, value, value) and value.index not in growth.unplaceable
+
+
 def _joinable(growth: Growth, value: Value, partner: Value) -> bool:
     return (
-        value.quantisation == partner.quantisation
+        growth.unplaceable.isdisjoint((value.index, partner.index))
+        and value.quantisation == partner.quantisation
         and len(value.shape) == len(partner.shape)
         and value.shape[:-1] == partner.shape[:-1]
         and _size(value) + _size(partner) <= LARGEST
@@ -392,7 +401,9 @@ def _whole_int8_map(growth: Growth, value: Value, _: Value) -> bool:
 
 # TFLite-Micro's REDUCE_MAX knows int8 only, so `_STEPS` offers this for int8 graphs.
 def _maximum(growth: Growth, value: Value, _: Value) -> list[Value]:
-    return [reduce_(growth.network, value, "REDUCE_MAX", growth.pick((1,), (2,), (3,)))]
+    maximum = reduce_(growth.network, value, "REDUCE_MAX", growth.pick((1,), (2,), (3,)))
+    growth.unplaceable.add(maximum.index)
+    return [maximum]
 
 
 def _transpose(growth: Growth, value: Value, _: Value) -> list[Value]:
@@ -406,8 +417,9 @@ def _reshape(growth: Growth, value: Value, _: Value) -> list[Value]:
     n, height, width, depth = value.shape
     shapes = ((n, 1, height * width, depth), (n, height, 1, width * depth), (n, _size(value)))
     reshaped = shaping.reshape(growth.network, value, growth.pick(*shapes))
-    if value.index in growth.parts:
-        growth.parts.add(reshaped.index)
+    for kept in (growth.parts, growth.unplaceable):
+        if value.index in kept:
+            kept.add(reshaped.index)
     return [reshaped]
 
 
@@ -416,7 +428,10 @@ def _resize(growth: Growth, value: Value, _: Value) -> list[Value]:
     half_pixel = growth.pick(False, True)
     # TFLite-Micro has no 16-bit bilinear kernel.
     bilinear = growth.dtype == "int8" and growth.pick(False, True)
-    return [shaping.resize(growth.network, value, size, bilinear=bilinear, half_pixel=half_pixel)]
+    resized = shaping.resize(growth.network, value, size, bilinear=bilinear, half_pixel=half_pixel)
+    if bilinear and half_pixel:
+        growth.unplaceable.add(resized.index)
+    return [resized]
 
 
 def _any(_: Growth, __: Value, ___: Value) -> bool:
@@ -435,7 +450,7 @@ _STEPS: dict[str, _Kind] = {
     "pool": _Kind(_map, _pool),
     "requantise": _Kind(_any, _requantise),
     "sigmoid": _Kind(_tabulated, _sigmoid),
-    "softmax": _Kind(_int8, _softmax),
+    "softmax": _Kind(_classes, _softmax),
     "leaky": _Kind(_unturned, _leaky),
     "prelu": _Kind(_int8_map, _prelu),
     "swish": _Kind(_unturned_int8, _swish),
@@ -443,7 +458,7 @@ _STEPS: dict[str, _Kind] = {
     "split": _Kind(_divisible, _split),
     "slice": _Kind(_any, _slice),
     "strided-slice": _Kind(_map, _stride),
-    "pad": _Kind(_map, _pad),
+    "pad": _Kind(_placeable_map, _pad),
     "mean": _Kind(_map, _mean),
     "reduce-max": _Kind(_whole_int8_map, _maximum),
     "transpose": _Kind(_map, _transpose),
