@@ -49,7 +49,12 @@ def output_quantisation(
 
 
 def weights(
-    network: Network, shape: tuple[int, ...], axis: int, *, per_channel: bool
+    network: Network,
+    shape: tuple[int, ...],
+    axis: int,
+    *,
+    per_channel: bool,
+    tensor_scale: float = 0.008,
 ) -> tuple[Array, Value, tuple[float, ...]]:
     """Gaussian int8 weights with their scale per channel (repeated where per tensor)."""
     channels = shape[axis]
@@ -57,7 +62,7 @@ def weights(
     if per_channel:
         scales = tuple(float(s) for s in network.random.uniform(0.004, 0.012, channels))
         return values, network.constant(values, scales, 0, axis), scales
-    return values, network.constant(values, 0.008), (0.008,) * channels
+    return values, network.constant(values, tensor_scale), (tensor_scale,) * channels
 
 
 def bias(
@@ -195,10 +200,16 @@ def fully_connected(
     per_channel: bool = False,
     with_bias: bool = True,
     quantisation: Quantisation | None = None,
+    tensor_scale: float = 0.008,
 ) -> Value:
-    """FULLY_CONNECTED over the last dimension of a `[1, n]` value."""
+    """FULLY_CONNECTED over the last dimension of a `[1, n]` value.
+
+    `tensor_scale` is the weights' where they are not scaled per channel.
+    """
     depth = value.shape[-1]
-    _, filters, scales = weights(network, (units, depth), 0, per_channel=per_channel)
+    _, filters, scales = weights(
+        network, (units, depth), 0, per_channel=per_channel, tensor_scale=tensor_scale
+    )
     rms = _accumulator_rms(value, scales, depth)
     inputs: list[Value] = [value, filters]
     if with_bias:
