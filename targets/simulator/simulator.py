@@ -6,6 +6,7 @@ from collections.abc import Mapping, Sequence
 from dataclasses import dataclass
 from functools import cached_property
 from pathlib import Path
+from types import MappingProxyType
 from typing import Any
 
 import numpy as np
@@ -76,6 +77,10 @@ class Simulator:
             for operator in self.artefact.npu_operators
         )
 
+    @cached_property
+    def _counters(self) -> Mapping[str, int]:
+        return MappingProxyType(self.traffic.counters)
+
     def timing(self, mode: MemoryMode, profile: TimingProfile) -> NetworkTiming:
         """How long one inference takes on the NPU: an estimate, in NPU cycles.
 
@@ -124,7 +129,7 @@ class Simulator:
         )
 
     def _result(self, outputs: tuple[Array, ...]) -> SimulationResult:
-        return SimulationResult(outputs, self.traffic.operations, self.traffic.counters)
+        return SimulationResult(outputs, self.traffic.operations, self._counters)
 
     def _check(self, inputs: Sequence[Array], leading: int) -> None:
         tensors = [self.artefact.tensors[i] for i in self.artefact.inputs]

@@ -241,7 +241,10 @@ def _softmaxes() -> Iterator[Case]:
         dtype="int16",
         scale=1 / 32768,
         deviation=Deviation(
-            1, 0.01, "entries 160 and 294 of Vela's reciprocal table differ from TFLM's by one"
+            1,
+            0.01,
+            "entries 160 and 294 of Vela's reciprocal table differ from TFLM's by one: "
+            "test_softmax16.py",
         ),
     )
     yield single_input(
