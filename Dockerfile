@@ -51,7 +51,7 @@ RUN useradd --uid 1000 --user-group --create-home bench \
 WORKDIR /opt/bench
 COPY --from=dependencies /opt/venv /opt/venv
 COPY . .
-RUN pip install --quiet --disable-pip-version-check --no-deps --no-build-isolation \
+RUN pip install --quiet --no-cache-dir --disable-pip-version-check --no-deps --no-build-isolation \
       --editable /opt/bench \
  && chmod -R a+rX /opt/bench \
  && python -m compileall -q /opt/bench \
@@ -76,7 +76,7 @@ RUN --mount=type=bind,target=/context \
     python3 /context/deploy/docker/install_fvp.py --directory /opt/fvp
 
 FROM bench AS fvp
-USER root
+USER 0:0
 # hadolint ignore=DL3008
 RUN apt-get update \
  && DEBIAN_FRONTEND=noninteractive apt-get install --yes --no-install-recommends libatomic1 \
@@ -97,7 +97,7 @@ RUN --mount=type=secret,id=pip_conf,target=/run/secrets/pip_conf \
  && sh /usr/local/bin/pip_install --requirement /tmp/unicorn.lock --no-deps --target /opt/virtual
 
 FROM bench AS virtual
-USER root
+USER 0:0
 COPY --from=virtual-dependencies /opt/virtual /opt/virtual
 COPY --chmod=755 deploy/docker/virtual_fvp.sh /opt/virtual/bin/FVP_Corstone_SSE-300_Ethos-U55
 ENV PATH=/opt/virtual/bin:${PATH}

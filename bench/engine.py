@@ -14,7 +14,7 @@ from bench.accuracy import dequantise, evaluate
 from bench.arrays import load_arrays, save_arrays
 from bench.cache import JSON, ArtefactCache, CacheKey
 from bench.cell import Cell
-from bench.compiler import CompiledModel, VelaOptions, VelaReport, compile_model
+from bench.compiler import CompiledModel, VelaOptions, VelaReport, VelaRunner, compile_model
 from bench.config import BenchConfig, timing_of
 from bench.errors import BenchError, TargetError
 from bench.fingerprint import source_fingerprint
@@ -65,9 +65,11 @@ class Engine:
         source: ModelSource,
         targets: Mapping[str, Target],
         reference: Reference,
+        vela: VelaRunner,
         sink: Sink,
     ) -> None:
         self._config = config
+        self._vela = vela
         self._cache = cache
         self._source = source
         self._targets = targets
@@ -143,7 +145,11 @@ class Engine:
         def build(directory: Path) -> None:
             with Task.running("compile", name, self._sink):
                 made = compile_model(
-                    model, options, directory, timeout_s=self._config.vela.timeout_s
+                    model,
+                    options,
+                    directory,
+                    timeout_s=self._config.vela.timeout_s,
+                    runner=self._vela,
                 )
             (directory / "compiled.json").write_text(made.model_dump_json(indent=1))
 

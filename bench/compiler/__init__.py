@@ -14,6 +14,7 @@ from bench.compiler.report import (
     VelaReport,
     read_report,
 )
+from bench.compiler.running import VelaRunner, VelaServer
 from bench.compiler.vela import CompiledModel, compile_model
 
 __all__ = [
@@ -24,6 +25,8 @@ __all__ = [
     "Placement",
     "VelaOptions",
     "VelaReport",
+    "VelaRunner",
+    "VelaServer",
     "compile_model",
     "read_report",
     "require_vela",

@@ -1,18 +1,18 @@
-"""Running Vela: one process a compile, its output moved into place only when it is complete."""
+"""Compiling with Vela: its output is moved into place only when it is complete."""
 
 from __future__ import annotations
 
 import hashlib
-import os
 import shlex
 import signal
-import subprocess
 import sys
 import tempfile
+from collections.abc import Sequence
 from pathlib import Path
 
 from bench.compiler.options import VelaOptions, require_vela, vela_version
 from bench.compiler.report import VelaReport, per_layer_name, read_report, summary_name
+from bench.compiler.running import TimedOutError, VelaRunner, run_alone
 from bench.errors import CompilerError, ModelError
 from bench.schema import StrictModel
 
@@ -60,14 +60,20 @@ class CompiledModel(StrictModel):
 
 
 def compile_model(
-    model: Path, options: VelaOptions, output_dir: Path, *, timeout_s: float = 600
+    model: Path,
+    options: VelaOptions,
+    output_dir: Path,
+    *,
+    timeout_s: float = 600,
+    runner: VelaRunner = run_alone,
 ) -> CompiledModel:
     """Compile the `.tflite` at `model` with Vela and read its report.
 
     Writes into `output_dir` (created where missing) `<model>_vela.tflite`, Vela's two CSV
     files and its printed words as `<model>_vela.log`; earlier files of these names are
     replaced, and only when the compile succeeded. A network of which no operator landed on
-    the NPU is no error here: `report.npu_operators` is 0.
+    the NPU is no error here: `report.npu_operators` is 0. `runner` is how Vela's process
+    comes about; it changes nothing of the result.
 
     Raises `ConfigError` (options), `ModelError` (no such file), `PrerequisiteError` (no
     Vela) and `CompilerError` (Vela failed, took longer than `timeout_s` seconds, or wrote
@@ -83,16 +89,11 @@ def compile_model(
     with tempfile.TemporaryDirectory(prefix=".vela-", dir=output_dir) as scratch:
         work = Path(scratch).resolve()
         stem = model.stem
-        command = [
-            sys.executable,
-            "-m",
-            "ethosu.vela",
-            *options.arguments(str(model.resolve()), str(work)),
-        ]
-        words = _run(command, work, timeout_s, version)
+        arguments = options.arguments(str(model.resolve()), str(work))
+        words = _run(runner, arguments, work, timeout_s, version)
         optimised = work / f"{stem}_vela.tflite"
         if not optimised.is_file() or optimised.stat().st_size == 0:
-            raise _failure("reported success but wrote no model", command, words, version)
+            raise _failure("reported success but wrote no model", arguments, words, version)
         report = read_report(work, stem, options.system_config, version)
         log = work / f"{stem}_vela.log"
         log.write_text(words, encoding="utf-8")
@@ -124,55 +125,18 @@ def _portable(options: VelaOptions) -> VelaOptions:
     return options.model_copy(update={"config_file": Path(options.config_file.name)})
 
 
-def _run(command: list[str], work: Path, timeout_s: float, version: str) -> str:
+def _run(
+    runner: VelaRunner, arguments: Sequence[str], work: Path, timeout_s: float, version: str
+) -> str:
     """Run Vela to its end and return what it printed; nothing of it survives this call."""
-    # Ctrl-C must not leave a compile running behind the user's back. One that came between
-    # the fork and the `try` below would lose the process, so it has to wait that long.
-    mask = signal.pthread_sigmask(signal.SIG_BLOCK, {signal.SIGINT})
     try:
-        process = _start(command, work)
-    except BaseException:
-        signal.pthread_sigmask(signal.SIG_SETMASK, mask)
-        raise
-    try:
-        signal.pthread_sigmask(signal.SIG_SETMASK, mask)
-        output, _ = process.communicate(timeout=timeout_s)
-    except subprocess.TimeoutExpired as error:
-        _kill_group(process)
-        output, _ = process.communicate()
+        ended = runner(arguments, work, timeout_s)
+    except TimedOutError as error:
         what = f"did not finish within {timeout_s:g} s and was stopped"
-        raise _failure(what, command, _text(output), version) from error
-    except BaseException:
-        _kill_group(process)
-        process.communicate()
-        raise
-    words = _text(output)
-    if process.returncode:
-        raise _failure(_exit_words(process.returncode), command, words, version)
-    return words
-
-
-def _start(command: list[str], work: Path) -> subprocess.Popen[bytes]:
-    return subprocess.Popen(
-        command,
-        # `python -m` puts the working directory first on the import path; an empty one
-        # cannot shadow Vela's modules.
-        cwd=work,
-        # Vela writes its CSV files in the locale's encoding and fails on a tensor name that
-        # the locale cannot spell.
-        env={**os.environ, "PYTHONUTF8": "1"},
-        stdin=subprocess.DEVNULL,
-        stdout=subprocess.PIPE,
-        stderr=subprocess.STDOUT,
-        start_new_session=True,
-    )
-
-
-def _kill_group(process: subprocess.Popen[bytes]) -> None:
-    # Vela leads its own session, so its process group id is its process id; it has not been
-    # waited for yet, so the id cannot have been given to anyone else.
-    if process.returncode is None:
-        os.killpg(process.pid, signal.SIGKILL)
+        raise _failure(what, arguments, str(error), version) from error
+    if ended.status:
+        raise _failure(_exit_words(ended.status), arguments, ended.words, version)
+    return ended.words
 
 
 def _exit_words(code: int) -> str:
@@ -185,11 +149,8 @@ def _exit_words(code: int) -> str:
     return f"crashed ({name}), which it does on a damaged model file"
 
 
-def _text(output: bytes) -> str:
-    return output.decode("utf-8", "replace")
-
-
-def _failure(what: str, command: list[str], words: str, version: str) -> CompilerError:
+def _failure(what: str, arguments: Sequence[str], words: str, version: str) -> CompilerError:
+    command = (sys.executable, "-m", "ethosu.vela", *arguments)
     lines = [line for line in words.splitlines() if line.strip()]
     said = "\n".join(f"    {line}" for line in lines[-_TAIL_LINES:]) or "    (nothing)"
     return CompilerError(

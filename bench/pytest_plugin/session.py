@@ -9,6 +9,7 @@ from pathlib import Path
 from typing import Any
 
 from bench.cache import ArtefactCache
+from bench.compiler import VelaServer
 from bench.config import BenchConfig, fingerprint
 from bench.engine import Engine
 from bench.grid import Plan, make_plan
@@ -114,6 +115,7 @@ class BenchSession:
             source=source,
             targets=targets,
             reference=reference,
+            vela=self._open.enter_context(VelaServer()),
             sink=sink,
         )
 

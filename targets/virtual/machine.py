@@ -128,6 +128,11 @@ class Machine:
         """What the NPU's faults were about."""
         return tuple(self._npu.explanations)
 
+    @property
+    def unmodelled_events(self) -> tuple[int, ...]:
+        """PMU events that counted 0 because nothing is known about them."""
+        return tuple(sorted(self._npu.unmodelled))
+
     def load(self, address: int, data: bytes) -> None:
         """Put `data` into memory. Raises `BusError`."""
         self.memory.write(address, data)

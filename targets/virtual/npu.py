@@ -94,6 +94,8 @@ class Npu:
         self.active_cycles = 0
         #: Explanations of the faults so far.
         self.explanations: list[str] = []
+        #: Events that were to be counted and that the backend does not know.
+        self.unmodelled: set[int] = set()
         #: Whether a run never ends (a fault to inject).
         self.hangs = False
         self._reset()
@@ -216,6 +218,8 @@ class Npu:
         for i in range(_COUNTERS):
             if enabled >> i & 1:
                 event = self._registers.get(_PMEVTYPER + 4 * i, 0)
+                if event not in outcome.counters and not outcome.faults:
+                    self.unmodelled.add(event)
                 total = self._registers.get(_PMEVCNTR + 4 * i, 0) + outcome.counters.get(event, 0)
                 overflow |= (total >> 32 > 0) << i
                 self._registers[_PMEVCNTR + 4 * i] = total & 0xFFFF_FFFF

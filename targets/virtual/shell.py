@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import contextlib
+import hashlib
 import resource
 import signal
 import sys
@@ -12,6 +13,7 @@ from pathlib import Path
 from typing import BinaryIO
 
 from bench.errors import BenchError
+from bench.fingerprint import source_fingerprint
 from targets.virtual.backend import NpuBackend
 from targets.virtual.elf import read_elf
 from targets.virtual.errors import ParameterError
@@ -42,12 +44,14 @@ def main(arguments: Sequence[str], make_backend: Callable[[bool], NpuBackend]) -
 
     Returns the exit status: 0 however the UART ended it, 1 for an error.
     """
-    out = sys.stdout.buffer
+    # Python's own buffer may be switched off (PYTHONUNBUFFERED); an FVP's is not.
+    out = open(sys.stdout.fileno(), "wb", closefd=False)  # noqa: SIM115
     try:
         options = parse_options(arguments)
-        _break_on_purpose(options.parameters)
+        _break_on_purpose(options.parameters, out)
         if options.show_version:
-            _say(out, f"{_BANNER}")
+            _say(out, _BANNER)
+            _say(out, f"Model {_model_version()}")
             return 0
         if options.list_parameters:
             for line in ("# Parameters:", *describe_parameters()):
@@ -102,7 +106,16 @@ def _simulate(options: Options, make_backend: Callable[[bool], NpuBackend], out:
         dump.path.write_bytes(machine.memory.read(dump.address, dump.size))
     for explanation in machine.npu_explanations:
         _say(out, f"Warning: NPU fault: {explanation}")
+    for event in machine.unmodelled_events:
+        _say(out, f"Warning: PMU event {event} is not modelled: it counted 0")
     return _conclude(options, out, stop, machine.cycles, time.monotonic() - started)
+
+
+def _model_version() -> str:
+    """Changes whenever anything does that outputs and counters may depend on."""
+    packages = ("targets.virtual", "targets.simulator", "targets.jobs")
+    joined = "".join(map(source_fingerprint, packages))
+    return hashlib.sha256(joined.encode()).hexdigest()[:16]
 
 
 def _settings(values: dict[str, Value]) -> Settings:
@@ -125,7 +138,7 @@ def _uart_faults(values: dict[str, Value]) -> UartFaults:
     )
 
 
-def _break_on_purpose(values: dict[str, Value]) -> None:
+def _break_on_purpose(values: dict[str, Value], out: BinaryIO) -> None:
     """The ways in which an FVP fails before it simulates anything, for tests."""
     if values["bench.fault.crash_at_start"]:
         resource.setrlimit(resource.RLIMIT_CORE, (0, 0))
@@ -138,7 +151,7 @@ def _break_on_purpose(values: dict[str, Value]) -> None:
         )
         sys.exit(_LIBRARY_ERROR_STATUS)
     if values["bench.fault.licence_error"]:
-        sys.stdout.write("Fatal: license error: no licence (injected by bench.fault)\r\n")
+        _say(out, "Fatal: license error: no licence (injected by bench.fault)")
         sys.exit(1)
 
 
@@ -158,8 +171,7 @@ def _uart_output(
 
 
 def _stall() -> None:
-    """Stop for good, but die when told to."""
-    sys.stdout.flush()
+    """Stop for good, but die when told to. What is in the buffer stays there, as in an FVP's."""
     while True:
         signal.pause()
 

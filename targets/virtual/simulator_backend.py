@@ -8,6 +8,8 @@ from dataclasses import dataclass
 
 import numpy as np
 
+from bench.cell import MemoryMode
+from targets.jobs.device_job import TimingAdapter
 from targets.jobs.pmu import event_number
 from targets.simulator.decode import decode
 from targets.simulator.errors import StreamError
@@ -24,7 +26,9 @@ from targets.simulator.operations import (
     FlashRange,
     Operation,
 )
-from targets.simulator.traffic import PortMap, network_traffic
+from targets.simulator.timing import PortTiming, TimingProfile, estimate
+from targets.simulator.timing.events import pmu_events
+from targets.simulator.traffic import PortMap
 from targets.virtual.backend import NpuFault, NpuOutcome, NpuRequest
 from targets.virtual.memory import Block, Bytes
 
@@ -32,7 +36,9 @@ __all__ = ["SimulatorBackend"]
 
 _REGIONS = 8
 _WORD_BYTES = 4
-_CYCLE_EVENTS = ("NPU_ACTIVE", "CYCLE")
+_NPU_ACTIVE = event_number("NPU_ACTIVE")
+#: Widths of the timing adapter's registers.
+_OUTSTANDING, _LATENCY, _CYCLES = 0x3F, 0xFFF, 0xFFFF
 #: Writable memory up to this size is compared with the last run's; DDR would take too long.
 _REMEMBERED_BYTES = 4 << 20
 
@@ -64,16 +70,12 @@ class SimulatorBackend:
         except StreamError as error:
             return _fault(NpuFault.BUS_ABORT, error)
         self._execute(prepared)
-        counters = dict(decoded.counters)
-        if not self._timed:
-            counters |= dict.fromkeys(_CYCLE_EVENTS, 0)
-        return NpuOutcome(
-            cycles=counters["NPU_ACTIVE"],
-            counters={event_number(name): n for name, n in counters.items()},
-        )
+        counters = decoded.counters if self._timed else {**decoded.counters, _NPU_ACTIVE: 0}
+        return NpuOutcome(cycles=counters[_NPU_ACTIVE], counters=counters)
 
     def _decode(self, request: NpuRequest) -> _Decoded:
-        key = request.commands, request.macs, request.qconfig, request.regioncfg
+        ports = request.qconfig, request.regioncfg, request.timing
+        key = request.commands, request.macs, ports
         if self._decoded is None or self._decoded.key != key:
             commands = np.frombuffer(request.commands, "<u4").astype(np.uint32)
             operations = decode(commands, request.macs)
@@ -110,9 +112,10 @@ class SimulatorBackend:
 class _Decoded:
     """A stream's operations and what they count, and what both depend on."""
 
-    key: tuple[bytes, int, int, int]
+    key: tuple[object, ...]
     operations: tuple[Operation, ...]
-    counters: Mapping[str, int]
+    #: By event number.
+    counters: Mapping[int, int]
 
 
 @dataclass(frozen=True)
@@ -204,21 +207,29 @@ def _constants(operations: Sequence[Operation], layout: MemoryMap) -> Iterator[B
             yield constant[:end]
 
 
-def _counters(request: NpuRequest, operations: Sequence[Operation]) -> dict[str, int]:
-    """PMU events by Arm's names: beats from the simulator's traffic model.
-
-    Cycles are one for each beat of the busier port: a lower bound, there until the simulator has
-    a cycle model.
-    """
+def _counters(request: NpuRequest, operations: Sequence[Operation]) -> dict[int, int]:
+    """The PMU events the cycle model has a value for, by number; as target `sim` counts them."""
     fields = tuple(request.regioncfg >> 2 * region & 3 for region in range(_REGIONS))
-    words = len(request.commands) // _WORD_BYTES
-    traffic = network_traffic(operations, words, PortMap(request.qconfig, fields))
-    beats = traffic.counters
-    cycles = max(
-        sum(count for event, count in beats.items() if event.startswith(port))
-        for port in ("AXI0", "AXI1")
+    timing = estimate(
+        operations,
+        len(request.commands) // _WORD_BYTES,
+        request.macs,
+        # Only here to say that each port has its own adapter.
+        MemoryMode.SHARED_SRAM,
+        TimingProfile(sram=_port_timing(request.timing[0]), ext=_port_timing(request.timing[1])),
+        PortMap(request.qconfig, fields),
     )
-    return {**beats, **dict.fromkeys(_CYCLE_EVENTS, cycles)}
+    return {event.number: event.value for event in pmu_events(timing) if event.value is not None}
+
+
+def _port_timing(words: tuple[int, ...]) -> PortTiming:
+    """A timing adapter's registers as the model takes them, cut to the registers' widths."""
+    adapter = TimingAdapter(*words)
+    return PortTiming(
+        **{name: getattr(adapter, name) & _OUTSTANDING for name in ("maxr", "maxw", "maxrw")},
+        **{name: getattr(adapter, name) & _LATENCY for name in ("rlatency", "wlatency")},
+        **{name: getattr(adapter, name) & _CYCLES for name in ("pulse_on", "pulse_off", "bwcap")},
+    )
 
 
 def _fault(fault: NpuFault, error: StreamError) -> NpuOutcome:

@@ -10,10 +10,13 @@ from typing import Any
 
 import numpy as np
 
+from bench.cell import MemoryMode
 from bench.errors import BenchError
 from targets.simulator.artefact import ModelTensor
+from targets.simulator.errors import StreamError
 from targets.simulator.simulator import SimulationResult, Simulator
-from tests.fuzz.cases import Case
+from targets.simulator.timing import named_profile
+from tests.fuzz.cases import Case, Category
 
 __all__ = ["Outcome", "execute"]
 
@@ -44,14 +47,24 @@ def execute(case: Case, directory: Path) -> Outcome:
         verdict = "result"
     except BenchError as error:
         verdict = type(error).__name__
-        if not str(error).strip():
-            finding = "an error without a text"
+        finding = _unnamed(error, case.category)
     except Exception as error:
         verdict = type(error).__name__
         finding = _described(error)
     return Outcome(
         case.number, case.category.value, verdict, finding, time.perf_counter() - started
     )
+
+
+def _unnamed(error: BenchError, category: Category) -> str:
+    """What an error fails to say. One about a stream names the word and the operation."""
+    if not str(error).strip():
+        return "an error without a text"
+    if isinstance(error, StreamError) and (error.word < 0 or not error.operation):
+        return f"word {error.word} of {error.operation!r} is no place: {error}"
+    if category is Category.STREAM and not isinstance(error, StreamError):
+        return f"a damaged stream ends in {type(error).__name__}: {error}"
+    return ""
 
 
 def _judge(simulator: Simulator, random: np.random.Generator) -> str:
@@ -63,6 +76,10 @@ def _judge(simulator: Simulator, random: np.random.Generator) -> str:
     inputs = [_input(artefact.tensors[index], rows, random) for index in artefact.inputs]
     result = simulator.run(inputs)
     problem = _malformed(simulator, result, rows)
+    if simulator.artefact.npu_operators:
+        timing = simulator.timing(MemoryMode.SHARED_SRAM, named_profile("u55_high_end"))
+        if not 0 <= timing.npu_active < float("inf"):
+            return f"{timing.npu_active} cycles"
     if problem or rows == 1:
         return problem
     # A row by itself: it must not depend on its neighbours, nor on what memory held before.

@@ -15,8 +15,11 @@ from targets.jobs.device_job import Image
 from targets.jobs.errors import JobError
 from targets.jobs.image import build_image
 from targets.jobs.pmu import event_number
+from targets.jobs.timing import timing_adapters
 from targets.simulator.artefact import Artefact, load_artefact
 from targets.simulator.simulator import Simulator
+from targets.simulator.timing import PROFILES
+from targets.simulator.timing.events import pmu_events
 from targets.simulator.traffic import PortMap
 from tests.vela_files import mixed_graph, run_vela, small_mlp, zoo
 from tests.virtual_machines import run_firmware
@@ -33,13 +36,17 @@ MODELS = (
     "pretrainedResnet_quant",
     "vww_96_int8",
 )
-BEATS = tuple(
-    f"AXI{port}_{beat}"
-    for port in (0, 1)
-    for beat in ("RD_DATA_BEAT_RECEIVED", "WR_DATA_BEAT_WRITTEN")
-)
 #: Six events: two passes.
-EVENTS = ("NPU_ACTIVE", "CYCLE", *BEATS)
+EVENTS = (
+    "NPU_ACTIVE",
+    "MAC_ACTIVE",
+    *(
+        f"AXI{port}_{beat}"
+        for port in (0, 1)
+        for beat in ("RD_DATA_BEAT_RECEIVED", "WR_DATA_BEAT_WRITTEN")
+    ),
+)
+PROFILE = PROFILES["u55_high_end"]
 #: Each accelerator and each memory mode; the FVP target's tests run all of them.
 CONFIGURATIONS = (
     (Accelerator.U55_32, MemoryMode.SHARED_SRAM),
@@ -65,7 +72,14 @@ def check(compiled: Path, mode: MemoryMode, rows: int) -> None:
     events = [event_number(name) for name in EVENTS]
     image = Image(
         tuple(
-            job_for(artefact, row, name=f"row{i}", memory_mode=mode, events=events)
+            job_for(
+                artefact,
+                row,
+                name=f"row{i}",
+                memory_mode=mode,
+                events=events,
+                timing=timing_adapters(PROFILE, mode),
+            )
             for i, row in enumerate(inputs)
         )
     )
@@ -73,14 +87,16 @@ def check(compiled: Path, mode: MemoryMode, rows: int) -> None:
     assert ran.answers.complete, ran.answers.problems
     simulator = Simulator(compiled, ports=PortMap.for_memory_mode(mode))
     expected = simulator.run([np.concatenate(column) for column in zip(*inputs, strict=True)])
+    timing = {event.name: event.value for event in pmu_events(simulator.timing(mode, PROFILE))}
     for i in range(rows):
         answer = ran.answers.job(i)
         for given, wanted in zip(answer.outputs, expected.outputs, strict=True):
             assert given.data == wanted[i].tobytes()
         counters = answer.counters()
         assert len(answer.passes) == 2
-        for name in BEATS:
-            assert counters[event_number(name)] == (expected.counters[name],)
+        for name in EVENTS:
+            assert counters[event_number(name)] == (timing[name],)
+        assert answer.cycles() == (timing["NPU_ACTIVE"],) * 2
 
 
 @pytest.mark.parametrize(("accelerator", "mode"), CONFIGURATIONS)
