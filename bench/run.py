@@ -97,6 +97,11 @@ class RunDirectory:
         """Where workers append what they are doing."""
         return self.path / "progress.jsonl"
 
+    @property
+    def logs(self) -> Path:
+        """Where targets keep what their devices said."""
+        return self.path / "logs"
+
     def write_record(self, record: Record) -> Path:
         """Store the record of one cell."""
         return self._write("cells", record.cell.id, record)

@@ -7,6 +7,7 @@ from dataclasses import dataclass
 from pathlib import Path
 
 from targets.protocol import Array, Target
+from targets.settings import TargetSettings
 from targets.sim import SimulatorTarget
 from targets.vela import VelaEstimate
 
@@ -19,6 +20,9 @@ class TargetContext:
 
     #: (quantised model, inputs `[n, ...]`) -> reference outputs `[n, ...]`.
     reference: Callable[[Path, Sequence[Array]], tuple[Array, ...]]
+    settings: TargetSettings
+    #: Where targets keep what their devices said; a directory of the run, made when needed.
+    logs: Path
 
 
 #: Name on the command line and in cell ids -> how the target is made. Making one does no work.

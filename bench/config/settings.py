@@ -11,6 +11,7 @@ from pydantic import Field, field_validator, model_validator
 from bench.cell import DEFAULT_SYSTEM_CONFIG, DEFAULT_TIMING, Accelerator, Cell, MemoryMode
 from bench.config.workloads import Workload, check_name
 from bench.schema import StrictModel, suggest
+from targets.settings import TargetSettings
 from targets.simulator.timing.profiles import PROFILES, TimingProfile
 
 __all__ = [
@@ -82,6 +83,8 @@ class BenchConfig(StrictModel):
     reference: ReferenceConfig = ReferenceConfig()
     #: The user's own timing profiles, by name.
     timing: dict[str, TimingProfile] = Field(default_factory=dict)
+    #: Settings of single targets: `[targets.fvp]`, `[targets.mps3]`.
+    targets: TargetSettings = TargetSettings()
     workloads: dict[str, Workload]
 
     @field_validator("workloads", mode="before")

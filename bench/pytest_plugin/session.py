@@ -105,7 +105,9 @@ class BenchSession:
         builder = self._open.enter_context(VariantBuilder())
         source = ModelSource(setup.config, cache=cache, builder=builder, data=setup.data, sink=sink)
         reference = cached_reference(cache, sink)
-        context = TargetContext(reference=reference)
+        context = TargetContext(
+            reference=reference, settings=setup.config.targets, logs=self.run.logs
+        )
         targets = {name: TARGETS[name](context) for name in setup.targets}
         for target in targets.values():
             self._open.callback(target.close)

@@ -16,6 +16,7 @@ from bench.interpreters import random_inputs, run_tflm
 from bench.tflite import load_quantised
 from targets.protocol import Job, Source, Target
 from targets.registry import TARGETS, TargetContext
+from targets.settings import TargetSettings
 from targets.simulator.timing import PROFILES
 from tests.tflite_factory import mlp
 
@@ -58,8 +59,13 @@ def jobs(source_model: Path) -> dict[tuple[Accelerator, MemoryMode], Job]:
 
 
 @pytest.fixture(scope="module", params=sorted(TARGETS))
-def target(request: pytest.FixtureRequest) -> Iterator[Target]:
-    made = TARGETS[request.param](TargetContext(reference=run_tflm))
+def target(
+    request: pytest.FixtureRequest, tmp_path_factory: pytest.TempPathFactory
+) -> Iterator[Target]:
+    context = TargetContext(
+        reference=run_tflm, settings=TargetSettings(), logs=tmp_path_factory.mktemp("logs")
+    )
+    made = TARGETS[request.param](context)
     made.prepare()
     yield made
     made.close()

@@ -1,0 +1,1 @@
+"""The MPS3 board as a target: MCC console, SD card and UART."""

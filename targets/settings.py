@@ -1,0 +1,16 @@
+"""What `bench.toml` says of the targets: the section `[targets]`, a table for each."""
+
+from __future__ import annotations
+
+from bench.schema import StrictModel
+from targets.fvp.settings import FvpSettings
+from targets.mps3.settings import Mps3Settings
+
+__all__ = ["TargetSettings"]
+
+
+class TargetSettings(StrictModel):
+    """Settings of the targets that have any."""
+
+    fvp: FvpSettings = FvpSettings()
+    mps3: Mps3Settings = Mps3Settings()
