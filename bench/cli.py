@@ -17,14 +17,14 @@ from bench import __version__
 from bench.cache import ArtefactCache, default_root
 from bench.config import load_config
 from bench.download import fetch
-from bench.errors import BenchError
-from bench.files import write_atomically
+from bench.errors import BenchError, ConfigError
 from bench.grid import make_plan
 from bench.metrics import KIB
 from bench.record import Record
 from bench.report.junit import merged_junit
 from bench.report.table import render, workload_tables
 from bench.run import RunDirectory
+from bench.schema import suggest
 from models.zoo import zoo_models
 
 __all__ = ["app", "main"]
@@ -47,10 +47,11 @@ _CacheRoot = Annotated[
 
 
 def app() -> None:
-    """Run the command line; a `BenchError` becomes one message on stderr and exit status 2."""
+    """Run the command line; an error becomes one message on stderr and exit status 2."""
     try:
         _app()
-    except BenchError as error:
+    except (BenchError, OSError) as error:
+        # An OSError says itself which file and what is wrong with it.
         print(f"bench: {error}", file=sys.stderr)
         sys.exit(2)
 
@@ -81,7 +82,7 @@ def report(
     records = sorted(directory.records(), key=lambda r: planned[r.cell.id])
     sweeps, orders = directory.sweeps(), directory.orders()
     print(render(workload_tables(records, sweeps), width), end="")
-    write_atomically(run / "junit.xml", merged_junit(records, sweeps, orders))
+    directory.write_junit(merged_junit(records, sweeps, orders))
 
 
 @_app.command()
@@ -130,10 +131,10 @@ def cache_verify(cache: _CacheRoot = None) -> None:
 @_cache_app.command("gc")
 def cache_gc(
     max_age_days: Annotated[
-        float | None, typer.Option(help="Remove entries unused for longer.")
+        float | None, typer.Option(min=0, help="Remove entries unused for longer.")
     ] = None,
     max_mib: Annotated[
-        float | None, typer.Option(help="Remove the least recently used beyond this size.")
+        float | None, typer.Option(min=0, help="Remove the least recently used beyond this size.")
     ] = None,
     dry_run: Annotated[bool, typer.Option("--dry-run", help="Only say what would go.")] = False,
     cache: _CacheRoot = None,
@@ -162,20 +163,24 @@ def zoo_list() -> None:
 @_zoo_app.command("fetch")
 def zoo_fetch(
     directory: Annotated[Path, typer.Argument(help="Where the models go.")] = Path("zoo"),
-    names: Annotated[list[str] | None, typer.Option("--model", help="Only this one.")] = None,
+    names: Annotated[
+        list[str] | None,
+        typer.Option("--model", metavar="NAME", help="Only this one; may be repeated."),
+    ] = None,
 ) -> None:
     """Download the public models, each checked against its sha256."""
+    models = {model.name: model for model in zoo_models()}
+    for name in names or ():
+        if name not in models:
+            raise ConfigError(f"unknown model {name!r}; {suggest(name, list(models))}")
     directory.mkdir(parents=True, exist_ok=True)
-    for model in zoo_models():
-        if names and model.name not in names:
-            continue
-        path = directory / f"{model.name}.tflite"
-        if model.matches(path):
+    for name in names or models:
+        path = directory / f"{name}.tflite"
+        if models[name].matches(path):
             print(f"{path}: already there")
             continue
-        partial = path.with_suffix(".part")
-        fetch(model.url, model.sha256, partial)
-        partial.replace(path)
+        print(f"{path}: from {models[name].url}", flush=True)
+        fetch(models[name].url, models[name].sha256, path)
         print(f"{path}: {path.stat().st_size / KIB:,.0f} KiB")
 
 

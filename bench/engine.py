@@ -78,7 +78,8 @@ class Engine:
         self._compiled: dict[tuple[object, ...], Compiled] = {}
         self._records: dict[str, Record] = {}
         self._failed: dict[str, BenchError] = {}
-        self._prepared: set[str] = set()
+        #: Of the targets that are prepared.
+        self._fingerprints: dict[str, Mapping[str, str]] = {}
 
     def record(self, cell: Cell) -> Record:
         """The record of `cell`, without verdicts.
@@ -170,7 +171,7 @@ class Engine:
             {
                 "compiled": compiled.digest,
                 "inputs": digest_arrays(test_set.inputs),
-                "target": dict(target.fingerprint()),
+                "target": dict(self._fingerprints[cell.target]),
                 "events": list(EVENTS),
                 "timing": timing.model_dump(mode="json"),
                 "timing_name": timing_name,
@@ -224,9 +225,9 @@ class Engine:
                 f"{cell.id}: target {cell.target!r} has no {cell.memory_mode.value}",
                 cure="leave this mode out of grid.memory_modes",
             )
-        if cell.target not in self._prepared:
+        if cell.target not in self._fingerprints:
             target.prepare()
-            self._prepared.add(cell.target)
+            self._fingerprints[cell.target] = target.fingerprint()
         return target
 
 

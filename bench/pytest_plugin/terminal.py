@@ -9,7 +9,7 @@ from typing import Any
 
 import pytest
 
-from bench.files import write_atomically
+from bench.errors import BenchError
 from bench.progress import Follower, ProgressEvent
 from bench.record import Status
 from bench.report.junit import merged_junit
@@ -37,6 +37,7 @@ class TerminalReport:
 
     def pytest_sessionstart(self, session: pytest.Session) -> None:
         """Begin to follow the workers' progress."""
+        self._session = session
         self._thread = threading.Thread(target=self._follow, name="bench-progress", daemon=True)
         self._thread.start()
 
@@ -46,7 +47,7 @@ class TerminalReport:
         self._stop.set()
         if self._thread is not None:
             self._thread.join()
-        if session.exitstatus == pytest.ExitCode.OK and not self._run.records():
+        if session.exitstatus == pytest.ExitCode.OK and not self._run.has_records():
             session.exitstatus = pytest.ExitCode.TESTS_FAILED
 
     def pytest_terminal_summary(self, terminalreporter: Any) -> None:
@@ -70,8 +71,12 @@ class TerminalReport:
             terminalreporter.write_line(f"bench: {measured}: a run without a figure has failed")
             return
         terminalreporter.write_line(f"bench: {measured}; verdicts: {counts}")
-        merged = self._run.path / "junit.xml"
-        write_atomically(merged, merged_junit(records, sweeps, orders))
+        try:
+            merged = self._run.write_junit(merged_junit(records, sweeps, orders))
+        except BenchError as error:
+            terminalreporter.write_line(f"bench: {error}", red=True)
+            self._session.exitstatus = pytest.ExitCode.TESTS_FAILED
+            return
         terminalreporter.write_line(f"bench: records {self._run.path / 'cells'}, JUnit {merged}")
 
     def _follow(self) -> None:
