@@ -137,10 +137,6 @@ class RunDirectory:
         """The run's manifest."""
         return self._read(self.path / "run.json", RunManifest)
 
-    def has_records(self) -> bool:
-        """Whether any cell was measured."""
-        return any((self.path / "cells").glob("*.json"))
-
     def records(self) -> list[Record]:
         """The records of all measured cells, by id."""
         return [self._read(p, Record) for p in sorted((self.path / "cells").glob("*.json"))]

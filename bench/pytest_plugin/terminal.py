@@ -5,16 +5,17 @@ from __future__ import annotations
 import shutil
 import threading
 import time
+from collections.abc import Iterator
 from typing import Any
 
 import pytest
 
 from bench.errors import BenchError
 from bench.progress import Follower, ProgressEvent
-from bench.record import Status
+from bench.record import Record, Status, SweepRecord
 from bench.report.junit import merged_junit
 from bench.report.table import render, workload_tables
-from bench.run import RunDirectory
+from bench.run import OrderRecord, RunDirectory
 
 __all__ = ["ProgressLines", "TerminalReport"]
 
@@ -34,50 +35,63 @@ class TerminalReport:
         self._config = config
         self._stop = threading.Event()
         self._thread: threading.Thread | None = None
+        self._records: list[Record] = []
+        self._sweeps: list[SweepRecord] = []
+        self._orders: list[OrderRecord] = []
+        #: Where the reports lie, or why they do not.
+        self._reports = ""
 
     def pytest_sessionstart(self, session: pytest.Session) -> None:
         """Begin to follow the workers' progress."""
-        self._session = session
         self._thread = threading.Thread(target=self._follow, name="bench-progress", daemon=True)
         self._thread.start()
 
-    @pytest.hookimpl(tryfirst=True)
-    def pytest_sessionfinish(self, session: pytest.Session) -> None:
-        """Stop following; a run that measured no cell has failed."""
+    @pytest.hookimpl(wrapper=True, trylast=True)
+    def pytest_sessionfinish(self, session: pytest.Session) -> Iterator[None]:
+        """Write the reports. A run that measured no cell, or cannot keep them, has failed."""
         self._stop.set()
         if self._thread is not None:
             self._thread.join()
-        if session.exitstatus == pytest.ExitCode.OK and not self._run.has_records():
+        whole = False
+        try:
+            # Here pytest writes its JUnit file, and would end in a traceback on a full disk:
+            # the user would not learn what the tests have to say of that disk.
+            yield
+            self._read_and_merge()
+            whole = bool(self._records)
+        except (BenchError, OSError) as error:
+            self._reports = f"reports are missing from {self._run.path}: {error}"
+        if session.exitstatus == pytest.ExitCode.OK and not whole:
             session.exitstatus = pytest.ExitCode.TESTS_FAILED
 
+    def _read_and_merge(self) -> None:
+        run = self._run
+        position = {id_: i for i, id_ in enumerate(run.manifest().planned_cells)}
+        self._records = sorted(run.records(), key=lambda r: position[r.cell.id])
+        self._sweeps, self._orders = run.sweeps(), run.orders()
+        if self._records:
+            merged = run.write_junit(merged_junit(self._records, self._sweeps, self._orders))
+            self._reports = f"records {run.path / 'cells'}, JUnit {merged}"
+
     def pytest_terminal_summary(self, terminalreporter: Any) -> None:
-        """Print the tables, say how much of the plan was measured, write the merged JUnit."""
-        records, sweeps, orders = self._run.records(), self._run.sweeps(), self._run.orders()
-        planned = len(self._run.manifest().planned_cells)
+        """Print the tables, and say how much of the plan was measured and where it is kept."""
         terminalreporter.section("Ethos-U55 regression bench")
-        position = {id_: i for i, id_ in enumerate(self._run.manifest().planned_cells)}
-        records.sort(key=lambda r: position[r.cell.id])
         width = max(shutil.get_terminal_size().columns, _TABLE_WIDTH)
-        terminalreporter.write(render(workload_tables(records, sweeps), width))
-        verdicts = [v for r in records for v in r.verdicts]
-        verdicts += [s.verdict for s in sweeps] + [v for o in orders for v in o.verdicts]
+        terminalreporter.write(render(workload_tables(self._records, self._sweeps), width))
+        verdicts = [v for r in self._records for v in r.verdicts]
+        verdicts += [s.verdict for s in self._sweeps]
+        verdicts += [v for o in self._orders for v in o.verdicts]
         counts = ", ".join(
             f"{n} {status.value.upper()}"
             for status in Status
             if (n := sum(v.status is status for v in verdicts))
         )
-        measured = f"{len(records)} of {planned} planned cells measured"
-        if not records:
-            terminalreporter.write_line(f"bench: {measured}: a run without a figure has failed")
-            return
-        terminalreporter.write_line(f"bench: {measured}; verdicts: {counts}")
-        try:
-            merged = self._run.write_junit(merged_junit(records, sweeps, orders))
-        except BenchError as error:
-            terminalreporter.write_line(f"bench: {error}", red=True)
-            self._session.exitstatus = pytest.ExitCode.TESTS_FAILED
-            return
-        terminalreporter.write_line(f"bench: records {self._run.path / 'cells'}, JUnit {merged}")
+        planned = len(self._run.manifest().planned_cells)
+        measured = f"{len(self._records)} of {planned} planned cells measured"
+        told = f"verdicts: {counts}" if self._records else "a run without a figure has failed"
+        terminalreporter.write_line(f"bench: {measured}; {told}")
+        if self._reports:
+            terminalreporter.write_line(f"bench: {self._reports}")
 
     def _follow(self) -> None:
         reporter = self._config.pluginmanager.get_plugin("terminalreporter")
