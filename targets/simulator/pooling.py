@@ -109,4 +109,4 @@ class Pooling:
         counts = np.maximum(self._input.valid_counts(), 1)
         magnitude = (np.abs(sums) + counts // 2) // counts
         averages = np.where(sums < 0, -magnitude, magnitude)
-        return self._activator(averages + operation.ofm.zero_point).astype(self._output.dtype)
+        return self._activator(averages + operation.ofm_zero_point).astype(self._output.dtype)
