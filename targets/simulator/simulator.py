@@ -70,12 +70,17 @@ class Simulator:
         self._graph = Graph(artefact)
 
     @cached_property
-    def traffic(self) -> NetworkTraffic:
-        """What one inference moves over the AXI ports."""
-        return NetworkTraffic.joined(
+    def _operator_traffic(self) -> tuple[NetworkTraffic, ...]:
+        """What each `ethos-u` operator moves; counted once, for totals and for cycles."""
+        return tuple(
             network_traffic(operator.operations, operator.payload.commands.size, self._ports)
             for operator in self.artefact.npu_operators
         )
+
+    @cached_property
+    def traffic(self) -> NetworkTraffic:
+        """What one inference moves over the AXI ports."""
+        return NetworkTraffic.joined(self._operator_traffic)
 
     @cached_property
     def _counters(self) -> Mapping[str, int]:
@@ -94,15 +99,8 @@ class Simulator:
                 cure="look at Vela's report of operators left to the CPU",
             )
         return NetworkTiming.joined(
-            estimate(
-                operator.operations,
-                operator.payload.commands.size,
-                operator.payload.macs,
-                mode,
-                profile,
-                self._ports,
-            )
-            for operator in operators
+            estimate(traffic, operator.payload.macs, mode, profile)
+            for operator, traffic in zip(operators, self._operator_traffic, strict=True)
         )
 
     def run(self, inputs: Sequence[Array]) -> SimulationResult:

@@ -13,7 +13,7 @@ out up to 16 % too slow.
 from __future__ import annotations
 
 import math
-from dataclasses import dataclass
+from typing import NamedTuple
 
 from targets.simulator.timing.profiles import PortTiming
 
@@ -23,8 +23,7 @@ __all__ = ["Channel", "Served", "read_channel", "write_channel"]
 _EPSILON = 1e-9
 
 
-@dataclass(frozen=True, slots=True)
-class Served:
+class Served(NamedTuple):
     """When a transfer was served, in cycles."""
 
     #: First transaction accepted, and the last.

@@ -1,29 +1,22 @@
 """What an operation asks of engines and ports, block by block: the input of the pipeline.
 
 Lists rather than arrays, one entry for each block in the order of execution, because the pipeline
-walks them one by one.
+walks them one by one. What moves was counted by `traffic`; nothing is counted again here.
 """
 
 from __future__ import annotations
 
+from collections.abc import Mapping, Sequence
 from dataclasses import dataclass
 
 import numpy as np
-import numpy.typing as npt
 
-from targets.simulator.blocks import (
-    BlockGrid,
-    block_grid,
-    ifm2_reads,
-    ifm_reads,
-    jobs_per_block,
-    ofm_writes,
-)
-from targets.simulator.operations import BlockOperation, Conv, Depthwise, Elementwise
-from targets.simulator.runs import Ints, Transfers, run_cost
+from targets.simulator.blocks import jobs_per_block
+from targets.simulator.operations import BlockOperation
+from targets.simulator.runs import Ints
 from targets.simulator.timing.assumptions import DECIDED, Assumptions
-from targets.simulator.timing.engines import engine_cycles
-from targets.simulator.traffic import PortMap
+from targets.simulator.timing.engines import Engines
+from targets.simulator.traffic import Flow, OperationTraffic, Stream
 
 __all__ = ["BlockWork", "Moves", "block_work"]
 
@@ -36,6 +29,9 @@ class Moves:
     #: Beats and transactions of each block. Fractions where a stream is shared out evenly.
     beats: list[float]
     bursts: list[float]
+    #: Of all blocks together.
+    total_beats: float
+    total_bursts: float
 
 
 @dataclass(frozen=True)
@@ -67,47 +63,69 @@ class BlockWork:
 
 
 def block_work(
-    operation: BlockOperation, macs: int, ports: PortMap, assumptions: Assumptions = DECIDED
+    traffic: OperationTraffic,
+    macs: int,
+    assumptions: Assumptions = DECIDED,
+    weight_share: float = 1.0,
 ) -> BlockWork:
-    """The work of `operation` on the Ethos-U55 with `macs` MACs."""
-    grid = block_grid(operation)
-    cycles = engine_cycles(operation, grid, macs, assumptions)
-    ifm2 = None
-    second = ifm2_reads(operation)
-    if second is not None and isinstance(operation, Elementwise) and operation.ifm2 is not None:
-        ifm2 = _moves(second, grid, ports.port(operation.ifm2.region))
+    """The work of an operation on the Ethos-U55 with `macs` MACs.
+
+    `weight_share` scales the weight stream (not the scales): what if it were encoded in so much
+    of its size? Raises `TypeError` for what is no block operation.
+    """
+    operation = traffic.operation
+    if not isinstance(operation, BlockOperation):
+        raise TypeError(f"{type(operation).__name__} has no blocks")
+    ofm, block = operation.ofm, operation.block
+    rows = _sizes(ofm.height, block.height)
+    columns = _sizes(ofm.width, block.width)
+    depths = _sizes(ofm.depth, block.depth)
+    engine_cycles = Engines(operation, macs, assumptions).block
+    cycles = [engine_cycles(y, x, z) for y in rows for x in columns for z in depths]
+    flows = {flow.stream: flow for flow in traffic.flows}
+    ifm2 = flows.get(Stream.IFM2)
     return BlockWork(
-        mac=_flat(cycles.mac, grid),
-        output=_flat(cycles.output, grid),
-        decode=_flat(cycles.decode, grid),
-        ifm=_moves(ifm_reads(operation), grid, ports.port(operation.ifm.region)),
-        ifm2=ifm2,
-        weights=_weights(operation, grid, ports),
-        ofm=_moves(ofm_writes(operation), grid, ports.port(operation.ofm.region)),
+        mac=[block.mac for block in cycles],
+        output=[block.output for block in cycles],
+        decode=[block.decode for block in cycles],
+        ifm=_moves(flows[Stream.IFM]),
+        ifm2=None if ifm2 is None else _moves(ifm2),
+        weights=_weights(flows, weight_share, depths) if Stream.WEIGHTS in flows else None,
+        ofm=_moves(flows[Stream.OFM]),
         jobs=jobs_per_block(operation),
     )
 
 
-def _moves(moved: Transfers, grid: BlockGrid, port: int) -> Moves:
-    return Moves(port, _flat(moved.beats, grid), _flat(moved.bursts, grid))
+def _sizes(extent: int, step: int) -> list[int]:
+    """Pieces of at most `step` elements, the last one perhaps smaller; as `Intervals.cut`."""
+    whole, rest = divmod(extent, step)
+    return [step] * whole + [rest] * (rest > 0)
 
 
-def _weights(operation: BlockOperation, grid: BlockGrid, ports: PortMap) -> Moves | None:
+def _moves(flow: Flow) -> Moves:
+    assert flow.blocks is not None, f"{flow.stream} is counted block by block"
+    beats, bursts = flow.blocks.beats, flow.blocks.bursts
+    return Moves(flow.port, _flat(beats), _flat(bursts), flow.beats, flow.bursts)
+
+
+def _weights(flows: Mapping[Stream, Flow], share: float, depths: Sequence[int]) -> Moves:
     """Weights and scales, which each plane position streams whole, shared out by channels."""
-    if not isinstance(operation, (Conv, Depthwise)):
-        return None
-    ranges = (operation.weights, operation.scales)
-    cost = run_cost(
-        np.array([part.address for part in ranges]), np.array([part.length for part in ranges])
-    ).sum(axis=1)
-    share = grid.depths.sizes / grid.depths.sizes.sum()
+    weights, scales = flows[Stream.WEIGHTS], flows[Stream.SCALES]
+    blocks = flows[Stream.OFM].blocks
+    assert blocks is not None, "feature maps are counted block by block"
+    planes = blocks.beats.size // len(depths)
+    beats = weights.beats * share + scales.beats
+    bursts = weights.bursts * share + scales.bursts
+    parts = [depth / (sum(depths) * planes) for depth in depths] * planes
     return Moves(
-        ports.port(operation.weights.region),
-        _flat(cost[1] * share[None, None, :], grid),
-        _flat(cost[2] * share[None, None, :], grid),
+        weights.port,
+        [beats * part for part in parts],
+        [bursts * part for part in parts],
+        beats,
+        bursts,
     )
 
 
-def _flat(values: npt.NDArray[np.float64] | Ints, grid: BlockGrid) -> list[float]:
-    flat: list[float] = np.broadcast_to(values, grid.shape).astype(np.float64).ravel().tolist()
+def _flat(values: Ints) -> list[float]:
+    flat: list[float] = values.ravel().astype(np.float64).tolist()
     return flat
