@@ -28,6 +28,7 @@ from targets.simulator.operations import (
 )
 from targets.simulator.timing import PortTiming, TimingProfile, estimate
 from targets.simulator.timing.events import pmu_events
+from targets.simulator.timing.work import network_work
 from targets.simulator.traffic import PortMap, network_traffic
 from targets.virtual.backend import NpuFault, NpuOutcome, NpuRequest
 from targets.virtual.memory import Block, Bytes
@@ -212,8 +213,9 @@ def _counters(request: NpuRequest, operations: Sequence[Operation]) -> dict[int,
     fields = tuple(request.regioncfg >> 2 * region & 3 for region in range(_REGIONS))
     words = len(request.commands) // _WORD_BYTES
     timing = estimate(
-        network_traffic(operations, words, PortMap(request.qconfig, fields)),
-        request.macs,
+        network_work(
+            network_traffic(operations, words, PortMap(request.qconfig, fields)), request.macs
+        ),
         # Only here to say that each port has its own adapter.
         MemoryMode.SHARED_SRAM,
         TimingProfile(sram=_port_timing(request.timing[0]), ext=_port_timing(request.timing[1])),

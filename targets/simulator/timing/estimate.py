@@ -19,7 +19,6 @@ from collections.abc import Mapping
 from types import MappingProxyType
 
 from bench.cell import MemoryMode
-from bench.errors import ConfigError
 from targets.simulator.operations import (
     BlockOperation,
     Dma,
@@ -28,7 +27,6 @@ from targets.simulator.operations import (
     Operation,
 )
 from targets.simulator.runs import BEAT_BYTES, BURST_BYTES
-from targets.simulator.timing.assumptions import DECIDED, Assumptions
 from targets.simulator.timing.memory import Channel, Served, read_channel, write_channel
 from targets.simulator.timing.pipeline import BlockPipeline, Ports
 from targets.simulator.timing.profiles import TimingProfile
@@ -41,8 +39,8 @@ from targets.simulator.timing.results import (
     Span,
     Waits,
 )
-from targets.simulator.timing.work import BlockWork, Moves, block_work
-from targets.simulator.traffic import Direction, NetworkTraffic, OperationTraffic
+from targets.simulator.timing.work import BlockWork, Moves, NetworkWork
+from targets.simulator.traffic import Direction, OperationTraffic
 
 __all__ = ["estimate"]
 
@@ -50,29 +48,20 @@ WORD_BYTES = 4
 _BURST_WORDS = BURST_BYTES // WORD_BYTES
 _BURST_BEATS = BURST_BYTES // BEAT_BYTES
 _KERNELS_UNDER_WAY = 2
-_MACS = (32, 64, 128, 256)
 
 
 def estimate(
-    traffic: NetworkTraffic,
-    macs: int,
+    work: NetworkWork,
     mode: MemoryMode,
     profile: TimingProfile,
-    assumptions: Assumptions = DECIDED,
     weight_shares: Mapping[int, float] = MappingProxyType({}),
 ) -> NetworkTiming:
     """When each operation of a command stream runs, and what it waits for. Estimated.
 
-    `traffic` is what one command stream moves (`network_traffic`), `macs` is 32, 64, 128 or 256.
-    `weight_shares` asks what if: the weight stream of the operation at an index were encoded in
-    that share of its size. Raises `ConfigError` for other MAC counts.
+    `work` is what `network_work` says of the stream. `weight_shares` asks what if: the weight
+    stream of the operation at an index were encoded in that share of its size.
     """
-    if macs not in _MACS:
-        raise ConfigError(
-            f"there is no Ethos-U55 of {macs} MACs",
-            cure=f"Give one of {', '.join(map(str, _MACS))}.",
-        )
-    return _Npu(traffic, macs, mode, profile, assumptions, weight_shares).run()
+    return _Npu(work, mode, profile, weight_shares).run()
 
 
 class _Npu:
@@ -80,23 +69,22 @@ class _Npu:
 
     def __init__(
         self,
-        traffic: NetworkTraffic,
-        macs: int,
+        work: NetworkWork,
         mode: MemoryMode,
         profile: TimingProfile,
-        assumptions: Assumptions,
         weight_shares: Mapping[int, float],
     ) -> None:
         adapters = (profile.port(0, mode), profile.port(1, mode))
         self._reads = (read_channel(adapters[0]), read_channel(adapters[1]))
         self._writes = (write_channel(adapters[0]), write_channel(adapters[1]))
-        self._traffic = traffic
-        self._macs, self._mode, self._profile = macs, mode, profile
-        self._assumptions = assumptions
+        self._work = work
+        self._mode, self._profile = mode, profile
         self._weight_shares = weight_shares
-        (commands,) = traffic.commands
+        (commands,) = work.traffic.commands
         self._fetcher = _CommandFetch(
-            commands.bytes // WORD_BYTES, self._reads[commands.port], assumptions.commands_ahead
+            commands.bytes // WORD_BYTES,
+            self._reads[commands.port],
+            work.assumptions.commands_ahead,
         )
         self._command_port = commands.port
         self._pipeline = BlockPipeline(Ports(self._reads, self._writes))
@@ -108,11 +96,12 @@ class _Npu:
         self._kernel_ends: list[float] = []
 
     def run(self) -> NetworkTiming:
-        rows = tuple(self._operation(i, each) for i, each in enumerate(self._traffic.operations))
+        pairs = zip(self._work.traffic.operations, self._work.operations, strict=True)
+        rows = tuple(self._operation(i, each, work) for i, (each, work) in enumerate(pairs))
         port = self._command_port
         none, fetched = Beats(), self._fetcher.beats
         return NetworkTiming(
-            macs=self._macs,
+            macs=self._work.macs,
             mode=self._mode,
             profile=self._profile,
             operations=rows,
@@ -122,15 +111,17 @@ class _Npu:
             write_stalls=(self._writes[0].stalled, self._writes[1].stalled),
         )
 
-    def _operation(self, index: int, traffic: OperationTraffic) -> OperationTiming:
+    def _operation(
+        self, index: int, traffic: OperationTraffic, work: BlockWork | None
+    ) -> OperationTiming:
         operation = traffic.operation
         before = self._time
         arrived = self._fetcher.arrival(operation.word, before)
         parsed = max(before + operation.issue_words, arrived + 1)
         issue = parsed - before
         self._time = parsed
-        if isinstance(operation, BlockOperation):
-            return self._block_operation(index, traffic, operation.block.blockdep, issue)
+        if isinstance(operation, BlockOperation) and work is not None:
+            return self._block_operation(index, operation, work, issue)
         if isinstance(operation, Dma):
             return self._dma(index, traffic, issue)
         if isinstance(operation, DmaWait):
@@ -157,7 +148,7 @@ class _Npu:
             write = flows[1]
             burst = write.beats / write.bursts if write.bursts else 0.0
             acknowledged = self._writes[write.port].latency + burst
-            held = acknowledged * self._assumptions.dma_hold
+            held = acknowledged * self._work.assumptions.dma_hold
         asked = max(self._time, self._dma_end)
         self._time = asked
         served = channel.serve(asked, read.beats, read.bursts, held)
@@ -188,12 +179,12 @@ class _Npu:
         )
 
     def _block_operation(
-        self, index: int, traffic: OperationTraffic, blockdep: int, issue: float
+        self, index: int, operation: BlockOperation, work: BlockWork, issue: float
     ) -> OperationTiming:
         self._time = max(self._time, self._kernel_end(_KERNELS_UNDER_WAY - 1))
-        share = self._weight_shares.get(index, 1.0)
-        work = block_work(traffic, self._macs, self._assumptions, share)
-        passage = self._pipeline.run(work, issued=self._time, blockdep=blockdep)
+        if index in self._weight_shares:
+            work = work.with_weights(self._weight_shares[index])
+        passage = self._pipeline.run(work, issued=self._time, blockdep=operation.block.blockdep)
         end = passage.done[-1]
         self._kernel_ends.append(end)
         mac, output, decode = sum(work.mac), sum(work.output), sum(work.decode)
@@ -216,7 +207,7 @@ class _Npu:
         )
         return self._row(
             index,
-            traffic.operation,
+            operation,
             issue,
             bound,
             passage.start,

@@ -7,18 +7,21 @@ walks them one by one. What moves was counted by `traffic`; nothing is counted a
 from __future__ import annotations
 
 from collections.abc import Mapping, Sequence
-from dataclasses import dataclass
+from dataclasses import dataclass, replace
 
 import numpy as np
 
+from bench.errors import ConfigError
 from targets.simulator.blocks import jobs_per_block
 from targets.simulator.operations import BlockOperation
 from targets.simulator.runs import Ints
 from targets.simulator.timing.assumptions import DECIDED, Assumptions
 from targets.simulator.timing.engines import Engines
-from targets.simulator.traffic import Flow, OperationTraffic, Stream
+from targets.simulator.traffic import Flow, NetworkTraffic, OperationTraffic, Stream
 
-__all__ = ["BlockWork", "Moves", "block_work"]
+__all__ = ["BlockWork", "Moves", "NetworkWork", "block_work", "network_work"]
+
+_MACS = (32, 64, 128, 256)
 
 
 @dataclass(frozen=True)
@@ -47,6 +50,8 @@ class BlockWork:
     ifm2: Moves | None
     #: Weights and scales; None where there are none.
     weights: Moves | None
+    #: How many of the `weights` beats and transactions are scales and biases.
+    scales: tuple[float, float]
     ofm: Moves
     #: IFM blocks an OFM block is computed from.
     jobs: int
@@ -56,22 +61,73 @@ class BlockWork:
         """Number of blocks."""
         return len(self.output)
 
+    def with_weights(self, share: float) -> BlockWork:
+        """The same with a weight stream of `share` of its size; scales and biases stay.
+
+        What if it were encoded better: the decoder's and the multipliers' work is unchanged, as
+        both depend on the number of weights alone.
+        """
+        weights = self.weights
+        if weights is None:
+            return self
+        beats, bursts = self.scales
+        scaled = (
+            _share(weights.total_beats, beats, share),
+            _share(weights.total_bursts, bursts, share),
+        )
+        return replace(
+            self,
+            weights=Moves(
+                weights.port,
+                [beat * scaled[0] for beat in weights.beats],
+                [burst * scaled[1] for burst in weights.bursts],
+                weights.total_beats * scaled[0],
+                weights.total_bursts * scaled[1],
+            ),
+        )
+
     @property
     def reads(self) -> tuple[Moves, ...]:
         """Everything that is read."""
         return tuple(m for m in (self.ifm, self.ifm2, self.weights) if m is not None)
 
 
-def block_work(
-    traffic: OperationTraffic,
-    macs: int,
-    assumptions: Assumptions = DECIDED,
-    weight_share: float = 1.0,
-) -> BlockWork:
-    """The work of an operation on the Ethos-U55 with `macs` MACs.
+@dataclass(frozen=True)
+class NetworkWork:
+    """The work of one command stream. Depends on no memory: one is enough for any profile."""
 
-    `weight_share` scales the weight stream (not the scales): what if it were encoded in so much
-    of its size? Raises `TypeError` for what is no block operation.
+    traffic: NetworkTraffic
+    macs: int
+    assumptions: Assumptions
+    #: One for each operation; None for those that have no blocks.
+    operations: tuple[BlockWork | None, ...]
+
+
+def network_work(
+    traffic: NetworkTraffic, macs: int, assumptions: Assumptions = DECIDED
+) -> NetworkWork:
+    """The work of the command stream that moves `traffic`.
+
+    `macs` is 32, 64, 128 or 256. Raises `ConfigError` for others.
+    """
+    if macs not in _MACS:
+        raise ConfigError(
+            f"there is no Ethos-U55 of {macs} MACs",
+            cure=f"Give one of {', '.join(map(str, _MACS))}.",
+        )
+    operations = tuple(
+        block_work(each, macs, assumptions) if isinstance(each.operation, BlockOperation) else None
+        for each in traffic.operations
+    )
+    return NetworkWork(traffic, macs, assumptions, operations)
+
+
+def block_work(
+    traffic: OperationTraffic, macs: int, assumptions: Assumptions = DECIDED
+) -> BlockWork:
+    """The work of a block operation on the Ethos-U55 with `macs` MACs.
+
+    Raises `TypeError` for any other operation.
     """
     operation = traffic.operation
     if not isinstance(operation, BlockOperation):
@@ -83,14 +139,16 @@ def block_work(
     engine_cycles = Engines(operation, macs, assumptions).block
     cycles = [engine_cycles(y, x, z) for y in rows for x in columns for z in depths]
     flows = {flow.stream: flow for flow in traffic.flows}
-    ifm2 = flows.get(Stream.IFM2)
+    ifm2, scales = flows.get(Stream.IFM2), flows.get(Stream.SCALES)
+    planes = len(rows) * len(columns)
     return BlockWork(
         mac=[block.mac for block in cycles],
         output=[block.output for block in cycles],
         decode=[block.decode for block in cycles],
         ifm=_moves(flows[Stream.IFM]),
         ifm2=None if ifm2 is None else _moves(ifm2),
-        weights=_weights(flows, weight_share, depths) if Stream.WEIGHTS in flows else None,
+        weights=_weights(flows, depths, planes) if scales else None,
+        scales=(scales.beats, scales.bursts) if scales else (0, 0),
         ofm=_moves(flows[Stream.OFM]),
         jobs=jobs_per_block(operation),
     )
@@ -102,25 +160,26 @@ def _sizes(extent: int, step: int) -> list[int]:
     return [step] * whole + [rest] * (rest > 0)
 
 
+def _share(total: float, fixed: float, share: float) -> float:
+    """What is left of `total`, as a share, if all but `fixed` shrinks to `share`."""
+    return (fixed + (total - fixed) * share) / total
+
+
 def _moves(flow: Flow) -> Moves:
     assert flow.blocks is not None, f"{flow.stream} is counted block by block"
     beats, bursts = flow.blocks.beats, flow.blocks.bursts
     return Moves(flow.port, _flat(beats), _flat(bursts), flow.beats, flow.bursts)
 
 
-def _weights(flows: Mapping[Stream, Flow], share: float, depths: Sequence[int]) -> Moves:
+def _weights(flows: Mapping[Stream, Flow], depths: Sequence[int], planes: int) -> Moves:
     """Weights and scales, which each plane position streams whole, shared out by channels."""
     weights, scales = flows[Stream.WEIGHTS], flows[Stream.SCALES]
-    blocks = flows[Stream.OFM].blocks
-    assert blocks is not None, "feature maps are counted block by block"
-    planes = blocks.beats.size // len(depths)
-    beats = weights.beats * share + scales.beats
-    bursts = weights.bursts * share + scales.bursts
-    parts = [depth / (sum(depths) * planes) for depth in depths] * planes
+    beats, bursts = weights.beats + scales.beats, weights.bursts + scales.bursts
+    channels = sum(depths) * planes
     return Moves(
         weights.port,
-        [beats * part for part in parts],
-        [bursts * part for part in parts],
+        [beats * depth / channels for depth in depths] * planes,
+        [bursts * depth / channels for depth in depths] * planes,
         beats,
         bursts,
     )
