@@ -13,7 +13,8 @@ from targets.simulator.operations import BlockOperation, Operation
 from targets.simulator.simulator import Simulator
 from targets.simulator.timing import PROFILES, Bound, NetworkTiming, OperationTiming, estimate
 from targets.simulator.timing.events import pmu_events
-from targets.simulator.traffic import PortMap
+from targets.simulator.timing.work import network_work
+from targets.simulator.traffic import PortMap, network_traffic
 
 __all__ = ["SimulatorTarget", "layer_cycles"]
 
@@ -130,5 +131,6 @@ def _name(operation: Operation) -> str:
 @cache
 def _events() -> frozenset[str]:
     """The events that have a value, whatever the model; those of an empty stream tell."""
-    nothing = estimate((), 0, 32, MemoryMode.SHARED_SRAM, PROFILES["ideal"])
+    empty = network_work(network_traffic((), 0, PortMap()), 32)
+    nothing = estimate(empty, MemoryMode.SHARED_SRAM, PROFILES["ideal"])
     return frozenset(event.name for event in pmu_events(nothing) if event.value is not None)
