@@ -21,8 +21,8 @@ __all__ = ["as_fvp", "virtual_fvp", "write_fvp"]
 def write_fvp(directory: Path, *parameters: str) -> Path:
     """A script under the FVP's name that starts the virtual platform.
 
-    `parameters` are `-C` parameters it adds, `bench.fault.*` for example. Skips loudly without
-    the package the platform needs.
+    `parameters` are `-C` parameters it adds when it runs something, `bench.fault.*` for example.
+    Skips loudly without the package the platform needs.
     """
     if find_spec("unicorn") is None:
         pytest.skip("the package unicorn is missing: target fvp NOT tested; run `make test`")
@@ -31,8 +31,9 @@ def write_fvp(directory: Path, *parameters: str) -> Path:
     added = shlex.join([word for text in parameters for word in ("-C", text)])
     script.write_text(
         "#!/bin/sh\n"
+        f'[ "$1" = --version ] || set -- {added} "$@"\n'
         f"PYTHONPATH={shlex.quote(str(ROOT))} exec {shlex.quote(sys.executable)} "
-        f'-m targets.virtual {added} "$@"\n'
+        '-m targets.virtual "$@"\n'
     )
     script.chmod(0o755)
     return script

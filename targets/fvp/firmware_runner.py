@@ -111,7 +111,9 @@ class FirmwareProcess:
         _raise_what_the_device_said(answers)
         count = len(self._batch.jobs)
         if answers.end is None:
-            raise MissingAnswerError(f"{len(answers.jobs)} of {count} inferences were answered")
+            raise MissingAnswerError(
+                f"{len(answers.jobs)} of {count} inferences were answered, {answers.problems[-1]}"
+            )
         if not answers.complete:
             raise InfrastructureError(
                 f"the answer arrived damaged: {'; '.join(answers.problems[:3])}",

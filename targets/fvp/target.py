@@ -11,7 +11,7 @@ from collections.abc import Mapping
 from functools import cached_property
 from pathlib import Path
 
-from bench.errors import BenchError
+from bench.errors import BenchError, PrerequisiteError
 from bench.fingerprint import source_fingerprint
 from targets.fvp.attempts import Attempts
 from targets.fvp.command import bench_options
@@ -145,5 +145,6 @@ class FvpTarget:
         lines = [line.strip() for line in outcome.excerpt.splitlines()]
         said = "; ".join(line for line in lines if line and not _LEGAL.search(line))
         if outcome.ending is not Ending.EXITED or outcome.status != 0 or not said:
-            raise diagnose(outcome, _VERSION_LIMITS, "it did not tell its version (--version)")
+            error = diagnose(outcome, _VERSION_LIMITS, "it did not tell its version (--version)")
+            raise PrerequisiteError(f"target fvp: {error.what}", cure=error.cure)
         return said[:300]
