@@ -156,7 +156,10 @@ class ReferenceRecord(StrictModel):
 
 
 class LayerRecord(StrictModel):
-    """One operation of the command stream, in NPU cycles; see `targets.protocol.LayerCycles`."""
+    """One operation of the command stream, in estimated NPU cycles.
+
+    See `targets.protocol.LayerCycles`; `vela_cycles` is Vela's own estimate.
+    """
 
     name: str
     compute: int
@@ -166,6 +169,8 @@ class LayerRecord(StrictModel):
     issue: int
     total: int
     bound_by: str
+    layer: str = ""
+    vela_cycles: int | None = None
 
 
 class MeasurementRecord(StrictModel):

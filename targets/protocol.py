@@ -77,9 +77,10 @@ class Job:
 class LayerCycles:
     """One operation of the command stream, in NPU cycles.
 
-    The parts overlap; `total` is what the operation adds to NPU_ACTIVE.
+    The parts overlap; `total` is what the operation adds to NPU_ACTIVE. All are estimates.
     """
 
+    #: What it is, what it makes, and the word of the stream that issues it; unique.
     name: str
     compute: int
     weight_decode: int
@@ -89,6 +90,10 @@ class LayerCycles:
     total: int
     #: `compute`, `weight decode`, `flash`, `sram`, `latency` or `issue`.
     bound_by: str
+    #: The layer of the network it belongs to; empty where that is not known.
+    layer: str = ""
+    #: Vela's estimate for that layer; None for all but the layer's first operation.
+    vela_cycles: int | None = None
 
 
 @dataclass(frozen=True)

@@ -3,20 +3,24 @@
 from __future__ import annotations
 
 from collections.abc import Mapping, Sequence
-from functools import cache
+from functools import cache, partial
 from importlib.metadata import version
 
 from bench.cell import MemoryMode
+from bench.compiler import LayerReport
 from bench.fingerprint import source_fingerprint
 from targets.protocol import Capabilities, Job, LayerCycles, Measurement, Source
-from targets.simulator.operations import BlockOperation, Operation
+from targets.simulator.operations import BlockOperation
 from targets.simulator.simulator import Simulator
 from targets.simulator.timing import PROFILES, Bound, NetworkTiming, OperationTiming, estimate
 from targets.simulator.timing.events import pmu_events
+from targets.simulator.timing.explain import explain, operation_label
+from targets.simulator.timing.layer_names import NamedLayer, layer_names
+from targets.simulator.timing.weight_count import weight_stream
 from targets.simulator.timing.work import network_work
 from targets.simulator.traffic import PortMap, network_traffic
 
-__all__ = ["SimulatorTarget", "layer_cycles"]
+__all__ = ["SimulatorTarget", "layer_cycles", "names_of"]
 
 _ALL_ON_CPU = "nothing of this model runs on the NPU: Vela left every operator to the CPU"
 
@@ -61,13 +65,21 @@ class SimulatorTarget:
                 provenance={"outputs": "the operators Vela left to the CPU: all of them"},
             )
         timing = simulator.timing(job.memory_mode, job.timing)
+        names = names_of(timing, job.report.layers)
         counters, unavailable = _counted(timing, job.events)
         return Measurement(
             source=Source.SIMULATED,
             outputs=outputs,
             counters=counters,
             unavailable=unavailable,
-            layers=layer_cycles(timing),
+            layers=layer_cycles(timing, names),
+            explanation=explain(
+                timing,
+                names,
+                partial(simulator.timing, job.memory_mode, job.timing),
+                partial(weight_stream, simulator.artefact.npu_operators),
+                job.report.cycles_total,
+            ),
             provenance={
                 "outputs": "the compiled model, executed by targets.simulator",
                 "traffic": f"traffic model, QCONFIG {ports.qconfig}, REGIONCFG {ports.regioncfg}",
@@ -79,11 +91,17 @@ class SimulatorTarget:
         """Nothing to close."""
 
 
-def layer_cycles(timing: NetworkTiming) -> tuple[LayerCycles, ...]:
+def names_of(timing: NetworkTiming, layers: Sequence[LayerReport]) -> Mapping[int, NamedLayer]:
+    """The layers of Vela's report that the operations of `timing` belong to, by index."""
+    return layer_names([row.operation for row in timing.operations], layers)
+
+
+def layer_cycles(timing: NetworkTiming, names: Mapping[int, NamedLayer]) -> tuple[LayerCycles, ...]:
     """A row for every operation that takes time; estimated NPU cycles."""
     return tuple(
         LayerCycles(
-            name=_name(row.operation),
+            name=operation_label(row),
+            layer=names[row.index].name if row.index in names else "",
             compute=round(row.compute),
             weight_decode=round(row.weight_decode),
             flash=round(row.flash),
@@ -91,6 +109,7 @@ def layer_cycles(timing: NetworkTiming) -> tuple[LayerCycles, ...]:
             issue=round(row.issue),
             total=round(row.total),
             bound_by=row.bound_by.value.lower(),
+            vela_cycles=names[row.index].vela_cycles if row.index in names else None,
         )
         for row in timing.operations
         if _takes_time(row)
@@ -117,15 +136,6 @@ def _takes_time(row: OperationTiming) -> bool:
     return row.bound_by is not Bound.NOTHING and (
         isinstance(row.operation, BlockOperation) or round(row.total) > 0
     )
-
-
-def _name(operation: Operation) -> str:
-    """What it is, what it makes, and the word of the command stream that issues it."""
-    made = ""
-    if isinstance(operation, BlockOperation):
-        ofm = operation.ofm
-        made = f" {ofm.height}x{ofm.width}x{ofm.depth}"
-    return f"{type(operation).__name__}{made} @{operation.word}"
 
 
 @cache

@@ -97,18 +97,30 @@ class Simulator:
     def _counters(self) -> Mapping[str, int]:
         return MappingProxyType(self.traffic.counters)
 
-    def timing(self, mode: MemoryMode, profile: TimingProfile) -> NetworkTiming:
+    def timing(
+        self,
+        mode: MemoryMode,
+        profile: TimingProfile,
+        weight_shares: Mapping[int, float] = MappingProxyType({}),
+    ) -> NetworkTiming:
         """How long one inference takes on the NPU: an estimate, in NPU cycles.
 
-        `mode` says which memory is behind AXI1, `profile` how fast both are. Raises
-        `ModelError` when nothing runs on the NPU.
+        `mode` says which memory is behind AXI1, `profile` how fast both are. `weight_shares` asks
+        what if: the weight stream of the operation at an index were encoded in that share of its
+        size. Raises `ModelError` when nothing runs on the NPU.
         """
         if not self.artefact.npu_operators:
             raise ModelError(
                 f"{self.artefact.name} has no operator for the NPU: there is nothing to time",
                 cure="look at Vela's report of operators left to the CPU",
             )
-        return NetworkTiming.joined(estimate(work, mode, profile) for work in self.work)
+        parts, first = [], 0
+        for work in self.work:
+            # Indices count the operations of all operators.
+            mine = {index - first: share for index, share in weight_shares.items()}
+            parts.append(estimate(work, mode, profile, mine))
+            first += len(work.operations)
+        return NetworkTiming.joined(parts)
 
     def run(self, inputs: Sequence[Array]) -> SimulationResult:
         """Run `n` independent inferences.

@@ -1,0 +1,185 @@
+"""What limits a network, and what would help: one statement, from an estimate.
+
+The layer that takes the most cycles is explained. If it waits for its weights, the statement says
+below which encoded size it would be compute-bound (the estimate is made again with smaller
+streams) and how sparse the layer would be at that size (see `compression`).
+"""
+
+from __future__ import annotations
+
+from collections.abc import Callable, Mapping, Sequence
+from dataclasses import dataclass
+
+from targets.simulator.operations import BlockOperation, Conv, Depthwise, Dma
+from targets.simulator.timing.compression import WeightStream
+from targets.simulator.timing.layer_names import NamedLayer
+from targets.simulator.timing.results import Bound, NetworkTiming, OperationTiming
+
+__all__ = ["Layer", "explain", "layers_of", "operation_label"]
+
+KIB = 1024
+#: The estimate of the same network with the weight streams of some operations, by index, in a
+#: share of their size.
+WhatIf = Callable[[Mapping[int, float]], NetworkTiming]
+#: The weights of the operation at an index, together with those of others; None if unknown.
+Weights = Callable[[Sequence[int]], "WeightStream | None"]
+
+_MEMORY = (Bound.FLASH, Bound.SRAM)
+#: The shares tried below the one that was solved for: what waits is not quite linear in it.
+_SAFETY = (1.0, 0.98, 0.95, 0.9)
+
+
+@dataclass(frozen=True)
+class Layer:
+    """Operations that do one layer."""
+
+    name: str
+    rows: tuple[OperationTiming, ...]
+
+    @property
+    def total(self) -> float:
+        """Cycles the layer adds to the network."""
+        return sum(row.total for row in self.rows)
+
+    @property
+    def decisive(self) -> OperationTiming:
+        """The operation that takes the longest."""
+        return max(self.rows, key=lambda row: row.total)
+
+    @property
+    def weight_indices(self) -> tuple[int, ...]:
+        """The operations that stream weights."""
+        return tuple(r.index for r in self.rows if isinstance(r.operation, (Conv, Depthwise)))
+
+    @property
+    def waiting(self) -> float:
+        """Share of the layer's cycles in which its multipliers wait for weights, 0..1."""
+        waited = sum(min(row.waits.weights, row.total) for row in self.rows)
+        return waited / self.total if self.total else 0.0
+
+
+def operation_label(row: OperationTiming) -> str:
+    """What an operation is, what it makes, and the word of the stream that issues it."""
+    made = ""
+    if isinstance(row.operation, BlockOperation):
+        ofm = row.operation.ofm
+        made = f" {ofm.height}x{ofm.width}x{ofm.depth}"
+    return f"{type(row.operation).__name__}{made} @{row.operation.word}"
+
+
+def layers_of(timing: NetworkTiming, names: Mapping[int, NamedLayer]) -> tuple[Layer, ...]:
+    """The layers that take time, in their order; operations without a name stand alone."""
+    rows: dict[str, list[OperationTiming]] = {}
+    for row in timing.operations:
+        if row.total > 0:
+            name = names[row.index].name if row.index in names else operation_label(row)
+            rows.setdefault(name, []).append(row)
+    return tuple(Layer(name, tuple(each)) for name, each in rows.items())
+
+
+def explain(
+    timing: NetworkTiming,
+    names: Mapping[int, NamedLayer],
+    what_if: WhatIf,
+    weights: Weights,
+    vela_cycles: int,
+) -> str:
+    """The statement; empty for a network that takes no time.
+
+    `vela_cycles` is Vela's own estimate for the network, to stand beside ours.
+    """
+    layers = layers_of(timing, names)
+    if not layers:
+        return ""
+    layer = max(layers, key=lambda each: each.total)
+    share = layer.total / timing.npu_active
+    return (
+        f"estimate: {_statement(layer, timing, what_if, weights)}; it takes {share:.0%} of the "
+        f"network's {timing.npu_active:,} cycles (Vela's estimate: {vela_cycles:,})"
+    )
+
+
+def _statement(layer: Layer, timing: NetworkTiming, what_if: WhatIf, weights: Weights) -> str:
+    decisive = layer.decisive
+    at = f"at {timing.macs} MACs"
+    if isinstance(decisive.operation, Dma):
+        return (
+            f"{layer.name} copies {sum(b.read for b in decisive.beats) * 8 / KIB:.1f} KiB from "
+            f"{decisive.bound_by.value} {at} while nothing else can go on; a smaller copy helps"
+        )
+    bound = decisive.bound_by
+    if bound in _MEMORY and layer.weight_indices and layer.waiting > 0:
+        return (
+            f"{layer.name} is {bound.value}-bound {at}: {layer.waiting:.0%} of its cycles wait "
+            f"for weights; {_remedy(layer, timing, what_if, weights)}"
+        )
+    if bound in _MEMORY:
+        return f"{layer.name} is {bound.value}-bound {at}: smaller feature maps help, MACs do not"
+    if bound is Bound.WEIGHT_DECODE:
+        return (
+            f"{layer.name} is bound by the weight decoder {at}, which takes as long for a zero as "
+            "for any weight: fewer weights help, better compressed ones do not"
+        )
+    if bound is Bound.COMPUTE and decisive.output > decisive.mac:
+        return f"{layer.name} is bound by the output stage {at}: fewer elements help"
+    if bound is Bound.COMPUTE:
+        return (
+            f"{layer.name} is compute-bound {at}: more MACs or fewer operations help, "
+            "smaller weights do not"
+        )
+    return (
+        f"{layer.name} is latency-bound {at}: small operations that wait for one another; "
+        "neither MACs nor bandwidth help"
+    )
+
+
+def _remedy(layer: Layer, timing: NetworkTiming, what_if: WhatIf, weights: Weights) -> str:
+    """Below which encoded size the layer becomes compute-bound, and what that would bring."""
+    indices = layer.weight_indices
+    share = _threshold(indices, timing, what_if)
+    if share is None:
+        return "smaller weights alone do not make it compute-bound"
+    stream = weights(indices)
+    then = what_if(dict.fromkeys(indices, share))
+    gain = f"the network would then take {then.npu_active:,} cycles"
+    if stream is None:
+        return f"it becomes compute-bound with weights encoded in {share:.0%} of their size; {gain}"
+    size = share * stream.encoded_bytes
+    sparsity = stream.sparsity_at(size)
+    about = (
+        "" if sparsity is None else f" (about {sparsity:.0%} sparsity, now {stream.sparsity:.0%})"
+    )
+    return (
+        f"it becomes compute-bound below {size / KIB:.1f} KiB encoded{about}, now "
+        f"{stream.encoded_bytes / KIB:.1f}; {gain}"
+    )
+
+
+def _threshold(indices: Sequence[int], timing: NetworkTiming, what_if: WhatIf) -> float | None:
+    """The share of their weight streams at which operations become compute-bound, 0..1.
+
+    How long a port is busy is linear in what it moves, so two estimates decide: as it is, and
+    without weights. The estimate at the share found has the last word. None where there is none.
+    """
+    none = what_if(dict.fromkeys(indices, 0.0))
+    shares = []
+    for index in indices:
+        now, free = timing.operations[index], none.operations[index]
+        busy, fixed = _memory(now), _memory(free)
+        if busy <= now.compute:
+            continue
+        if fixed >= now.compute or busy <= fixed:
+            return None
+        shares.append((now.compute - fixed) / (busy - fixed))
+    if not shares:
+        return None
+    for safety in _SAFETY:
+        share = min(shares) * safety
+        then = what_if(dict.fromkeys(indices, share))
+        if all(then.operations[index].bound_by not in _MEMORY for index in indices):
+            return share
+    return None
+
+
+def _memory(row: OperationTiming) -> float:
+    return max(row.flash, row.sram)
