@@ -74,9 +74,10 @@ def on_fvp(
         assert old in text
         text = text.replace(old, new)
     text += f"\n[targets.fvp]\nsamples = {FVP_SAMPLES}\n"
-    config = bench_runner.write_config(text, "fvp.toml")
-    with virtual_fvp(tmp_path_factory.mktemp("fvp")):
-        return bench_runner.run(config, "-n", "auto")
+    runner = BenchRunner(tmp_path_factory.mktemp("fvp"))
+    runner.cache = bench_runner.cache
+    with virtual_fvp(runner.directory / "device"):
+        return runner.run(runner.write_config(text), "-n", "auto")
 
 
 def test_default_grid_passes_and_measures_every_cell(cold: BenchRun) -> None:
