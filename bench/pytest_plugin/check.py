@@ -49,10 +49,12 @@ class Check:
     def _make(self, subject: str, make: Callable[[], _T]) -> _T:
         try:
             return make()
-        except (PrerequisiteError, MissingFigureError) as error:
-            pytest.skip(f"{subject}: UNAVAILABLE: {error}")
         except BenchError as error:
-            pytest.fail(f"{subject}: could not be measured: {error}", pytrace=False)
+            problem = error
+        # Not in the handler, where pytest would print the error's causes before the message.
+        if isinstance(problem, PrerequisiteError | MissingFigureError):
+            pytest.skip(f"{subject}: UNAVAILABLE: {problem}")
+        pytest.fail(f"{subject}: could not be measured: {problem}", pytrace=False)
 
     def _report_figures(self, record: Record) -> None:
         report = record.compilation.report

@@ -52,26 +52,31 @@ class TerminalReport:
         self._stop.set()
         if self._thread is not None:
             self._thread.join()
-        whole = False
+        missing = self._read_and_merge()
         try:
             # Here pytest writes its JUnit file, and would end in a traceback on a full disk:
             # the user would not learn what the tests have to say of that disk.
             yield
-            self._read_and_merge()
-            whole = bool(self._records)
-        except (BenchError, OSError) as error:
-            self._reports = f"reports are missing from {self._run.path}: {error}"
-        if session.exitstatus == pytest.ExitCode.OK and not whole:
+        except OSError as error:
+            missing = f"{self._config.option.xmlpath}: {error.strerror}"
+        if missing:
+            self._reports = f"a report is missing: {missing}"
+        if session.exitstatus == pytest.ExitCode.OK and (missing or not self._records):
             session.exitstatus = pytest.ExitCode.TESTS_FAILED
 
-    def _read_and_merge(self) -> None:
+    def _read_and_merge(self) -> str:
+        """Read what the workers found, and write the merged JUnit; why that failed, or nothing."""
         run = self._run
         position = {id_: i for i, id_ in enumerate(run.manifest().planned_cells)}
         self._records = sorted(run.records(), key=lambda r: position[r.cell.id])
         self._sweeps, self._orders = run.sweeps(), run.orders()
         if self._records:
-            merged = run.write_junit(merged_junit(self._records, self._sweeps, self._orders))
+            try:
+                merged = run.write_junit(merged_junit(self._records, self._sweeps, self._orders))
+            except BenchError as error:
+                return str(error)
             self._reports = f"records {run.path / 'cells'}, JUnit {merged}"
+        return ""
 
     def pytest_terminal_summary(self, terminalreporter: Any) -> None:
         """Print the tables, and say how much of the plan was measured and where it is kept."""
