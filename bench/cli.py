@@ -94,13 +94,24 @@ def schema() -> None:
 @_app.command()
 def disasm(
     model: Annotated[Path, typer.Argument(help="What Vela wrote: a .tflite or a raw .npz.")],
+    debug_db: Annotated[
+        Path | None,
+        typer.Option(
+            help="What vela --enable-debug-db wrote, for the layers' names. By default "
+            "MODEL_debug.xml, if it is beside MODEL_vela.tflite.",
+        ),
+    ] = None,
 ) -> None:
-    """Print the command streams of a compiled model, operation by operation."""
+    """Print the command streams of a compiled model: layer by layer, operation by operation."""
     # Only this command needs the simulator.
     from targets.simulator.artefact import load_artefact
     from targets.simulator.disassembly import disassemble
+    from targets.simulator.layers import debug_database, read_layers
 
-    print(disassemble(load_artefact(model)), end="")
+    beside = debug_database(model)
+    database = debug_db or (beside if beside.is_file() else None)
+    layers = () if database is None else read_layers(database)
+    print(disassemble(load_artefact(model), layers), end="")
 
 
 @_cache_app.command("info")

@@ -95,6 +95,7 @@ def _means() -> Iterator[Case]:
     yield single_input("mean/rank-2", (1, 30), partial(mean, axes=(1,)))
     yield single_input("mean/rank-3", (1, 12, 30), partial(mean, axes=(1,)))
     yield single_input("mean/int16", SHAPE, partial(mean, axes=(1, 2)), dtype="int16")
+    yield single_input("mean/int16-width", SHAPE, partial(mean, axes=(2,)), dtype="int16")
 
 
 def _reductions(builtin: str) -> Iterator[Case]:

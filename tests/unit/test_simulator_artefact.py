@@ -14,7 +14,7 @@ from hypothesis import strategies as st
 
 from bench.cell import Accelerator, MemoryMode
 from bench.compiler import VelaOptions, compile_model
-from bench.errors import ModelError
+from bench.errors import ModelError, TargetError
 from bench.tflite import inspect
 from targets.simulator.artefact import (
     ArenaRegion,
@@ -278,6 +278,29 @@ def test_a_fault_in_the_second_stream_names_its_operator(
     short = replace(second, regions={**second.regions, 1: ArenaRegion(0, 8)})
     with pytest.raises(StreamError, match=r"model_vela\.tflite, operator 2: word \d+ \(NPU_OP_\w+"):
         Simulator(replace(artefact, operators=(first, floor, short)))
+
+
+def test_another_accelerator_is_refused(files: dict[str, Path]) -> None:
+    for form in ("COP1", "COP2", "raw"):
+        with pytest.raises(TargetError, match=r"128 MACs.* 32") as error:
+            Simulator(files[form], Accelerator.U55_32)
+        assert "ethos-u55-32" in error.value.cure
+
+
+def test_operators_of_two_accelerators_are_refused(files: dict[str, Path], tmp_path: Path) -> None:
+    small = run_vela(mixed_graph(), tmp_path, macs=32)
+    first, second = (
+        operator.payload.config_word.to_bytes(4, "little")
+        for operator in load_artefact(small).npu_operators
+    )
+    assert first == second
+    content = small.read_bytes()
+    assert content.count(b"COP1") == 2
+    # The configuration of 64 MACs has as much SHRAM.
+    at = content.index(first, content.rindex(b"COP1"))
+    small.write_bytes(content[:at] + (0x1006).to_bytes(4, "little") + content[at + 4 :])
+    with pytest.raises(ModelError, match=r"different accelerators: \[32, 64\] MACs"):
+        load_artefact(small)
 
 
 def test_a_file_without_the_plan_of_the_arena(files: dict[str, Path], tmp_path: Path) -> None:
