@@ -235,6 +235,7 @@ def _record_measurement(measurement: Measurement) -> MeasurementRecord:
         source=measurement.source,
         counters=dict(measurement.counters),
         unavailable=dict(measurement.unavailable),
+        kinds=dict(measurement.kinds),
         provenance=dict(measurement.provenance),
         layers=tuple(LayerRecord.model_validate(asdict(row)) for row in measurement.layers),
         explanation=measurement.explanation,
