@@ -35,7 +35,7 @@ from bench.sources import ModelSource, QuantisedModel, TestSet
 from bench.sweep import CellBinding, binding_of_layers, binding_of_report
 from targets.protocol import Array, Job, Measurement, Target
 
-__all__ = ["Engine"]
+__all__ = ["Engine", "compiled_key"]
 
 #: The events every measurement asks for: those the judged metrics are read from.
 EVENTS = tuple(event for m in MetricName if (event := describe(m).event) is not None)
@@ -134,12 +134,7 @@ class Engine:
         place = (record.sha256, options)
         if place in self._compiled:
             return self._compiled[place]
-        parameters: dict[str, JSON] = {
-            "model": record.sha256,
-            "vela": options.fingerprint(),
-            "adapter": source_fingerprint("bench.compiler"),
-        }
-        key = CacheKey("compiled", parameters)
+        key = compiled_key(record.sha256, options)
         name = f"{cell.family}-{cell.accelerator.slug}-{cell.memory_mode.slug}"
 
         def build(directory: Path) -> None:
@@ -228,6 +223,16 @@ class Engine:
             target.prepare()
             self._prepared.add(cell.target)
         return target
+
+
+def compiled_key(model_sha256: str, options: VelaOptions) -> CacheKey:
+    """Under which key the cache holds what Vela makes of a quantised model."""
+    parameters: dict[str, JSON] = {
+        "model": model_sha256,
+        "vela": options.fingerprint(),
+        "adapter": source_fingerprint("bench.compiler"),
+    }
+    return CacheKey("compiled", parameters)
 
 
 def _record_measurement(measurement: Measurement) -> MeasurementRecord:

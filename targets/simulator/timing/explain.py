@@ -25,9 +25,8 @@ WhatIf = Callable[[Mapping[int, float]], NetworkTiming]
 #: The weights of the operation at an index, together with those of others; None if unknown.
 Weights = Callable[[Sequence[int]], "WeightStream | None"]
 
-#: Share of a layer's work from which the decoder, which the multipliers wait for, decides. What
-#: is left where it does is the lag of the accumulators.
-_DECODER_BINDS = 0.9
+#: Of the largest Ethos-U55.
+_MOST_MACS = 256
 _MEMORY = (Bound.FLASH, Bound.SRAM)
 #: The shares tried below the one that was solved for: what waits is not quite linear in it.
 _SAFETY = (1.0, 0.98, 0.95, 0.9)
@@ -126,19 +125,18 @@ def _statement(
         return f"{name} {bound.value}-bound {at}: {waiting}; {remedy}", figures
     if bound in _MEMORY:
         return f"{name} {bound.value}-bound {at}: smaller feature maps help, more MACs do not", []
-    decodes = decisive.weight_decode >= _DECODER_BINDS * decisive.compute > 0
-    if bound is Bound.WEIGHT_DECODE or (bound is Bound.COMPUTE and decodes):
+    if bound is Bound.WEIGHT_DECODE:
         return (
-            f"{name} bound by the weight decoder {at}: every weight passes it once, zero or not, "
-            "so fewer weights help; more MACs or smaller weights do not",
+            f"{name} bound by the weight decoder {at}, which takes as long for a zero as for any "
+            "weight: only fewer weights help",
             [],
         )
     if bound is Bound.COMPUTE and decisive.output > decisive.mac:
         return f"{name} bound by the output stage {at}: fewer elements help", []
     if bound is Bound.COMPUTE:
+        more = "fewer operations" if timing.macs == _MOST_MACS else "more MACs or fewer operations"
         return (
-            f"{name} compute-bound {at}: more MACs or fewer operations help, smaller weights "
-            "do not",
+            f"{name} compute-bound {at}: {more} help, smaller weights do not",
             [],
         )
     return (
@@ -164,7 +162,7 @@ def _remedy(
     size = share * stream.encoded_bytes
     sparsity = stream.sparsity_at(size)
     about = "" if sparsity is None else f" (about {sparsity:.0%} sparsity)"
-    figures.insert(0, f"now {stream.encoded_bytes / KIB:.1f} KiB at {stream.sparsity:.0%} sparsity")
+    figures.insert(0, f"Now {stream.encoded_bytes / KIB:.1f} KiB at {stream.sparsity:.0%} sparsity")
     return f"it becomes compute-bound below {size / KIB:.1f} KiB encoded{about}", figures
 
 
