@@ -15,6 +15,7 @@ from rich.table import Table
 
 from bench import __version__
 from bench.cache import ArtefactCache, default_root
+from bench.commands import cell_commands
 from bench.config import load_config
 from bench.download import fetch
 from bench.errors import BenchError, ConfigError
@@ -37,6 +38,7 @@ _app = typer.Typer(
 )
 _cache_app = typer.Typer(help="Look at and tidy the artefact cache.", no_args_is_help=True)
 _zoo_app = typer.Typer(help="Public models to measure.", no_args_is_help=True)
+cell_commands.register(_app)
 _app.add_typer(_cache_app, name="cache")
 _app.add_typer(_zoo_app, name="zoo")
 

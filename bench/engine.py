@@ -35,7 +35,7 @@ from bench.sources import ModelSource, QuantisedModel, TestSet
 from bench.sweep import CellBinding, binding_of_layers, binding_of_report
 from targets.protocol import Array, Job, Measurement, Target
 
-__all__ = ["Engine"]
+__all__ = ["Engine", "compiled_key"]
 
 #: The events every measurement asks for: those the judged metrics are read from.
 EVENTS = tuple(event for m in MetricName if (event := describe(m).event) is not None)
@@ -136,12 +136,7 @@ class Engine:
         place = (record.sha256, options)
         if place in self._compiled:
             return self._compiled[place]
-        parameters: dict[str, JSON] = {
-            "model": record.sha256,
-            "vela": options.fingerprint(),
-            "adapter": source_fingerprint("bench.compiler"),
-        }
-        key = CacheKey("compiled", parameters)
+        key = compiled_key(record.sha256, options)
         name = f"{cell.family}-{cell.accelerator.slug}-{cell.memory_mode.slug}"
 
         def build(directory: Path) -> None:
@@ -232,11 +227,22 @@ class Engine:
         return target
 
 
+def compiled_key(model_sha256: str, options: VelaOptions) -> CacheKey:
+    """Under which key the cache holds what Vela makes of a quantised model."""
+    parameters: dict[str, JSON] = {
+        "model": model_sha256,
+        "vela": options.fingerprint(),
+        "adapter": source_fingerprint("bench.compiler"),
+    }
+    return CacheKey("compiled", parameters)
+
+
 def _record_measurement(measurement: Measurement) -> MeasurementRecord:
     return MeasurementRecord(
         source=measurement.source,
         counters=dict(measurement.counters),
         unavailable=dict(measurement.unavailable),
+        kinds=dict(measurement.kinds),
         provenance=dict(measurement.provenance),
         layers=tuple(LayerRecord.model_validate(asdict(row)) for row in measurement.layers),
         explanation=measurement.explanation,

@@ -181,6 +181,8 @@ class MeasurementRecord(StrictModel):
     counters: dict[str, int]
     #: Arm's event name -> why the target cannot give it.
     unavailable: dict[str, str]
+    #: Arm's event name -> `exact`, or `modelled` or `estimate`, which nothing has verified.
+    kinds: dict[str, str] = Field(default_factory=dict)
     provenance: dict[str, str]
     layers: tuple[LayerRecord, ...] = ()
     explanation: str = ""
@@ -219,6 +221,10 @@ class SweepRecord(StrictModel):
     memory: str
     memory_share: float
     reason: str
+    #: How the sweep contradicts what binds the layers; empty where they agree.
+    disagreement: str = ""
+    #: What limits the cell of the largest accelerator, in the target's own words.
+    explanation: str = ""
     verdict: Verdict
 
 

@@ -137,6 +137,10 @@ class RunDirectory:
         """The run's manifest."""
         return self._read(self.path / "run.json", RunManifest)
 
+    def record(self, cell_id: str) -> Record:
+        """The record of the measured cell of that id."""
+        return self._read(self.path / "cells" / f"{cell_id}.json", Record)
+
     def records(self) -> list[Record]:
         """The records of all measured cells, by id."""
         return [self._read(p, Record) for p in sorted((self.path / "cells").glob("*.json"))]

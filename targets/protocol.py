@@ -107,6 +107,9 @@ class Measurement:
     counters: Mapping[str, int]
     #: Arm's event name -> why this target cannot give it.
     unavailable: Mapping[str, str] = field(default_factory=dict)
+    #: Arm's event name -> `exact`, or `modelled` or `estimate`, which nothing has verified; what a
+    #: target measured is not in it.
+    kinds: Mapping[str, str] = field(default_factory=dict)
     #: Where the cycles go, operation by operation; empty for a target that cannot tell.
     layers: tuple[LayerCycles, ...] = ()
     #: What binds the network and what would help, in words; empty likewise.

@@ -66,12 +66,13 @@ class SimulatorTarget:
             )
         timing = simulator.timing(job.memory_mode, job.timing)
         names = names_of(timing, job.report.layers)
-        counters, unavailable = _counted(timing, job.events)
+        counters, kinds, unavailable = _counted(timing, job.events)
         return Measurement(
             source=Source.SIMULATED,
             outputs=outputs,
             counters=counters,
             unavailable=unavailable,
+            kinds=kinds,
             layers=layer_cycles(timing, names),
             explanation=explain(
                 timing,
@@ -116,10 +117,13 @@ def layer_cycles(timing: NetworkTiming, names: Mapping[int, NamedLayer]) -> tupl
     )
 
 
-def _counted(timing: NetworkTiming, wanted: Sequence[str]) -> tuple[dict[str, int], dict[str, str]]:
-    """The counts of the `wanted` events, and why the others have none."""
+def _counted(
+    timing: NetworkTiming, wanted: Sequence[str]
+) -> tuple[dict[str, int], dict[str, str], dict[str, str]]:
+    """The counts of the `wanted` events, how they were come by, and why others have none."""
     events = {event.name: event for event in pmu_events(timing)}
     counters: dict[str, int] = {}
+    kinds: dict[str, str] = {}
     unavailable: dict[str, str] = {}
     for name in wanted:
         event = events.get(name)
@@ -129,7 +133,8 @@ def _counted(timing: NetworkTiming, wanted: Sequence[str]) -> tuple[dict[str, in
             unavailable[name] = f"not modelled: {event.reason}"
         else:
             counters[name] = event.value
-    return counters, unavailable
+            kinds[name] = event.fidelity.value
+    return counters, kinds, unavailable
 
 
 def _takes_time(row: OperationTiming) -> bool:

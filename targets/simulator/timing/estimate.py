@@ -48,6 +48,9 @@ WORD_BYTES = 4
 _BURST_WORDS = BURST_BYTES // WORD_BYTES
 _BURST_BEATS = BURST_BYTES // BEAT_BYTES
 _KERNELS_UNDER_WAY = 2
+#: Share of the multipliers' time from which the decoder, which they wait for, decides. What is
+#: left where it does is the lag of the accumulators.
+_DECODER_BINDS = 0.9
 
 
 def estimate(
@@ -198,8 +201,9 @@ class _Npu:
         sram = max((busy[port] for port in (0, 1) if not self._flash(port)), default=0.0)
         bound = _bound(
             {
+                # Before the multipliers, which then are as busy waiting for it.
+                Bound.WEIGHT_DECODE: mac if decode >= _DECODER_BINDS * mac else 0.0,
                 Bound.COMPUTE: max(mac, output),
-                Bound.WEIGHT_DECODE: decode if decode >= mac else 0.0,
                 Bound.FLASH: flash,
                 Bound.SRAM: sram,
             },

@@ -1,4 +1,4 @@
-"""What limits a network, and what would help: one statement, from an estimate.
+"""What limits a network, and what would help: a sentence, and a second with the figures behind it.
 
 The layer that takes the most cycles is explained. If it waits for its weights, the statement says
 below which encoded size it would be compute-bound (the estimate is made again with smaller
@@ -18,12 +18,15 @@ from targets.simulator.timing.results import Bound, NetworkTiming, OperationTimi
 __all__ = ["Layer", "explain", "layers_of", "operation_label"]
 
 KIB = 1024
+BEAT_BYTES = 8
 #: The estimate of the same network with the weight streams of some operations, by index, in a
 #: share of their size.
 WhatIf = Callable[[Mapping[int, float]], NetworkTiming]
 #: The weights of the operation at an index, together with those of others; None if unknown.
 Weights = Callable[[Sequence[int]], "WeightStream | None"]
 
+#: Of the largest Ethos-U55.
+_MOST_MACS = 256
 _MEMORY = (Bound.FLASH, Bound.SRAM)
 #: The shares tried below the one that was solved for: what waits is not quite linear in it.
 _SAFETY = (1.0, 0.98, 0.95, 0.9)
@@ -86,73 +89,81 @@ def explain(
 ) -> str:
     """The statement; empty for a network that takes no time.
 
-    `vela_cycles` is Vela's own estimate for the network, to stand beside ours.
+    Its first sentence can stand alone. `vela_cycles` is Vela's own estimate for the network, to
+    stand beside ours.
     """
     layers = layers_of(timing, names)
     if not layers:
         return ""
     layer = max(layers, key=lambda each: each.total)
-    share = layer.total / timing.npu_active
-    return (
-        f"estimate: {_statement(layer, timing, what_if, weights)}; it takes {share:.0%} of the "
-        f"network's {timing.npu_active:,} cycles (Vela's estimate: {vela_cycles:,})"
+    sentence, figures = _statement(layer, timing, what_if, weights)
+    figures.append(
+        f"{layer.name} takes {layer.total / timing.npu_active:.0%} of the network's "
+        f"{timing.npu_active:,} cycles (estimate; Vela's: {vela_cycles:,})"
     )
+    return f"estimate: {sentence}. {'; '.join(figures)}."
 
 
-def _statement(layer: Layer, timing: NetworkTiming, what_if: WhatIf, weights: Weights) -> str:
+def _statement(
+    layer: Layer, timing: NetworkTiming, what_if: WhatIf, weights: Weights
+) -> tuple[str, list[str]]:
+    """The sentence, and figures that belong to it."""
     decisive = layer.decisive
+    name = f"{layer.name} is"
     at = f"at {timing.macs} MACs"
-    if isinstance(decisive.operation, Dma):
-        return (
-            f"{layer.name} copies {sum(b.read for b in decisive.beats) * 8 / KIB:.1f} KiB from "
-            f"{decisive.bound_by.value} {at} while nothing else can go on; a smaller copy helps"
-        )
     bound = decisive.bound_by
-    if bound in _MEMORY and layer.weight_indices and layer.waiting > 0:
+    if isinstance(decisive.operation, Dma):
+        size = sum(beats.read for beats in decisive.beats) * BEAT_BYTES / KIB
         return (
-            f"{layer.name} is {bound.value}-bound {at}: {layer.waiting:.0%} of its cycles wait "
-            f"for weights; {_remedy(layer, timing, what_if, weights)}"
+            f"the transfer {layer.name} of {size:.1f} KiB is {bound.value}-bound {at}, and nothing "
+            "else goes on: fewer bytes help",
+            [],
         )
+    if bound in _MEMORY and layer.weight_indices and layer.waiting > 0:
+        remedy, figures = _remedy(layer, timing, what_if, weights)
+        waiting = f"{layer.waiting:.0%} of its cycles wait for weights"
+        return f"{name} {bound.value}-bound {at}: {waiting}; {remedy}", figures
     if bound in _MEMORY:
-        return f"{layer.name} is {bound.value}-bound {at}: smaller feature maps help, MACs do not"
+        return f"{name} {bound.value}-bound {at}: smaller feature maps help, more MACs do not", []
     if bound is Bound.WEIGHT_DECODE:
         return (
-            f"{layer.name} is bound by the weight decoder {at}, which takes as long for a zero as "
-            "for any weight: fewer weights help, better compressed ones do not"
+            f"{name} bound by the weight decoder {at}, which takes as long for a zero as for any "
+            "weight: only fewer weights help",
+            [],
         )
     if bound is Bound.COMPUTE and decisive.output > decisive.mac:
-        return f"{layer.name} is bound by the output stage {at}: fewer elements help"
+        return f"{name} bound by the output stage {at}: fewer elements help", []
     if bound is Bound.COMPUTE:
+        more = "fewer operations" if timing.macs == _MOST_MACS else "more MACs or fewer operations"
         return (
-            f"{layer.name} is compute-bound {at}: more MACs or fewer operations help, "
-            "smaller weights do not"
+            f"{name} compute-bound {at}: {more} help, smaller weights do not",
+            [],
         )
     return (
-        f"{layer.name} is latency-bound {at}: small operations that wait for one another; "
-        "neither MACs nor bandwidth help"
+        f"{name} latency-bound {at}: small operations wait for one another; neither MACs nor "
+        "bandwidth help",
+        [],
     )
 
 
-def _remedy(layer: Layer, timing: NetworkTiming, what_if: WhatIf, weights: Weights) -> str:
+def _remedy(
+    layer: Layer, timing: NetworkTiming, what_if: WhatIf, weights: Weights
+) -> tuple[str, list[str]]:
     """Below which encoded size the layer becomes compute-bound, and what that would bring."""
     indices = layer.weight_indices
     share = _threshold(indices, timing, what_if)
     if share is None:
-        return "smaller weights alone do not make it compute-bound"
+        return "smaller weights alone do not make it compute-bound", []
+    then = what_if(dict.fromkeys(indices, share)).npu_active
+    figures = [f"the network would then take {then:,} cycles instead of {timing.npu_active:,}"]
     stream = weights(indices)
-    then = what_if(dict.fromkeys(indices, share))
-    gain = f"the network would then take {then.npu_active:,} cycles"
     if stream is None:
-        return f"it becomes compute-bound with weights encoded in {share:.0%} of their size; {gain}"
+        return f"it becomes compute-bound below {share:.0%} of their encoded size", figures
     size = share * stream.encoded_bytes
     sparsity = stream.sparsity_at(size)
-    about = (
-        "" if sparsity is None else f" (about {sparsity:.0%} sparsity, now {stream.sparsity:.0%})"
-    )
-    return (
-        f"it becomes compute-bound below {size / KIB:.1f} KiB encoded{about}, now "
-        f"{stream.encoded_bytes / KIB:.1f}; {gain}"
-    )
+    about = "" if sparsity is None else f" (about {sparsity:.0%} sparsity)"
+    figures.insert(0, f"Now {stream.encoded_bytes / KIB:.1f} KiB at {stream.sparsity:.0%} sparsity")
+    return f"it becomes compute-bound below {size / KIB:.1f} KiB encoded{about}", figures
 
 
 def _threshold(indices: Sequence[int], timing: NetworkTiming, what_if: WhatIf) -> float | None:
