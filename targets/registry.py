@@ -29,6 +29,6 @@ class TargetContext:
 #: Name on the command line and in cell ids -> how the target is made. Making one does no work.
 TARGETS: dict[str, Callable[[TargetContext], Target]] = {
     "sim": lambda _: SimulatorTarget(),
-    "fvp": lambda context: FvpTarget(context.settings.fvp, context.logs),
+    "fvp": lambda context: FvpTarget(context.settings.fvp, context.logs, context.reference),
     "vela": lambda context: VelaEstimate(context.reference),
 }

@@ -15,7 +15,7 @@ import pytest
 from targets.fvp.find import NAMES, VARIABLE
 from tests.bench_runs import ROOT
 
-__all__ = ["as_fvp", "virtual_fvp", "write_fvp"]
+__all__ = ["as_fvp", "virtual_fvp", "write_fvp", "write_runner_fvp"]
 
 
 def write_fvp(directory: Path, *parameters: str) -> Path:
@@ -56,3 +56,18 @@ def virtual_fvp(directory: Path) -> Iterator[str]:
         return
     with as_fvp(write_fvp(directory)) as executable:
         yield str(executable)
+
+
+def write_runner_fvp(directory: Path, log: str) -> Path:
+    """A script under the FVP's name that prints `log`, as `tests.inference_runner` does."""
+    directory.mkdir(parents=True, exist_ok=True)
+    (directory / "log").write_text(log)
+    script = directory / NAMES[0]
+    script.write_text(
+        "#!/bin/sh\n"
+        '[ "$1" != --version ] || { echo "Fast Models [11.27.42 (stand-in)]"; exit 0; }\n'
+        f"PYTHONPATH={shlex.quote(str(ROOT))} exec {shlex.quote(sys.executable)} "
+        f'-m tests.inference_runner {shlex.quote(str(directory / "log"))} "$@"\n'
+    )
+    script.chmod(0o755)
+    return script

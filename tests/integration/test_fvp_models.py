@@ -15,6 +15,7 @@ import numpy as np
 import pytest
 
 from bench.cell import Accelerator, MemoryMode
+from bench.interpreters import run_tflm
 from targets.fvp.settings import FvpSettings
 from targets.fvp.target import FvpTarget
 from targets.protocol import Job
@@ -53,7 +54,7 @@ full = os.environ.get(FULL_VARIABLE, "") not in ("", "0")
 def fvp(tmp_path_factory: pytest.TempPathFactory) -> FvpTarget:
     executable = write_fvp(tmp_path_factory.mktemp("fvp"))
     settings = FvpSettings(executable=str(executable))
-    return FvpTarget(settings, tmp_path_factory.mktemp("logs"))
+    return FvpTarget(settings, tmp_path_factory.mktemp("logs"), run_tflm)
 
 
 @pytest.fixture(scope="module")

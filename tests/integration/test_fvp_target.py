@@ -17,6 +17,7 @@ import pytest
 
 from bench.cell import Accelerator
 from bench.errors import BenchError, PrerequisiteError, TargetError
+from bench.interpreters import run_tflm
 from targets.firmware import firmware_sha256
 from targets.fvp.errors import InfrastructureError
 from targets.fvp.settings import FvpSettings
@@ -47,7 +48,7 @@ def make(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> Make:
     def target(*parameters: str, **settings: object) -> FvpTarget:
         executable = str(write_fvp(tmp_path / "fvp", *parameters))
         chosen = FvpSettings.model_validate({"executable": executable, **settings})
-        return FvpTarget(chosen, tmp_path / "logs")
+        return FvpTarget(chosen, tmp_path / "logs", run_tflm)
 
     return target
 
@@ -111,7 +112,7 @@ def test_the_fingerprint_follows_what_measurements_depend_on(make: Make, tmp_pat
     assert plain == make(retries=3, seats=1, timeout_s=5).fingerprint()
     assert plain != make(parameters={"cpu0.CFGITCMSZ": 11}).fingerprint()
     other = FvpSettings(executable=str(write_fvp(tmp_path / "other", "cpu0.CFGITCMSZ=15")))
-    assert plain != FvpTarget(other, tmp_path).fingerprint()
+    assert plain != FvpTarget(other, tmp_path, run_tflm).fingerprint()
 
 
 @pytest.mark.parametrize(
@@ -201,7 +202,7 @@ def test_what_cannot_start_is_told_before_any_work(make: Make, tmp_path: Path) -
     with pytest.raises(PrerequisiteError, match="does not find the Python that came with it"):
         target.prepare()
     script.write_text("#!/bin/sh\nkill -SEGV $$\n")
-    again = FvpTarget(FvpSettings(executable=str(script)), tmp_path / "logs")
+    again = FvpTarget(FvpSettings(executable=str(script)), tmp_path / "logs", run_tflm)
     with pytest.raises(PrerequisiteError, match="crashed"):
         again.prepare()
 
@@ -263,12 +264,13 @@ def test_ctrl_c_leaves_nothing(make: Make, job: Job, tmp_path: Path) -> None:
     program = (
         "import pickle, signal, sys, tempfile\n"
         "from pathlib import Path\n"
+        "from bench.interpreters import run_tflm\n"
         "from targets.fvp.settings import FvpSettings\n"
         "from targets.fvp.target import FvpTarget\n"
         "signal.signal(signal.SIGINT, signal.default_int_handler)\n"
         "tempfile.tempdir = sys.argv[2]\n"
         "job = pickle.loads(Path(sys.argv[3]).read_bytes())\n"
-        "FvpTarget(FvpSettings(executable=sys.argv[1]), Path(sys.argv[4])).run(job)\n"
+        "FvpTarget(FvpSettings(executable=sys.argv[1]), Path(sys.argv[4]), run_tflm).run(job)\n"
     )
     (tmp_path / "job").write_bytes(pickle.dumps(job))
     work = tmp_path / "work"
