@@ -21,7 +21,7 @@ from targets.simulator.artefact import (
 )
 from targets.simulator.traffic import PortMap
 
-__all__ = ["job_for"]
+__all__ = ["inputs_for", "job_for"]
 
 Array = NDArray[Any]
 
@@ -66,7 +66,7 @@ def job_for(
         arena_address=arena.address,
         arena_bytes=arena_bytes,
         regions=tuple(_base(artefact, operator.regions.get(i)) for i in range(_REGIONS)),
-        inputs=(*_variables(artefact), *_inputs(artefact, inputs)),
+        inputs=inputs_for(artefact, inputs),
         outputs=tuple(
             Output(_offset(artefact, index), artefact.tensors[index].size)
             for index in artefact.outputs
@@ -83,6 +83,14 @@ def job_for(
         regioncfg=sum(value << 2 * region for region, value in enumerate(ports.regioncfg)),
         timing=timing,
     )
+
+
+def inputs_for(artefact: Artefact, inputs: Sequence[Array]) -> tuple[Input, ...]:
+    """What goes into the arena before an inference: the model's state at the start, and `inputs`.
+
+    `inputs` as for `job_for`. Raises `JobError` when they do not fit the model.
+    """
+    return (*_variables(artefact), *_inputs(artefact, inputs))
 
 
 def _only_operator(artefact: Artefact) -> NpuOperator:

@@ -1,0 +1,218 @@
+"""From a `Job` of the bench to device jobs, and from their answers to a `Measurement`.
+
+The firmware runs one inference a device job. A bench job of n rows becomes images of k device jobs
+each, whose command stream and constants lie in an image once. The first row is measured: the NPU
+has four event counters, so it runs once for each four events. The other rows run once each, for
+their outputs, with the cycle counter as a witness that they took the same time.
+"""
+
+from __future__ import annotations
+
+from collections import Counter
+from collections.abc import Iterator, Mapping
+from dataclasses import dataclass, replace
+
+import numpy as np
+
+from targets.jobs.answers import Answers, JobAnswer
+from targets.jobs.compiled import inputs_for, job_for
+from targets.jobs.device_job import DeviceJob, TimingAdapter
+from targets.jobs.errors import AnswerError, JobError
+from targets.jobs.memory import JOB_BYTES_MAX
+from targets.jobs.pmu import EVENT_NUMBERS
+from targets.jobs.timing import timing_adapters
+from targets.protocol import Array, Job, Measurement, Source
+from targets.simulator.artefact import Artefact, ModelTensor, load_artefact
+
+__all__ = ["Batch", "BatchLimits", "Inference"]
+
+_UNKNOWN = "an Ethos-U55 has no event of this name"
+#: A record, a table of inputs and paddings: what a device job takes beside its input's bytes.
+_BYTES_A_JOB = 640
+
+
+@dataclass(frozen=True)
+class BatchLimits:
+    """How much goes into one image."""
+
+    #: Device jobs in one image.
+    jobs: int = 1000
+    #: Bytes of one image, its constants included; at least one job goes into an image.
+    image_bytes: int = JOB_BYTES_MAX // 4
+
+
+@dataclass(frozen=True)
+class Batch:
+    """Rows `[start, stop)` of a bench job, one device job each, in this order."""
+
+    start: int
+    stop: int
+    jobs: tuple[DeviceJob, ...]
+
+
+class Inference:
+    """One bench job on its way through a device: its batches, and what was answered to them."""
+
+    def __init__(self, job: Job) -> None:
+        """Read the compiled model and check that the job fits it.
+
+        Raises `JobError` when model, inputs or accelerator do not belong together, or the firmware
+        cannot run the model; `ModelError` when the file cannot be read.
+        """
+        self._job = job
+        self._artefact = load_artefact(job.compiled_model)
+        self._rows = _rows(self._artefact, job)
+        self._events = {name: EVENT_NUMBERS[name] for name in job.events if name in EVENT_NUMBERS}
+        self._timing = timing_adapters(job.timing, job.memory_mode)
+        self._first = job_for(
+            self._artefact,
+            self._row(0),
+            name="input-0",
+            memory_mode=job.memory_mode,
+            events=list(self._events.values()),
+            timing=self._timing,
+        )
+        self._answers: dict[int, JobAnswer] = {}
+
+    @property
+    def rows(self) -> int:
+        """How many inferences there are."""
+        return self._rows
+
+    @property
+    def timing(self) -> tuple[TimingAdapter, TimingAdapter]:
+        """What the timing adapters are programmed with."""
+        return self._timing
+
+    def batches(self, limits: BatchLimits) -> Iterator[Batch]:
+        """All rows in order, in as few images as `limits` allow."""
+        first = self._first
+        shared = len(first.commands) + len(first.flash) + _BYTES_A_JOB
+        each = sum(len(item.data) for item in first.inputs) + _BYTES_A_JOB
+        room = max(1, min(limits.jobs, (limits.image_bytes - shared) // each))
+        for start in range(0, self._rows, room):
+            stop = min(start + room, self._rows)
+            jobs = tuple(self._device_job(row) for row in range(start, stop))
+            yield Batch(start, stop, jobs)
+
+    def take(self, batch: Batch, answers: Answers) -> None:
+        """Keep the sound answers to `batch`. Raises `AnswerError` for the first that is not."""
+        for index in range(batch.stop - batch.start):
+            self._answers[batch.start + index] = answers.job(index)
+
+    def cycles(self) -> Mapping[int, int]:
+        """Cycle count -> how many rows took so many, of the rows answered."""
+        return Counter(answer.cycles()[0] for answer in self._answers.values())
+
+    def require_same_cycles(self) -> None:
+        """Raise `AnswerError` unless every row took as many cycles as the first.
+
+        An Ethos-U55 skips nothing by value: its time does not depend on its input.
+        """
+        counts = self.cycles()
+        if len(counts) > 1:
+            raise AnswerError(
+                f"{self._job.cell_id}: the inferences took different numbers of cycles, "
+                f"{min(counts)} to {max(counts)}, though an NPU's time does not depend on its "
+                "input",
+                cure="look for what disturbs the device; counters of one run do not repeat",
+            )
+
+    def measurement(
+        self,
+        source: Source,
+        *,
+        unavailable: Mapping[str, str],
+        provenance: Mapping[str, str],
+    ) -> Measurement:
+        """What all answers come to. Counters are the first row's.
+
+        `unavailable` names events the device is known not to count, with the reason. Raises
+        `AnswerError` while rows are missing.
+        """
+        answers = self._answers
+        missing = [row for row in range(self._rows) if row not in answers]
+        if missing:
+            raise AnswerError(f"{self._job.cell_id}: no answer for input {missing[0]}")
+        counted = answers[0].counters()
+        counters: dict[str, int] = {}
+        absent: dict[str, str] = {}
+        for name in self._job.events:
+            number = self._events.get(name)
+            if number is None:
+                absent[name] = _UNKNOWN
+            elif name in unavailable:
+                absent[name] = unavailable[name]
+            else:
+                counters[name] = counted[number][0]
+        return Measurement(
+            source=source,
+            outputs=self._outputs(),
+            counters=counters,
+            unavailable=absent,
+            provenance={
+                "passes": str(len(answers[0].passes)),
+                "timing": f"timing adapters programmed with profile {self._job.timing_name}",
+                **provenance,
+            },
+        )
+
+    def _outputs(self) -> tuple[Array, ...]:
+        """One array for each model output, `[n, ...]`."""
+        answers = [self._answers[row] for row in range(self._rows)]
+        columns = []
+        for index, number in enumerate(self._artefact.outputs):
+            tensor = self._artefact.tensors[number]
+            data = b"".join(_bytes_of(answer, index) for answer in answers)
+            flat = np.frombuffer(data, np.dtype(tensor.dtype).newbyteorder("<"))
+            native = flat.astype(np.dtype(tensor.dtype))
+            columns.append(native.reshape(self._rows, *_row_shape(tensor)))
+        return tuple(columns)
+
+    def _device_job(self, row: int) -> DeviceJob:
+        if row == 0:
+            return self._first
+        inputs = inputs_for(self._artefact, self._row(row))
+        return replace(self._first, name=f"input-{row}", inputs=inputs, events=())
+
+    def _row(self, row: int) -> list[Array]:
+        return [array[row] for array in self._job.inputs]
+
+
+def _bytes_of(answer: JobAnswer, output: int) -> bytes:
+    data = answer.outputs[output].data if output < len(answer.outputs) else None
+    if data is None:
+        raise AnswerError(f"job {answer.name!r}: output {output} was not sent")
+    return data
+
+
+def _rows(artefact: Artefact, job: Job) -> int:
+    """The number of rows of the job's inputs, checked against the model."""
+    macs = int(job.accelerator)
+    if artefact.macs not in (None, macs):
+        raise JobError(
+            f"{artefact.name} was compiled for an Ethos-U55 of {artefact.macs} MACs; it cannot run "
+            f"on one of {macs}",
+            cure=f"compile it with --accelerator-config {job.accelerator.vela_name}",
+        )
+    tensors = [artefact.tensors[index] for index in artefact.inputs]
+    given = [(str(array.dtype), array.shape) for array in job.inputs]
+    if (
+        len(tensors) != len(job.inputs)
+        or any(
+            array.dtype != np.dtype(tensor.dtype) or array.shape[1:] != _row_shape(tensor)
+            for array, tensor in zip(job.inputs, tensors, strict=True)
+        )
+        or len({len(array) for array in job.inputs}) != 1
+        or len(job.inputs[0]) == 0
+    ):
+        wanted = [(tensor.dtype, ("n", *_row_shape(tensor))) for tensor in tensors]
+        raise JobError(
+            f"{artefact.name} takes {wanted}; given: {given or 'nothing'}",
+            cure="give one array for each model input, in its own dtype, at least one row",
+        )
+    return len(job.inputs[0])
+
+
+def _row_shape(tensor: ModelTensor) -> tuple[int, ...]:
+    return tensor.shape[1:] if tensor.shape[:1] == (1,) else tensor.shape
