@@ -17,7 +17,7 @@ from pathlib import Path
 
 from bench.errors import TargetError
 from targets.virtual.board_card import LoadedImage
-from targets.virtual.elf import Program
+from targets.firmware.elf import Program
 from targets.virtual.machine import Limits, Machine, Settings
 from targets.virtual.semihosting import Semihosting
 from targets.virtual.simulator_backend import SimulatorBackend

@@ -13,7 +13,7 @@ from enum import Enum
 
 from targets.jobs.memory import SECURE_ALIAS
 from targets.virtual.backend import NpuBackend, NpuMemory
-from targets.virtual.elf import Program
+from targets.firmware.elf import Program
 from targets.virtual.memory import Block, Memory
 from targets.virtual.npu import Npu
 from targets.virtual.peripherals import (
