@@ -98,7 +98,8 @@ class Engine:
 
     def _make_record(self, cell: Cell) -> Record:
         model = self._source.quantised(cell.workload, cell.variant)
-        test_set = self._source.test_set(cell.workload, cell.variant)
+        samples = self._targets[cell.target].capabilities().samples
+        test_set = self._source.test_set(cell.workload, cell.variant).first(samples)
         compiled = self._compile(cell, model.path, model.record)
         measurement, outputs = self._measure(cell, model.path, compiled, test_set)
         accuracy, absent = _accuracy(model, outputs, test_set)

@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 from collections.abc import Mapping
-from dataclasses import dataclass
+from dataclasses import dataclass, replace
 from importlib.metadata import version
 from pathlib import Path
 
@@ -49,6 +49,14 @@ class TestSet:
     labels_absent: str
     metric: Metric
     identity: DataIdentity
+
+    def first(self, samples: int | None) -> TestSet:
+        """The first `samples` inputs and labels only; None = all."""
+        if samples is None:
+            return self
+        labels = None if self.labels is None else self.labels[:samples]
+        inputs = tuple(array[:samples] for array in self.inputs)
+        return replace(self, inputs=inputs, labels=labels)
 
 
 class ModelSource:

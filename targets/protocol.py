@@ -38,6 +38,7 @@ class Capabilities:
     """What a target can do, stated before anything is run on it."""
 
     name: str
+    #: Of its measurements; a stand-in for the device (our virtual platform) measures `SIMULATED`.
     source: Source
     #: Event names (Arm's) the target can count.
     events: frozenset[str]
@@ -45,6 +46,8 @@ class Capabilities:
     executes_artefact: bool
     accelerators: frozenset[Accelerator] = frozenset(Accelerator)
     memory_modes: frozenset[MemoryMode] = frozenset(MemoryMode)
+    #: The most inputs it wants of a test set; None = all of them.
+    samples: int | None = None
 
 
 @dataclass(frozen=True)

@@ -6,6 +6,7 @@ from collections.abc import Callable, Sequence
 from dataclasses import dataclass
 from pathlib import Path
 
+from targets.fvp.target import FvpTarget
 from targets.protocol import Array, Target
 from targets.settings import TargetSettings
 from targets.sim import SimulatorTarget
@@ -28,5 +29,6 @@ class TargetContext:
 #: Name on the command line and in cell ids -> how the target is made. Making one does no work.
 TARGETS: dict[str, Callable[[TargetContext], Target]] = {
     "sim": lambda _: SimulatorTarget(),
+    "fvp": lambda context: FvpTarget(context.settings.fvp, context.logs),
     "vela": lambda context: VelaEstimate(context.reference),
 }

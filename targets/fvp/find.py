@@ -1,0 +1,52 @@
+"""Where the FVP's executable is: the setting, the environment, the search path."""
+
+from __future__ import annotations
+
+import os
+import shutil
+from collections.abc import Mapping
+from pathlib import Path
+
+from bench.errors import PrerequisiteError
+
+__all__ = ["NAMES", "VARIABLE", "find_executable"]
+
+#: The environment variable that names the executable.
+VARIABLE = "BENCH_FVP"
+
+#: Arm's names for it: ecosystem archive, AVH and Keil MDK, Arm's old virtual hardware image.
+NAMES = (
+    "FVP_Corstone_SSE-300_Ethos-U55",
+    "FVP_Corstone_SSE-300",
+    "VHT_Corstone_SSE-300_Ethos-U55",
+)
+
+
+def find_executable(setting: str, environment: Mapping[str, str] = os.environ) -> Path:
+    """The executable's absolute path: `setting`, then $BENCH_FVP, then Arm's names on $PATH.
+
+    Setting and variable are a path or a name on $PATH. Raises `PrerequisiteError` naming what was
+    looked for, and where.
+    """
+    search = environment.get("PATH", os.defpath)
+    for origin, name in (
+        ("targets.fvp.executable", setting),
+        (f"${VARIABLE}", environment.get(VARIABLE, "")),
+    ):
+        if name:
+            found = shutil.which(Path(name).expanduser(), path=search)
+            if found is None:
+                raise PrerequisiteError(
+                    f"{origin} names {name}, which is no executable here",
+                    cure="correct the path, and make the file executable (chmod +x)",
+                )
+            return Path(found).absolute()
+    for name in NAMES:
+        found = shutil.which(name, path=search)
+        if found is not None:
+            return Path(found).absolute()
+    raise PrerequisiteError(
+        "target fvp needs Arm's Corstone-300 FVP, and none was found: targets.fvp.executable and "
+        f"${VARIABLE} are not set, and {', '.join(NAMES)} are not on $PATH",
+        cure="docs/fvp.md tells how to install it, or to run it in a container",
+    )

@@ -1,0 +1,149 @@
+"""Target `fvp`: Arm's Corstone-300 FVP, or whatever has its command line."""
+
+from __future__ import annotations
+
+import hashlib
+import json
+import re
+import shlex
+import tempfile
+from collections.abc import Mapping
+from functools import cached_property
+from pathlib import Path
+
+from bench.errors import BenchError
+from bench.fingerprint import source_fingerprint
+from targets.fvp.attempts import Attempts
+from targets.fvp.command import bench_options
+from targets.fvp.containers import ContainerLauncher, ContainerSettings
+from targets.fvp.diagnosis import diagnose
+from targets.fvp.find import find_executable
+from targets.fvp.firmware_runner import FirmwareRunner
+from targets.fvp.launch import Ending, Launch, Launcher, Limits
+from targets.fvp.local import LocalLauncher
+from targets.fvp.runner import Runner
+from targets.fvp.settings import FvpSettings
+from targets.protocol import Capabilities, Job, Measurement, Source
+
+__all__ = ["FvpTarget"]
+
+_VERSION_LIMITS = Limits(seconds=120, output_bytes=1 << 20, log_bytes=1 << 20)
+#: The words by which a stand-in for Arm's FVP, such as our virtual platform, gives itself away.
+_STAND_IN = "not an Arm product"
+_LEGAL = re.compile(r"(?i)copyright|all rights reserved")
+
+
+class FvpTarget:
+    """The FVP behind the `Target` protocol: one process for each batch of inferences."""
+
+    def __init__(self, settings: FvpSettings, logs: Path) -> None:
+        self._settings = settings
+        self._logs = logs
+        self._runner: Runner = FirmwareRunner(settings.inferences_per_process)
+
+    def capabilities(self) -> Capabilities:
+        """Every accelerator and memory mode; the events its runner counts."""
+        return Capabilities(
+            name="fvp",
+            source=Source.FVP,
+            events=self._runner.events,
+            executes_artefact=self._runner.executes_artefact,
+            samples=self._settings.samples or None,
+        )
+
+    def fingerprint(self) -> Mapping[str, str]:
+        """Executable or image, its version, the program on it, and the settings that matter."""
+        settings = {
+            "parameters": self._settings.parameters,
+            "environment": self._settings.environment,
+            "runner": self._settings.runner.value,
+        }
+        return {
+            "target": source_fingerprint("targets.fvp"),
+            "jobs": source_fingerprint("targets.jobs"),
+            "version": self._version,
+            "settings": hashlib.sha256(json.dumps(settings, sort_keys=True).encode()).hexdigest(),
+            **self._launcher.identity(),
+            **self._runner.identity(),
+        }
+
+    def prepare(self) -> None:
+        """Find the executable or image, and start it once to ask its version.
+
+        Raises `PrerequisiteError` when there is none or it does not start, with the cure.
+        """
+        self._runner.identity()
+        self._launcher.identity()
+        _ = self._version
+
+    def run(self, job: Job) -> Measurement:
+        """Run the job's inferences, in as many processes as they take.
+
+        Raises `TargetError` when the model does not fit the runner, the device reports an error or
+        the answer does not come; the message names the log.
+        """
+        options = bench_options(job.accelerator, self._settings.parameters)
+        begun = self._runner.open(job)
+        attempts = Attempts(
+            self._launcher,
+            Limits(seconds=self._settings.timeout_s),
+            self._settings.retries,
+            self._settings.seats,
+        )
+        command: tuple[str, ...] = ()
+        for process in begun.processes():
+            try:
+                attempts.run(process, options, self._logs / job.cell_id)
+            except BenchError as error:
+                raise type(error)(f"{job.cell_id}: {error.what}", cure=error.cure) from error
+            command = command or (*process.arguments, *options)
+        return begun.measurement(self._source, self._provenance(command))
+
+    def close(self) -> None:
+        """Nothing is left running between jobs."""
+
+    @property
+    def _source(self) -> Source:
+        """Our own virtual platform simulates: its figures are never called the FVP's."""
+        return Source.SIMULATED if _STAND_IN in self._version else Source.FVP
+
+    def _provenance(self, arguments: tuple[str, ...]) -> dict[str, str]:
+        """What a reader needs to do the same; no paths of this machine."""
+        program, *rest = self._launcher.command(arguments)
+        return {
+            "fvp": self._version,
+            "command": shlex.join([Path(program).name, *rest]),
+            **self._launcher.identity(),
+            **self._runner.identity(),
+        }
+
+    @cached_property
+    def _launcher(self) -> Launcher:
+        settings = self._settings
+        if settings.container is None:
+            executable = find_executable(settings.executable)
+            return LocalLauncher((str(executable),), settings.environment)
+        container = settings.container
+        return ContainerLauncher(
+            ContainerSettings(
+                image=container.image,
+                engine=container.engine,
+                executable=container.executable,
+                memory=container.memory,
+                environment=settings.environment,
+            )
+        )
+
+    @cached_property
+    def _version(self) -> str:
+        """What the executable says of itself, on one line."""
+        with tempfile.TemporaryDirectory(prefix="bench-fvp-") as name:
+            directory = Path(name, "work")
+            directory.mkdir()
+            launch = Launch(("--version",), directory, Path(name, "log"), _VERSION_LIMITS)
+            outcome = self._launcher.run(launch, lambda data: False)
+        lines = [line.strip() for line in outcome.excerpt.splitlines()]
+        said = "; ".join(line for line in lines if line and not _LEGAL.search(line))
+        if outcome.ending is not Ending.EXITED or outcome.status != 0 or not said:
+            raise diagnose(outcome, _VERSION_LIMITS, "it did not tell its version (--version)")
+        return said[:300]
