@@ -7,6 +7,7 @@ from dataclasses import dataclass
 from pathlib import Path
 
 from targets.fvp.target import FvpTarget
+from targets.mps3.target import Mps3Target
 from targets.protocol import Array, Target
 from targets.settings import TargetSettings
 from targets.sim import SimulatorTarget
@@ -30,5 +31,6 @@ class TargetContext:
 TARGETS: dict[str, Callable[[TargetContext], Target]] = {
     "sim": lambda _: SimulatorTarget(),
     "fvp": lambda context: FvpTarget(context.settings.fvp, context.logs),
+    "mps3": lambda context: Mps3Target(context.settings.mps3, context.logs),
     "vela": lambda context: VelaEstimate(context.reference),
 }

@@ -113,9 +113,7 @@ class Inference:
         if row == 0:
             return self._first
         inputs = inputs_for(self._artefact, self._row(row))
-        return replace(
-            self._first, name=f"input-{row}", inputs=inputs, events=(), repetitions=1
-        )
+        return replace(self._first, name=f"input-{row}", inputs=inputs, events=(), repetitions=1)
 
     def cycles(self) -> Mapping[int, int]:
         """Cycle count -> how many rows took so many, of the rows answered."""

@@ -12,7 +12,7 @@ import re
 from collections.abc import Callable
 from dataclasses import dataclass
 
-from targets.mps3.errors import BoardFault, CardError
+from targets.mps3.errors import BoardError, CardError
 from targets.mps3.images_txt import (
     FIRMWARE_ADDRESS,
     JOB_ADDRESS,
@@ -105,7 +105,7 @@ class Card:
     def install(self, firmware: bytes, job: bytes) -> None:
         """Let the next boot load these. Writes only what is not there already.
 
-        Raises `CardError`, `BoardFault`; the card then loads what it did before.
+        Raises `CardError`, `BoardError`; the card then loads what it did before.
         """
         self.tidy()
         current = self._current()
@@ -142,7 +142,7 @@ class Card:
         self.volume.sync()
 
     def tidy(self) -> None:
-        """Remove what an interrupted transaction left: no file that is in use or not the bench's."""
+        """Remove what an interrupted transaction left: nothing in use, nothing not ours."""
         current = self._current()
         if not is_ours(current) and self.volume.read(self._backup) is not None:
             self.volume.remove(self._backup)
@@ -156,7 +156,7 @@ class Card:
     def _current(self) -> bytes:
         content = self.volume.read(self._images)
         if content is None:
-            raise BoardFault(f"{self.volume.describe()}: {self._images} is gone")
+            raise BoardError(f"{self.volume.describe()}: {self._images} is gone")
         return content
 
     def _keep(self, content: bytes) -> None:

@@ -5,7 +5,7 @@ from __future__ import annotations
 import time
 from collections.abc import Callable
 
-from targets.mps3.errors import BoardFault
+from targets.mps3.errors import BoardError
 from targets.mps3.ports import Line
 from targets.mps3.settings import Timings
 
@@ -32,7 +32,7 @@ class Console:
         self._log = log
 
     def require_prompt(self) -> None:
-        """A bare carriage return has to give `Cmd>`. Raises `BoardFault` after three attempts.
+        """A bare carriage return has to give `Cmd>`. Raises `BoardError` after three attempts.
 
         For seconds after a write to the card it gives an empty line only, so the attempts are
         `Timings.prompt_again` apart.
@@ -47,23 +47,23 @@ class Console:
             if _PROMPT in heard:
                 return
         said = f"it said {heard[-80:]!r}" if heard else "it said nothing"
-        raise BoardFault(
+        raise BoardError(
             f"the MCC gives no prompt after {_PROMPT_ATTEMPTS} carriage returns: {said}",
             cure="is this the console (interface 00 of the board's USB ports), and is no other "
             "program reading it?",
         )
 
     def command(self, text: str) -> None:
-        """Type `text` at a prompt. Raises `BoardFault` where there is none."""
+        """Type `text` at a prompt. Raises `BoardError` where there is none."""
         self.require_prompt()
         self._type(text.encode("ascii") + b"\r")
 
     def reboot(self) -> None:
-        """Start a reboot. Raises `BoardFault` when the MCC does not say that it reboots."""
+        """Start a reboot. Raises `BoardError` when the MCC does not say that it reboots."""
         self.command("reboot")
         heard = self._listen(_REBOOTING, self._timings.rebooting)
         if _REBOOTING not in heard:
-            raise BoardFault(
+            raise BoardError(
                 f"the MCC did not take the command to reboot; it said {heard[-120:]!r}",
                 cure="it ignores one while the card is being written, and loses characters",
             )
@@ -71,7 +71,7 @@ class Console:
     def follow_boot(self, timeout: float, meanwhile: Callable[[], None]) -> None:
         """Read, and type nothing, until the boot is complete; `meanwhile` is called all the time.
 
-        Raises `BoardFault` when it ends otherwise or takes longer than `timeout` seconds.
+        Raises `BoardError` when it ends otherwise or takes longer than `timeout` seconds.
         """
         heard = b""
         end = time.monotonic() + timeout
@@ -83,11 +83,11 @@ class Console:
             if BOOT_DONE in heard:
                 return
             if _PROMPT in heard:
-                raise BoardFault(
+                raise BoardError(
                     f"the boot ended without '{BOOT_DONE.decode()}': {_last_lines(heard)}",
                     cure="the MCC's last lines say what it did not like on the card",
                 )
-        raise BoardFault(
+        raise BoardError(
             f"the boot did not end within {timeout:.0f} s; the MCC's last lines: "
             f"{_last_lines(heard)}",
             cure="switch the board off and on; does it boot without the bench?",
@@ -96,7 +96,7 @@ class Console:
     def await_prompt(self, timeout: float) -> None:
         """Read, and type nothing, until a prompt comes by itself: the end of any boot."""
         if _PROMPT not in self._listen(_PROMPT, timeout):
-            raise BoardFault(f"the MCC gave no prompt within {timeout:.0f} s after power came")
+            raise BoardError(f"the MCC gave no prompt within {timeout:.0f} s after power came")
 
     def poll(self) -> None:
         """Take what there is, for the log."""

@@ -9,7 +9,7 @@ from collections.abc import Iterator
 from contextlib import contextmanager
 from pathlib import Path
 
-from targets.mps3.errors import BoardFault, CardError
+from targets.mps3.errors import BoardError, CardError
 
 __all__ = ["DirectoryVolume"]
 
@@ -17,8 +17,8 @@ _CHUNK = 1 << 20
 _HELPLESS = {
     errno.ENOSPC: "make room on the card",
     errno.EDQUOT: "make room on the card",
-    errno.EROFS: "a card is mounted read-only after errors: check it (fsck.vfat), or mount it again "
-    "for writing",
+    errno.EROFS: "cards are mounted read-only after errors: check it (fsck.vfat), and mount it "
+    "again for writing",
     errno.EACCES: "mount the card so that this user may write (uid= of mount, or udisksctl mount)",
     errno.EPERM: "mount the card so that this user may write (uid= of mount, or udisksctl mount)",
     errno.EFBIG: "use a smaller image: targets.mps3.image_mib",
@@ -122,7 +122,7 @@ class DirectoryVolume:
             what = f"cannot {verb} {self._root / name}: {error.strerror or error}"
             if error.errno in _HELPLESS:
                 raise CardError(what, cure=_HELPLESS[error.errno]) from error
-            raise BoardFault(
+            raise BoardError(
                 what, cure="the volume went away: look at the USB cable, dmesg, and the automounter"
             ) from error
 

@@ -4,10 +4,10 @@ from __future__ import annotations
 
 from bench.errors import PrerequisiteError, TargetError
 
-__all__ = ["BoardFault", "BoardUnavailable", "CardError"]
+__all__ = ["BoardError", "BoardUnavailableError", "CardError"]
 
 
-class BoardFault(TargetError):
+class BoardError(TargetError):
     """The board did not do what it should: the recovery ladder may help."""
 
 
@@ -15,5 +15,5 @@ class CardError(PrerequisiteError):
     """The SD card cannot take what must be written: a person has to help."""
 
 
-class BoardUnavailable(PrerequisiteError):
+class BoardUnavailableError(PrerequisiteError):
     """No board, or not for us now: not found, leased, quarantined."""

@@ -23,7 +23,7 @@ from pathlib import Path
 from pydantic import AwareDatetime, BaseModel, ConfigDict, ValidationError
 
 from bench.files import write_atomically
-from targets.mps3.errors import BoardUnavailable
+from targets.mps3.errors import BoardUnavailableError
 
 __all__ = ["EXPIRY", "HEARTBEAT", "Lease", "LeaseOwner", "acquire", "default_directory", "owner_of"]
 
@@ -84,9 +84,9 @@ class Lease:
         return _is_current(self._path, self._descriptor)
 
     def require(self) -> None:
-        """Raise `BoardUnavailable` when it was taken from us."""
+        """Raise `BoardUnavailableError` when it was taken from us."""
         if not self.held:
-            raise BoardUnavailable(
+            raise BoardUnavailableError(
                 f"the lease {self._path} was taken away: this process gave no sign of life for "
                 f"{EXPIRY:.0f} s (was it stopped?)",
                 cure="run again",
@@ -124,7 +124,7 @@ def acquire(
 ) -> Lease:
     """The lease of board `key`, waiting up to `wait` seconds for whoever has it.
 
-    Raises `BoardUnavailable`, naming the owner, when that is not long enough or `directory` cannot
+    Raises `BoardUnavailableError`, naming the owner, when that is not long enough or `directory` cannot
     be used.
     """
     path = directory / f"{key}.lease"
@@ -143,7 +143,7 @@ def acquire(
                 _break(path, expiry)
                 continue
             if now - began >= wait:
-                raise BoardUnavailable(
+                raise BoardUnavailableError(
                     f"the board {key} is in use by {owner or 'a process that did not say which'}; "
                     f"waited {now - began:.0f} s",
                     cure="wait for it, or raise targets.mps3.lease_wait_minutes",
@@ -153,7 +153,7 @@ def acquire(
                 next_report = now + _REPORT
             time.sleep(_POLL)
     except OSError as error:
-        raise BoardUnavailable(
+        raise BoardUnavailableError(
             f"no lease can be kept in {directory}: {error}",
             cure="set targets.mps3.state_directory to a local directory that all users of the "
             "board may write",

@@ -8,7 +8,7 @@ __all__ = ["BoardPorts", "Line", "Power", "Volume"]
 
 
 class Line(Protocol):
-    """A serial line, opened by one reader. Raises `BoardFault` when it is gone."""
+    """A serial line, opened by one reader. Raises `BoardError` when it is gone."""
 
     def read(self, timeout: float) -> bytes:
         """What arrived; waits up to `timeout` seconds for a first byte, then returns b""."""
@@ -26,7 +26,7 @@ class Line(Protocol):
 class Volume(Protocol):
     """The SD card's file system. Names are relative, with `/`; letter case does not matter.
 
-    All raise `CardError` where the card is full, read-only or not ours to write, `BoardFault`
+    All raise `CardError` where the card is full, read-only or not ours to write, `BoardError`
     where it went away.
     """
 
@@ -71,7 +71,7 @@ class Power(Protocol):
     """Something that can switch the board off and on."""
 
     def cycle(self) -> None:
-        """Off, a moment, on. Raises `BoardFault`."""
+        """Off, a moment, on. Raises `BoardError`."""
         ...
 
 
@@ -89,11 +89,11 @@ class BoardPorts(Protocol):
         ...
 
     def open_console(self) -> Line:
-        """The MCC's console. Raises `BoardFault`."""
+        """The MCC's console. Raises `BoardError`."""
         ...
 
     def open_uart(self) -> Line:
-        """The application UART. Raises `BoardFault`."""
+        """The application UART. Raises `BoardError`."""
         ...
 
     def volume(self) -> Volume:

@@ -5,7 +5,7 @@ from __future__ import annotations
 import subprocess
 from collections.abc import Sequence
 
-from targets.mps3.errors import BoardFault
+from targets.mps3.errors import BoardError
 
 __all__ = ["CommandPower"]
 
@@ -19,18 +19,18 @@ class CommandPower:
         self._command = tuple(command)
 
     def cycle(self) -> None:
-        """Run the command. Raises `BoardFault` when it fails or takes over a minute."""
+        """Run the command. Raises `BoardError` when it fails or takes over a minute."""
         try:
             done = subprocess.run(
                 self._command, capture_output=True, text=True, timeout=_TIMEOUT, check=False
             )
         except (OSError, subprocess.TimeoutExpired) as error:
-            raise BoardFault(
+            raise BoardError(
                 f"the power command {' '.join(self._command)} failed: {error}",
                 cure="correct targets.mps3.power_command",
             ) from error
         if done.returncode:
-            raise BoardFault(
+            raise BoardError(
                 f"the power command {' '.join(self._command)} failed with status "
                 f"{done.returncode}: {(done.stderr or done.stdout).strip()}",
                 cure="correct targets.mps3.power_command",

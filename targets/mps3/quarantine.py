@@ -9,7 +9,7 @@ from pydantic import AwareDatetime, ValidationError
 
 from bench.files import write_atomically
 from bench.schema import StrictModel
-from targets.mps3.errors import BoardUnavailable
+from targets.mps3.errors import BoardUnavailableError
 
 __all__ = ["FAILURES", "Quarantine"]
 
@@ -36,10 +36,10 @@ class Quarantine:
         return self._path
 
     def require_free(self) -> None:
-        """Raise `BoardUnavailable` with the reason while the board is in quarantine."""
+        """Raise `BoardUnavailableError` with the reason while the board is in quarantine."""
         reason = self.reason()
         if reason is not None:
-            raise BoardUnavailable(
+            raise BoardUnavailableError(
                 f"the board is in quarantine: {reason}",
                 cure=f"repair it, then remove {self._path} (or wait until the time is over)",
             )

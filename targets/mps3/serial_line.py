@@ -6,7 +6,7 @@ import time
 from typing import Any
 
 from bench.errors import PrerequisiteError
-from targets.mps3.errors import BoardFault
+from targets.mps3.errors import BoardError
 
 __all__ = ["SerialLine"]
 
@@ -20,7 +20,7 @@ class SerialLine:
     """The port `Line` for a device file or a pyserial URL."""
 
     def __init__(self, address: str) -> None:
-        """Open it. Raises `PrerequisiteError` without pyserial, `BoardFault` if it cannot be had."""
+        """Open it. Raises `PrerequisiteError` without pyserial, `BoardError` if it fails."""
         try:
             import serial
         except ImportError as error:
@@ -31,21 +31,25 @@ class SerialLine:
         self._failure: type[Exception] = serial.SerialException
         try:
             self._port: Any = serial.serial_for_url(
-                address, baudrate=_BAUD, timeout=_SLICE, write_timeout=_WRITE_TIMEOUT, do_not_open=True
+                address,
+                baudrate=_BAUD,
+                timeout=_SLICE,
+                write_timeout=_WRITE_TIMEOUT,
+                do_not_open=True,
             )
             if "://" not in address:
                 # Refuses a second reader, also one that is not the bench.
                 self._port.exclusive = True
             self._port.open()
         except (serial.SerialException, OSError, ValueError) as error:
-            raise BoardFault(
+            raise BoardError(
                 f"the serial port {address} cannot be opened: {error}",
                 cure="close other programs that use it; your user must be in the group of the "
                 "device (usually dialout)",
             ) from error
 
     def read(self, timeout: float) -> bytes:
-        """What arrived within `timeout` seconds, or b"". Raises `BoardFault`."""
+        """What arrived within `timeout` seconds, or b"". Raises `BoardError`."""
         end = time.monotonic() + timeout
         try:
             while True:
@@ -60,7 +64,7 @@ class SerialLine:
             raise self._gone(error) from error
 
     def write(self, data: bytes) -> None:
-        """Send and wait until sent. Raises `BoardFault`."""
+        """Send and wait until sent. Raises `BoardError`."""
         try:
             self._port.write(data)
             self._port.flush()
@@ -71,8 +75,8 @@ class SerialLine:
         """Close it."""
         self._port.close()
 
-    def _gone(self, error: Exception) -> BoardFault:
-        return BoardFault(
+    def _gone(self, error: Exception) -> BoardError:
+        return BoardError(
             f"the serial port {self._address} went away: {error}",
             cure="look at the USB cable and at dmesg",
         )

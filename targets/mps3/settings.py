@@ -49,6 +49,9 @@ class Mps3Settings(StrictModel):
     application_note: Literal["AN552", "AN547"] = "AN552"
     #: MACs per cycle of the bitfile's NPU. Read back from the NPU in every run.
     macs: Literal[32, 64, 128, 256] = 128
+    #: The most inputs of a test set that are run; 0 = all of them. At 115,200 baud the answers to
+    #: a thousand take about a minute.
+    samples: int = Field(1000, ge=0)
     #: How often each measurement is repeated; the median is reported.
     repetitions: int = Field(3, ge=1, le=1000)
     #: The most that a counter may differ between repetitions, as a share of its median.
@@ -81,11 +84,27 @@ class Mps3Settings(StrictModel):
         """The waits, for this board's clock."""
         return Timings().at_speed(self.virtual_speed or 1.0)
 
+    def resolved(self, root: Path) -> Mps3Settings:
+        """With relative paths taken from `root`."""
+
+        def at_root(path: Path | None) -> Path | None:
+            return None if path is None else root / path.expanduser()
+
+        return self.model_copy(
+            update={
+                "volume": at_root(self.volume),
+                "state_directory": at_root(self.state_directory),
+                "labgrid_environment": at_root(self.labgrid_environment),
+            }
+        )
+
     @model_validator(mode="after")
     def _ports_belong_together(self) -> Mps3Settings:
         explicit = [bool(self.console), bool(self.uart), self.volume is not None]
         if any(explicit) and not all(explicit):
             raise ValueError("give all of console, uart and volume, or none of them")
         if any(explicit) and self.labgrid_environment is not None:
-            raise ValueError("console, uart and volume come from labgrid_environment: leave one out")
+            raise ValueError(
+                "console, uart and volume come from labgrid_environment: leave one out"
+            )
         return self

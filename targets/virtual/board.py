@@ -220,7 +220,9 @@ def main(arguments: Sequence[str]) -> int:
     """The program. Returns the exit status."""
     parser = argparse.ArgumentParser(prog="targets.virtual.board", description=__doc__)
     parser.add_argument("directory", type=Path)
-    parser.add_argument("--speed", type=float, default=1.0, help="clock, relative to a real board's")
+    parser.add_argument(
+        "--speed", type=float, default=1.0, help="clock, relative to a real board's"
+    )
     parser.add_argument("--macs", type=int, choices=(32, 64, 128, 256), default=128)
     parser.add_argument("--note", choices=("AN552", "AN547"), default="AN552")
     options = parser.parse_args(arguments)

@@ -34,10 +34,12 @@ _WINDOWS = (
 _SHORT_NAME = re.compile(r"[A-Za-z0-9_$~!#%&'()@^`{}-]{1,8}(\.[A-Za-z0-9_$~!#%&'()@^`{}-]{1,3})?")
 
 _FILES = {
-    "config.txt": "TITLE: Virtual MPS3\r\n[CONFIGURATION]\r\nAUTORUN: TRUE\r\nUSB_REMOTE: FALSE\r\n",
+    "config.txt": "TITLE: Virtual MPS3\r\n[CONFIGURATION]\r\nUSB_REMOTE: FALSE\r\n",
     f"MB/{BOARD}/mbb_v151.ebf": "not a real MCC firmware; nobody may touch it\r\n",
 }
-_BOARD_TXT = "BOARD: {board}\r\n[APPLICATION NOTE]\r\nAPPFILE: {note}\\{note_lower}_v1.txt ; chosen\r\n"
+_BOARD_TXT = (
+    "BOARD: {board}\r\n[APPLICATION NOTE]\r\nAPPFILE: {note}\\{note_lower}_v1.txt ; chosen\r\n"
+)
 _IMAGES_TXT = (
     "TITLE: Images of whoever had the board before\r\n\r\n[IMAGES]\r\nTOTALIMAGES: 1 ;Max: 32\r\n"
     "IMAGE0ADDRESS: 0x00000000\r\nIMAGE0UPDATE: AUTO\r\nIMAGE0FILE: \\SOFTWARE\\selftest.bin\r\n"
@@ -81,7 +83,9 @@ def card_state(root: Path) -> tuple[object, ...]:
     """Changes whenever anything on the card does."""
     try:
         entries = sorted(root.rglob("*"))
-        return tuple((str(path), s.st_size, s.st_mtime_ns) for path in entries for s in [path.stat()])
+        return tuple(
+            (str(path), s.st_size, s.st_mtime_ns) for path in entries for s in [path.stat()]
+        )
     except OSError:
         # Something is just being renamed or removed: that is a change.
         return (object(),)
@@ -147,7 +151,9 @@ def _bytes(root: Path, name: str) -> bytes:
             raise CardError(f"{name} is not a name of 8.3 characters")
     path = root
     for part in parts:
-        found = [p for p in path.iterdir() if p.name.upper() == part.upper()] if path.is_dir() else []
+        found = (
+            [p for p in path.iterdir() if p.name.upper() == part.upper()] if path.is_dir() else []
+        )
         if not found:
             raise CardError(f"cannot open {name}")
         path = found[0]

@@ -16,8 +16,8 @@ from dataclasses import dataclass
 from pathlib import Path
 
 from bench.errors import TargetError
-from targets.virtual.board_card import LoadedImage
 from targets.firmware.elf import Program
+from targets.virtual.board_card import LoadedImage
 from targets.virtual.machine import Limits, Machine, Settings
 from targets.virtual.semihosting import Semihosting
 from targets.virtual.simulator_backend import SimulatorBackend
@@ -59,7 +59,9 @@ class Device:
         self._log = log
         self._process: int | None = None
 
-    def start(self, images: Sequence[LoadedImage], settings: Settings, faults: UartFaults | None) -> None:
+    def start(
+        self, images: Sequence[LoadedImage], settings: Settings, faults: UartFaults | None
+    ) -> None:
         """Run the firmware among `images`. `faults` None: UART0 stays silent."""
         self.halt()
         child = os.fork()

@@ -1,7 +1,7 @@
 """Faults of the virtual board: what can go wrong, and when it does.
 
-They stand in `faults.json` in the board's directory: a list of `Fault`, read again whenever the file
-changes. A counted fault happens `times` times and is then gone.
+They stand in `faults.json` in the board's directory: a list of `Fault`, read again whenever the
+file changes. A counted fault happens `times` times and is then gone.
 """
 
 from __future__ import annotations

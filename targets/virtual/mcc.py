@@ -244,4 +244,3 @@ class Mcc:
         hardware.send(b"FPGA configuration complete.\r\n")
         yield self._habits.boot_step / 2
         hardware.send(PROMPT)
-

@@ -14,8 +14,8 @@ from typing import BinaryIO
 
 from bench.errors import BenchError
 from bench.fingerprint import source_fingerprint
-from targets.virtual.backend import NpuBackend
 from targets.firmware.elf import read_elf
+from targets.virtual.backend import NpuBackend
 from targets.virtual.errors import ParameterError
 from targets.virtual.machine import CLOCK_HZ, Machine, Settings, Stop, StopReason
 from targets.virtual.options import Options, parse_options
