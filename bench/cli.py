@@ -23,7 +23,7 @@ from bench.grid import make_plan
 from bench.metrics import KIB
 from bench.record import Record
 from bench.report.junit import merged_junit
-from bench.report.table import render, workload_tables
+from bench.report.table import render, unavailable_table, workload_tables
 from bench.run import RunDirectory
 from models.zoo import zoo_models
 
@@ -80,8 +80,11 @@ def report(
     planned = {id_: i for i, id_ in enumerate(directory.manifest().planned_cells)}
     records = sorted(directory.records(), key=lambda r: planned[r.cell.id])
     sweeps, orders = directory.sweeps(), directory.orders()
-    print(render(workload_tables(records, sweeps), width), end="")
-    write_atomically(run / "junit.xml", merged_junit(records, sweeps, orders))
+    unavailable = directory.unavailable()
+    tables = workload_tables(records, sweeps) + unavailable_table(unavailable)
+    print(render(tables, width), end="")
+    junit = merged_junit(records, sweeps, orders, unavailable)
+    write_atomically(run / "junit.xml", junit)
 
 
 @_app.command()

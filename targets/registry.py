@@ -13,7 +13,7 @@ from targets.settings import TargetSettings
 from targets.sim import SimulatorTarget
 from targets.vela import VelaEstimate
 
-__all__ = ["TARGETS", "TargetContext"]
+__all__ = ["EXCLUSIVE", "TARGETS", "TargetContext"]
 
 
 @dataclass(frozen=True)
@@ -34,3 +34,6 @@ TARGETS: dict[str, Callable[[TargetContext], Target]] = {
     "mps3": lambda context: Mps3Target(context.settings.mps3, context.logs),
     "vela": lambda context: VelaEstimate(context.reference),
 }
+
+#: Targets with one device for all: under xdist one worker makes all measurements of each.
+EXCLUSIVE: frozenset[str] = frozenset({"mps3"})

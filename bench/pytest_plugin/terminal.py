@@ -13,7 +13,7 @@ from bench.files import write_atomically
 from bench.progress import Follower, ProgressEvent
 from bench.record import Status
 from bench.report.junit import merged_junit
-from bench.report.table import render, workload_tables
+from bench.report.table import render, unavailable_table, workload_tables
 from bench.run import RunDirectory
 
 __all__ = ["ProgressLines", "TerminalReport"]
@@ -52,13 +52,16 @@ class TerminalReport:
     def pytest_terminal_summary(self, terminalreporter: Any) -> None:
         """Print the tables, say how much of the plan was measured, write the merged JUnit."""
         records, sweeps, orders = self._run.records(), self._run.sweeps(), self._run.orders()
+        unavailable = self._run.unavailable()
         planned = len(self._run.manifest().planned_cells)
         terminalreporter.section("Ethos-U55 regression bench")
         position = {id_: i for i, id_ in enumerate(self._run.manifest().planned_cells)}
         records.sort(key=lambda r: position[r.cell.id])
         width = max(shutil.get_terminal_size().columns, _TABLE_WIDTH)
-        terminalreporter.write(render(workload_tables(records, sweeps), width))
+        tables = workload_tables(records, sweeps) + unavailable_table(unavailable)
+        terminalreporter.write(render(tables, width))
         verdicts = [v for r in records for v in r.verdicts]
+        verdicts += [u.verdict for u in unavailable]
         verdicts += [s.verdict for s in sweeps] + [v for o in orders for v in o.verdicts]
         counts = ", ".join(
             f"{n} {status.value.upper()}"
@@ -66,12 +69,16 @@ class TerminalReport:
             if (n := sum(v.status is status for v in verdicts))
         )
         measured = f"{len(records)} of {planned} planned cells measured"
+        if unavailable:
+            measured += f", {len(unavailable)} UNAVAILABLE"
         if not records:
-            terminalreporter.write_line(f"bench: {measured}: a run without a figure has failed")
-            return
+            measured += ": a run without a figure has failed"
+            if not unavailable:
+                terminalreporter.write_line(f"bench: {measured}")
+                return
         terminalreporter.write_line(f"bench: {measured}; verdicts: {counts}")
         merged = self._run.path / "junit.xml"
-        write_atomically(merged, merged_junit(records, sweeps, orders))
+        write_atomically(merged, merged_junit(records, sweeps, orders, unavailable))
         terminalreporter.write_line(f"bench: records {self._run.path / 'cells'}, JUnit {merged}")
 
     def _follow(self) -> None:

@@ -50,8 +50,8 @@ class Found:
 def find_board(settings: Mps3Settings, root: Path = _ROOT) -> Found:
     """The board of `settings`: as configured, or the only one attached.
 
-    `root` is where `/sys`, `/dev` and `/proc` are. Raises `BoardUnavailableError` when there is none, or
-    several and none was chosen.
+    `root` is where `/sys`, `/dev` and `/proc` are. Raises `BoardUnavailableError` when there is
+    none, or several and none was chosen.
     """
     if settings.console:
         return Found(settings.console, settings.uart, settings.volume)

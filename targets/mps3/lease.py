@@ -124,8 +124,8 @@ def acquire(
 ) -> Lease:
     """The lease of board `key`, waiting up to `wait` seconds for whoever has it.
 
-    Raises `BoardUnavailableError`, naming the owner, when that is not long enough or `directory` cannot
-    be used.
+    Raises `BoardUnavailableError`, naming the owner, when that is not long enough or `directory`
+    cannot be used.
     """
     path = directory / f"{key}.lease"
     began = time.monotonic()

@@ -12,6 +12,8 @@ from bench.schema import StrictModel
 
 __all__ = ["Mps3Settings", "Timings"]
 
+_LEAST_GAP = 0.005
+
 
 @dataclass(frozen=True)
 class Timings:
@@ -29,8 +31,12 @@ class Timings:
     power_off: float = 5.0
 
     def at_speed(self, speed: float) -> Timings:
-        """The same for a board whose clock runs `speed` times as fast."""
-        return Timings(**{name: value / speed for name, value in vars(self).items()})
+        """The same for a virtual board whose clock runs `speed` times as fast."""
+        if speed == 1:
+            return self
+        scaled = {name: value / speed for name, value in vars(self).items()}
+        # A busy machine does not keep characters apart that follow each other faster.
+        return Timings(**{**scaled, "character": max(scaled["character"], _LEAST_GAP)})
 
 
 class Mps3Settings(StrictModel):

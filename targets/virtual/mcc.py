@@ -129,7 +129,8 @@ class Mcc:
         """
         for byte in data:
             gap = now - self._last_character
-            self._last_character = now
+            # When one was read late, nobody knows how close the next comes.
+            self._last_character = now if measurable else -1e9
             if measurable and gap < self._habits.character_gap:
                 self._hardware.note("character_lost", character=chr(byte), gap=round(gap, 4))
                 continue
