@@ -6,6 +6,7 @@ import time
 from collections.abc import Callable
 
 from targets.mps3.errors import BoardError
+from targets.mps3.log import BoardLog
 from targets.mps3.ports import Line
 from targets.mps3.settings import Timings
 
@@ -24,9 +25,9 @@ _SHOWN_LINES = 6
 
 
 class Console:
-    """One open console. `log` gets every byte."""
+    """One open console. `log` gets every byte, and what had to be repeated."""
 
-    def __init__(self, line: Line, timings: Timings, log: Callable[[bytes], None]) -> None:
+    def __init__(self, line: Line, timings: Timings, log: BoardLog) -> None:
         self._line = line
         self._timings = timings
         self._log = log
@@ -46,6 +47,7 @@ class Console:
             heard = self._listen(_PROMPT, self._timings.prompt)
             if _PROMPT in heard:
                 return
+            self._log.step(f"no prompt after carriage return {attempt + 1}: {heard[-40:]!r}")
         said = f"it said {heard[-80:]!r}" if heard else "it said nothing"
         raise BoardError(
             f"the MCC gives no prompt after {_PROMPT_ATTEMPTS} carriage returns: {said}",
@@ -77,7 +79,7 @@ class Console:
         end = time.monotonic() + timeout
         while time.monotonic() < end:
             data = self._line.read(_SLICE)
-            self._log(data)
+            self._log.mcc(data)
             heard += data
             meanwhile()
             if BOOT_DONE in heard:
@@ -100,7 +102,7 @@ class Console:
 
     def poll(self) -> None:
         """Take what there is, for the log."""
-        self._log(self._line.read(0))
+        self._log.mcc(self._line.read(0))
 
     def close(self) -> None:
         """Give the line back."""
@@ -116,7 +118,7 @@ class Console:
         end = time.monotonic() + timeout
         while wanted not in heard and time.monotonic() < end:
             data = self._line.read(_SLICE)
-            self._log(data)
+            self._log.mcc(data)
             heard += data
         return heard
 
@@ -125,7 +127,7 @@ class Console:
         end = quiet_since + self._timings.prompt
         while time.monotonic() < min(quiet_since + _QUIET, end):
             data = self._line.read(_SLICE)
-            self._log(data)
+            self._log.mcc(data)
             if data:
                 quiet_since = time.monotonic()
 

@@ -147,9 +147,7 @@ class Session:
 
     def _lines(self) -> tuple[Console, Line]:
         if self._console is None:
-            self._console = Console(
-                self._ports.open_console(), self._settings.timings, self._log.mcc
-            )
+            self._console = Console(self._ports.open_console(), self._settings.timings, self._log)
         if self._uart is None:
             self._uart = self._ports.open_uart()
         return self._console, self._uart

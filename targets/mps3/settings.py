@@ -80,10 +80,6 @@ class Mps3Settings(StrictModel):
     #: The board is `targets.virtual.board` with this `--speed`; its figures are then labelled
     #: simulated. None: a real board.
     virtual_speed: float | None = Field(None, gt=0, le=1000)
-    #: A labgrid environment file; console, uart, volume and power then come from labgrid.
-    labgrid_environment: Path | None = None
-    #: The place to acquire at labgrid's coordinator; empty: the environment names no remote place.
-    labgrid_place: str = ""
 
     @property
     def timings(self) -> Timings:
@@ -100,7 +96,6 @@ class Mps3Settings(StrictModel):
             update={
                 "volume": at_root(self.volume),
                 "state_directory": at_root(self.state_directory),
-                "labgrid_environment": at_root(self.labgrid_environment),
             }
         )
 
@@ -109,8 +104,4 @@ class Mps3Settings(StrictModel):
         explicit = [bool(self.console), bool(self.uart), self.volume is not None]
         if any(explicit) and not all(explicit):
             raise ValueError("give all of console, uart and volume, or none of them")
-        if any(explicit) and self.labgrid_environment is not None:
-            raise ValueError(
-                "console, uart and volume come from labgrid_environment: leave one out"
-            )
         return self

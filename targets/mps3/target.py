@@ -33,11 +33,7 @@ _NOT_MODELLED = "not modelled by the virtual board"
 
 def open_ports(settings: Mps3Settings) -> BoardPorts:
     """The ports `settings` describe. Raises `BoardUnavailableError`, `PrerequisiteError`."""
-    if settings.labgrid_environment is None:
-        return LocalPorts(settings)
-    from targets.mps3.labgrid_ports import LabgridPorts
-
-    return LabgridPorts(settings.labgrid_environment, settings.labgrid_place)
+    return LocalPorts(settings)
 
 
 def firmware_image() -> bytes:
