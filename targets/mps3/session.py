@@ -49,6 +49,7 @@ class Session:
         self._uart: Line | None = None
         self._running: Load | None = None
         self._boots = 0
+        self._touched = False
 
     @property
     def running(self) -> Load | None:
@@ -73,6 +74,7 @@ class Session:
         """
         self._running = None
         card = self._card()
+        self._touched = True
         card.install(self._firmware, load.image)
         console, uart = self._lines()
         self._say("rebooting")
@@ -122,8 +124,9 @@ class Session:
         self._console = self._uart = None
 
     def restore(self) -> None:
-        """Give the card back as it was. Raises `CardError`, `BoardError`."""
-        self._card().restore()
+        """Give the card back as it was, if it was touched. Raises `CardError`, `BoardError`."""
+        if self._touched:
+            self._card().restore()
 
     def _say(self, text: str) -> None:
         self._guard()

@@ -12,7 +12,8 @@ from bench.schema import StrictModel
 
 __all__ = ["Mps3Settings", "Timings"]
 
-_LEAST_GAP = 0.005
+#: The least a wait may be on a busy machine: between characters, for an answer.
+_LEAST_GAP, _LEAST_WAIT = 0.005, 0.3
 
 
 @dataclass(frozen=True)
@@ -35,8 +36,14 @@ class Timings:
         if speed == 1:
             return self
         scaled = {name: value / speed for name, value in vars(self).items()}
-        # A busy machine does not keep characters apart that follow each other faster.
-        return Timings(**{**scaled, "character": max(scaled["character"], _LEAST_GAP)})
+        return Timings(
+            **{
+                **scaled,
+                "character": max(self.character / speed, _LEAST_GAP),
+                "prompt": max(self.prompt / speed, _LEAST_WAIT),
+                "rebooting": max(self.rebooting / speed, 5 * _LEAST_WAIT),
+            }
+        )
 
 
 class Mps3Settings(StrictModel):

@@ -28,6 +28,7 @@ from targets.sim import SimulatorTarget
 __all__ = ["Mps3Target", "firmware_image", "open_ports"]
 
 _MIB = 1 << 20
+_RESTORE_ATTEMPTS = 3
 _NOT_MODELLED = "not modelled by the virtual board"
 
 
@@ -191,10 +192,17 @@ class Mps3Target:
 
     def _give_back(self, session: Session, log: BoardLog) -> None:
         """The card as it was. That it cannot be is no reason to lose measurements."""
-        try:
-            session.restore()
-        except BenchError as error:
-            log.step(f"the card could not be restored, the next bench does it: {error.what}")
+        for attempt in range(_RESTORE_ATTEMPTS):
+            try:
+                session.restore()
+            except BoardError as error:
+                # A board that is just booting withdraws its card.
+                log.step(f"the card could not be restored, attempt {attempt + 1}: {error.what}")
+            except BenchError as error:
+                log.step(f"the card could not be restored, the next bench does it: {error.what}")
+                return
+            else:
+                return
 
 
 def _unavailable(error: BenchError) -> BenchError:
