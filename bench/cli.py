@@ -17,7 +17,7 @@ from bench import __version__
 from bench.cache import ArtefactCache, default_root
 from bench.config import load_config
 from bench.download import fetch
-from bench.errors import BenchError
+from bench.errors import BenchError, ConfigError
 from bench.files import write_atomically
 from bench.grid import make_plan
 from bench.metrics import KIB
@@ -25,6 +25,7 @@ from bench.record import Record
 from bench.report.junit import merged_junit
 from bench.report.table import render, unavailable_table, workload_tables
 from bench.run import RunDirectory
+from bench.schema import suggest
 from models.zoo import zoo_models
 
 __all__ = ["app", "main"]
@@ -91,6 +92,40 @@ def report(
 def schema() -> None:
     """Print the JSON Schema of a cell's record."""
     print(json.dumps(Record.model_json_schema(), indent=2, sort_keys=True))
+
+
+@_app.command()
+def doctor(
+    target: Annotated[
+        list[str] | None, typer.Option(help="Look at this target; default: the configured ones.")
+    ] = None,
+    config: Annotated[Path, typer.Option(help="The configuration.")] = Path("bench.toml"),
+    boot: Annotated[
+        bool, typer.Option("--boot", help="Also boot a board, to read its NPU. Takes minutes.")
+    ] = False,
+) -> None:
+    """Check what a run on each target needs, say what to do; status 1 if something is missing."""
+    # Only this command needs every target.
+    from bench.doctor import BENCH, examine, lines_of
+    from targets.checkup import State
+    from targets.registry import CHECKUPS
+
+    settings = load_config(config)
+    for name in target or ():
+        if name not in CHECKUPS:
+            raise ConfigError(f"unknown target {name!r}; {suggest(name, list(CHECKUPS))}")
+    chosen = tuple(target or settings.grid.targets)
+    heading, bad = "", 0
+    for place, finding in examine(chosen, settings.targets, boot=boot):
+        if place != heading:
+            heading = place
+            print(place if place == BENCH else f"target {place}")
+        print("\n".join(lines_of(finding)), flush=True)
+        bad += finding.state is State.MISSING
+    if bad:
+        print(f"{bad} missing")
+        raise typer.Exit(1)
+    print("nothing is missing")
 
 
 @_app.command()

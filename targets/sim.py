@@ -2,20 +2,23 @@
 
 from __future__ import annotations
 
-from collections.abc import Mapping, Sequence
+from collections.abc import Iterator, Mapping, Sequence
 from functools import cache
 from importlib.metadata import version
+from pathlib import Path
 
 from bench.cell import MemoryMode
 from bench.fingerprint import source_fingerprint
+from targets.checkup import Finding, found
 from targets.protocol import Capabilities, Job, LayerCycles, Measurement, Source
+from targets.settings import TargetSettings
 from targets.simulator.operations import BlockOperation, Operation
 from targets.simulator.simulator import Simulator
 from targets.simulator.timing import PROFILES, Bound, NetworkTiming, OperationTiming, estimate
 from targets.simulator.timing.events import pmu_events
 from targets.simulator.traffic import PortMap
 
-__all__ = ["SimulatorTarget", "layer_cycles"]
+__all__ = ["SimulatorTarget", "check_sim", "layer_cycles"]
 
 _ALL_ON_CPU = "nothing of this model runs on the NPU: Vela left every operator to the CPU"
 
@@ -76,6 +79,11 @@ class SimulatorTarget:
 
     def close(self) -> None:
         """Nothing to close."""
+
+
+def check_sim(settings: TargetSettings, logs: Path, *, boot: bool) -> Iterator[Finding]:
+    """See `Checkup`."""
+    yield found("interpreters", f"tflite-micro {version('tflite-micro')}, for CPU operators")
 
 
 def layer_cycles(timing: NetworkTiming) -> tuple[LayerCycles, ...]:
