@@ -23,7 +23,7 @@ from bench.grid import make_plan
 from bench.metrics import KIB
 from bench.record import Record
 from bench.report.junit import merged_junit
-from bench.report.table import render, workload_tables
+from bench.report.table import render, unavailable_table, workload_tables
 from bench.run import RunDirectory
 from bench.schema import suggest
 from models.zoo import zoo_models
@@ -83,14 +83,50 @@ def report(
     planned = {id_: i for i, id_ in enumerate(directory.manifest().planned_cells)}
     records = sorted(directory.records(), key=lambda r: planned[r.cell.id])
     sweeps, orders = directory.sweeps(), directory.orders()
-    print(render(workload_tables(records, sweeps), width), end="")
-    directory.write_junit(merged_junit(records, sweeps, orders))
+    unavailable = directory.unavailable()
+    tables = workload_tables(records, sweeps) + unavailable_table(unavailable)
+    print(render(tables, width), end="")
+    directory.write_junit(merged_junit(records, sweeps, orders, unavailable))
 
 
 @_app.command()
 def schema() -> None:
     """Print the JSON Schema of a cell's record."""
     print(json.dumps(Record.model_json_schema(), indent=2, sort_keys=True))
+
+
+@_app.command()
+def doctor(
+    target: Annotated[
+        list[str] | None, typer.Option(help="Look at this target; default: the configured ones.")
+    ] = None,
+    config: Annotated[Path, typer.Option(help="The configuration.")] = Path("bench.toml"),
+    boot: Annotated[
+        bool, typer.Option("--boot", help="Also boot a board, to read its NPU. Takes minutes.")
+    ] = False,
+) -> None:
+    """Check what a run on each target needs, say what to do; status 1 if something is missing."""
+    # Only this command needs every target.
+    from bench.doctor import BENCH, examine, lines_of
+    from targets.checkup import State
+    from targets.registry import CHECKUPS
+
+    settings = load_config(config)
+    for name in target or ():
+        if name not in CHECKUPS:
+            raise ConfigError(f"unknown target {name!r}; {suggest(name, list(CHECKUPS))}")
+    chosen = tuple(target or settings.grid.targets)
+    heading, bad = "", 0
+    for place, finding in examine(chosen, settings.targets, boot=boot):
+        if place != heading:
+            heading = place
+            print(place if place == BENCH else f"target {place}")
+        print("\n".join(lines_of(finding)), flush=True)
+        bad += finding.state is State.MISSING
+    if bad:
+        print(f"{bad} missing")
+        raise typer.Exit(1)
+    print("nothing is missing")
 
 
 @_app.command()

@@ -12,7 +12,15 @@ from bench.record import Record, Status, Verdict, metric_value
 from bench.sweep import SweepResult
 from targets.protocol import Source
 
-__all__ = ["Reproduce", "judge_cell", "judge_order", "judge_sweep", "sweep_caveat", "worst"]
+__all__ = [
+    "Reproduce",
+    "judge_cell",
+    "judge_order",
+    "judge_sweep",
+    "judge_unavailable",
+    "sweep_caveat",
+    "worst",
+]
 
 #: Makes the command that repeats the judgement of a metric (or group) for a subject.
 Reproduce = Callable[[str, str], str]
@@ -24,6 +32,20 @@ _SEVERITY = (
     Status.INCOMPLETE,
     Status.FAIL,
 )
+
+
+def judge_unavailable(cell_id: str, reason: str, reproduce: Reproduce) -> Verdict:
+    """The verdict of a cell that could not be measured for `reason`, not by its own fault."""
+    return Verdict(
+        status=Status.UNAVAILABLE,
+        subject=cell_id,
+        metric="measurement",
+        measured="absent",
+        limit="",
+        direction="",
+        reason=reason,
+        reproduce=reproduce(MetricName.REFERENCE.value, cell_id),
+    )
 
 
 def worst(verdicts: Iterable[Verdict]) -> Verdict:

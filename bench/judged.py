@@ -5,11 +5,18 @@ from __future__ import annotations
 from bench.cell import Cell
 from bench.config import BenchConfig
 from bench.engine import Engine
-from bench.errors import MissingFigureError
+from bench.errors import MissingFigureError, PrerequisiteError
 from bench.grid import Group, base_of
-from bench.judge import Reproduce, judge_cell, judge_order, judge_sweep, sweep_caveat
+from bench.judge import (
+    Reproduce,
+    judge_cell,
+    judge_order,
+    judge_sweep,
+    judge_unavailable,
+    sweep_caveat,
+)
 from bench.metrics import MetricName
-from bench.record import Record, SweepRecord, metric_value
+from bench.record import CellIdentity, Record, SweepRecord, UnavailableRecord, metric_value
 from bench.run import OrderRecord, RunDirectory
 from bench.sweep import CellBinding, classify
 
@@ -35,14 +42,22 @@ class Judge:
             BenchError: the cell could not be measured.
         """
         if cell.id not in self._judged:
-            record = self._engine.record(cell)
-            base = self._engine.record(base_of(cell))
+            try:
+                record = self._engine.record(cell)
+                base = self._engine.record(base_of(cell))
+            except PrerequisiteError as error:
+                self._note_unavailable(cell, error)
+                raise
             rules = self._config.workloads[cell.workload].limits
             verdicts = judge_cell(record, base, rules, self._reproduce)
             judged = record.model_copy(update={"verdicts": verdicts})
             self._run.write_record(judged)
             self._judged[cell.id] = judged
         return self._judged[cell.id]
+
+    def _note_unavailable(self, cell: Cell, error: PrerequisiteError) -> None:
+        verdict = judge_unavailable(cell.id, error.what, self._reproduce)
+        self._run.write_unavailable(UnavailableRecord(cell=CellIdentity.of(cell), verdict=verdict))
 
     def sweep(self, group: Group) -> SweepRecord:
         """The outcome of the MAC sweep over the cells of `group`.

@@ -32,6 +32,7 @@ __all__ = [
     "ReferenceRecord",
     "Status",
     "SweepRecord",
+    "UnavailableRecord",
     "Verdict",
     "metric_value",
 ]
@@ -208,6 +209,15 @@ class Record(StrictModel):
     #: Share of cycles of the layers each resource binds; see `bench.sweep.CellBinding`.
     binding: dict[str, float]
     verdicts: tuple[Verdict, ...] = Field(default=())
+
+
+class UnavailableRecord(StrictModel):
+    """A cell of which nothing is known, because its target could not be had."""
+
+    schema_version: Literal[1] = 1
+    cell: CellIdentity
+    #: Always UNAVAILABLE; its metric is `measurement`.
+    verdict: Verdict
 
 
 class SweepRecord(StrictModel):

@@ -13,7 +13,7 @@ from pydantic import ValidationError
 from bench.cell import Cell
 from bench.errors import BenchError
 from bench.files import replace_symlink, write_atomically
-from bench.record import Record, SweepRecord, Verdict
+from bench.record import Record, SweepRecord, UnavailableRecord, Verdict
 from bench.schema import StrictModel
 
 __all__ = ["OrderRecord", "RunDirectory", "RunManifest", "run_name"]
@@ -82,7 +82,7 @@ class RunDirectory:
         """
         run = cls(path)
         try:
-            for part in ("cells", "sweeps", "orders"):
+            for part in ("cells", "sweeps", "orders", "unavailable"):
                 (run.path / part).mkdir(parents=True)
             write_atomically(run.path / "run.json", manifest.model_dump_json(indent=2) + "\n")
             replace_symlink(path.parent / "latest", path.name)
@@ -110,6 +110,10 @@ class RunDirectory:
     def write_sweep(self, record: SweepRecord) -> Path:
         """Store the outcome of one MAC sweep."""
         return self._write("sweeps", record.id, record)
+
+    def write_unavailable(self, record: UnavailableRecord) -> Path:
+        """Note that a cell could not be measured."""
+        return self._write("unavailable", record.cell.id, record)
 
     def write_order(self, record: OrderRecord) -> Path:
         """Store the judged order of one configuration."""
@@ -148,6 +152,11 @@ class RunDirectory:
     def sweeps(self) -> list[SweepRecord]:
         """The outcomes of all judged sweeps, by id."""
         return [self._read(p, SweepRecord) for p in sorted((self.path / "sweeps").glob("*.json"))]
+
+    def unavailable(self) -> list[UnavailableRecord]:
+        """The cells that could not be measured, by id."""
+        paths = sorted((self.path / "unavailable").glob("*.json"))
+        return [self._read(p, UnavailableRecord) for p in paths]
 
     def orders(self) -> list[OrderRecord]:
         """The judged orders, by id."""

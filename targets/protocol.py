@@ -7,7 +7,7 @@ reason, and is absent from `Measurement.counters`.
 
 from __future__ import annotations
 
-from collections.abc import Mapping, Sequence
+from collections.abc import Iterator, Mapping, Sequence
 from dataclasses import dataclass, field
 from enum import Enum
 from pathlib import Path
@@ -17,9 +17,19 @@ import numpy.typing as npt
 
 from bench.cell import Accelerator, MemoryMode
 from bench.compiler import VelaReport
+from bench.errors import BenchError
 from targets.simulator.timing.profiles import TimingProfile
 
-__all__ = ["Array", "Capabilities", "Job", "LayerCycles", "Measurement", "Source", "Target"]
+__all__ = [
+    "Array",
+    "BatchTarget",
+    "Capabilities",
+    "Job",
+    "LayerCycles",
+    "Measurement",
+    "Source",
+    "Target",
+]
 
 Array = npt.NDArray[Any]
 
@@ -148,4 +158,16 @@ class Target(Protocol):
 
     def close(self) -> None:
         """Give back what `prepare` and `run` took. May be called without either."""
+        ...
+
+
+@runtime_checkable
+class BatchTarget(Target, Protocol):
+    """A target that starts so slowly that jobs should be given to it together."""
+
+    def run_batch(self, jobs: Sequence[Job]) -> Iterator[tuple[int, Measurement | BenchError]]:
+        """Run `jobs`; yields each one's index, once, with what came of it, as soon as it is known.
+
+        Raises nothing of its own: one job's failure is that job's outcome.
+        """
         ...

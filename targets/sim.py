@@ -2,14 +2,17 @@
 
 from __future__ import annotations
 
-from collections.abc import Mapping, Sequence
+from collections.abc import Iterator, Mapping, Sequence
 from functools import cache, partial
 from importlib.metadata import version
+from pathlib import Path
 
 from bench.cell import MemoryMode
 from bench.compiler import LayerReport
 from bench.fingerprint import source_fingerprint
+from targets.checkup import Finding, found
 from targets.protocol import Capabilities, Job, LayerCycles, Measurement, Source
+from targets.settings import TargetSettings
 from targets.simulator.operations import BlockOperation
 from targets.simulator.simulator import Simulator
 from targets.simulator.timing import PROFILES, Bound, NetworkTiming, OperationTiming, estimate
@@ -20,7 +23,7 @@ from targets.simulator.timing.weight_count import weight_stream
 from targets.simulator.timing.work import network_work
 from targets.simulator.traffic import PortMap, network_traffic
 
-__all__ = ["SimulatorTarget", "layer_cycles", "names_of"]
+__all__ = ["SimulatorTarget", "check_sim", "layer_cycles", "names_of"]
 
 _ALL_ON_CPU = "nothing of this model runs on the NPU: Vela left every operator to the CPU"
 
@@ -90,6 +93,11 @@ class SimulatorTarget:
 
     def close(self) -> None:
         """Nothing to close."""
+
+
+def check_sim(settings: TargetSettings, logs: Path, *, boot: bool) -> Iterator[Finding]:
+    """See `Checkup`."""
+    yield found("interpreters", f"tflite-micro {version('tflite-micro')}, for CPU operators")
 
 
 def names_of(timing: NetworkTiming, layers: Sequence[LayerReport]) -> Mapping[int, NamedLayer]:

@@ -12,9 +12,9 @@ import pytest
 
 from bench.errors import BenchError
 from bench.progress import Follower, ProgressEvent
-from bench.record import Record, Status, SweepRecord
+from bench.record import Record, Status, SweepRecord, UnavailableRecord
 from bench.report.junit import merged_junit
-from bench.report.table import render, workload_tables
+from bench.report.table import render, unavailable_table, workload_tables
 from bench.run import OrderRecord, RunDirectory
 
 __all__ = ["ProgressLines", "TerminalReport"]
@@ -38,6 +38,7 @@ class TerminalReport:
         self._records: list[Record] = []
         self._sweeps: list[SweepRecord] = []
         self._orders: list[OrderRecord] = []
+        self._unavailable: list[UnavailableRecord] = []
         #: Where the reports lie, or why they do not.
         self._reports = ""
 
@@ -70,9 +71,12 @@ class TerminalReport:
         position = {id_: i for i, id_ in enumerate(run.manifest().planned_cells)}
         self._records = sorted(run.records(), key=lambda r: position[r.cell.id])
         self._sweeps, self._orders = run.sweeps(), run.orders()
-        if self._records:
+        self._unavailable = run.unavailable()
+        if self._records or self._unavailable:
             try:
-                merged = run.write_junit(merged_junit(self._records, self._sweeps, self._orders))
+                merged = run.write_junit(
+                    merged_junit(self._records, self._sweeps, self._orders, self._unavailable)
+                )
             except BenchError as error:
                 return str(error)
             self._reports = f"records {run.path / 'cells'}, JUnit {merged}"
@@ -82,8 +86,11 @@ class TerminalReport:
         """Print the tables, and say how much of the plan was measured and where it is kept."""
         terminalreporter.section("Ethos-U55 regression bench")
         width = max(shutil.get_terminal_size().columns, _TABLE_WIDTH)
-        terminalreporter.write(render(workload_tables(self._records, self._sweeps), width))
+        tables = workload_tables(self._records, self._sweeps)
+        tables += unavailable_table(self._unavailable)
+        terminalreporter.write(render(tables, width))
         verdicts = [v for r in self._records for v in r.verdicts]
+        verdicts += [u.verdict for u in self._unavailable]
         verdicts += [s.verdict for s in self._sweeps]
         verdicts += [v for o in self._orders for v in o.verdicts]
         counts = ", ".join(
@@ -93,8 +100,12 @@ class TerminalReport:
         )
         planned = len(self._run.manifest().planned_cells)
         measured = f"{len(self._records)} of {planned} planned cells measured"
-        told = f"verdicts: {counts}" if self._records else "a run without a figure has failed"
-        terminalreporter.write_line(f"bench: {measured}; {told}")
+        if self._unavailable:
+            measured += f", {len(self._unavailable)} UNAVAILABLE"
+        told = [f"verdicts: {counts}"] if counts else []
+        if not self._records:
+            told.insert(0, "a run without a figure has failed")
+        terminalreporter.write_line(f"bench: {'; '.join([measured, *told])}")
         if self._reports:
             terminalreporter.write_line(f"bench: {self._reports}")
 

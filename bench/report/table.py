@@ -11,10 +11,10 @@ from rich.text import Text
 from bench.cell import Accelerator
 from bench.metrics import KIB, MetricName
 from bench.published import PublishedRow, matching
-from bench.record import Record, Status, SweepRecord, metric_value
+from bench.record import Record, Status, SweepRecord, UnavailableRecord, metric_value
 from bench.report.findings import finding_lines
 
-__all__ = ["render", "workload_tables"]
+__all__ = ["render", "unavailable_table", "workload_tables"]
 
 #: The accelerator whose sizes and beats stand in the table, when it is in the grid: Arm's.
 _SHOWN = Accelerator.U55_128
@@ -42,6 +42,27 @@ def workload_tables(
         tables.append(_workload_table(workload, target, mine, {s.id: s for s in sweeps}))
         tables += finding_lines(mine, sweeps, shown)
     return tables
+
+
+def unavailable_table(unavailable: Sequence[UnavailableRecord]) -> list[RenderableType]:
+    """A table of the cells that could not be measured, by reason; nothing where there are none."""
+    if not unavailable:
+        return []
+    reasons: dict[str, list[str]] = {}
+    for record in unavailable:
+        reasons.setdefault(record.verdict.reason, []).append(record.cell.id)
+    table = Table(
+        "cells",
+        "verdict",
+        "why",
+        title="not measured",
+        title_justify="left",
+        header_style="bold",
+        show_lines=True,
+    )
+    for reason, cells in reasons.items():
+        table.add_row("\n".join(cells), Text("UNAVAILABLE", style="yellow"), Text(reason))
+    return [table]
 
 
 def _workload_table(

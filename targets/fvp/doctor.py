@@ -1,0 +1,26 @@
+"""Whether the FVP, or what stands in for it, could be measured on."""
+
+from __future__ import annotations
+
+from collections.abc import Iterator
+from pathlib import Path
+
+from bench.errors import BenchError
+from bench.interpreters import run_tflm
+from targets.checkup import Finding, found, missing
+from targets.fvp.target import FvpTarget
+from targets.settings import TargetSettings
+
+__all__ = ["check_fvp"]
+
+
+def check_fvp(settings: TargetSettings, logs: Path, *, boot: bool) -> Iterator[Finding]:
+    """See `Checkup`. The executable (or container) is started once, for its version."""
+    target = FvpTarget(settings.fvp, logs, run_tflm)
+    try:
+        target.prepare()
+    except BenchError as error:
+        yield missing("FVP", error)
+        return
+    yield found("FVP", target.fingerprint()["version"])
+    yield found("runner", settings.fvp.runner.value)
