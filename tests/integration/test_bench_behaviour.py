@@ -10,6 +10,7 @@ import signal
 import subprocess
 import time
 from pathlib import Path
+from xml.etree import ElementTree
 
 import psutil
 import pytest
@@ -133,6 +134,15 @@ def test_a_tightened_limit_fails_exactly_the_right_tests(
     assert "workloads.quick.limits[5].max" in line
     assert f"pytest --bench-config={tight} --bench-cache={runner.cache} " in line
     assert f"tests/regression/test_npu_cycles.py::test_npu_cycles[{cell}]" in line
+    # The same sentence is what a dashboard shows.
+    merged = ElementTree.parse(run.directory.path / "junit.xml")
+    failures = {
+        case.attrib["name"]: failure.attrib["message"]
+        for case in merged.iter("testcase")
+        for failure in case.findall("failure")
+    }
+    assert len(failures) == 2
+    assert failures[f"{cell}:npu_cycles"] == line
 
 
 def test_the_printed_command_reproduces_the_failure(
