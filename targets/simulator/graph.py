@@ -19,7 +19,6 @@ from targets.simulator.artefact import (
     Artefact,
     FlashRegion,
     InterfaceRegion,
-    ModelTensor,
     NpuOperator,
 )
 from targets.simulator.cpu_operator import CpuOperation
@@ -61,7 +60,7 @@ class Graph:
         artefact = self._artefact
         outputs = [artefact.tensors[i] for i in artefact.outputs]
         results = [
-            tuple(np.empty((rows, *_row_shape(t)), np.dtype(t.dtype)) for t in outputs)
+            tuple(np.empty((rows, *t.row_shape), np.dtype(t.dtype)) for t in outputs)
             for _ in sequence
         ]
         for start in range(0, rows, self._rows):
@@ -174,8 +173,3 @@ class _CpuStep:
         answers = operation.run([tensors.read(index) for index in operation.inputs])
         for index, values in zip(operation.outputs, answers, strict=True):
             tensors.write(index, values)
-
-
-def _row_shape(tensor: ModelTensor) -> tuple[int, ...]:
-    """A tensor's shape without the batch dimension of 1."""
-    return tensor.shape[1:] if tensor.shape[:1] == (1,) else tensor.shape

@@ -14,16 +14,11 @@ from numpy.typing import NDArray
 
 from bench.cell import Accelerator, MemoryMode
 from bench.errors import ModelError, TargetError
-from targets.simulator.artefact import Artefact, ModelTensor, load_artefact
+from targets.simulator.artefact import Artefact, load_artefact
 from targets.simulator.graph import Graph
 from targets.simulator.timing import NetworkTiming, TimingProfile, estimate
 from targets.simulator.timing.work import NetworkWork, network_work
-from targets.simulator.traffic import (
-    NetworkTraffic,
-    OperationTraffic,
-    PortMap,
-    network_traffic,
-)
+from targets.simulator.traffic import NetworkTraffic, OperationTraffic, PortMap, operator_traffic
 
 __all__ = ["SimulationResult", "Simulator"]
 
@@ -74,8 +69,7 @@ class Simulator:
     def _operator_traffic(self) -> tuple[NetworkTraffic, ...]:
         """What each `ethos-u` operator moves; counted once, for totals and for cycles."""
         return tuple(
-            network_traffic(operator.operations, operator.payload.commands.size, self._ports)
-            for operator in self.artefact.npu_operators
+            operator_traffic(operator, self._ports) for operator in self.artefact.npu_operators
         )
 
     @cached_property
@@ -151,14 +145,14 @@ class Simulator:
     def _check(self, inputs: Sequence[Array], leading: int) -> None:
         tensors = [self.artefact.tensors[i] for i in self.artefact.inputs]
         wanted = ", ".join(
-            f"{tensor.dtype} {list(('n', 'steps')[:leading])} + {list(_row_shape(tensor))}"
+            f"{tensor.dtype} {list(('n', 'steps')[:leading])} + {list(tensor.row_shape)}"
             for tensor in tensors
         )
         given = ", ".join(f"{array.dtype} {list(array.shape)}" for array in inputs)
         fits = len(inputs) == len(tensors) and all(
             array.dtype == np.dtype(tensor.dtype)
             and array.ndim >= leading
-            and array.shape[leading:] == _row_shape(tensor)
+            and array.shape[leading:] == tensor.row_shape
             for array, tensor in zip(inputs, tensors, strict=True)
         )
         shapes = {array.shape[:leading] for array in inputs}
@@ -167,7 +161,3 @@ class Simulator:
                 f"{self.artefact.name} takes {wanted}; given: {given or 'nothing'}",
                 cure="give one array for each model input, in its own dtype, at least one row",
             )
-
-
-def _row_shape(tensor: ModelTensor) -> tuple[int, ...]:
-    return tensor.shape[1:] if tensor.shape[:1] == (1,) else tensor.shape

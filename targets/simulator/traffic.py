@@ -23,7 +23,7 @@ import numpy as np
 
 from bench.cell import MemoryMode
 from bench.errors import ConfigError
-from targets.simulator.artefact_model import Artefact
+from targets.simulator.artefact_model import Artefact, NpuOperator
 from targets.simulator.blocks import block_grid, ifm2_reads, ifm_reads, ofm_writes
 from targets.simulator.operations import (
     BlockOperation,
@@ -48,6 +48,7 @@ __all__ = [
     "memory_area",
     "network_traffic",
     "operation_traffic",
+    "operator_traffic",
 ]
 
 WORD_BYTES = 4
@@ -210,9 +211,13 @@ def operation_traffic(operation: Operation, ports: PortMap) -> OperationTraffic:
 def artefact_traffic(artefact: Artefact, ports: PortMap) -> NetworkTraffic:
     """What one inference of a compiled model moves, all its `ethos-u` operators together."""
     return NetworkTraffic.joined(
-        network_traffic(operator.operations, operator.payload.commands.size, ports)
-        for operator in artefact.npu_operators
+        operator_traffic(operator, ports) for operator in artefact.npu_operators
     )
+
+
+def operator_traffic(operator: NpuOperator, ports: PortMap) -> NetworkTraffic:
+    """What one `ethos-u` operator moves."""
+    return network_traffic(operator.operations, operator.payload.commands.size, ports)
 
 
 def network_traffic(

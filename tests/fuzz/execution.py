@@ -95,7 +95,7 @@ def _malformed(simulator: Simulator, result: SimulationResult, rows: int) -> str
     artefact = simulator.artefact
     wanted = [artefact.tensors[index] for index in artefact.outputs]
     got = [(array.dtype.name, array.shape) for array in result.outputs]
-    if got != [(tensor.dtype, (rows, *_row(tensor))) for tensor in wanted]:
+    if got != [(tensor.dtype, (rows, *tensor.row_shape)) for tensor in wanted]:
         return f"outputs of {got}"
     if len(result.counters) != 4 or min(result.counters.values()) < 0:
         return f"counters of {dict(result.counters)}"
@@ -104,15 +104,11 @@ def _malformed(simulator: Simulator, result: SimulationResult, rows: int) -> str
 
 def _input(tensor: ModelTensor, rows: int, random: np.random.Generator) -> np.ndarray[Any, Any]:
     dtype = np.dtype(tensor.dtype)
-    shape = (rows, *_row(tensor))
+    shape = (rows, *tensor.row_shape)
     if tensor.size > _LARGE or 0 in shape:
         return np.zeros(shape, dtype)
     count = int(np.prod(shape))
     return np.frombuffer(random.bytes(count * dtype.itemsize), dtype).reshape(shape)
-
-
-def _row(tensor: ModelTensor) -> tuple[int, ...]:
-    return tensor.shape[1:] if tensor.shape[:1] == (1,) else tensor.shape
 
 
 def _described(error: Exception) -> str:
