@@ -13,7 +13,8 @@ GRAPHS ?= 20000
 SEED   ?= 1
 
 .DEFAULT_GOAL := help
-.PHONY: help bench test lint format lock clean fuzz fuzz-graphs speed firmware test-fvp test-images
+.PHONY: help bench test lint format lock clean fuzz fuzz-graphs speed fidelity firmware \
+  test-fvp test-images
 
 help: ## show this list
 	@grep -hE '^[a-z-]+:.*## ' $(MAKEFILE_LIST) | sed -E 's/:.*## /\t/' | expand -t 14
@@ -35,6 +36,14 @@ speed: $(VENV)/.dev-ready ## the simulator beside TFLite-Micro; needs BENCH_MODE
 	@test -n "$(BENCH_MODEL_ZOO)" || \
 	  { echo "bench: set BENCH_MODEL_ZOO to a directory of quantised .tflite models"; exit 1; }
 	$(BIN)/python benchmarks/simulator_speed.py $(BENCH_MODEL_ZOO) $(ARGS)
+	$(BIN)/python -m benchmarks.timing_speed $(BENCH_MODEL_ZOO)
+
+fidelity: $(VENV)/.dev-ready ## the cycle model beside published counts; needs BENCH_REFERENCE, BENCH_MODEL_ZOO
+	@test -n "$(BENCH_REFERENCE)" || \
+	  { echo "bench: set BENCH_REFERENCE to the directory of the published artefacts"; exit 1; }
+	@test -n "$(BENCH_MODEL_ZOO)" || \
+	  { echo "bench: set BENCH_MODEL_ZOO to a directory of quantised .tflite models"; exit 1; }
+	$(BIN)/python -m benchmarks.fidelity $(BENCH_REFERENCE) $(BENCH_MODEL_ZOO) $(ARGS)
 
 firmware: $(VENV)/.dev-ready ## build the firmware's ELF again, byte for byte; ARGS="--compiler gcc --output x.elf"
 	$(BIN)/python -m targets.firmware.build $(ARGS)
