@@ -13,7 +13,7 @@ GRAPHS ?= 20000
 SEED   ?= 1
 
 .DEFAULT_GOAL := help
-.PHONY: help bench test lint format lock clean fuzz fuzz-graphs speed
+.PHONY: help bench test lint format lock clean fuzz fuzz-graphs speed firmware test-fvp test-images
 
 help: ## show this list
 	@grep -hE '^[a-z-]+:.*## ' $(MAKEFILE_LIST) | sed -E 's/:.*## /\t/' | expand -t 14
@@ -35,6 +35,15 @@ speed: $(VENV)/.dev-ready ## the simulator beside TFLite-Micro; needs BENCH_MODE
 	@test -n "$(BENCH_MODEL_ZOO)" || \
 	  { echo "bench: set BENCH_MODEL_ZOO to a directory of quantised .tflite models"; exit 1; }
 	$(BIN)/python benchmarks/simulator_speed.py $(BENCH_MODEL_ZOO) $(ARGS)
+
+firmware: $(VENV)/.dev-ready ## build the firmware's ELF again, byte for byte; ARGS="--compiler gcc --output x.elf"
+	$(BIN)/python -m targets.firmware.build $(ARGS)
+
+test-fvp: $(VENV)/.dev-ready ## target fvp against target sim, on all models and the default grid (many minutes)
+	BENCH_TEST_FVP=1 $(BIN)/pytest -n $(JOBS) tests/integration/test_fvp_models.py $(ARGS)
+
+test-images: $(VENV)/.dev-ready ## build the container images and run the bench in them; as root it gets an engine
+	$(BIN)/python -m deploy.docker.try_images $(ARGS)
 
 lint: $(VENV)/.dev-ready ## ruff and mypy
 	$(BIN)/ruff check .

@@ -33,7 +33,7 @@ class TargetContext:
 #: Name on the command line and in cell ids -> how the target is made. Making one does no work.
 TARGETS: dict[str, Callable[[TargetContext], Target]] = {
     "sim": lambda _: SimulatorTarget(),
-    "fvp": lambda context: FvpTarget(context.settings.fvp, context.logs),
+    "fvp": lambda context: FvpTarget(context.settings.fvp, context.logs, context.reference),
     "mps3": lambda context: Mps3Target(context.settings.mps3, context.logs),
     "vela": lambda context: VelaEstimate(context.reference),
 }

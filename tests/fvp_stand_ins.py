@@ -15,14 +15,14 @@ import pytest
 from targets.fvp.find import NAMES, VARIABLE
 from tests.bench_runs import ROOT
 
-__all__ = ["as_fvp", "virtual_fvp", "write_fvp"]
+__all__ = ["as_fvp", "virtual_fvp", "write_fvp", "write_runner_fvp"]
 
 
 def write_fvp(directory: Path, *parameters: str) -> Path:
     """A script under the FVP's name that starts the virtual platform.
 
-    `parameters` are `-C` parameters it adds, `bench.fault.*` for example. Skips loudly without
-    the package the platform needs.
+    `parameters` are `-C` parameters it adds when it runs something, `bench.fault.*` for example.
+    Skips loudly without the package the platform needs.
     """
     if find_spec("unicorn") is None:
         pytest.skip("the package unicorn is missing: target fvp NOT tested; run `make test`")
@@ -31,8 +31,9 @@ def write_fvp(directory: Path, *parameters: str) -> Path:
     added = shlex.join([word for text in parameters for word in ("-C", text)])
     script.write_text(
         "#!/bin/sh\n"
+        f'[ "$1" = --version ] || set -- {added} "$@"\n'
         f"PYTHONPATH={shlex.quote(str(ROOT))} exec {shlex.quote(sys.executable)} "
-        f'-m targets.virtual {added} "$@"\n'
+        '-m targets.virtual "$@"\n'
     )
     script.chmod(0o755)
     return script
@@ -55,3 +56,18 @@ def virtual_fvp(directory: Path) -> Iterator[str]:
         return
     with as_fvp(write_fvp(directory)) as executable:
         yield str(executable)
+
+
+def write_runner_fvp(directory: Path, log: str) -> Path:
+    """A script under the FVP's name that prints `log`, as `tests.inference_runner` does."""
+    directory.mkdir(parents=True, exist_ok=True)
+    (directory / "log").write_text(log)
+    script = directory / NAMES[0]
+    script.write_text(
+        "#!/bin/sh\n"
+        '[ "$1" != --version ] || { echo "Fast Models [11.27.42 (stand-in)]"; exit 0; }\n'
+        f"PYTHONPATH={shlex.quote(str(ROOT))} exec {shlex.quote(sys.executable)} "
+        f'-m tests.inference_runner {shlex.quote(str(directory / "log"))} "$@"\n'
+    )
+    script.chmod(0o755)
+    return script

@@ -20,7 +20,7 @@ from bench.grid import Group, base_of
 from bench.pytest_plugin.check import Check
 from bench.pytest_plugin.scheduler import FamilyScheduling
 from bench.pytest_plugin.session import BenchSession, RunSetup
-from bench.pytest_plugin.setup import prepare_run
+from bench.pytest_plugin.setup import prepare_run, require_targets
 from bench.pytest_plugin.terminal import TerminalReport
 from bench.run import RunDirectory
 
@@ -79,6 +79,7 @@ def pytest_configure(config: pytest.Config) -> None:
             invocation=_extra_arguments(config),
         )
         if not config.option.collectonly:
+            require_targets(setup)
             RunDirectory.create(setup.run_path, setup.manifest())
     except BenchError as error:
         raise pytest.UsageError(str(error)) from error

@@ -10,14 +10,15 @@ from bench.compiler import VelaOptions, require_vela
 from bench.config import BenchConfig, ModelFileWorkload, load_config
 from bench.errors import BenchError, ConfigError, ModelError
 from bench.grid import make_plan
+from bench.interpreters import run_tflm
 from bench.pytest_plugin.session import RunSetup
-from bench.run import run_name
+from bench.run import RunDirectory, run_name
 from bench.schema import suggest
 from bench.tflite import load_quantised
 from models.data import resolve_mnist
-from targets.registry import TARGETS
+from targets.registry import TARGETS, TargetContext
 
-__all__ = ["prepare_run"]
+__all__ = ["prepare_run", "require_targets"]
 
 
 def prepare_run(
@@ -65,6 +66,21 @@ def prepare_run(
         cache_root=cache_root,
         run_path=root / run_name(),
     )
+
+
+def require_targets(setup: RunSetup) -> None:
+    """Can the targets of the run work here? Asked before hours of training, not after.
+
+    Raises `BenchError`, in most cases `PrerequisiteError`, for the first that cannot.
+    """
+    logs = RunDirectory(setup.run_path).logs
+    context = TargetContext(reference=run_tflm, settings=setup.config.targets, logs=logs)
+    for name in setup.targets:
+        target = TARGETS[name](context)
+        try:
+            target.prepare()
+        finally:
+            target.close()
 
 
 def _check_vela(config: BenchConfig, config_path: Path) -> None:

@@ -8,10 +8,12 @@ from pathlib import Path
 
 from bench.errors import TargetError
 from targets.firmware import firmware_elf, firmware_sha256
+from targets.fvp.axf import offer
 from targets.fvp.errors import InfrastructureError, MissingAnswerError
 from targets.fvp.launch import Outcome
 from targets.jobs.answers import Answers, Collector
 from targets.jobs.device_job import Image
+from targets.jobs.errors import UnsupportedGraphError
 from targets.jobs.frames import FrameParser
 from targets.jobs.image import build_image
 from targets.jobs.inference import Batch, BatchLimits, Inference
@@ -49,7 +51,10 @@ class FirmwareRunner:
 
     def open(self, job: Job) -> FirmwareJob:
         """Begin with `job`. Raises `JobError` for a model the firmware cannot run."""
-        return FirmwareJob(job, self._limits)
+        try:
+            return FirmwareJob(job, self._limits)
+        except UnsupportedGraphError as error:
+            raise UnsupportedGraphError(error.what, cure=offer()) from error
 
 
 class FirmwareJob:
@@ -111,7 +116,9 @@ class FirmwareProcess:
         _raise_what_the_device_said(answers)
         count = len(self._batch.jobs)
         if answers.end is None:
-            raise MissingAnswerError(f"{len(answers.jobs)} of {count} inferences were answered")
+            raise MissingAnswerError(
+                f"{len(answers.jobs)} of {count} inferences were answered, {answers.problems[-1]}"
+            )
         if not answers.complete:
             raise InfrastructureError(
                 f"the answer arrived damaged: {'; '.join(answers.problems[:3])}",

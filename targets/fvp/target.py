@@ -11,9 +11,10 @@ from collections.abc import Mapping
 from functools import cached_property
 from pathlib import Path
 
-from bench.errors import BenchError
+from bench.errors import BenchError, PrerequisiteError
 from bench.fingerprint import source_fingerprint
 from targets.fvp.attempts import Attempts
+from targets.fvp.axf import Programs, prebuilt_runner
 from targets.fvp.command import bench_options
 from targets.fvp.containers import ContainerLauncher, ContainerSettings
 from targets.fvp.diagnosis import diagnose
@@ -21,8 +22,9 @@ from targets.fvp.find import find_executable
 from targets.fvp.firmware_runner import FirmwareRunner
 from targets.fvp.launch import Ending, Launch, Launcher, Limits
 from targets.fvp.local import LocalLauncher
+from targets.fvp.logged_runners import EXECUTORCH, MLEK, LoggedRunner, Reference
 from targets.fvp.runner import Runner
-from targets.fvp.settings import FvpSettings
+from targets.fvp.settings import FvpSettings, RunnerName
 from targets.protocol import Capabilities, Job, Measurement, Source
 
 __all__ = ["FvpTarget"]
@@ -36,10 +38,11 @@ _LEGAL = re.compile(r"(?i)copyright|all rights reserved")
 class FvpTarget:
     """The FVP behind the `Target` protocol: one process for each batch of inferences."""
 
-    def __init__(self, settings: FvpSettings, logs: Path) -> None:
+    def __init__(self, settings: FvpSettings, logs: Path, reference: Reference) -> None:
+        """`reference` gives outputs where a program of the user's gives none."""
         self._settings = settings
         self._logs = logs
-        self._runner: Runner = FirmwareRunner(settings.inferences_per_process)
+        self._reference = reference
 
     def capabilities(self) -> Capabilities:
         """Every accelerator and memory mode; the events its runner counts."""
@@ -102,6 +105,14 @@ class FvpTarget:
     def close(self) -> None:
         """Nothing is left running between jobs."""
 
+    @cached_property
+    def _runner(self) -> Runner:
+        settings = self._settings
+        if settings.runner is RunnerName.BENCH:
+            return FirmwareRunner(settings.inferences_per_process)
+        program = MLEK if settings.runner is RunnerName.MLEK else EXECUTORCH
+        return LoggedRunner(program, Programs(settings.axf or _prebuilt()), self._reference)
+
     @property
     def _source(self) -> Source:
         """Our own virtual platform simulates: its figures are never called the FVP's."""
@@ -145,5 +156,16 @@ class FvpTarget:
         lines = [line.strip() for line in outcome.excerpt.splitlines()]
         said = "; ".join(line for line in lines if line and not _LEGAL.search(line))
         if outcome.ending is not Ending.EXITED or outcome.status != 0 or not said:
-            raise diagnose(outcome, _VERSION_LIMITS, "it did not tell its version (--version)")
+            error = diagnose(outcome, _VERSION_LIMITS, "it did not tell its version (--version)")
+            raise PrerequisiteError(f"target fvp: {error.what}", cure=error.cure)
         return said[:300]
+
+
+def _prebuilt() -> str:
+    found = prebuilt_runner()
+    if found is None:
+        raise PrerequisiteError(
+            "runner mlek: no program is named, and the package mlia-ethos-u is not installed",
+            cure="set targets.fvp.axf, or install mlia-ethos-u==0.1.0",
+        )
+    return str(found)

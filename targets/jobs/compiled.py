@@ -10,7 +10,7 @@ from numpy.typing import NDArray
 
 from bench.cell import MemoryMode
 from targets.jobs.device_job import DeviceJob, Input, Output, RegionBase, Space, TimingAdapter
-from targets.jobs.errors import JobError
+from targets.jobs.errors import JobError, UnsupportedGraphError
 from targets.jobs.memory import NPU_MEMORIES, MemoryBank
 from targets.simulator.artefact import (
     ArenaRegion,
@@ -97,7 +97,7 @@ def _only_operator(artefact: Artefact) -> NpuOperator:
     if len(artefact.operators) == 1 and isinstance(artefact.operators[0], NpuOperator):
         return artefact.operators[0]
     on_cpu = sum(not isinstance(operator, NpuOperator) for operator in artefact.operators)
-    raise JobError(
+    raise UnsupportedGraphError(
         f"{artefact.name} has {len(artefact.operators)} operators after compilation, {on_cpu} of "
         "them for the CPU; the firmware runs exactly one command stream",
         cure="use a runner with an interpreter for this model, or the simulator",

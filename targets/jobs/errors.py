@@ -4,11 +4,15 @@ from __future__ import annotations
 
 from bench.errors import TargetError
 
-__all__ = ["AnswerError", "JobError"]
+__all__ = ["AnswerError", "JobError", "UnsupportedGraphError"]
 
 
 class JobError(TargetError):
     """A job cannot be put into an image, or an image cannot be read."""
+
+
+class UnsupportedGraphError(JobError):
+    """The firmware cannot run this graph: operators for the CPU, or several command streams."""
 
 
 class AnswerError(TargetError):

@@ -14,6 +14,7 @@ from enum import Enum
 from targets.firmware.elf import Program
 from targets.jobs.memory import SECURE_ALIAS
 from targets.virtual.backend import NpuBackend, NpuMemory
+from targets.virtual.limits import Limits
 from targets.virtual.memory import Block, Memory
 from targets.virtual.npu import Npu
 from targets.virtual.peripherals import (
@@ -69,16 +70,6 @@ class Stop:
 
     reason: StopReason
     status: int | None = None
-
-
-@dataclass(frozen=True)
-class Limits:
-    """When to give up: seconds of the clock on the wall, of this process, of simulated time."""
-
-    wall_seconds: float | None = None
-    processor_seconds: float | None = None
-    simulated_seconds: float | None = None
-    cycles: int | None = None
 
 
 @dataclass(frozen=True)

@@ -10,7 +10,7 @@ from pathlib import Path
 from typing import NoReturn
 
 from targets.virtual.errors import ParameterError
-from targets.virtual.machine import Limits
+from targets.virtual.limits import Limits
 from targets.virtual.parameters import Value, parse_parameters
 
 __all__ = ["DataFile", "Dump", "Options", "parse_options"]

@@ -10,6 +10,7 @@ import pytest
 from bench.cache import ArtefactCache
 from bench.metrics import KIB
 from tests.bench_runs import DEFAULT_CONFIG, BenchRun, BenchRunner
+from tests.fvp_stand_ins import virtual_fvp
 
 #: KiB of encoded weights at 128 MACs, Shared_Sram, that the study must reproduce.
 ENCODED_KIB = {
@@ -56,12 +57,51 @@ def warm(
     return min(runs, key=lambda run: run.seconds), probe
 
 
+#: Inputs that target `fvp` is given of each test set here.
+FVP_SAMPLES = 8
+
+
+@pytest.fixture(scope="module")
+def on_fvp(
+    bench_runner: BenchRunner, cold: BenchRun, tmp_path_factory: pytest.TempPathFactory
+) -> BenchRun:
+    """The cells of `mnist_fc` on target `fvp`: all variants, accelerators and memory modes."""
+    text = DEFAULT_CONFIG.read_text()
+    for old, new in (
+        ('# workloads = ["mnist_fc"]', 'workloads = ["mnist_fc"]'),
+        ('targets = ["sim"]', 'targets = ["fvp"]'),
+    ):
+        assert old in text
+        text = text.replace(old, new)
+    text += f"\n[targets.fvp]\nsamples = {FVP_SAMPLES}\n"
+    runner = BenchRunner(tmp_path_factory.mktemp("fvp"))
+    runner.cache = bench_runner.cache
+    with virtual_fvp(runner.directory / "device"):
+        return runner.run(runner.write_config(text), "-n", "auto")
+
+
 def test_default_grid_passes_and_measures_every_cell(cold: BenchRun) -> None:
     assert cold.returncode == 0, cold.output[-4000:]
     assert "64 of 64 planned cells measured" in cold.output
     assert len(cold.records()) == 64
     outcomes = cold.outcomes()
     assert set(outcomes.values()) == {"passed"}, "a suite was skipped or failed"
+
+
+def test_the_study_on_target_fvp_gives_what_sim_gives(cold: BenchRun, on_fvp: BenchRun) -> None:
+    expected, records = cold.records(), on_fvp.records()
+    assert len(records) == 4 * 4 * 2, on_fvp.output[-4000:]
+    for name, record in records.items():
+        twin = expected[name.removesuffix("fvp") + "sim"]
+        assert record.measurement.counters == twin.measurement.counters, name
+        assert record.reference is not None
+        assert (record.reference.samples, record.reference.mismatches) == (FVP_SAMPLES, 0)
+        # A share of few samples says so, and is no share of all.
+        assert record.accuracy is not None
+        assert record.accuracy.samples == FVP_SAMPLES
+    judged = {name: kind for name, kind in on_fvp.outcomes().items() if "accuracy" not in name}
+    assert len(judged) > 32 * 4
+    assert set(judged.values()) == {"passed"}
 
 
 def test_table_shows_every_variant_beside_the_published_row(cold: BenchRun) -> None:

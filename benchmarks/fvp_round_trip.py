@@ -1,0 +1,120 @@
+"""What a job costs on the virtual Corstone-300, beside the simulator that does its NPU's work.
+
+    python -m benchmarks.fvp_round_trip MODEL.tflite... [--inferences 20]
+
+Processor seconds, start-up of Python included in both: one process that runs the simulator alone,
+and target `fvp` with the virtual platform as its executable, from job to measurement.
+"""
+
+from __future__ import annotations
+
+import argparse
+import os
+import resource
+import shlex
+import subprocess
+import sys
+import tempfile
+from collections.abc import Callable
+from pathlib import Path
+
+import numpy as np
+
+from bench.cell import Accelerator, MemoryMode
+from bench.compiler import VelaOptions, compile_model
+from bench.engine import EVENTS
+from bench.interpreters import random_inputs, run_tflm
+from bench.tflite import load_quantised
+from targets.fvp.settings import FvpSettings
+from targets.fvp.target import FvpTarget
+from targets.protocol import Job
+from targets.simulator.timing import PROFILES
+
+__all__ = ["compare", "main"]
+
+ROOT = Path(__file__).resolve().parent.parent
+_SIMULATE = """
+import sys
+from pathlib import Path
+import numpy as np
+from targets.simulator.simulator import Simulator
+archive = np.load(sys.argv[2])
+Simulator(Path(sys.argv[1])).run([archive[name] for name in archive.files])
+"""
+
+
+def compare(model: Path, inferences: int, tries: int = 3) -> tuple[float, float]:
+    """Processor seconds of the simulator alone, and of the round trip; the best of `tries`."""
+    with tempfile.TemporaryDirectory() as name:
+        directory = Path(name)
+        job = _job(model, directory, inferences)
+        inputs = directory / "inputs.npz"
+        np.savez(inputs, *job.inputs)
+        command = [sys.executable, "-c", _SIMULATE, str(job.compiled_model), str(inputs)]
+        target = FvpTarget(
+            FvpSettings(executable=str(_executable(directory)), inferences_per_process=5000),
+            directory / "logs",
+            run_tflm,
+        )
+        target.prepare()
+        alone = min(
+            _seconds(lambda: subprocess.run(command, check=True, cwd=ROOT)) for _ in range(tries)
+        )
+        around = min(_seconds(lambda: target.run(job)) for _ in range(tries))
+    return alone, around
+
+
+def _job(model: Path, directory: Path, inferences: int) -> Job:
+    accelerator, mode = Accelerator.U55_128, MemoryMode.SHARED_SRAM
+    options = VelaOptions(accelerator=accelerator, memory_mode=mode)
+    compiled = compile_model(model, options, directory)
+    return Job(
+        cell_id=f"{model.stem}-round-trip",
+        accelerator=accelerator,
+        memory_mode=mode,
+        source_model=model,
+        compiled_model=compiled.path(directory),
+        report=compiled.report,
+        timing=PROFILES["u55_high_end"],
+        timing_name="u55_high_end",
+        inputs=random_inputs(load_quantised(model), inferences, seed=1),
+        events=EVENTS,
+    )
+
+
+def _executable(directory: Path) -> Path:
+    script = directory / "FVP"
+    python = shlex.quote(sys.executable)
+    root = shlex.quote(str(ROOT))
+    script.write_text(f'#!/bin/sh\nPYTHONPATH={root} exec {python} -m targets.virtual "$@"\n')
+    script.chmod(0o755)
+    return script
+
+
+def _seconds(work: Callable[[], object]) -> float:
+    """Processor seconds of `work`, those of its child processes included."""
+
+    def used() -> float:
+        mine = os.times()
+        children = resource.getrusage(resource.RUSAGE_CHILDREN)
+        return mine.user + mine.system + children.ru_utime + children.ru_stime
+
+    before = used()
+    work()
+    return used() - before
+
+
+def main() -> None:
+    """Print a row for each model."""
+    parser = argparse.ArgumentParser(description=__doc__.splitlines()[0] if __doc__ else "")
+    parser.add_argument("models", type=Path, nargs="+", metavar="MODEL.tflite")
+    parser.add_argument("--inferences", type=int, default=1)
+    options = parser.parse_args()
+    print(f"{'model':<28} {'simulator':>10} {'round trip':>11} {'limit':>8}")
+    for model in options.models:
+        alone, around = compare(model, options.inferences)
+        print(f"{model.stem:<28} {alone:>8.2f} s {around:>9.2f} s {2 * alone + 0.2:>6.2f} s")
+
+
+if __name__ == "__main__":
+    main()

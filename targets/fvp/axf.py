@@ -1,0 +1,115 @@
+"""Programs of others for the FVP: the user's .axf files, and the one Arm ships built."""
+
+from __future__ import annotations
+
+import hashlib
+import re
+from importlib.metadata import PackageNotFoundError, files
+from pathlib import Path
+
+from bench.errors import PrerequisiteError
+from targets.protocol import Job
+
+__all__ = ["Programs", "offer", "prebuilt_runner"]
+
+_PACKAGE = "mlia-ethos-u"
+#: The inference runner for TFLite-Micro without timing adapter in mlia-ethos-u 0.1.0.
+_PREBUILT = "inference_runner-sse-300-26.03.0-tflm-ethos-U55-Default-noTA/mlek_inference_runner.axf"
+_PREBUILT_SHA256 = "a72f0f3515cf2a756f614a5c047d0a688b53f904b58e85024245778999fe77c5"
+_FIELD = re.compile(r"\{(\w*)\}")
+_FIELDS = ("workload", "variant", "macs", "memory_mode")
+
+
+class Programs:
+    """The .axf for each job: one for all, or one for each cell, by a pattern with placeholders."""
+
+    def __init__(self, pattern: str) -> None:
+        """`pattern` is a path in which `{workload}` and so on may stand."""
+        self._pattern = pattern
+
+    @property
+    def one_each(self) -> bool:
+        """Whether every cell has a program of its own, which then holds the model."""
+        return _FIELD.search(self._pattern) is not None
+
+    def identity(self) -> str:
+        """One sha256 over the program or programs, in the order of their names.
+
+        Raises `PrerequisiteError` when there is none or a placeholder is unknown.
+        """
+        unknown = [name for name in _FIELD.findall(self._pattern) if name not in _FIELDS]
+        if unknown:
+            raise PrerequisiteError(
+                f"targets.fvp.axf: {{{unknown[0]}}} is no placeholder",
+                cure=f"those there are: {', '.join('{' + name + '}' for name in _FIELDS)}",
+            )
+        found = self._all()
+        if not found:
+            raise PrerequisiteError(
+                f"targets.fvp.axf: there is no {self._pattern}",
+                cure="build it, or correct the path",
+            )
+        digest = hashlib.sha256()
+        for path in found:
+            digest.update(hashlib.sha256(path.read_bytes()).digest())
+        return digest.hexdigest()
+
+    def of(self, job: Job) -> bytes:
+        """The program for `job`. Raises `PrerequisiteError` when it is not there."""
+        workload, variant, *_ = [*job.cell_id.split("-"), "", ""]
+        values = {
+            "workload": workload,
+            "variant": variant,
+            "macs": str(int(job.accelerator)),
+            "memory_mode": job.memory_mode.slug,
+        }
+        path = Path(_FIELD.sub(lambda match: values[match[1]], self._pattern))
+        try:
+            return path.read_bytes()
+        except OSError as error:
+            raise PrerequisiteError(
+                f"the program {path} cannot be read: {error.strerror}",
+                cure="build it, or correct targets.fvp.axf",
+            ) from error
+
+    def _all(self) -> list[Path]:
+        path = Path(_FIELD.sub("*", self._pattern))
+        anchor = Path(path.anchor or ".")
+        if not self.one_each:
+            return [path] if path.is_file() else []
+        return sorted(anchor.glob(str(path.relative_to(path.anchor))))
+
+
+def prebuilt_runner() -> Path | None:
+    """Arm's built inference runner inside the package `mlia-ethos-u`; None if that is not here.
+
+    Raises `PrerequisiteError` when the file is not the one this was written for.
+    """
+    try:
+        listed = files(_PACKAGE) or []
+    except PackageNotFoundError:
+        return None
+    for item in listed:
+        if item.as_posix().endswith(_PREBUILT):
+            path = Path(str(item.locate()))
+            digest = hashlib.sha256(path.read_bytes()).hexdigest()
+            if digest != _PREBUILT_SHA256:
+                raise PrerequisiteError(
+                    f"the runner in the package {_PACKAGE} has sha256 {digest}, not that of 0.1.0",
+                    cure=f"install {_PACKAGE}==0.1.0, or name the program with targets.fvp.axf",
+                )
+            return path
+    return None
+
+
+def offer() -> str:
+    """What helps with a graph that our firmware cannot run."""
+    if prebuilt_runner() is not None:
+        return (
+            'set runner = "mlek" in [targets.fvp]: the runner in the installed package '
+            f"{_PACKAGE} has an interpreter for the CPU's operators; or use target sim"
+        )
+    return (
+        f'use target sim; or install {_PACKAGE}==0.1.0 and set runner = "mlek" in [targets.fvp]: '
+        "its runner has an interpreter for the CPU's operators"
+    )
