@@ -15,10 +15,10 @@ from rich.table import Table
 
 from bench import __version__
 from bench.cache import ArtefactCache, default_root
+from bench.commands import cell_commands
 from bench.config import load_config
 from bench.download import fetch
 from bench.errors import BenchError, ConfigError
-from bench.files import write_atomically
 from bench.grid import make_plan
 from bench.metrics import KIB
 from bench.record import Record
@@ -38,6 +38,7 @@ _app = typer.Typer(
 )
 _cache_app = typer.Typer(help="Look at and tidy the artefact cache.", no_args_is_help=True)
 _zoo_app = typer.Typer(help="Public models to measure.", no_args_is_help=True)
+cell_commands.register(_app)
 _app.add_typer(_cache_app, name="cache")
 _app.add_typer(_zoo_app, name="zoo")
 
@@ -48,10 +49,11 @@ _CacheRoot = Annotated[
 
 
 def app() -> None:
-    """Run the command line; a `BenchError` becomes one message on stderr and exit status 2."""
+    """Run the command line; an error becomes one message on stderr and exit status 2."""
     try:
         _app()
-    except BenchError as error:
+    except (BenchError, OSError) as error:
+        # An OSError says itself which file and what is wrong with it.
         print(f"bench: {error}", file=sys.stderr)
         sys.exit(2)
 
@@ -84,8 +86,7 @@ def report(
     unavailable = directory.unavailable()
     tables = workload_tables(records, sweeps) + unavailable_table(unavailable)
     print(render(tables, width), end="")
-    junit = merged_junit(records, sweeps, orders, unavailable)
-    write_atomically(run / "junit.xml", junit)
+    directory.write_junit(merged_junit(records, sweeps, orders, unavailable))
 
 
 @_app.command()
@@ -131,13 +132,24 @@ def doctor(
 @_app.command()
 def disasm(
     model: Annotated[Path, typer.Argument(help="What Vela wrote: a .tflite or a raw .npz.")],
+    debug_db: Annotated[
+        Path | None,
+        typer.Option(
+            help="What vela --enable-debug-db wrote, for the layers' names. By default "
+            "MODEL_debug.xml, if it is beside MODEL_vela.tflite.",
+        ),
+    ] = None,
 ) -> None:
-    """Print the command streams of a compiled model, operation by operation."""
+    """Print the command streams of a compiled model: layer by layer, operation by operation."""
     # Only this command needs the simulator.
     from targets.simulator.artefact import load_artefact
     from targets.simulator.disassembly import disassemble
+    from targets.simulator.layers import debug_database, read_layers
 
-    print(disassemble(load_artefact(model)), end="")
+    beside = debug_database(model)
+    database = debug_db or (beside if beside.is_file() else None)
+    layers = () if database is None else read_layers(database)
+    print(disassemble(load_artefact(model), layers), end="")
 
 
 @_cache_app.command("info")
@@ -168,10 +180,10 @@ def cache_verify(cache: _CacheRoot = None) -> None:
 @_cache_app.command("gc")
 def cache_gc(
     max_age_days: Annotated[
-        float | None, typer.Option(help="Remove entries unused for longer.")
+        float | None, typer.Option(min=0, help="Remove entries unused for longer.")
     ] = None,
     max_mib: Annotated[
-        float | None, typer.Option(help="Remove the least recently used beyond this size.")
+        float | None, typer.Option(min=0, help="Remove the least recently used beyond this size.")
     ] = None,
     dry_run: Annotated[bool, typer.Option("--dry-run", help="Only say what would go.")] = False,
     cache: _CacheRoot = None,
@@ -200,20 +212,24 @@ def zoo_list() -> None:
 @_zoo_app.command("fetch")
 def zoo_fetch(
     directory: Annotated[Path, typer.Argument(help="Where the models go.")] = Path("zoo"),
-    names: Annotated[list[str] | None, typer.Option("--model", help="Only this one.")] = None,
+    names: Annotated[
+        list[str] | None,
+        typer.Option("--model", metavar="NAME", help="Only this one; may be repeated."),
+    ] = None,
 ) -> None:
     """Download the public models, each checked against its sha256."""
+    models = {model.name: model for model in zoo_models()}
+    for name in names or ():
+        if name not in models:
+            raise ConfigError(f"unknown model {name!r}; {suggest(name, list(models))}")
     directory.mkdir(parents=True, exist_ok=True)
-    for model in zoo_models():
-        if names and model.name not in names:
-            continue
-        path = directory / f"{model.name}.tflite"
-        if model.matches(path):
+    for name in names or models:
+        path = directory / f"{name}.tflite"
+        if models[name].matches(path):
             print(f"{path}: already there")
             continue
-        partial = path.with_suffix(".part")
-        fetch(model.url, model.sha256, partial)
-        partial.replace(path)
+        print(f"{path}: from {models[name].url}", flush=True)
+        fetch(models[name].url, models[name].sha256, path)
         print(f"{path}: {path.stat().st_size / KIB:,.0f} KiB")
 
 

@@ -35,7 +35,7 @@ from bench.sources import ModelSource, QuantisedModel, TestSet
 from bench.sweep import CellBinding, binding_of_layers, binding_of_report
 from targets.protocol import Array, BatchTarget, Job, Measurement, Target
 
-__all__ = ["Engine"]
+__all__ = ["Engine", "compiled_key"]
 
 #: The events every measurement asks for: those the judged metrics are read from.
 EVENTS = tuple(event for m in MetricName if (event := describe(m).event) is not None)
@@ -93,7 +93,8 @@ class Engine:
         self._compiled: dict[tuple[object, ...], Compiled] = {}
         self._records: dict[str, Record] = {}
         self._failed: dict[str, BenchError] = {}
-        self._prepared: set[str] = set()
+        #: Of the targets that are prepared.
+        self._fingerprints: dict[str, Mapping[str, str]] = {}
 
     def record(self, cell: Cell) -> Record:
         """The record of `cell`, without verdicts.
@@ -153,12 +154,7 @@ class Engine:
         place = (record.sha256, options)
         if place in self._compiled:
             return self._compiled[place]
-        parameters: dict[str, JSON] = {
-            "model": record.sha256,
-            "vela": options.fingerprint(),
-            "adapter": source_fingerprint("bench.compiler"),
-        }
-        key = CacheKey("compiled", parameters)
+        key = compiled_key(record.sha256, options)
         name = f"{cell.family}-{cell.accelerator.slug}-{cell.memory_mode.slug}"
 
         def build(directory: Path) -> None:
@@ -209,7 +205,7 @@ class Engine:
             {
                 "compiled": compiled.digest,
                 "inputs": digest_arrays(test_set.inputs),
-                "target": dict(self._targets[cell.target].fingerprint()),
+                "target": dict(self._fingerprints[cell.target]),
                 "events": list(EVENTS),
                 "timing": timing.model_dump(mode="json"),
                 "timing_name": timing_name,
@@ -283,10 +279,20 @@ class Engine:
                 f"{cell.id}: target {cell.target!r} has no {cell.memory_mode.value}",
                 cure="leave this mode out of grid.memory_modes",
             )
-        if cell.target not in self._prepared:
+        if cell.target not in self._fingerprints:
             target.prepare()
-            self._prepared.add(cell.target)
+            self._fingerprints[cell.target] = target.fingerprint()
         return target
+
+
+def compiled_key(model_sha256: str, options: VelaOptions) -> CacheKey:
+    """Under which key the cache holds what Vela makes of a quantised model."""
+    parameters: dict[str, JSON] = {
+        "model": model_sha256,
+        "vela": options.fingerprint(),
+        "adapter": source_fingerprint("bench.compiler"),
+    }
+    return CacheKey("compiled", parameters)
 
 
 def _keep(directory: Path, cell: Cell, measurement: Measurement) -> None:
@@ -302,6 +308,7 @@ def _record_measurement(measurement: Measurement) -> MeasurementRecord:
         source=measurement.source,
         counters=dict(measurement.counters),
         unavailable=dict(measurement.unavailable),
+        kinds=dict(measurement.kinds),
         provenance=dict(measurement.provenance),
         layers=tuple(LayerRecord.model_validate(asdict(row)) for row in measurement.layers),
         explanation=measurement.explanation,

@@ -7,7 +7,14 @@ from bench.config import BenchConfig
 from bench.engine import Engine
 from bench.errors import MissingFigureError, PrerequisiteError
 from bench.grid import Group, base_of
-from bench.judge import Reproduce, judge_cell, judge_order, judge_sweep, judge_unavailable
+from bench.judge import (
+    Reproduce,
+    judge_cell,
+    judge_order,
+    judge_sweep,
+    judge_unavailable,
+    sweep_caveat,
+)
 from bench.metrics import MetricName
 from bench.record import CellIdentity, Record, SweepRecord, UnavailableRecord, metric_value
 from bench.run import OrderRecord, RunDirectory
@@ -66,7 +73,8 @@ class Judge:
                 raise MissingFigureError(f"{record.cell.id}: no NPU cycles: {value}")
             cycles[macs] = int(value)
         bindings = {macs: CellBinding(record.binding) for macs, record in records.items()}
-        result = classify(cycles, bindings, self._config.sweep)
+        result = classify(cycles, bindings, self._config.sweep, sweep_caveat(records))
+        explanation = records[max(records)].measurement.explanation
         first = group.cells[0]
         expected = self._config.workloads[group.workload].expect_bound.get(first.memory_mode)
         sweep = SweepRecord(
@@ -77,7 +85,9 @@ class Judge:
             memory=result.memory,
             memory_share=result.memory_share,
             reason=result.reason,
-            verdict=judge_sweep(group.id, result, expected, self._reproduce),
+            disagreement=result.disagreement,
+            explanation=explanation,
+            verdict=judge_sweep(group.id, result, expected, self._reproduce, explanation),
         )
         self._run.write_sweep(sweep)
         return sweep

@@ -157,7 +157,10 @@ class ReferenceRecord(StrictModel):
 
 
 class LayerRecord(StrictModel):
-    """One operation of the command stream, in NPU cycles; see `targets.protocol.LayerCycles`."""
+    """One operation of the command stream, in estimated NPU cycles.
+
+    See `targets.protocol.LayerCycles`; `vela_cycles` is Vela's own estimate.
+    """
 
     name: str
     compute: int
@@ -167,6 +170,8 @@ class LayerRecord(StrictModel):
     issue: int
     total: int
     bound_by: str
+    layer: str = ""
+    vela_cycles: int | None = None
 
 
 class MeasurementRecord(StrictModel):
@@ -177,6 +182,8 @@ class MeasurementRecord(StrictModel):
     counters: dict[str, int]
     #: Arm's event name -> why the target cannot give it.
     unavailable: dict[str, str]
+    #: Arm's event name -> `exact`, or `modelled` or `estimate`, which nothing has verified.
+    kinds: dict[str, str] = Field(default_factory=dict)
     provenance: dict[str, str]
     layers: tuple[LayerRecord, ...] = ()
     explanation: str = ""
@@ -224,6 +231,10 @@ class SweepRecord(StrictModel):
     memory: str
     memory_share: float
     reason: str
+    #: How the sweep contradicts what binds the layers; empty where they agree.
+    disagreement: str = ""
+    #: What limits the cell of the largest accelerator, in the target's own words.
+    explanation: str = ""
     verdict: Verdict
 
 

@@ -2,7 +2,6 @@
 
 from __future__ import annotations
 
-import json
 import os
 import platform
 import time
@@ -20,6 +19,8 @@ from bench.schema import StrictModel
 __all__ = ["OrderRecord", "RunDirectory", "RunManifest", "run_name"]
 
 _Model = TypeVar("_Model", bound=StrictModel)
+
+_OTHER_RESULTS = "make room or give access there, or name another place: --bench-results=DIR"
 
 
 class RunManifest(StrictModel):
@@ -88,7 +89,7 @@ class RunDirectory:
         except OSError as error:
             raise BenchError(
                 f"{run.path}: the results directory cannot be made: {error}",
-                cure="name another with --bench-results DIR",
+                cure=_OTHER_RESULTS,
             ) from error
         return run
 
@@ -118,15 +119,31 @@ class RunDirectory:
         """Store the judged order of one configuration."""
         return self._write("orders", record.id, record)
 
+    def write_junit(self, text: str) -> Path:
+        """Store the merged JUnit file."""
+        return self._write_text(self.path / "junit.xml", text)
+
     def _write(self, part: str, name: str, record: StrictModel) -> Path:
-        path = self.path / part / f"{name}.json"
-        text = json.dumps(record.model_dump(mode="json"), indent=2, sort_keys=True)
-        write_atomically(path, text + "\n")
+        text = record.model_dump_json(indent=2) + "\n"
+        return self._write_text(self.path / part / f"{name}.json", text)
+
+    @staticmethod
+    def _write_text(path: Path, text: str) -> Path:
+        try:
+            write_atomically(path, text)
+        except OSError as error:
+            raise BenchError(
+                f"{path}: cannot be written: {error.strerror}", cure=_OTHER_RESULTS
+            ) from error
         return path
 
     def manifest(self) -> RunManifest:
         """The run's manifest."""
         return self._read(self.path / "run.json", RunManifest)
+
+    def record(self, cell_id: str) -> Record:
+        """The record of the measured cell of that id."""
+        return self._read(self.path / "cells" / f"{cell_id}.json", Record)
 
     def records(self) -> list[Record]:
         """The records of all measured cells, by id."""
@@ -150,6 +167,9 @@ class RunDirectory:
         try:
             return model.model_validate_json(path.read_bytes())
         except OSError as error:
-            raise BenchError(f"{path}: cannot be read: {error}") from error
+            raise BenchError(
+                f"{path}: cannot be read: {error.strerror}",
+                cure="name the directory of a run; `pytest -n auto` makes one under results/",
+            ) from error
         except ValidationError as error:
             raise BenchError(f"{path}: is no {model.__name__} of this version: {error}") from None

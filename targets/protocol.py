@@ -87,9 +87,10 @@ class Job:
 class LayerCycles:
     """One operation of the command stream, in NPU cycles.
 
-    The parts overlap; `total` is what the operation adds to NPU_ACTIVE.
+    The parts overlap; `total` is what the operation adds to NPU_ACTIVE. All are estimates.
     """
 
+    #: What it is, what it makes, and the word of the stream that issues it; unique.
     name: str
     compute: int
     weight_decode: int
@@ -99,6 +100,10 @@ class LayerCycles:
     total: int
     #: `compute`, `weight decode`, `flash`, `sram`, `latency` or `issue`.
     bound_by: str
+    #: The layer of the network it belongs to; empty where that is not known.
+    layer: str = ""
+    #: Vela's estimate for that layer; None for all but the layer's first operation.
+    vela_cycles: int | None = None
 
 
 @dataclass(frozen=True)
@@ -112,6 +117,9 @@ class Measurement:
     counters: Mapping[str, int]
     #: Arm's event name -> why this target cannot give it.
     unavailable: Mapping[str, str] = field(default_factory=dict)
+    #: Arm's event name -> `exact`, or `modelled` or `estimate`, which nothing has verified; what a
+    #: target measured is not in it.
+    kinds: Mapping[str, str] = field(default_factory=dict)
     #: Where the cycles go, operation by operation; empty for a target that cannot tell.
     layers: tuple[LayerCycles, ...] = ()
     #: What binds the network and what would help, in words; empty likewise.

@@ -69,6 +69,7 @@ class VelaEstimate:
             outputs=self._reference(job.source_model, job.inputs),
             counters={event: estimates[event] for event in job.events if event in estimates},
             unavailable={event: _NOT_ESTIMATED for event in job.events if event not in estimates},
+            kinds={event: "estimate" for event in job.events if event in estimates},
             provenance={
                 "cycles": f"ethos-u-vela {version('ethos-u-vela')}, performance estimate",
                 "outputs": f"tflite-micro {version('tflite-micro')} on the uncompiled model",

@@ -23,6 +23,7 @@ from targets.simulator.artefact import (
     NpuOperator,
 )
 from targets.simulator.cpu_operator import CpuOperation
+from targets.simulator.errors import stream_of
 from targets.simulator.memory import Bytes, Memory, MemoryMap, RegionInfo
 from targets.simulator.npu import Program
 
@@ -136,7 +137,8 @@ class _NpuStep:
                 self._interfaces[storage] = region
                 regions[index] = RegionInfo(region.length, None, storage)
         self._layout = MemoryMap(regions)
-        self._program = Program(operator.operations, self._layout, operator.payload.macs)
+        with stream_of(f"the compiled model {artefact.name}, operator {operator.index}"):
+            self._program = Program(operator.operations, self._layout, operator.payload.macs)
         self.workspace = self._program.workspace + sum(
             region.length for region in self._interfaces.values()
         )

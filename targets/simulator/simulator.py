@@ -17,6 +17,7 @@ from bench.errors import ModelError, TargetError
 from targets.simulator.artefact import Artefact, ModelTensor, load_artefact
 from targets.simulator.graph import Graph
 from targets.simulator.timing import NetworkTiming, TimingProfile, estimate
+from targets.simulator.timing.work import NetworkWork, network_work
 from targets.simulator.traffic import (
     NetworkTraffic,
     OperationTraffic,
@@ -70,40 +71,56 @@ class Simulator:
         self._graph = Graph(artefact)
 
     @cached_property
-    def traffic(self) -> NetworkTraffic:
-        """What one inference moves over the AXI ports."""
-        return NetworkTraffic.joined(
+    def _operator_traffic(self) -> tuple[NetworkTraffic, ...]:
+        """What each `ethos-u` operator moves; counted once, for totals and for cycles."""
+        return tuple(
             network_traffic(operator.operations, operator.payload.commands.size, self._ports)
             for operator in self.artefact.npu_operators
         )
 
     @cached_property
+    def work(self) -> tuple[NetworkWork, ...]:
+        """What each `ethos-u` operator asks of the NPU's engines and ports, block by block."""
+        return tuple(
+            network_work(traffic, operator.payload.macs)
+            for operator, traffic in zip(
+                self.artefact.npu_operators, self._operator_traffic, strict=True
+            )
+        )
+
+    @cached_property
+    def traffic(self) -> NetworkTraffic:
+        """What one inference moves over the AXI ports."""
+        return NetworkTraffic.joined(self._operator_traffic)
+
+    @cached_property
     def _counters(self) -> Mapping[str, int]:
         return MappingProxyType(self.traffic.counters)
 
-    def timing(self, mode: MemoryMode, profile: TimingProfile) -> NetworkTiming:
+    def timing(
+        self,
+        mode: MemoryMode,
+        profile: TimingProfile,
+        weight_shares: Mapping[int, float] = MappingProxyType({}),
+    ) -> NetworkTiming:
         """How long one inference takes on the NPU: an estimate, in NPU cycles.
 
-        `mode` says which memory is behind AXI1, `profile` how fast both are. Raises
-        `ModelError` when nothing runs on the NPU.
+        `mode` says which memory is behind AXI1, `profile` how fast both are. `weight_shares` asks
+        what if: the weight stream of the operation at an index were encoded in that share of its
+        size. Raises `ModelError` when nothing runs on the NPU.
         """
-        operators = self.artefact.npu_operators
-        if not operators:
+        if not self.artefact.npu_operators:
             raise ModelError(
                 f"{self.artefact.name} has no operator for the NPU: there is nothing to time",
                 cure="look at Vela's report of operators left to the CPU",
             )
-        return NetworkTiming.joined(
-            estimate(
-                operator.operations,
-                operator.payload.commands.size,
-                operator.payload.macs,
-                mode,
-                profile,
-                self._ports,
-            )
-            for operator in operators
-        )
+        parts, first = [], 0
+        for work in self.work:
+            # Indices count the operations of all operators.
+            mine = {index - first: share for index, share in weight_shares.items()}
+            parts.append(estimate(work, mode, profile, mine))
+            first += len(work.operations)
+        return NetworkTiming.joined(parts)
 
     def run(self, inputs: Sequence[Array]) -> SimulationResult:
         """Run `n` independent inferences.

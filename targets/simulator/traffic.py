@@ -16,7 +16,7 @@ Rules, beside those of `blocks.py` and `runs.py`:
 from __future__ import annotations
 
 from collections.abc import Iterable, Sequence
-from dataclasses import dataclass
+from dataclasses import dataclass, field
 from enum import Enum
 
 import numpy as np
@@ -131,6 +131,8 @@ class Flow:
     beats: int
     #: AXI transactions if no burst crosses a 64-byte boundary (inferred).
     bursts: int
+    #: The same block by block, for feature maps; what the cycle model walks through.
+    blocks: Transfers | None = field(default=None, repr=False, compare=False)
 
     @property
     def event(self) -> str:
@@ -291,4 +293,5 @@ def _sum(stream: Stream, region: int, ports: PortMap, moved: Transfers) -> Flow:
         int(moved.bytes.sum()),
         int(moved.beats.sum()),
         int(moved.bursts.sum()),
+        moved,
     )

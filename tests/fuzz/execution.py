@@ -33,6 +33,7 @@ class Outcome:
     #: `result`, or the class of the error.
     verdict: str
     finding: str
+    #: On the processor; operators of the CPU run in another process.
     seconds: float
 
 
@@ -40,7 +41,7 @@ def execute(case: Case, directory: Path) -> Outcome:
     """Load, decode and run a case on two rows. Raises nothing but what ends the process."""
     path = directory / f"case{case.suffix}"
     path.write_bytes(case.data)
-    started = time.perf_counter()
+    started = time.process_time()
     finding = ""
     try:
         finding = _judge(Simulator(path), np.random.default_rng(case.number))
@@ -52,7 +53,7 @@ def execute(case: Case, directory: Path) -> Outcome:
         verdict = type(error).__name__
         finding = _described(error)
     return Outcome(
-        case.number, case.category.value, verdict, finding, time.perf_counter() - started
+        case.number, case.category.value, verdict, finding, time.process_time() - started
     )
 
 

