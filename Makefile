@@ -14,7 +14,7 @@ SEED   ?= 1
 
 .DEFAULT_GOAL := help
 .PHONY: help bench test lint format lock clean fuzz fuzz-graphs speed fidelity firmware \
-  test-fvp test-images
+  test-fvp test-images test-board fuzz-board
 
 help: ## show this list
 	@grep -hE '^[a-z-]+:.*## ' $(MAKEFILE_LIST) | sed -E 's/:.*## /\t/' | expand -t 14
@@ -53,6 +53,13 @@ test-fvp: $(VENV)/.dev-ready ## target fvp against target sim, on all models and
 
 test-images: $(VENV)/.dev-ready ## build the container images and run the bench in them; as root it gets an engine
 	$(BIN)/python -m deploy.docker.try_images $(ARGS)
+
+test-board: $(VENV)/.dev-ready ## target mps3 on the virtual board against target sim, on all models (many minutes)
+	BENCH_TEST_BOARD=1 $(BIN)/pytest tests/integration/test_mps3_models.py $(ARGS)
+
+fuzz-board: $(VENV)/.dev-ready ## all pairs of board faults, and a bench killed at every step (about an hour)
+	BENCH_BOARD_FAULT_PAIRS=1000 BENCH_BOARD_KILLS=1000 $(BIN)/pytest \
+	  tests/integration/test_mps3_faults.py tests/integration/test_mps3_board.py $(ARGS)
 
 lint: $(VENV)/.dev-ready ## ruff and mypy
 	$(BIN)/ruff check .

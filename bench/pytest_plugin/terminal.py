@@ -86,8 +86,7 @@ class TerminalReport:
         """Print the tables, and say how much of the plan was measured and where it is kept."""
         terminalreporter.section("Ethos-U55 regression bench")
         width = max(shutil.get_terminal_size().columns, _TABLE_WIDTH)
-        tables = workload_tables(self._records, self._sweeps)
-        tables += unavailable_table(self._unavailable)
+        tables = workload_tables(self._records, self._sweeps) + unavailable_table(self._unavailable)
         terminalreporter.write(render(tables, width))
         verdicts = [v for r in self._records for v in r.verdicts]
         verdicts += [u.verdict for u in self._unavailable]

@@ -15,7 +15,6 @@ from pathlib import Path
 
 import pytest
 
-from bench.cell import Accelerator, MemoryMode
 from bench.errors import PrerequisiteError
 from targets.mps3.console import Console
 from targets.mps3.lease import owner_of
@@ -29,13 +28,10 @@ from targets.virtual.board_faults import Fault, FaultKind
 from tests.bench_runs import ROOT
 from tests.mps3_jobs import assert_as_sim, job_of, small_job
 from tests.mps3_volumes import tree
-from tests.vela_files import zoo
 from tests.virtual_boards import Board, virtual_board
 
 #: Where a bench is killed: so many places, or with `make fuzz-board` all.
 KILLS = int(os.environ.get("BENCH_BOARD_KILLS", "5"))
-#: Models of the zoo; the others with `make test-board`.
-MODELS = os.environ.get("BENCH_BOARD_MODELS", "kws_ref_model ad01_int8").split()
 
 
 @pytest.fixture(scope="module")
@@ -149,18 +145,6 @@ def test_a_virtual_board_is_not_taken_for_a_real_one(
     posing = Posing(**{**settings.model_dump(), "virtual_speed": None})
     ((_, outcome),) = Mps3Target(posing, tmp_path).run_batch([job])
     assert "no Cortex-M55" in str(outcome)
-
-
-@pytest.mark.parametrize("mode", [MemoryMode.SHARED_SRAM, MemoryMode.SRAM_ONLY])
-@pytest.mark.parametrize("model", MODELS)
-def test_a_real_model_is_as_on_sim(
-    board: Board, tmp_path: Path, model: str, mode: MemoryMode
-) -> None:
-    job = job_of(
-        zoo() / f"{model}.tflite", tmp_path, rows=2, accelerator=Accelerator.U55_128, mode=mode
-    )
-    ((_, outcome),) = Mps3Target(board.settings(silence_s=60), tmp_path / "logs").run_batch([job])
-    assert_as_sim(job, outcome)
 
 
 def driver(board: Board, job: Path, logs: Path, step: int) -> subprocess.Popen[str]:
