@@ -22,7 +22,7 @@ import subprocess
 import sys
 import tempfile
 from collections.abc import Callable
-from dataclasses import dataclass
+from dataclasses import dataclass, replace
 from pathlib import Path
 from typing import Any
 
@@ -37,7 +37,9 @@ from models.quantise import quantise  # noqa: E402
 from models.runtime import reset, tf  # noqa: E402
 from models.spec import QuantiseSpec  # noqa: E402
 from targets.simulator.simulator import Simulator  # noqa: E402
-from targets.simulator.timing import named_profile  # noqa: E402
+from targets.simulator.timing import estimate, named_profile  # noqa: E402
+from targets.simulator.timing.assumptions import DECIDED, Assumptions  # noqa: E402
+from targets.simulator.timing.work import network_work  # noqa: E402
 
 _SYSTEM = "Ethos_U55_High_End_Embedded"
 _SEED = 1
@@ -46,6 +48,7 @@ _TITLES = (
     "MACs",
     "published cycles",
     "cycles, `sim`",
+    "with `dma_hold` 0",
     "cycles, Vela",
     "AXI0 read",
     "AXI0 write",
@@ -121,10 +124,16 @@ def compare(row: PublishedRow, model: Path, vela: str) -> str:
     with summary.open(encoding="utf-8") as file:
         vela_cycles = float(next(csv.DictReader(file))["cycles_total"])
     simulator = Simulator(directory / f"{model.stem}_vela.tflite", Accelerator(row.macs))
-    timing = simulator.timing(MemoryMode(row.memory_mode), named_profile("u55_high_end"))
     beats = simulator.traffic.counters
+
+    def cycles(assumptions: Assumptions) -> int:
+        work = network_work(simulator.traffic, int(row.macs), assumptions)
+        mode = MemoryMode(row.memory_mode)
+        return estimate(work, mode, named_profile("u55_high_end")).npu_active
+
     figures = (
-        (timing.npu_active, row.npu_active_cycles),
+        (cycles(DECIDED), row.npu_active_cycles),
+        (cycles(replace(DECIDED, dma_hold=0.0)), row.npu_active_cycles),
         (vela_cycles, row.npu_active_cycles),
         (beats["AXI0_RD_DATA_BEAT_RECEIVED"], row.axi0_rd_beats),
         (beats["AXI0_WR_DATA_BEAT_WRITTEN"], row.axi0_wr_beats),
