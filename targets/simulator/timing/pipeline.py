@@ -109,11 +109,12 @@ class BlockPipeline:
                 last_ifm = ready
             if jobs > 1:
                 rest = read_ifm(gate, ifm.beats[j] * rest_part, ifm.bursts[j] * rest_part).done
-                if rest + mac * first_part > end:
-                    end = rest + mac * first_part
+                late = rest + mac * first_part
+                if late > end:
+                    wait_ifm += late - end
+                    end = late
                 if rest > last_ifm:
                     last_ifm = rest
-                wait_ifm += end - begin - mac
             if weights is not None and read_weights is not None:
                 asked = streamed if streamed > mac_before else mac_before
                 served = read_weights(asked, weights.beats[j], weights.bursts[j])
