@@ -92,6 +92,9 @@ class DirectoryVolume:
     def sync(self) -> None:
         """Flush the whole file system, not only what was written through this object."""
         with self._reporting("flush", ""):
+            if not self.present():
+                # An empty mount point can be flushed too, and nothing would be on the card.
+                raise FileNotFoundError(errno.ENOENT, "the volume is not there", str(self._root))
             descriptor = os.open(self._root, os.O_RDONLY | os.O_DIRECTORY)
             try:
                 if ctypes.CDLL(None, use_errno=True).syncfs(descriptor):

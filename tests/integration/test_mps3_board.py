@@ -26,7 +26,7 @@ from targets.protocol import BatchTarget, Job, Source
 from targets.virtual.board_card import load_images
 from targets.virtual.board_faults import Fault, FaultKind
 from tests.bench_runs import ROOT
-from tests.mps3_jobs import assert_as_sim, job_of, small_job
+from tests.mps3_jobs import assert_as_sim, board_job, small_job
 from tests.mps3_volumes import tree
 from tests.virtual_boards import Board, virtual_board
 
@@ -73,7 +73,7 @@ def test_a_hundred_jobs_take_few_boots_and_lose_no_result(
 def test_what_does_not_fit_one_image_takes_several_boots(
     board: Board, job: Job, tmp_path: Path
 ) -> None:
-    big = job_of(big_model(tmp_path), tmp_path / "compiled", rows=1)
+    big = board_job(big_model(tmp_path), tmp_path / "compiled", rows=1)
     before = boots(board)
     settings = board.settings(image_mib=1)
     outcomes = dict(Mps3Target(settings, tmp_path).run_batch([big, job]))

@@ -14,7 +14,8 @@ import pytest
 from bench.cell import Accelerator, MemoryMode
 from targets.mps3.target import Mps3Target
 from tests.bench_runs import DEFAULT_CONFIG, BenchRunner
-from tests.mps3_jobs import assert_as_sim, job_of
+from tests.compiled_jobs import compiled_job
+from tests.mps3_jobs import assert_as_sim
 from tests.vela_files import zoo
 from tests.virtual_boards import virtual_board
 
@@ -40,13 +41,12 @@ def test_real_models_in_one_boot(tmp_path: Path, accelerator: Accelerator) -> No
         for mode in (MODES if full else (MODES[number % 2],))
     ]
     jobs = [
-        job_of(
+        compiled_job(
             zoo() / f"{model}.tflite",
             tmp_path / f"{model}-{mode.slug}",
-            rows=1,
             accelerator=accelerator,
-            mode=mode,
-            name=model,
+            memory_mode=mode,
+            rows=1,
         )
         for model, mode in configurations
     ]
