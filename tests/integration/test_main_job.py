@@ -12,9 +12,6 @@ from bench.cache import ArtefactCache
 from bench.metrics import KIB
 from tests.bench_runs import DEFAULT_CONFIG, BenchRun, BenchRunner
 
-#: One cold bench for all: under pytest-xdist the tests of a group stay together.
-pytestmark = pytest.mark.xdist_group("main_job")
-
 #: KiB of encoded weights at 128 MACs, Shared_Sram, that the study must reproduce.
 ENCODED_KIB = {
     "base": (85, 100),

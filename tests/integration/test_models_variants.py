@@ -22,8 +22,7 @@ from models.messages import BuildRequest, BuildResult, Progress
 from models.service import VariantBuilder
 from models.spec import ClusterSpec, PruneSpec, TrainSpec
 
-#: One worker builds, all compare: under pytest-xdist the tests of a group stay together.
-pytestmark = [pytest.mark.slow, pytest.mark.xdist_group("models")]
+pytestmark = pytest.mark.slow
 
 Spec = TrainSpec | PruneSpec | ClusterSpec
 
