@@ -18,9 +18,6 @@ import pytest
 from bench.cache import ArtefactCache
 from tests.bench_runs import QUICK, ROOT, BenchRun, BenchRunner
 
-#: One cold bench for all: under pytest-xdist the tests of a group stay together.
-pytestmark = pytest.mark.xdist_group("behaviour")
-
 
 @pytest.fixture(scope="module")
 def quick(tmp_path_factory: pytest.TempPathFactory) -> tuple[BenchRunner, Path, BenchRun]:

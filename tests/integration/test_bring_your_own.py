@@ -12,6 +12,9 @@ import pytest
 from models.zoo import zoo_models
 from targets.protocol import Array
 from tests.bench_runs import BenchRun, BenchRunner
+from tests.operators.network import Network
+from tests.operators.pointwise import binary
+from tests.operators.weighted import fully_connected
 from tests.tflite_factory import mlp
 
 ZOO = os.environ.get("BENCH_MODEL_ZOO")
@@ -88,6 +91,22 @@ def test_a_model_with_dataset_metric_and_limits_of_its_own(tmp_path: Path, metri
         assert record.accuracy.samples == 50
         assert record.data.name == "mine.npz"
     assert set(run_with(broken).outcomes().values()) == {"failure"}
+
+
+def test_an_int16_model_of_two_inputs_is_executed_bit_for_bit(tmp_path: Path) -> None:
+    network = Network(seed=3)
+    first, second = (network.input((1, 24), "int16") for _ in range(2))
+    dense = fully_connected(network, binary(network, "ADD", first, second), 12)
+    (tmp_path / "wide.tflite").write_bytes(network.serialise([dense]))
+    runner = BenchRunner(tmp_path)
+    config = runner.write_config(
+        GRID.replace("vela", "sim") + '[workloads]\nwide = "wide.tflite"\n'
+    )
+    run = runner.run(config, "-n", "0", "-k", "test_reference")
+    assert set(run.outcomes().values()) == {"passed"}, run.output[-4000:]
+    for record in run.records().values():
+        assert record.reference is not None
+        assert record.reference.elements == 20 * 12
 
 
 def test_a_download_is_checked_and_cached(tmp_path: Path) -> None:
