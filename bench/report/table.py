@@ -51,7 +51,7 @@ def _workload_table(
     table = Table(
         title=f"{workload} on target {target}: cycles and beats are {_kind(source)}",
         caption=(
-            f"data: {data.name}, {data.samples:,} test samples. Sizes and AXI beats at "
+            f"data: {data.name}, {_samples(records)}. Sizes and AXI beats at "
             f"{int(shown)} MACs. Efficiency: speed-up over the MAC sweep / ideal speed-up."
         ),
         title_justify="left",
