@@ -96,6 +96,15 @@ def _workload_table(
     return table
 
 
+def _samples(records: Sequence[Record]) -> str:
+    """How many test samples there are, and to how many the accuracy was restricted."""
+    there = records[0].data.samples
+    ran = {r.accuracy.samples for r in records if r.accuracy is not None}
+    if not ran or min(ran) == there:
+        return f"{there:,} test samples"
+    return f"accuracy of the first {min(ran):,} of {there:,} test samples"
+
+
 def _kind(source: str) -> str:
     return "an estimate, not a measurement" if source in ("estimate", "simulated") else "measured"
 
