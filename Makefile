@@ -13,7 +13,8 @@ GRAPHS ?= 20000
 SEED   ?= 1
 
 .DEFAULT_GOAL := help
-.PHONY: help bench test lint format lock clean fuzz fuzz-graphs speed firmware test-fvp test-images
+.PHONY: help bench test lint format lock clean fuzz fuzz-graphs speed fidelity firmware \
+  test-fvp test-images test-board fuzz-board
 
 help: ## show this list
 	@grep -hE '^[a-z-]+:.*## ' $(MAKEFILE_LIST) | sed -E 's/:.*## /\t/' | expand -t 14
@@ -22,7 +23,7 @@ bench: $(VENV)/.bench-ready ## run the main job: build, compile, measure and jud
 	$(BIN)/pytest -n $(JOBS) $(ARGS)
 
 test: lint ## run the project's own checks and tests
-	$(BIN)/pytest -n $(JOBS) tests/unit tests/integration tests/operators tests/fuzz $(ARGS)
+	$(BIN)/pytest -n $(JOBS) --dist loadgroup tests/unit tests/integration tests/operators tests/fuzz $(ARGS)
 
 fuzz: $(VENV)/.dev-ready ## damaged models, streams and weights; MINUTES=30 SEED=1
 	$(BIN)/python -m tests.fuzz --seed $(SEED) --minutes $(MINUTES) $(ARGS)
@@ -35,6 +36,14 @@ speed: $(VENV)/.dev-ready ## the simulator beside TFLite-Micro; needs BENCH_MODE
 	@test -n "$(BENCH_MODEL_ZOO)" || \
 	  { echo "bench: set BENCH_MODEL_ZOO to a directory of quantised .tflite models"; exit 1; }
 	$(BIN)/python benchmarks/simulator_speed.py $(BENCH_MODEL_ZOO) $(ARGS)
+	$(BIN)/python -m benchmarks.timing_speed $(BENCH_MODEL_ZOO)
+
+fidelity: $(VENV)/.dev-ready ## the cycle model beside published counts; needs BENCH_REFERENCE, BENCH_MODEL_ZOO
+	@test -n "$(BENCH_REFERENCE)" || \
+	  { echo "bench: set BENCH_REFERENCE to the directory of the published artefacts"; exit 1; }
+	@test -n "$(BENCH_MODEL_ZOO)" || \
+	  { echo "bench: set BENCH_MODEL_ZOO to a directory of quantised .tflite models"; exit 1; }
+	$(BIN)/python -m benchmarks.fidelity $(BENCH_REFERENCE) $(BENCH_MODEL_ZOO) $(ARGS)
 
 firmware: $(VENV)/.dev-ready ## build the firmware's ELF again, byte for byte; ARGS="--compiler gcc --output x.elf"
 	$(BIN)/python -m targets.firmware.build $(ARGS)
@@ -44,6 +53,13 @@ test-fvp: $(VENV)/.dev-ready ## target fvp against target sim, on all models and
 
 test-images: $(VENV)/.dev-ready ## build the container images and run the bench in them; as root it gets an engine
 	$(BIN)/python -m deploy.docker.try_images $(ARGS)
+
+test-board: $(VENV)/.dev-ready ## target mps3 on the virtual board against target sim, on all models (many minutes)
+	BENCH_TEST_BOARD=1 $(BIN)/pytest tests/integration/test_mps3_models.py $(ARGS)
+
+fuzz-board: $(VENV)/.dev-ready ## all pairs of board faults, and a bench killed at every step (about an hour)
+	BENCH_BOARD_FAULT_PAIRS=1000 BENCH_BOARD_KILLS=1000 $(BIN)/pytest \
+	  tests/integration/test_mps3_faults.py tests/integration/test_mps3_board.py $(ARGS)
 
 lint: $(VENV)/.dev-ready ## ruff and mypy
 	$(BIN)/ruff check .
@@ -60,7 +76,7 @@ lock: ## renew the lock files from pyproject.toml (needs uv)
 	  pyproject.toml -o requirements.lock
 	uv pip compile --quiet --universal --python-version 3.10 --generate-hashes \
 	  --no-emit-index-url --no-header --constraint constraints.txt \
-	  --constraint requirements.lock --extra dev --extra virtual pyproject.toml -o requirements-dev.lock
+	  --constraint requirements.lock --extra dev --extra virtual --extra board pyproject.toml -o requirements-dev.lock
 
 clean: ## remove the virtual environment, results and tool caches (not the artefact cache)
 	rm -rf $(VENV) results build *.egg-info .mypy_cache .ruff_cache .pytest_cache .hypothesis

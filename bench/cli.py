@@ -15,16 +15,17 @@ from rich.table import Table
 
 from bench import __version__
 from bench.cache import ArtefactCache, default_root
+from bench.commands import cell_commands
 from bench.config import load_config
 from bench.download import fetch
-from bench.errors import BenchError
-from bench.files import write_atomically
+from bench.errors import BenchError, ConfigError
 from bench.grid import make_plan
 from bench.metrics import KIB
 from bench.record import Record
 from bench.report.junit import merged_junit
-from bench.report.table import render, workload_tables
+from bench.report.table import render, unavailable_table, workload_tables
 from bench.run import RunDirectory
+from bench.schema import suggest
 from models.zoo import zoo_models
 
 __all__ = ["app", "main"]
@@ -37,6 +38,7 @@ _app = typer.Typer(
 )
 _cache_app = typer.Typer(help="Look at and tidy the artefact cache.", no_args_is_help=True)
 _zoo_app = typer.Typer(help="Public models to measure.", no_args_is_help=True)
+cell_commands.register(_app)
 _app.add_typer(_cache_app, name="cache")
 _app.add_typer(_zoo_app, name="zoo")
 
@@ -47,10 +49,11 @@ _CacheRoot = Annotated[
 
 
 def app() -> None:
-    """Run the command line; a `BenchError` becomes one message on stderr and exit status 2."""
+    """Run the command line; an error becomes one message on stderr and exit status 2."""
     try:
         _app()
-    except BenchError as error:
+    except (BenchError, OSError) as error:
+        # An OSError says itself which file and what is wrong with it.
         print(f"bench: {error}", file=sys.stderr)
         sys.exit(2)
 
@@ -80,8 +83,10 @@ def report(
     planned = {id_: i for i, id_ in enumerate(directory.manifest().planned_cells)}
     records = sorted(directory.records(), key=lambda r: planned[r.cell.id])
     sweeps, orders = directory.sweeps(), directory.orders()
-    print(render(workload_tables(records, sweeps), width), end="")
-    write_atomically(run / "junit.xml", merged_junit(records, sweeps, orders))
+    unavailable = directory.unavailable()
+    tables = workload_tables(records, sweeps) + unavailable_table(unavailable)
+    print(render(tables, width), end="")
+    directory.write_junit(merged_junit(records, sweeps, orders, unavailable))
 
 
 @_app.command()
@@ -91,15 +96,60 @@ def schema() -> None:
 
 
 @_app.command()
+def doctor(
+    target: Annotated[
+        list[str] | None, typer.Option(help="Look at this target; default: the configured ones.")
+    ] = None,
+    config: Annotated[Path, typer.Option(help="The configuration.")] = Path("bench.toml"),
+    boot: Annotated[
+        bool, typer.Option("--boot", help="Also boot a board, to read its NPU. Takes minutes.")
+    ] = False,
+) -> None:
+    """Check what a run on each target needs, say what to do; status 1 if something is missing."""
+    # Only this command needs every target.
+    from bench.doctor import BENCH, examine, lines_of
+    from targets.checkup import State
+    from targets.registry import CHECKUPS
+
+    settings = load_config(config)
+    for name in target or ():
+        if name not in CHECKUPS:
+            raise ConfigError(f"unknown target {name!r}; {suggest(name, list(CHECKUPS))}")
+    chosen = tuple(target or settings.grid.targets)
+    heading, bad = "", 0
+    for place, finding in examine(chosen, settings.targets, boot=boot):
+        if place != heading:
+            heading = place
+            print(place if place == BENCH else f"target {place}")
+        print("\n".join(lines_of(finding)), flush=True)
+        bad += finding.state is State.MISSING
+    if bad:
+        print(f"{bad} missing")
+        raise typer.Exit(1)
+    print("nothing is missing")
+
+
+@_app.command()
 def disasm(
     model: Annotated[Path, typer.Argument(help="What Vela wrote: a .tflite or a raw .npz.")],
+    debug_db: Annotated[
+        Path | None,
+        typer.Option(
+            help="What vela --enable-debug-db wrote, for the layers' names. By default "
+            "MODEL_debug.xml, if it is beside MODEL_vela.tflite.",
+        ),
+    ] = None,
 ) -> None:
-    """Print the command streams of a compiled model, operation by operation."""
+    """Print the command streams of a compiled model: layer by layer, operation by operation."""
     # Only this command needs the simulator.
     from targets.simulator.artefact import load_artefact
     from targets.simulator.disassembly import disassemble
+    from targets.simulator.layers import debug_database, read_layers
 
-    print(disassemble(load_artefact(model)), end="")
+    beside = debug_database(model)
+    database = debug_db or (beside if beside.is_file() else None)
+    layers = () if database is None else read_layers(database)
+    print(disassemble(load_artefact(model), layers), end="")
 
 
 @_cache_app.command("info")
@@ -130,10 +180,10 @@ def cache_verify(cache: _CacheRoot = None) -> None:
 @_cache_app.command("gc")
 def cache_gc(
     max_age_days: Annotated[
-        float | None, typer.Option(help="Remove entries unused for longer.")
+        float | None, typer.Option(min=0, help="Remove entries unused for longer.")
     ] = None,
     max_mib: Annotated[
-        float | None, typer.Option(help="Remove the least recently used beyond this size.")
+        float | None, typer.Option(min=0, help="Remove the least recently used beyond this size.")
     ] = None,
     dry_run: Annotated[bool, typer.Option("--dry-run", help="Only say what would go.")] = False,
     cache: _CacheRoot = None,
@@ -162,20 +212,24 @@ def zoo_list() -> None:
 @_zoo_app.command("fetch")
 def zoo_fetch(
     directory: Annotated[Path, typer.Argument(help="Where the models go.")] = Path("zoo"),
-    names: Annotated[list[str] | None, typer.Option("--model", help="Only this one.")] = None,
+    names: Annotated[
+        list[str] | None,
+        typer.Option("--model", metavar="NAME", help="Only this one; may be repeated."),
+    ] = None,
 ) -> None:
     """Download the public models, each checked against its sha256."""
+    models = {model.name: model for model in zoo_models()}
+    for name in names or ():
+        if name not in models:
+            raise ConfigError(f"unknown model {name!r}; {suggest(name, list(models))}")
     directory.mkdir(parents=True, exist_ok=True)
-    for model in zoo_models():
-        if names and model.name not in names:
-            continue
-        path = directory / f"{model.name}.tflite"
-        if model.matches(path):
+    for name in names or models:
+        path = directory / f"{name}.tflite"
+        if models[name].matches(path):
             print(f"{path}: already there")
             continue
-        partial = path.with_suffix(".part")
-        fetch(model.url, model.sha256, partial)
-        partial.replace(path)
+        print(f"{path}: from {models[name].url}", flush=True)
+        fetch(models[name].url, models[name].sha256, path)
         print(f"{path}: {path.stat().st_size / KIB:,.0f} KiB")
 
 

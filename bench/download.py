@@ -3,17 +3,18 @@
 from __future__ import annotations
 
 import hashlib
-import urllib.error
+import http.client
 import urllib.request
 from pathlib import Path
 
 from bench.cache import ArtefactCache, CacheKey
 from bench.errors import ModelError
+from bench.files import write_atomically
 from bench.progress import Sink, Task, waiting
 
 __all__ = ["download", "fetch"]
 
-_CHUNK = 1 << 16
+#: Seconds without a byte after which a download is given up.
 _TIMEOUT_S = 30
 
 
@@ -35,27 +36,25 @@ def download(cache: ArtefactCache, name: str, url: str, sha256: str, sink: Sink)
 
 
 def fetch(url: str, sha256: str, path: Path) -> None:
-    """Write what `url` gives to `path`, provided its sha256 is `sha256`.
+    """Write what `url` gives to `path`, provided its sha256 is `sha256`; else leave `path` alone.
 
     Raises:
-        ModelError: the address does not answer, or answers with other content; `path` is gone.
+        ModelError: the address does not answer, or answers with other content.
+        OSError: `path` cannot be written.
     """
-    digest = hashlib.sha256()
     try:
         request = urllib.request.Request(url, headers={"User-Agent": "ethos-u55-bench"})
-        with urllib.request.urlopen(request, timeout=_TIMEOUT_S) as reply, path.open("wb") as file:
-            while chunk := reply.read(_CHUNK):
-                digest.update(chunk)
-                file.write(chunk)
-    except (urllib.error.URLError, OSError, ValueError) as error:
-        path.unlink(missing_ok=True)
+        with urllib.request.urlopen(request, timeout=_TIMEOUT_S) as reply:
+            content: bytes = reply.read()
+    except (OSError, http.client.HTTPException, ValueError) as error:
         raise ModelError(
             f"{url}: cannot be downloaded: {error}",
             cure="download it where there is a network and name the file with `model = PATH`",
         ) from error
-    if digest.hexdigest() != sha256:
-        path.unlink()
+    digest = hashlib.sha256(content).hexdigest()
+    if digest != sha256:
         raise ModelError(
-            f"{url}: has sha256 {digest.hexdigest()}, expected {sha256}",
+            f"{url}: has sha256 {digest}, expected {sha256}",
             cure="the file at this address has changed: check it and state its new sha256",
         )
+    write_atomically(path, content)

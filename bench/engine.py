@@ -6,7 +6,7 @@ the engine only ever does what has not been done before, in this process or any 
 
 from __future__ import annotations
 
-from collections.abc import Mapping, Sequence
+from collections.abc import Iterable, Mapping, Sequence
 from dataclasses import asdict, dataclass
 from pathlib import Path
 
@@ -16,7 +16,7 @@ from bench.cache import JSON, ArtefactCache, CacheKey
 from bench.cell import Cell
 from bench.compiler import CompiledModel, VelaOptions, VelaReport, VelaRunner, compile_model
 from bench.config import BenchConfig, timing_of
-from bench.errors import BenchError, TargetError
+from bench.errors import BenchError, PrerequisiteError, TargetError
 from bench.fingerprint import source_fingerprint
 from bench.metrics import MetricName, describe
 from bench.progress import Sink, Task, waiting
@@ -33,9 +33,9 @@ from bench.record import (
 from bench.reference import Reference, compare_outputs, digest_arrays
 from bench.sources import ModelSource, QuantisedModel, TestSet
 from bench.sweep import CellBinding, binding_of_layers, binding_of_report
-from targets.protocol import Array, Job, Measurement, Target
+from targets.protocol import Array, BatchTarget, Job, Measurement, Target
 
-__all__ = ["Engine"]
+__all__ = ["Engine", "compiled_key"]
 
 #: The events every measurement asks for: those the judged metrics are read from.
 EVENTS = tuple(event for m in MetricName if (event := describe(m).event) is not None)
@@ -48,6 +48,15 @@ class Compiled:
     path: Path
     digest: str
     model: CompiledModel
+
+
+@dataclass(frozen=True)
+class Planned:
+    """A measurement to make, and the name it is kept under."""
+
+    cell: Cell
+    key: CacheKey
+    job: Job
 
 
 class Engine:
@@ -67,8 +76,14 @@ class Engine:
         reference: Reference,
         vela: VelaRunner,
         sink: Sink,
+        wanted: Sequence[Cell] = (),
     ) -> None:
+        """`wanted`: the cells that will be asked for. A target that starts slowly is given those of
+        them that are its own together, when the first is asked for.
+        """
         self._config = config
+        self._wanted = wanted
+        self._batched: set[str] = set()
         self._vela = vela
         self._cache = cache
         self._source = source
@@ -78,7 +93,8 @@ class Engine:
         self._compiled: dict[tuple[object, ...], Compiled] = {}
         self._records: dict[str, Record] = {}
         self._failed: dict[str, BenchError] = {}
-        self._prepared: set[str] = set()
+        #: Of the targets that are prepared.
+        self._fingerprints: dict[str, Mapping[str, str]] = {}
 
     def record(self, cell: Cell) -> Record:
         """The record of `cell`, without verdicts.
@@ -98,10 +114,9 @@ class Engine:
 
     def _make_record(self, cell: Cell) -> Record:
         model = self._source.quantised(cell.workload, cell.variant)
-        samples = self._targets[cell.target].capabilities().samples
-        test_set = self._source.test_set(cell.workload, cell.variant).first(samples)
+        test_set = self._test_set(cell)
         compiled = self._compile(cell, model.path, model.record)
-        measurement, outputs = self._measure(cell, model.path, compiled, test_set)
+        measurement, outputs = self._measure(cell)
         accuracy, absent = _accuracy(model, outputs, test_set)
         compared, not_compared = self._compare(cell, model.path, outputs, test_set)
         return Record(
@@ -124,6 +139,10 @@ class Engine:
             binding=dict(_binding(measurement, compiled.model.report).shares),
         )
 
+    def _test_set(self, cell: Cell) -> TestSet:
+        samples = self._targets[cell.target].capabilities().samples
+        return self._source.test_set(cell.workload, cell.variant).first(samples)
+
     def _compile(self, cell: Cell, model: Path, record: ModelRecord) -> Compiled:
         options = VelaOptions(
             accelerator=cell.accelerator,
@@ -135,12 +154,7 @@ class Engine:
         place = (record.sha256, options)
         if place in self._compiled:
             return self._compiled[place]
-        parameters: dict[str, JSON] = {
-            "model": record.sha256,
-            "vela": options.fingerprint(),
-            "adapter": source_fingerprint("bench.compiler"),
-        }
-        key = CacheKey("compiled", parameters)
+        key = compiled_key(record.sha256, options)
         name = f"{cell.family}-{cell.accelerator.slug}-{cell.memory_mode.slug}"
 
         def build(directory: Path) -> None:
@@ -161,46 +175,86 @@ class Engine:
         self._compiled[place] = compiled
         return compiled
 
-    def _measure(
-        self, cell: Cell, model: Path, compiled: Compiled, test_set: TestSet
-    ) -> tuple[MeasurementRecord, tuple[Array, ...]]:
+    def _measure(self, cell: Cell) -> tuple[MeasurementRecord, tuple[Array, ...]]:
         target = self._target(cell)
+        if isinstance(target, BatchTarget) and cell.target not in self._batched:
+            self._batched.add(cell.target)
+            self._measure_together(
+                target, {cell, *(c for c in self._wanted if c.target == cell.target)}
+            )
+        if cell.id in self._failed:
+            raise self._failed[cell.id]
+        planned = self._plan(cell)
+
+        def build(directory: Path) -> None:
+            with Task.running("measure", cell.id, self._sink):
+                measurement = target.run(planned.job)
+            _keep(directory, cell, measurement)
+
+        entry = self._cache.get_or_build(planned.key, build, on_wait=waiting(cell.id, self._sink))
+        kept = MeasurementRecord.model_validate_json(entry.file("measurement.json").read_text())
+        return kept, load_arrays(entry.file("outputs.npz"))
+
+    def _plan(self, cell: Cell) -> Planned:
+        model = self._source.quantised(cell.workload, cell.variant)
+        test_set = self._test_set(cell)
+        compiled = self._compile(cell, model.path, model.record)
         timing_name, timing = timing_of(self._config, cell)
         key = CacheKey(
             "measurement",
             {
                 "compiled": compiled.digest,
                 "inputs": digest_arrays(test_set.inputs),
-                "target": dict(target.fingerprint()),
+                "target": dict(self._fingerprints[cell.target]),
                 "events": list(EVENTS),
                 "timing": timing.model_dump(mode="json"),
                 "timing_name": timing_name,
             },
         )
+        job = Job(
+            cell_id=cell.id,
+            accelerator=cell.accelerator,
+            memory_mode=cell.memory_mode,
+            source_model=model.path,
+            compiled_model=compiled.path,
+            report=compiled.model.report,
+            timing=timing,
+            timing_name=timing_name,
+            inputs=test_set.inputs,
+            events=EVENTS,
+        )
+        return Planned(cell, key, job)
 
-        def build(directory: Path) -> None:
-            job = Job(
-                cell_id=cell.id,
-                accelerator=cell.accelerator,
-                memory_mode=cell.memory_mode,
-                source_model=model,
-                compiled_model=compiled.path,
-                report=compiled.model.report,
-                timing=timing,
-                timing_name=timing_name,
-                inputs=test_set.inputs,
-                events=EVENTS,
+    def _measure_together(self, target: BatchTarget, cells: Iterable[Cell]) -> None:
+        """Measure those of `cells` that are not in the cache; failures are kept for who asks."""
+        planned: dict[str, Planned] = {}
+        for cell in sorted(cells, key=lambda c: c.id):
+            try:
+                self._target(cell)
+                one = self._plan(cell)
+                if self._cache.find(one.key) is None:
+                    planned.setdefault(one.key.digest, one)
+            except BenchError as error:
+                self._failed[cell.id] = error
+        batch = list(planned.values())
+        if not batch:
+            return
+        name = f"{target.capabilities().name}, {len(batch)} cells"
+        with Task.running("measure", name, self._sink) as task:
+            outcomes = target.run_batch([one.job for one in batch])
+            for done, (number, outcome) in enumerate(outcomes, start=1):
+                task.say(f"{done} of {len(batch)} done")
+                self._take(batch[number], outcome)
+
+    def _take(self, planned: Planned, outcome: Measurement | BenchError) -> None:
+        try:
+            if isinstance(outcome, BenchError):
+                raise outcome
+            self._cache.get_or_build(
+                planned.key, lambda directory: _keep(directory, planned.cell, outcome)
             )
-            with Task.running("measure", cell.id, self._sink):
-                measurement = target.run(job)
-            _check_answer(cell, measurement)
-            save_arrays(directory / "outputs.npz", measurement.outputs)
-            kept = _record_measurement(measurement)
-            (directory / "measurement.json").write_text(kept.model_dump_json(indent=1))
-
-        entry = self._cache.get_or_build(key, build, on_wait=waiting(cell.id, self._sink))
-        kept = MeasurementRecord.model_validate_json(entry.file("measurement.json").read_text())
-        return kept, load_arrays(entry.file("outputs.npz"))
+        except BenchError as error:
+            self._failed[planned.cell.id] = error
 
     def _compare(
         self, cell: Cell, model: Path, outputs: Sequence[Array], test_set: TestSet
@@ -216,19 +270,37 @@ class Engine:
         target = self._targets[cell.target]
         capabilities = target.capabilities()
         if cell.accelerator not in capabilities.accelerators:
-            raise TargetError(
+            raise PrerequisiteError(
                 f"{cell.id}: target {cell.target!r} has no {cell.accelerator.vela_name}",
                 cure="leave this accelerator out of grid.macs",
             )
         if cell.memory_mode not in capabilities.memory_modes:
-            raise TargetError(
+            raise PrerequisiteError(
                 f"{cell.id}: target {cell.target!r} has no {cell.memory_mode.value}",
                 cure="leave this mode out of grid.memory_modes",
             )
-        if cell.target not in self._prepared:
+        if cell.target not in self._fingerprints:
             target.prepare()
-            self._prepared.add(cell.target)
+            self._fingerprints[cell.target] = target.fingerprint()
         return target
+
+
+def compiled_key(model_sha256: str, options: VelaOptions) -> CacheKey:
+    """Under which key the cache holds what Vela makes of a quantised model."""
+    parameters: dict[str, JSON] = {
+        "model": model_sha256,
+        "vela": options.fingerprint(),
+        "adapter": source_fingerprint("bench.compiler"),
+    }
+    return CacheKey("compiled", parameters)
+
+
+def _keep(directory: Path, cell: Cell, measurement: Measurement) -> None:
+    """Write a measurement into its cache entry. Raises `TargetError` for an incomplete one."""
+    _check_answer(cell, measurement)
+    save_arrays(directory / "outputs.npz", measurement.outputs)
+    kept = _record_measurement(measurement)
+    (directory / "measurement.json").write_text(kept.model_dump_json(indent=1))
 
 
 def _record_measurement(measurement: Measurement) -> MeasurementRecord:
@@ -236,6 +308,7 @@ def _record_measurement(measurement: Measurement) -> MeasurementRecord:
         source=measurement.source,
         counters=dict(measurement.counters),
         unavailable=dict(measurement.unavailable),
+        kinds=dict(measurement.kinds),
         provenance=dict(measurement.provenance),
         layers=tuple(LayerRecord.model_validate(asdict(row)) for row in measurement.layers),
         explanation=measurement.explanation,

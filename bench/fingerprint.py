@@ -1,13 +1,23 @@
-"""What our own code contributes to a cache key: change how a product is made, make it anew."""
+"""What code contributes to a cache key: change how a product is made, make it anew."""
 
 from __future__ import annotations
 
 import hashlib
 from functools import cache
+from importlib.metadata import version
 from importlib.util import find_spec
 from pathlib import Path
 
-__all__ = ["source_fingerprint"]
+__all__ = ["installed_version", "source_fingerprint"]
+
+
+@cache
+def installed_version(distribution: str) -> str:
+    """The version of an installed distribution. Raises PackageNotFoundError where it is absent.
+
+    Looking it up means parsing its metadata, and a run asks hundreds of times.
+    """
+    return version(distribution)
 
 
 @cache

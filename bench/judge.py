@@ -2,16 +2,25 @@
 
 from __future__ import annotations
 
-from collections.abc import Callable, Iterable, Sequence
+from collections.abc import Callable, Iterable, Mapping, Sequence
 from itertools import pairwise
 
+from bench.cell import Accelerator
 from bench.config import BASE_VARIANT, Binding, LimitRule
 from bench.metrics import Better, MetricName, describe, format_value
 from bench.record import Record, Status, Verdict, metric_value
 from bench.sweep import SweepResult
 from targets.protocol import Source
 
-__all__ = ["Reproduce", "judge_cell", "judge_order", "judge_sweep", "worst"]
+__all__ = [
+    "Reproduce",
+    "judge_cell",
+    "judge_order",
+    "judge_sweep",
+    "judge_unavailable",
+    "sweep_caveat",
+    "worst",
+]
 
 #: Makes the command that repeats the judgement of a metric (or group) for a subject.
 Reproduce = Callable[[str, str], str]
@@ -23,6 +32,20 @@ _SEVERITY = (
     Status.INCOMPLETE,
     Status.FAIL,
 )
+
+
+def judge_unavailable(cell_id: str, reason: str, reproduce: Reproduce) -> Verdict:
+    """The verdict of a cell that could not be measured for `reason`, not by its own fault."""
+    return Verdict(
+        status=Status.UNAVAILABLE,
+        subject=cell_id,
+        metric="measurement",
+        measured="absent",
+        limit="",
+        direction="",
+        reason=reason,
+        reproduce=reproduce(MetricName.REFERENCE.value, cell_id),
+    )
 
 
 def worst(verdicts: Iterable[Verdict]) -> Verdict:
@@ -138,6 +161,16 @@ def _caveat(record: Record, metric: MetricName) -> str:
     return f" (estimate; Vela's: {record.compilation.report.cycles_total:,})"
 
 
+def sweep_caveat(records: Mapping[Accelerator, Record]) -> str:
+    """What must be said with the first and the last cycle count of a sweep."""
+    first, last = records[min(records)], records[max(records)]
+    caveat = _caveat(last, MetricName.NPU_CYCLES)
+    if last.measurement.source is not Source.SIMULATED:
+        return caveat
+    vela = [record.compilation.report.cycles_total for record in (first, last)]
+    return f" (estimate; Vela's: {vela[0]:,} -> {vela[1]:,})"
+
+
 def _matches(rule: LimitRule, record: Record) -> bool:
     cell = record.cell
     return (
@@ -165,7 +198,7 @@ def _bounds(rule: LimitRule, origin: str, record: Record, base: Record) -> list[
                 reference - rule.max_drop_from_base,
                 "at least",
                 f"{origin}.max_drop_from_base = {rule.max_drop_from_base:g}, "
-                f"base has {format_value(rule.metric, reference)}",
+                f"base has {format_value(rule.metric, reference)}{_caveat(base, rule.metric)}",
             )
         )
     if rule.max_ratio_to_base is not None:
@@ -174,22 +207,29 @@ def _bounds(rule: LimitRule, origin: str, record: Record, base: Record) -> list[
                 reference * rule.max_ratio_to_base,
                 "at most",
                 f"{origin}.max_ratio_to_base = {rule.max_ratio_to_base:g}, "
-                f"base has {format_value(rule.metric, reference)}",
+                f"base has {format_value(rule.metric, reference)}{_caveat(base, rule.metric)}",
             )
         )
     return bounds
 
 
 def judge_sweep(
-    group_id: str, result: SweepResult, expected: Binding | None, reproduce: Reproduce
+    group_id: str,
+    result: SweepResult,
+    expected: Binding | None,
+    reproduce: Reproduce,
+    explanation: str = "",
 ) -> Verdict:
-    """Hold the outcome of a MAC sweep against the configured expectation."""
+    """Hold the outcome of a MAC sweep against the configured expectation.
+
+    `explanation` is what the target says of the largest accelerator's cell.
+    """
+    reason = f"{result.reason}; {explanation}" if explanation else result.reason
     if expected is None:
         status = Status.NO_BASELINE
-        reason = f"{result.reason}; no expect_bound is set"
+        reason += "; no expect_bound is set"
     else:
         status = Status.PASS if result.binding == expected else Status.FAIL
-        reason = result.reason
     return Verdict(
         status=status,
         subject=group_id,
@@ -231,8 +271,8 @@ def judge_order(
             rises = all(a * (1 - tolerance) <= b for a, b in pairwise(numbers))
             status = Status.PASS if rises else Status.FAIL
             shown = ", ".join(
-                f"{name} {format_value(metric, value)}"
-                for (name, _), value in zip(figures, numbers, strict=True)
+                f"{record.cell.variant} {format_value(metric, value)}{_caveat(record, metric)}"
+                for record, value in zip(ranked, numbers, strict=True)
             )
         assert describe(metric).better is Better.LOWER
         verdicts.append(

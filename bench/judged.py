@@ -5,11 +5,18 @@ from __future__ import annotations
 from bench.cell import Cell
 from bench.config import BenchConfig
 from bench.engine import Engine
-from bench.errors import MissingFigureError
+from bench.errors import MissingFigureError, PrerequisiteError
 from bench.grid import Group, base_of
-from bench.judge import Reproduce, judge_cell, judge_order, judge_sweep
+from bench.judge import (
+    Reproduce,
+    judge_cell,
+    judge_order,
+    judge_sweep,
+    judge_unavailable,
+    sweep_caveat,
+)
 from bench.metrics import MetricName
-from bench.record import Record, SweepRecord, metric_value
+from bench.record import CellIdentity, Record, SweepRecord, UnavailableRecord, metric_value
 from bench.run import OrderRecord, RunDirectory
 from bench.sweep import CellBinding, classify
 
@@ -35,14 +42,22 @@ class Judge:
             BenchError: the cell could not be measured.
         """
         if cell.id not in self._judged:
-            record = self._engine.record(cell)
-            base = self._engine.record(base_of(cell))
+            try:
+                record = self._engine.record(cell)
+                base = self._engine.record(base_of(cell))
+            except PrerequisiteError as error:
+                self._note_unavailable(cell, error)
+                raise
             rules = self._config.workloads[cell.workload].limits
             verdicts = judge_cell(record, base, rules, self._reproduce)
             judged = record.model_copy(update={"verdicts": verdicts})
             self._run.write_record(judged)
             self._judged[cell.id] = judged
         return self._judged[cell.id]
+
+    def _note_unavailable(self, cell: Cell, error: PrerequisiteError) -> None:
+        verdict = judge_unavailable(cell.id, error.what, self._reproduce)
+        self._run.write_unavailable(UnavailableRecord(cell=CellIdentity.of(cell), verdict=verdict))
 
     def sweep(self, group: Group) -> SweepRecord:
         """The outcome of the MAC sweep over the cells of `group`.
@@ -58,7 +73,8 @@ class Judge:
                 raise MissingFigureError(f"{record.cell.id}: no NPU cycles: {value}")
             cycles[macs] = int(value)
         bindings = {macs: CellBinding(record.binding) for macs, record in records.items()}
-        result = classify(cycles, bindings, self._config.sweep)
+        result = classify(cycles, bindings, self._config.sweep, sweep_caveat(records))
+        explanation = records[max(records)].measurement.explanation
         first = group.cells[0]
         expected = self._config.workloads[group.workload].expect_bound.get(first.memory_mode)
         sweep = SweepRecord(
@@ -69,7 +85,9 @@ class Judge:
             memory=result.memory,
             memory_share=result.memory_share,
             reason=result.reason,
-            verdict=judge_sweep(group.id, result, expected, self._reproduce),
+            disagreement=result.disagreement,
+            explanation=explanation,
+            verdict=judge_sweep(group.id, result, expected, self._reproduce, explanation),
         )
         self._run.write_sweep(sweep)
         return sweep

@@ -16,6 +16,7 @@ from pathlib import Path
 from typing import Literal
 
 from bench.cache import LockInfo
+from bench.errors import BenchError
 
 __all__ = ["Follower", "ProgressEvent", "Sink", "Task", "append_to", "ignore", "waiting"]
 
@@ -46,16 +47,22 @@ def append_to(path: Path) -> Sink:
     """A sink that appends events to the file at `path`, one JSON line each.
 
     Lines are far below PIPE_BUF and written with one call to a file opened for appending, so
-    lines of several processes do not mix.
+    lines of several processes do not mix. The sink raises BenchError when it cannot write.
     """
 
     def sink(event: ProgressEvent) -> None:
         line = json.dumps(asdict(event)) + "\n"
-        handle = os.open(path, os.O_WRONLY | os.O_APPEND | os.O_CREAT, 0o666)
         try:
-            os.write(handle, line.encode())
-        finally:
-            os.close(handle)
+            handle = os.open(path, os.O_WRONLY | os.O_APPEND | os.O_CREAT, 0o666)
+            try:
+                os.write(handle, line.encode())
+            finally:
+                os.close(handle)
+        except OSError as error:
+            raise BenchError(
+                f"{path}: cannot be written: {error.strerror}",
+                cure="make room or give access there, or name another place: --bench-results=DIR",
+            ) from error
 
     return sink
 

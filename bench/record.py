@@ -32,6 +32,7 @@ __all__ = [
     "ReferenceRecord",
     "Status",
     "SweepRecord",
+    "UnavailableRecord",
     "Verdict",
     "metric_value",
 ]
@@ -156,7 +157,10 @@ class ReferenceRecord(StrictModel):
 
 
 class LayerRecord(StrictModel):
-    """One operation of the command stream, in NPU cycles; see `targets.protocol.LayerCycles`."""
+    """One operation of the command stream, in estimated NPU cycles.
+
+    See `targets.protocol.LayerCycles`; `vela_cycles` is Vela's own estimate.
+    """
 
     name: str
     compute: int
@@ -166,6 +170,8 @@ class LayerRecord(StrictModel):
     issue: int
     total: int
     bound_by: str
+    layer: str = ""
+    vela_cycles: int | None = None
 
 
 class MeasurementRecord(StrictModel):
@@ -176,6 +182,8 @@ class MeasurementRecord(StrictModel):
     counters: dict[str, int]
     #: Arm's event name -> why the target cannot give it.
     unavailable: dict[str, str]
+    #: Arm's event name -> `exact`, or `modelled` or `estimate`, which nothing has verified.
+    kinds: dict[str, str] = Field(default_factory=dict)
     provenance: dict[str, str]
     layers: tuple[LayerRecord, ...] = ()
     explanation: str = ""
@@ -203,6 +211,15 @@ class Record(StrictModel):
     verdicts: tuple[Verdict, ...] = Field(default=())
 
 
+class UnavailableRecord(StrictModel):
+    """A cell of which nothing is known, because its target could not be had."""
+
+    schema_version: Literal[1] = 1
+    cell: CellIdentity
+    #: Always UNAVAILABLE; its metric is `measurement`.
+    verdict: Verdict
+
+
 class SweepRecord(StrictModel):
     """The outcome of one MAC sweep."""
 
@@ -214,6 +231,10 @@ class SweepRecord(StrictModel):
     memory: str
     memory_share: float
     reason: str
+    #: How the sweep contradicts what binds the layers; empty where they agree.
+    disagreement: str = ""
+    #: What limits the cell of the largest accelerator, in the target's own words.
+    explanation: str = ""
     verdict: Verdict
 
 

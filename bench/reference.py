@@ -8,13 +8,13 @@ from __future__ import annotations
 
 import hashlib
 from collections.abc import Callable, Sequence
-from importlib.metadata import version
 from pathlib import Path
 
 import numpy as np
 
 from bench.arrays import load_arrays, save_arrays
 from bench.cache import ArtefactCache, CacheKey
+from bench.fingerprint import installed_version
 from bench.interpreters import run_tflm
 from bench.progress import Sink, Task, waiting
 from bench.record import ReferenceRecord
@@ -53,7 +53,7 @@ def compare_outputs(outputs: Sequence[Array], expected: Sequence[Array]) -> Refe
 
 
 def _interpreter() -> str:
-    return f"tflite-micro {version('tflite-micro')}"
+    return f"tflite-micro {installed_version('tflite-micro')}"
 
 
 def cached_reference(cache: ArtefactCache, sink: Sink) -> Reference:

@@ -2,7 +2,6 @@
 
 from __future__ import annotations
 
-import json
 import os
 import platform
 import time
@@ -14,12 +13,14 @@ from pydantic import ValidationError
 from bench.cell import Cell
 from bench.errors import BenchError
 from bench.files import replace_symlink, write_atomically
-from bench.record import Record, SweepRecord, Verdict
+from bench.record import Record, SweepRecord, UnavailableRecord, Verdict
 from bench.schema import StrictModel
 
 __all__ = ["OrderRecord", "RunDirectory", "RunManifest", "run_name"]
 
 _Model = TypeVar("_Model", bound=StrictModel)
+
+_OTHER_RESULTS = "make room or give access there, or name another place: --bench-results=DIR"
 
 
 class RunManifest(StrictModel):
@@ -81,14 +82,14 @@ class RunDirectory:
         """
         run = cls(path)
         try:
-            for part in ("cells", "sweeps", "orders"):
+            for part in ("cells", "sweeps", "orders", "unavailable"):
                 (run.path / part).mkdir(parents=True)
             write_atomically(run.path / "run.json", manifest.model_dump_json(indent=2) + "\n")
             replace_symlink(path.parent / "latest", path.name)
         except OSError as error:
             raise BenchError(
                 f"{run.path}: the results directory cannot be made: {error}",
-                cure="name another with --bench-results DIR",
+                cure=_OTHER_RESULTS,
             ) from error
         return run
 
@@ -110,19 +111,39 @@ class RunDirectory:
         """Store the outcome of one MAC sweep."""
         return self._write("sweeps", record.id, record)
 
+    def write_unavailable(self, record: UnavailableRecord) -> Path:
+        """Note that a cell could not be measured."""
+        return self._write("unavailable", record.cell.id, record)
+
     def write_order(self, record: OrderRecord) -> Path:
         """Store the judged order of one configuration."""
         return self._write("orders", record.id, record)
 
+    def write_junit(self, text: str) -> Path:
+        """Store the merged JUnit file."""
+        return self._write_text(self.path / "junit.xml", text)
+
     def _write(self, part: str, name: str, record: StrictModel) -> Path:
-        path = self.path / part / f"{name}.json"
-        text = json.dumps(record.model_dump(mode="json"), indent=2, sort_keys=True)
-        write_atomically(path, text + "\n")
+        text = record.model_dump_json(indent=2) + "\n"
+        return self._write_text(self.path / part / f"{name}.json", text)
+
+    @staticmethod
+    def _write_text(path: Path, text: str) -> Path:
+        try:
+            write_atomically(path, text)
+        except OSError as error:
+            raise BenchError(
+                f"{path}: cannot be written: {error.strerror}", cure=_OTHER_RESULTS
+            ) from error
         return path
 
     def manifest(self) -> RunManifest:
         """The run's manifest."""
         return self._read(self.path / "run.json", RunManifest)
+
+    def record(self, cell_id: str) -> Record:
+        """The record of the measured cell of that id."""
+        return self._read(self.path / "cells" / f"{cell_id}.json", Record)
 
     def records(self) -> list[Record]:
         """The records of all measured cells, by id."""
@@ -131,6 +152,11 @@ class RunDirectory:
     def sweeps(self) -> list[SweepRecord]:
         """The outcomes of all judged sweeps, by id."""
         return [self._read(p, SweepRecord) for p in sorted((self.path / "sweeps").glob("*.json"))]
+
+    def unavailable(self) -> list[UnavailableRecord]:
+        """The cells that could not be measured, by id."""
+        paths = sorted((self.path / "unavailable").glob("*.json"))
+        return [self._read(p, UnavailableRecord) for p in paths]
 
     def orders(self) -> list[OrderRecord]:
         """The judged orders, by id."""
@@ -141,6 +167,9 @@ class RunDirectory:
         try:
             return model.model_validate_json(path.read_bytes())
         except OSError as error:
-            raise BenchError(f"{path}: cannot be read: {error}") from error
+            raise BenchError(
+                f"{path}: cannot be read: {error.strerror}",
+                cure="name the directory of a run; `pytest -n auto` makes one under results/",
+            ) from error
         except ValidationError as error:
             raise BenchError(f"{path}: is no {model.__name__} of this version: {error}") from None

@@ -4,14 +4,13 @@ from __future__ import annotations
 
 from collections.abc import Mapping
 from dataclasses import dataclass, replace
-from importlib.metadata import version
 from pathlib import Path
 
 from bench.accuracy import Dataset, Metric, load_dataset
 from bench.cache import JSON, ArtefactCache, CacheKey
 from bench.config import BenchConfig, ModelFileWorkload, TrainedWorkload
 from bench.download import download
-from bench.fingerprint import source_fingerprint
+from bench.fingerprint import installed_version, source_fingerprint
 from bench.interpreters import random_inputs
 from bench.progress import Sink, Task, waiting
 from bench.record import DataIdentity, ModelRecord
@@ -130,7 +129,7 @@ class ModelSource:
             "seed": workload.seed,
             "data": self._data.name,
             "parent": parent,
-            "packages": {name: version(name) for name in _TRAINING_PACKAGES},
+            "packages": {name: installed_version(name) for name in _TRAINING_PACKAGES},
             "recipe": source_fingerprint("models"),
         }
         return CacheKey("variant", parameters)

@@ -100,6 +100,8 @@ class SweepResult:
     #: Share of cycles bound by memory at the largest accelerator, 0..1.
     memory_share: float
     reason: str
+    #: How the sweep contradicts the layers; empty where they agree.
+    disagreement: str = ""
 
 
 def scaling_efficiency(cycles: Mapping[Accelerator, int]) -> float:
@@ -116,8 +118,9 @@ def classify(
     cycles: Mapping[Accelerator, int],
     bindings: Mapping[Accelerator, CellBinding],
     config: SweepConfig,
+    caveat: str = "",
 ) -> SweepResult:
-    """Name what limits the network.
+    """Name what limits the network, by the sweep and by the layers.
 
     * `compute`: the efficiency reaches `config.starved_below`; adding MACs still pays.
     * `memory`: it does not, and at the largest accelerator memories bind at least
@@ -125,10 +128,14 @@ def classify(
     * `overhead`: it does not, although memory does not bind: the engines wait for command
       issue, block drain or element-wise work.
 
+    Sweep and layers can contradict each other in both directions, and the result says so: the
+    cycles fall although memory binds most of them, or they do not although arithmetic does.
+
     Args:
         cycles: NPU cycles of each accelerator; at least two, all above 0.
         bindings: for the same accelerators.
         config: the thresholds.
+        caveat: what has to be said with `cycles`, in brackets, with a leading blank.
     """
     efficiency = scaling_efficiency(cycles)
     ordered = sorted(cycles)
@@ -142,15 +149,30 @@ def classify(
         binding = "memory"
     else:
         binding = "overhead"
+    disagreement = _disagreement(binding, at_largest, config)
     reason = (
-        f"{cycles[ordered[0]]:,} -> {cycles[ordered[-1]]:,} cycles from {int(ordered[0])} to "
-        f"{int(ordered[-1])} MACs: scaling efficiency {efficiency:.2f} "
+        f"{cycles[ordered[0]]:,} -> {cycles[ordered[-1]]:,} cycles{caveat} from {int(ordered[0])} "
+        f"to {int(ordered[-1])} MACs: scaling efficiency {efficiency:.2f} "
         f"(starved below {config.starved_below:.2f}); memory binds {share:.0%} of the cycles "
-        f"at {int(ordered[-1])} MACs" + (f", most of it {at_largest.memory}" if share else "")
+        f"at {int(ordered[-1])} MACs"
+        + (f", most of it {at_largest.memory}" if share else "")
+        + (f"; {disagreement}" if disagreement else "")
     )
-    if binding == "compute" and share >= config.memory_share_from:
-        reason += (
-            "; sweep and layers disagree: the cycles still fall, yet memory binds most of them"
-        )
     memory = at_largest.memory if binding == "memory" else ""
-    return SweepResult(binding, efficiency, speedups, memory, share, reason)
+    return SweepResult(binding, efficiency, speedups, memory, share, reason, disagreement)
+
+
+def _disagreement(binding: Binding, layers: CellBinding, config: SweepConfig) -> str:
+    """How the outcome of the sweep contradicts what binds the layers; empty if it does not."""
+    compute = layers.shares.get("compute", 0.0)
+    if binding == "compute" and layers.memory_share >= config.memory_share_from:
+        return (
+            "sweep and layers disagree: the cycles still fall, yet by its layers memory binds "
+            f"{layers.memory_share:.0%} of them"
+        )
+    if binding != "compute" and compute >= config.memory_share_from:
+        return (
+            "sweep and layers disagree: the cycles do not fall, yet by its layers arithmetic "
+            f"binds {compute:.0%} of them (layers that keep few multipliers busy)"
+        )
+    return ""

@@ -7,7 +7,7 @@ reason, and is absent from `Measurement.counters`.
 
 from __future__ import annotations
 
-from collections.abc import Mapping, Sequence
+from collections.abc import Iterator, Mapping, Sequence
 from dataclasses import dataclass, field
 from enum import Enum
 from pathlib import Path
@@ -17,9 +17,19 @@ import numpy.typing as npt
 
 from bench.cell import Accelerator, MemoryMode
 from bench.compiler import VelaReport
+from bench.errors import BenchError
 from targets.simulator.timing.profiles import TimingProfile
 
-__all__ = ["Array", "Capabilities", "Job", "LayerCycles", "Measurement", "Source", "Target"]
+__all__ = [
+    "Array",
+    "BatchTarget",
+    "Capabilities",
+    "Job",
+    "LayerCycles",
+    "Measurement",
+    "Source",
+    "Target",
+]
 
 Array = npt.NDArray[Any]
 
@@ -77,9 +87,10 @@ class Job:
 class LayerCycles:
     """One operation of the command stream, in NPU cycles.
 
-    The parts overlap; `total` is what the operation adds to NPU_ACTIVE.
+    The parts overlap; `total` is what the operation adds to NPU_ACTIVE. All are estimates.
     """
 
+    #: What it is, what it makes, and the word of the stream that issues it; unique.
     name: str
     compute: int
     weight_decode: int
@@ -89,6 +100,10 @@ class LayerCycles:
     total: int
     #: `compute`, `weight decode`, `flash`, `sram`, `latency` or `issue`.
     bound_by: str
+    #: The layer of the network it belongs to; empty where that is not known.
+    layer: str = ""
+    #: Vela's estimate for that layer; None for all but the layer's first operation.
+    vela_cycles: int | None = None
 
 
 @dataclass(frozen=True)
@@ -102,6 +117,9 @@ class Measurement:
     counters: Mapping[str, int]
     #: Arm's event name -> why this target cannot give it.
     unavailable: Mapping[str, str] = field(default_factory=dict)
+    #: Arm's event name -> `exact`, or `modelled` or `estimate`, which nothing has verified; what a
+    #: target measured is not in it.
+    kinds: Mapping[str, str] = field(default_factory=dict)
     #: Where the cycles go, operation by operation; empty for a target that cannot tell.
     layers: tuple[LayerCycles, ...] = ()
     #: What binds the network and what would help, in words; empty likewise.
@@ -140,4 +158,16 @@ class Target(Protocol):
 
     def close(self) -> None:
         """Give back what `prepare` and `run` took. May be called without either."""
+        ...
+
+
+@runtime_checkable
+class BatchTarget(Target, Protocol):
+    """A target that starts so slowly that jobs should be given to it together."""
+
+    def run_batch(self, jobs: Sequence[Job]) -> Iterator[tuple[int, Measurement | BenchError]]:
+        """Run `jobs`; yields each one's index, once, with what came of it, as soon as it is known.
+
+        Raises nothing of its own: one job's failure is that job's outcome.
+        """
         ...

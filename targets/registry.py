@@ -6,13 +6,17 @@ from collections.abc import Callable, Sequence
 from dataclasses import dataclass
 from pathlib import Path
 
+from targets.checkup import Checkup
+from targets.fvp.doctor import check_fvp
 from targets.fvp.target import FvpTarget
+from targets.mps3.doctor import check_mps3
+from targets.mps3.target import Mps3Target
 from targets.protocol import Array, Target
 from targets.settings import TargetSettings
-from targets.sim import SimulatorTarget
-from targets.vela import VelaEstimate
+from targets.sim import SimulatorTarget, check_sim
+from targets.vela import VelaEstimate, check_vela
 
-__all__ = ["TARGETS", "TargetContext"]
+__all__ = ["CHECKUPS", "EXCLUSIVE", "TARGETS", "TargetContext"]
 
 
 @dataclass(frozen=True)
@@ -30,5 +34,17 @@ class TargetContext:
 TARGETS: dict[str, Callable[[TargetContext], Target]] = {
     "sim": lambda _: SimulatorTarget(),
     "fvp": lambda context: FvpTarget(context.settings.fvp, context.logs, context.reference),
+    "mps3": lambda context: Mps3Target(context.settings.mps3, context.logs),
     "vela": lambda context: VelaEstimate(context.reference),
+}
+
+#: Targets with one device for all: under xdist one worker makes all measurements of each.
+EXCLUSIVE: frozenset[str] = frozenset({"mps3"})
+
+#: Whether each target could work here, for `bench doctor`.
+CHECKUPS: dict[str, Checkup] = {
+    "sim": check_sim,
+    "fvp": check_fvp,
+    "mps3": check_mps3,
+    "vela": check_vela,
 }

@@ -2,20 +2,28 @@
 
 from __future__ import annotations
 
-from collections.abc import Mapping, Sequence
-from functools import cache
+from collections.abc import Iterator, Mapping, Sequence
+from functools import cache, partial
 from importlib.metadata import version
+from pathlib import Path
 
 from bench.cell import MemoryMode
+from bench.compiler import LayerReport
 from bench.fingerprint import source_fingerprint
+from targets.checkup import Finding, found
 from targets.protocol import Capabilities, Job, LayerCycles, Measurement, Source
-from targets.simulator.operations import BlockOperation, Operation
+from targets.settings import TargetSettings
+from targets.simulator.operations import BlockOperation
 from targets.simulator.simulator import Simulator
 from targets.simulator.timing import PROFILES, Bound, NetworkTiming, OperationTiming, estimate
 from targets.simulator.timing.events import pmu_events
-from targets.simulator.traffic import PortMap
+from targets.simulator.timing.explain import explain, operation_label
+from targets.simulator.timing.layer_names import NamedLayer, layer_names
+from targets.simulator.timing.weight_count import weight_stream
+from targets.simulator.timing.work import network_work
+from targets.simulator.traffic import PortMap, network_traffic
 
-__all__ = ["SimulatorTarget", "layer_cycles"]
+__all__ = ["SimulatorTarget", "check_sim", "layer_cycles", "names_of"]
 
 _ALL_ON_CPU = "nothing of this model runs on the NPU: Vela left every operator to the CPU"
 
@@ -60,13 +68,22 @@ class SimulatorTarget:
                 provenance={"outputs": "the operators Vela left to the CPU: all of them"},
             )
         timing = simulator.timing(job.memory_mode, job.timing)
-        counters, unavailable = _counted(timing, job.events)
+        names = names_of(timing, job.report.layers)
+        counters, kinds, unavailable = _counted(timing, job.events)
         return Measurement(
             source=Source.SIMULATED,
             outputs=outputs,
             counters=counters,
             unavailable=unavailable,
-            layers=layer_cycles(timing),
+            kinds=kinds,
+            layers=layer_cycles(timing, names),
+            explanation=explain(
+                timing,
+                names,
+                partial(simulator.timing, job.memory_mode, job.timing),
+                partial(weight_stream, simulator.artefact.npu_operators),
+                job.report.cycles_total,
+            ),
             provenance={
                 "outputs": "the compiled model, executed by targets.simulator",
                 "traffic": f"traffic model, QCONFIG {ports.qconfig}, REGIONCFG {ports.regioncfg}",
@@ -78,11 +95,22 @@ class SimulatorTarget:
         """Nothing to close."""
 
 
-def layer_cycles(timing: NetworkTiming) -> tuple[LayerCycles, ...]:
+def check_sim(settings: TargetSettings, logs: Path, *, boot: bool) -> Iterator[Finding]:
+    """See `Checkup`."""
+    yield found("interpreters", f"tflite-micro {version('tflite-micro')}, for CPU operators")
+
+
+def names_of(timing: NetworkTiming, layers: Sequence[LayerReport]) -> Mapping[int, NamedLayer]:
+    """The layers of Vela's report that the operations of `timing` belong to, by index."""
+    return layer_names([row.operation for row in timing.operations], layers)
+
+
+def layer_cycles(timing: NetworkTiming, names: Mapping[int, NamedLayer]) -> tuple[LayerCycles, ...]:
     """A row for every operation that takes time; estimated NPU cycles."""
     return tuple(
         LayerCycles(
-            name=_name(row.operation),
+            name=operation_label(row),
+            layer=names[row.index].name if row.index in names else "",
             compute=round(row.compute),
             weight_decode=round(row.weight_decode),
             flash=round(row.flash),
@@ -90,16 +118,20 @@ def layer_cycles(timing: NetworkTiming) -> tuple[LayerCycles, ...]:
             issue=round(row.issue),
             total=round(row.total),
             bound_by=row.bound_by.value.lower(),
+            vela_cycles=names[row.index].vela_cycles if row.index in names else None,
         )
         for row in timing.operations
         if _takes_time(row)
     )
 
 
-def _counted(timing: NetworkTiming, wanted: Sequence[str]) -> tuple[dict[str, int], dict[str, str]]:
-    """The counts of the `wanted` events, and why the others have none."""
+def _counted(
+    timing: NetworkTiming, wanted: Sequence[str]
+) -> tuple[dict[str, int], dict[str, str], dict[str, str]]:
+    """The counts of the `wanted` events, how they were come by, and why others have none."""
     events = {event.name: event for event in pmu_events(timing)}
     counters: dict[str, int] = {}
+    kinds: dict[str, str] = {}
     unavailable: dict[str, str] = {}
     for name in wanted:
         event = events.get(name)
@@ -109,7 +141,8 @@ def _counted(timing: NetworkTiming, wanted: Sequence[str]) -> tuple[dict[str, in
             unavailable[name] = f"not modelled: {event.reason}"
         else:
             counters[name] = event.value
-    return counters, unavailable
+            kinds[name] = event.fidelity.value
+    return counters, kinds, unavailable
 
 
 def _takes_time(row: OperationTiming) -> bool:
@@ -118,17 +151,9 @@ def _takes_time(row: OperationTiming) -> bool:
     )
 
 
-def _name(operation: Operation) -> str:
-    """What it is, what it makes, and the word of the command stream that issues it."""
-    made = ""
-    if isinstance(operation, BlockOperation):
-        ofm = operation.ofm
-        made = f" {ofm.height}x{ofm.width}x{ofm.depth}"
-    return f"{type(operation).__name__}{made} @{operation.word}"
-
-
 @cache
 def _events() -> frozenset[str]:
     """The events that have a value, whatever the model; those of an empty stream tell."""
-    nothing = estimate((), 0, 32, MemoryMode.SHARED_SRAM, PROFILES["ideal"])
+    empty = network_work(network_traffic((), 0, PortMap()), 32)
+    nothing = estimate(empty, MemoryMode.SHARED_SRAM, PROFILES["ideal"])
     return frozenset(event.name for event in pmu_events(nothing) if event.value is not None)

@@ -6,16 +6,18 @@ outputs come from the reference interpreter running the model that was given to 
 
 from __future__ import annotations
 
-from collections.abc import Callable, Mapping, Sequence
+from collections.abc import Callable, Iterator, Mapping, Sequence
 from importlib.metadata import version
 from pathlib import Path
 
 from bench.compiler import MemoryReport
 from bench.fingerprint import source_fingerprint
 from bench.metrics import BEAT_BYTES
+from targets.checkup import Finding, found
 from targets.protocol import Array, Capabilities, Job, Measurement, Source
+from targets.settings import TargetSettings
 
-__all__ = ["EVENTS", "VelaEstimate"]
+__all__ = ["EVENTS", "VelaEstimate", "check_vela"]
 
 _NOT_ESTIMATED = "Vela does not estimate this event"
 
@@ -29,6 +31,11 @@ EVENTS = frozenset(
         "AXI1_WR_DATA_BEAT_WRITTEN",
     }
 )
+
+
+def check_vela(settings: TargetSettings, logs: Path, *, boot: bool) -> Iterator[Finding]:
+    """See `Checkup`."""
+    yield found("estimate", f"of ethos-u-vela {version('ethos-u-vela')}")
 
 
 class VelaEstimate:
@@ -62,6 +69,7 @@ class VelaEstimate:
             outputs=self._reference(job.source_model, job.inputs),
             counters={event: estimates[event] for event in job.events if event in estimates},
             unavailable={event: _NOT_ESTIMATED for event in job.events if event not in estimates},
+            kinds={event: "estimate" for event in job.events if event in estimates},
             provenance={
                 "cycles": f"ethos-u-vela {version('ethos-u-vela')}, performance estimate",
                 "outputs": f"tflite-micro {version('tflite-micro')} on the uncompiled model",

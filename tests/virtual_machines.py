@@ -17,7 +17,7 @@ from targets.virtual.backend import NpuBackend, NpuOutcome, NpuRequest
 
 pytest.importorskip("unicorn", reason="the package unicorn is missing: firmware NOT run")
 
-from targets.virtual.elf import read_elf
+from targets.firmware.elf import read_elf
 from targets.virtual.machine import Limits, Machine, Settings, Stop
 from targets.virtual.semihosting import Semihosting
 

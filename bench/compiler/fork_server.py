@@ -1,4 +1,4 @@
-"""Vela, imported once: `python -m bench.compiler.fork_server`. Each compile is a fork of it.
+"""Vela, imported once: the program that `bench.compiler.running.VelaServer` starts.
 
 Most of what the command `python -m ethosu.vela` takes is Python's start and its imports; a compile
 of a small network is a tenth of that. A fork of a process that has them is as isolated as a process
@@ -8,6 +8,9 @@ Reads orders, one line of JSON each, from standard input, and answers each on wh
 output with Vela's exit status (negative: the signal that ended it). Vela's words go to the file
 that the order names. The end of standard input ends the process, and a running compile with it:
 whoever asked is gone.
+
+Run as a script and importing nothing of the bench, so that Vela finds itself in the process that
+the command would have given it, and the start costs no more than the command's.
 """
 
 from __future__ import annotations
@@ -21,11 +24,17 @@ import select
 import signal
 import sys
 import traceback
-from pathlib import Path
+from typing import TypedDict
 
-from bench.compiler.running import Order
+__all__ = ["Order", "main"]
 
-__all__ = ["main"]
+
+class Order(TypedDict):
+    """One compile: Vela's arguments, the directory it runs in, the file that takes its words."""
+
+    arguments: list[str]
+    directory: str
+    words: str
 
 
 def main() -> None:
@@ -95,6 +104,6 @@ def _be_vela(order: Order) -> int:
 if __name__ == "__main__":
     # Its client leads; Ctrl-C is for the client to act on.
     signal.signal(signal.SIGINT, signal.SIG_IGN)
-    # `-m` puts the working directory first on the import path, where nothing of Vela's is.
-    sys.path[:] = [path for path in sys.path if path and Path(path) != Path.cwd()]
+    # A script's directory comes first on the import path, where nothing of Vela's is.
+    del sys.path[0]
     main()

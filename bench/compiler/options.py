@@ -11,6 +11,7 @@ from typing import Any, Literal
 from bench.cell import DEFAULT_SYSTEM_CONFIG, Accelerator, MemoryMode
 from bench.compiler.ini import check_sections
 from bench.errors import ConfigError, PrerequisiteError
+from bench.fingerprint import installed_version
 from bench.schema import StrictModel
 
 __all__ = ["BUNDLED_CONFIG", "VelaOptions", "require_vela", "vela_version"]
@@ -28,7 +29,7 @@ def vela_version() -> str:
     Raises `PrerequisiteError` when Vela is not installed in this Python environment.
     """
     try:
-        return importlib.metadata.version(_DISTRIBUTION)
+        return installed_version(_DISTRIBUTION)
     except importlib.metadata.PackageNotFoundError as error:
         raise PrerequisiteError(
             "Vela (package ethos-u-vela) is not installed", cure=_CURE_ABSENT

@@ -17,12 +17,11 @@ from collections.abc import Iterator, Mapping, Sequence
 from dataclasses import dataclass
 from pathlib import Path
 from types import TracebackType
-from typing import Protocol, TypedDict
+from typing import Protocol
 
-__all__ = ["Ended", "Order", "TimedOutError", "VelaRunner", "VelaServer", "run_alone"]
+from bench.compiler import fork_server
 
-#: The directory the package `bench` lies in.
-_ROOT = Path(__file__).resolve().parents[2]
+__all__ = ["Ended", "TimedOutError", "VelaRunner", "VelaServer", "run_alone"]
 
 
 @dataclass(frozen=True)
@@ -68,14 +67,6 @@ def run_alone(arguments: Sequence[str], work: Path, timeout_s: float) -> Ended:
     return Ended(process.returncode, _text(output))
 
 
-class Order(TypedDict):
-    """One compile: Vela's arguments, the directory it runs in, the file that takes its words."""
-
-    arguments: list[str]
-    directory: str
-    words: str
-
-
 class VelaServer:
     """A `VelaRunner` that keeps a process with Vela imported and forks it for each compile.
 
@@ -111,7 +102,7 @@ class VelaServer:
     def __call__(self, arguments: Sequence[str], work: Path, timeout_s: float) -> Ended:
         """As `VelaRunner`. A process that dies is replaced by `run_alone`, which says why."""
         words = work / "words"
-        order = Order(arguments=list(arguments), directory=str(work), words=str(words))
+        order = fork_server.Order(arguments=list(arguments), directory=str(work), words=str(words))
         try:
             status = self._serve(order, time.monotonic() + timeout_s)
         except BaseException as error:
@@ -126,7 +117,7 @@ class VelaServer:
         words.unlink(missing_ok=True)
         return Ended(status, said)
 
-    def _serve(self, order: Order, deadline: float) -> int:
+    def _serve(self, order: fork_server.Order, deadline: float) -> int:
         if self._process is None:
             self._process = self._open.enter_context(_server())
         stdin, stdout = self._process.stdin, self._process.stdout
@@ -146,12 +137,11 @@ class VelaServer:
 
 
 def _server() -> contextlib.AbstractContextManager[subprocess.Popen[bytes]]:
-    paths = [str(_ROOT), *filter(None, [os.environ.get("PYTHONPATH")])]
     return _guarded(
-        [sys.executable, "-m", "bench.compiler.fork_server"],
+        [sys.executable, str(Path(fork_server.__file__).resolve())],
         cwd=Path("/"),
-        # One thread: a fork takes only its own along.
-        env={"PYTHONPATH": os.pathsep.join(paths), "OPENBLAS_NUM_THREADS": "1"},
+        # A fork takes along the thread that forks and no other, so there may be no other.
+        env={"OPENBLAS_NUM_THREADS": "1"},
         stdin=subprocess.PIPE,
         stderr=subprocess.DEVNULL,
     )

@@ -82,5 +82,10 @@ def _resolve_paths(config: BenchConfig, root: Path) -> BenchConfig:
             workload = workload.model_copy(update=update)
         workloads[name] = workload
     vela = config.vela.model_copy(update={"config_file": at_root(config.vela.config_file)})
-    targets = config.targets.model_copy(update={"fvp": config.targets.fvp.resolved(root)})
+    targets = config.targets.model_copy(
+        update={
+            "fvp": config.targets.fvp.resolved(root),
+            "mps3": config.targets.mps3.resolved(root),
+        }
+    )
     return config.model_copy(update={"workloads": workloads, "vela": vela, "targets": targets})

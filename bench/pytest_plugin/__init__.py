@@ -16,7 +16,7 @@ import pytest
 from bench.cache import default_root
 from bench.cell import Cell
 from bench.errors import BenchError
-from bench.grid import Group
+from bench.grid import Group, base_of
 from bench.pytest_plugin.check import Check
 from bench.pytest_plugin.scheduler import FamilyScheduling
 from bench.pytest_plugin.session import BenchSession, RunSetup
@@ -146,6 +146,22 @@ def pytest_generate_tests(metafunc: pytest.Metafunc) -> None:
     for name, values in axes.items():
         if name in metafunc.fixturenames:
             metafunc.parametrize(name, values, ids=[value.id for value in values])
+
+
+def pytest_collection_finish(session: pytest.Session) -> None:
+    """Note which cells the chosen tests ask for; a cell is judged against its base."""
+    bench = session.config.stash.get(_SESSION, None)
+    if bench is None:
+        return
+    wanted: dict[Cell, None] = {}
+    for item in session.items:
+        parameters = getattr(getattr(item, "callspec", None), "params", {})
+        for value in parameters.values():
+            cells = value.cells if isinstance(value, Group) else (value,)
+            for cell in cells:
+                if isinstance(cell, Cell):
+                    wanted.update({cell: None, base_of(cell): None})
+    bench.wanted = tuple(wanted)
 
 
 @pytest.fixture(scope="session")

@@ -39,6 +39,8 @@ class Check:
         self._property("scaling_efficiency", f"{record.efficiency:.4f}")
         self._property("bound_by", record.memory or record.binding)
         self._property("memory_share", f"{record.memory_share:.4f}")
+        if record.disagreement:
+            self._property("disagreement", record.disagreement)
         self._assert([record.verdict])
 
     def order(self, group: Group) -> None:
@@ -49,10 +51,12 @@ class Check:
     def _make(self, subject: str, make: Callable[[], _T]) -> _T:
         try:
             return make()
-        except (PrerequisiteError, MissingFigureError) as error:
-            pytest.skip(f"{subject}: UNAVAILABLE: {error}")
         except BenchError as error:
-            pytest.fail(f"{subject}: could not be measured: {error}", pytrace=False)
+            problem = error
+        # Not in the handler, where pytest would print the error's causes before the message.
+        if isinstance(problem, PrerequisiteError | MissingFigureError):
+            pytest.skip(f"{subject}: UNAVAILABLE: {problem}")
+        pytest.fail(f"{subject}: could not be measured: {problem}", pytrace=False)
 
     def _report_figures(self, record: Record) -> None:
         report = record.compilation.report
@@ -67,7 +71,11 @@ class Check:
         if record.accuracy is not None:
             self._property("accuracy", f"{record.accuracy.value:.6f}")
         for event, count in record.measurement.counters.items():
-            self._property(event, str(count))
+            # What nobody has measured is not given a measurement's name.
+            estimated = record.measurement.kinds.get(event) in ("modelled", "estimate")
+            self._property(f"{event}_estimate" if estimated else event, str(count))
+        if record.measurement.explanation:
+            self._property("explanation", record.measurement.explanation)
 
     def _property(self, name: str, value: str) -> None:
         # Only user_properties reach the JUnit file of the controller under xdist.

@@ -9,6 +9,7 @@ from pathlib import Path
 from typing import Any
 
 from bench.cache import ArtefactCache
+from bench.cell import Cell
 from bench.compiler import VelaServer
 from bench.config import BenchConfig, fingerprint
 from bench.engine import Engine
@@ -88,6 +89,8 @@ class BenchSession:
         self.setup = setup
         self.plan = setup.plan()
         self.run = RunDirectory(setup.run_path)
+        #: The cells of the tests that were chosen, for targets that are given them together.
+        self.wanted: tuple[Cell, ...] = ()
         self._open = ExitStack()
         self._judge: Judge | None = None
 
@@ -119,6 +122,7 @@ class BenchSession:
             reference=reference,
             vela=self._open.enter_context(VelaServer()),
             sink=sink,
+            wanted=self.wanted,
         )
 
         def reproduce(metric: str, subject: str) -> str:

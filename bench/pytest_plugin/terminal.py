@@ -5,16 +5,17 @@ from __future__ import annotations
 import shutil
 import threading
 import time
+from collections.abc import Iterator
 from typing import Any
 
 import pytest
 
-from bench.files import write_atomically
+from bench.errors import BenchError
 from bench.progress import Follower, ProgressEvent
-from bench.record import Status
+from bench.record import Record, Status, SweepRecord, UnavailableRecord
 from bench.report.junit import merged_junit
-from bench.report.table import render, workload_tables
-from bench.run import RunDirectory
+from bench.report.table import render, unavailable_table, workload_tables
+from bench.run import OrderRecord, RunDirectory
 
 __all__ = ["ProgressLines", "TerminalReport"]
 
@@ -34,45 +35,78 @@ class TerminalReport:
         self._config = config
         self._stop = threading.Event()
         self._thread: threading.Thread | None = None
+        self._records: list[Record] = []
+        self._sweeps: list[SweepRecord] = []
+        self._orders: list[OrderRecord] = []
+        self._unavailable: list[UnavailableRecord] = []
+        #: Where the reports lie, or why they do not.
+        self._reports = ""
 
     def pytest_sessionstart(self, session: pytest.Session) -> None:
         """Begin to follow the workers' progress."""
         self._thread = threading.Thread(target=self._follow, name="bench-progress", daemon=True)
         self._thread.start()
 
-    @pytest.hookimpl(tryfirst=True)
-    def pytest_sessionfinish(self, session: pytest.Session) -> None:
-        """Stop following; a run that measured no cell has failed."""
+    @pytest.hookimpl(wrapper=True, trylast=True)
+    def pytest_sessionfinish(self, session: pytest.Session) -> Iterator[None]:
+        """Write the reports. A run that measured no cell, or cannot keep them, has failed."""
         self._stop.set()
         if self._thread is not None:
             self._thread.join()
-        if session.exitstatus == pytest.ExitCode.OK and not self._run.records():
+        missing = self._read_and_merge()
+        try:
+            # Here pytest writes its JUnit file, and would end in a traceback on a full disk:
+            # the user would not learn what the tests have to say of that disk.
+            yield
+        except OSError as error:
+            missing = f"{self._config.option.xmlpath}: {error.strerror}"
+        if missing:
+            self._reports = f"a report is missing: {missing}"
+        if session.exitstatus == pytest.ExitCode.OK and (missing or not self._records):
             session.exitstatus = pytest.ExitCode.TESTS_FAILED
 
+    def _read_and_merge(self) -> str:
+        """Read what the workers found, and write the merged JUnit; why that failed, or nothing."""
+        run = self._run
+        position = {id_: i for i, id_ in enumerate(run.manifest().planned_cells)}
+        self._records = sorted(run.records(), key=lambda r: position[r.cell.id])
+        self._sweeps, self._orders = run.sweeps(), run.orders()
+        self._unavailable = run.unavailable()
+        if self._records or self._unavailable:
+            try:
+                merged = run.write_junit(
+                    merged_junit(self._records, self._sweeps, self._orders, self._unavailable)
+                )
+            except BenchError as error:
+                return str(error)
+            self._reports = f"records {run.path / 'cells'}, JUnit {merged}"
+        return ""
+
     def pytest_terminal_summary(self, terminalreporter: Any) -> None:
-        """Print the tables, say how much of the plan was measured, write the merged JUnit."""
-        records, sweeps, orders = self._run.records(), self._run.sweeps(), self._run.orders()
-        planned = len(self._run.manifest().planned_cells)
+        """Print the tables, and say how much of the plan was measured and where it is kept."""
         terminalreporter.section("Ethos-U55 regression bench")
-        position = {id_: i for i, id_ in enumerate(self._run.manifest().planned_cells)}
-        records.sort(key=lambda r: position[r.cell.id])
         width = max(shutil.get_terminal_size().columns, _TABLE_WIDTH)
-        terminalreporter.write(render(workload_tables(records, sweeps), width))
-        verdicts = [v for r in records for v in r.verdicts]
-        verdicts += [s.verdict for s in sweeps] + [v for o in orders for v in o.verdicts]
+        tables = workload_tables(self._records, self._sweeps) + unavailable_table(self._unavailable)
+        terminalreporter.write(render(tables, width))
+        verdicts = [v for r in self._records for v in r.verdicts]
+        verdicts += [u.verdict for u in self._unavailable]
+        verdicts += [s.verdict for s in self._sweeps]
+        verdicts += [v for o in self._orders for v in o.verdicts]
         counts = ", ".join(
             f"{n} {status.value.upper()}"
             for status in Status
             if (n := sum(v.status is status for v in verdicts))
         )
-        measured = f"{len(records)} of {planned} planned cells measured"
-        if not records:
-            terminalreporter.write_line(f"bench: {measured}: a run without a figure has failed")
-            return
-        terminalreporter.write_line(f"bench: {measured}; verdicts: {counts}")
-        merged = self._run.path / "junit.xml"
-        write_atomically(merged, merged_junit(records, sweeps, orders))
-        terminalreporter.write_line(f"bench: records {self._run.path / 'cells'}, JUnit {merged}")
+        planned = len(self._run.manifest().planned_cells)
+        measured = f"{len(self._records)} of {planned} planned cells measured"
+        if self._unavailable:
+            measured += f", {len(self._unavailable)} UNAVAILABLE"
+        told = [f"verdicts: {counts}"] if counts else []
+        if not self._records:
+            told.insert(0, "a run without a figure has failed")
+        terminalreporter.write_line(f"bench: {'; '.join([measured, *told])}")
+        if self._reports:
+            terminalreporter.write_line(f"bench: {self._reports}")
 
     def _follow(self) -> None:
         reporter = self._config.pluginmanager.get_plugin("terminalreporter")

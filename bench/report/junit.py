@@ -12,16 +12,19 @@ from collections.abc import Iterable, Sequence
 from junit_xml import TestCase, TestSuite, to_xml_report_string
 
 from bench.judge import worst
-from bench.record import Record, Status, SweepRecord, Verdict
+from bench.record import Record, Status, SweepRecord, UnavailableRecord, Verdict
 from bench.run import OrderRecord
 
 __all__ = ["merged_junit"]
 
 
 def merged_junit(
-    records: Sequence[Record], sweeps: Sequence[SweepRecord], orders: Sequence[OrderRecord]
+    records: Sequence[Record],
+    sweeps: Sequence[SweepRecord],
+    orders: Sequence[OrderRecord],
+    unavailable: Sequence[UnavailableRecord] = (),
 ) -> str:
-    """The JUnit XML of a whole run."""
+    """The JUnit XML of a whole run. What is `unavailable` is skipped, with the reason."""
     suites = []
     for target, macs in dict.fromkeys((r.cell.target, r.cell.macs) for r in records):
         mine = [r for r in records if (r.cell.target, r.cell.macs) == (target, macs)]
@@ -34,6 +37,11 @@ def merged_junit(
         }
         name = f"{target}.{macs.slug}"
         suites.append(TestSuite(name, cases, package=name, properties=properties))
+    absent = [
+        _case(f"{one.cell.workload}.{one.cell.variant}", [one.verdict]) for one in unavailable
+    ]
+    if absent:
+        suites.append(TestSuite("unavailable", absent, package="unavailable"))
     group_cases = [_case("sweep", [s.verdict]) for s in sweeps]
     group_cases += [_case("order", [v]) for o in orders for v in o.verdicts]
     if group_cases:

@@ -11,9 +11,10 @@ from rich.text import Text
 from bench.cell import Accelerator
 from bench.metrics import KIB, MetricName
 from bench.published import PublishedRow, matching
-from bench.record import Record, Status, SweepRecord, metric_value
+from bench.record import Record, Status, SweepRecord, UnavailableRecord, metric_value
+from bench.report.findings import finding_lines
 
-__all__ = ["render", "workload_tables"]
+__all__ = ["render", "unavailable_table", "workload_tables"]
 
 #: The accelerator whose sizes and beats stand in the table, when it is in the grid: Arm's.
 _SHOWN = Accelerator.U55_128
@@ -32,24 +33,47 @@ def render(renderables: Iterable[RenderableType], width: int, *, colour: bool = 
 def workload_tables(
     records: Sequence[Record], sweeps: Sequence[SweepRecord]
 ) -> list[RenderableType]:
-    """One table for each workload and target, in the order the records come."""
+    """For each workload and target, in the order the records come, a table and its findings."""
     keys = dict.fromkeys((r.cell.workload, r.cell.target) for r in records)
     tables: list[RenderableType] = []
     for workload, target in keys:
         mine = [r for r in records if (r.cell.workload, r.cell.target) == (workload, target)]
+        shown = _shown_macs(mine)
         tables.append(_workload_table(workload, target, mine, {s.id: s for s in sweeps}))
+        tables += finding_lines(mine, sweeps, shown)
     return tables
+
+
+def unavailable_table(unavailable: Sequence[UnavailableRecord]) -> list[RenderableType]:
+    """A table of the cells that could not be measured, by reason; nothing where there are none."""
+    if not unavailable:
+        return []
+    reasons: dict[str, list[str]] = {}
+    for record in unavailable:
+        reasons.setdefault(record.verdict.reason, []).append(record.cell.id)
+    table = Table(
+        "cells",
+        "verdict",
+        "why",
+        title="not measured",
+        title_justify="left",
+        header_style="bold",
+        show_lines=True,
+    )
+    for reason, cells in reasons.items():
+        table.add_row("\n".join(cells), Text("UNAVAILABLE", style="yellow"), Text(reason))
+    return [table]
 
 
 def _workload_table(
     workload: str, target: str, records: list[Record], sweeps: dict[str, SweepRecord]
 ) -> Table:
     macs = sorted({r.cell.macs for r in records})
-    shown = _SHOWN if _SHOWN in macs else macs[-1]
+    shown = _shown_macs(records)
     source = records[0].measurement.source.value
     data = records[0].data
     table = Table(
-        title=f"{workload} on target {target}: cycles and beats are {_kind(source)}",
+        title=f"{workload} on target {target}: {_kind(source)}",
         caption=(
             f"data: {data.name}, {_samples(records)}. Sizes and AXI beats at "
             f"{int(shown)} MACs. Efficiency: speed-up over the MAC sweep / ideal speed-up."
@@ -105,8 +129,17 @@ def _samples(records: Sequence[Record]) -> str:
     return f"accuracy of the first {min(ran):,} of {there:,} test samples"
 
 
+def _shown_macs(records: Sequence[Record]) -> Accelerator:
+    macs = {record.cell.macs for record in records}
+    return _SHOWN if _SHOWN in macs else max(macs)
+
+
 def _kind(source: str) -> str:
-    return "an estimate, not a measurement" if source in ("estimate", "simulated") else "measured"
+    """What cycles and beats are, by where they come from."""
+    return {
+        "estimate": "cycles and beats are an estimate, not a measurement",
+        "simulated": "cycles are an estimate, not a measurement; beats are simulated",
+    }.get(source, "cycles and beats are measured")
 
 
 def _accuracy(record: Record) -> str:

@@ -5,6 +5,9 @@ Docker and podman take the same words here; where they differ is `Engine.kind`.
 
 from __future__ import annotations
 
+import contextlib
+import os
+import signal
 import subprocess
 from collections.abc import Sequence
 from dataclasses import dataclass
@@ -63,8 +66,7 @@ class Engine:
         try:
             out, err = process.communicate(timeout=_ANSWER_SECONDS)
         except subprocess.TimeoutExpired as error:
-            process.kill()
-            process.communicate()
+            _kill(process)
             raise PrerequisiteError(
                 f"{self.kind.value} {arguments[0]} gave no answer in {_ANSWER_SECONDS:g} s",
                 cure=f"is the engine overloaded? Look at `{self.kind.value} info`",
@@ -152,5 +154,12 @@ def _let_finish(process: subprocess.Popen[str]) -> None:
     try:
         process.communicate(timeout=_FINISH_SECONDS)
     except subprocess.TimeoutExpired:
-        process.kill()
-        process.communicate()
+        _kill(process)
+
+
+def _kill(process: subprocess.Popen[str]) -> None:
+    # The client leads a session; what it started (a plugin, a wrapper's child) holds its pipes,
+    # and reading them would last as long as that does.
+    with contextlib.suppress(ProcessLookupError):
+        os.killpg(process.pid, signal.SIGKILL)
+    process.communicate()

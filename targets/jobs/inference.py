@@ -11,6 +11,7 @@ from __future__ import annotations
 from collections import Counter
 from collections.abc import Iterator, Mapping
 from dataclasses import dataclass, replace
+from statistics import median_low
 
 import numpy as np
 
@@ -53,8 +54,10 @@ class Batch:
 class Inference:
     """One bench job on its way through a device: its batches, and what was answered to them."""
 
-    def __init__(self, job: Job) -> None:
+    def __init__(self, job: Job, repetitions: int = 1) -> None:
         """Read the compiled model and check that the job fits it.
+
+        The first row is measured `repetitions` times over; its counters are then medians.
 
         Raises `JobError` when model, inputs or accelerator do not belong together, or the firmware
         cannot run the model; `ModelError` when the file cannot be read.
@@ -71,6 +74,7 @@ class Inference:
             memory_mode=job.memory_mode,
             events=list(self._events.values()),
             timing=self._timing,
+            repetitions=repetitions,
         )
         self._answers: dict[int, JobAnswer] = {}
 
@@ -92,13 +96,24 @@ class Inference:
         room = max(1, min(limits.jobs, (limits.image_bytes - shared) // each))
         for start in range(0, self._rows, room):
             stop = min(start + room, self._rows)
-            jobs = tuple(self._device_job(row) for row in range(start, stop))
+            jobs = tuple(self.device_job(row) for row in range(start, stop))
             yield Batch(start, stop, jobs)
 
     def take(self, batch: Batch, answers: Answers) -> None:
         """Keep the sound answers to `batch`. Raises `AnswerError` for the first that is not."""
         for index in range(batch.stop - batch.start):
-            self._answers[batch.start + index] = answers.job(index)
+            self.keep(batch.start + index, answers.job(index))
+
+    def keep(self, row: int, answer: JobAnswer) -> None:
+        """Take `answer` as the one to `row`; the caller has found it sound."""
+        self._answers[row] = answer
+
+    def device_job(self, row: int) -> DeviceJob:
+        """The device job of `row`."""
+        if row == 0:
+            return self._first
+        inputs = inputs_for(self._artefact, self._row(row))
+        return replace(self._first, name=f"input-{row}", inputs=inputs, events=(), repetitions=1)
 
     def cycles(self) -> Mapping[int, int]:
         """Cycle count -> how many rows took so many, of the rows answered."""
@@ -144,7 +159,7 @@ class Inference:
             elif name in unavailable:
                 absent[name] = unavailable[name]
             else:
-                counters[name] = counted[number][0]
+                counters[name] = median_low(counted[number])
         return Measurement(
             source=source,
             outputs=self._outputs(),
@@ -168,12 +183,6 @@ class Inference:
             native = flat.astype(np.dtype(tensor.dtype))
             columns.append(native.reshape(self._rows, *_row_shape(tensor)))
         return tuple(columns)
-
-    def _device_job(self, row: int) -> DeviceJob:
-        if row == 0:
-            return self._first
-        inputs = inputs_for(self._artefact, self._row(row))
-        return replace(self._first, name=f"input-{row}", inputs=inputs, events=())
 
     def _row(self, row: int) -> list[Array]:
         return [array[row] for array in self._job.inputs]

@@ -2,10 +2,113 @@
 
 from __future__ import annotations
 
+from dataclasses import dataclass
+from pathlib import Path
+from typing import Literal
+
+from pydantic import Field, model_validator
+
 from bench.schema import StrictModel
 
-__all__ = ["Mps3Settings"]
+__all__ = ["Mps3Settings", "Timings"]
+
+#: The least a wait may be on a busy machine: between characters, for an answer.
+_LEAST_GAP, _LEAST_WAIT = 0.005, 0.3
+
+
+@dataclass(frozen=True)
+class Timings:
+    """Waits on the MCC, in seconds; what is known of MPS3 boards is in docs/board.md."""
+
+    #: Between two characters: closer than 50 ms they are lost.
+    character: float = 0.060
+    #: For the answer to a carriage return.
+    prompt: float = 2.0
+    #: Between attempts to get the prompt, as for seconds after a write there is none.
+    prompt_again: float = 5.0
+    #: For `Rebooting...` after the command.
+    rebooting: float = 5.0
+    #: Off, when the power is cycled.
+    power_off: float = 5.0
+
+    def at_speed(self, speed: float) -> Timings:
+        """The same for a virtual board whose clock runs `speed` times as fast."""
+        if speed == 1:
+            return self
+        scaled = {name: value / speed for name, value in vars(self).items()}
+        return Timings(
+            **{
+                **scaled,
+                "character": max(self.character / speed, _LEAST_GAP),
+                "prompt": max(self.prompt / speed, _LEAST_WAIT),
+                "rebooting": max(self.rebooting / speed, 5 * _LEAST_WAIT),
+            }
+        )
 
 
 class Mps3Settings(StrictModel):
-    """How the board is found and driven."""
+    """How the board is found and driven. Without any, it is found by its USB ids."""
+
+    #: The MCC's console: a device, or an address pyserial understands (`socket://host:port`).
+    #: Empty: found by USB id.
+    console: str = ""
+    #: The application UART, likewise.
+    uart: str = ""
+    #: Where the SD card is mounted. None: found by its label.
+    volume: Path | None = None
+    #: USB serial number, where several boards are attached.
+    serial_number: str = ""
+    #: The application note the card boots, with its bitfile.
+    application_note: Literal["AN552", "AN547"] = "AN552"
+    #: MACs per cycle of the bitfile's NPU. Read back from the NPU in every run.
+    macs: Literal[32, 64, 128, 256] = 128
+    #: The most inputs of a test set that are run; 0 = all of them. At 115,200 baud the answers to
+    #: a thousand take about a minute.
+    samples: int = Field(1000, ge=0)
+    #: How often each measurement is repeated; the median is reported.
+    repetitions: int = Field(3, ge=1, le=1000)
+    #: The most that a counter may differ between repetitions, as a share of its median.
+    max_spread: float = Field(0.01, ge=0, le=1)
+    #: MiB of one job image; the MCC's window onto the DDR has 64.
+    image_mib: int = Field(32, ge=1, le=64)
+    #: Seconds a boot may take.
+    boot_timeout_s: float = Field(120, gt=0)
+    #: Seconds without a byte from the firmware; its own watchdog bites after 100 to 128.
+    silence_s: float = Field(150, gt=0)
+    #: Command that switches the board off and on; empty: nothing can.
+    power_command: tuple[str, ...] = ()
+    #: Minutes to wait for a board that somebody else uses.
+    lease_wait_minutes: float = Field(60, ge=0)
+    #: Where leases and quarantines are kept, one place a machine. None: under the system's
+    #: temporary directory.
+    state_directory: Path | None = None
+    #: Hours a board that failed twice is left alone.
+    quarantine_hours: float = Field(12, ge=0)
+    #: The board is `targets.virtual.board` with this `--speed`; its figures are then labelled
+    #: simulated. None: a real board.
+    virtual_speed: float | None = Field(None, gt=0, le=1000)
+
+    @property
+    def timings(self) -> Timings:
+        """The waits, for this board's clock."""
+        return Timings().at_speed(self.virtual_speed or 1.0)
+
+    def resolved(self, root: Path) -> Mps3Settings:
+        """With relative paths taken from `root`."""
+
+        def at_root(path: Path | None) -> Path | None:
+            return None if path is None else root / path.expanduser()
+
+        return self.model_copy(
+            update={
+                "volume": at_root(self.volume),
+                "state_directory": at_root(self.state_directory),
+            }
+        )
+
+    @model_validator(mode="after")
+    def _ports_belong_together(self) -> Mps3Settings:
+        explicit = [bool(self.console), bool(self.uart), self.volume is not None]
+        if any(explicit) and not all(explicit):
+            raise ValueError("give all of console, uart and volume, or none of them")
+        return self

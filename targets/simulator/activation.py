@@ -20,6 +20,7 @@ LUT_BYTES = 2048
 LUT_SLOT_BYTES = 256
 
 _INT16 = np.iinfo(np.int16)
+_INT32 = np.iinfo(np.int32)
 
 #: The interpolating 16-bit table: one entry for 128 input values.
 _SEGMENT_BITS = 7
@@ -55,7 +56,8 @@ class Activator:
     def clamp(self) -> tuple[int, int] | None:
         """Least and greatest value before the function; None where nothing is clamped.
 
-        ACTIVATION_MIN and _MAX have 16 bits. They bind a 32-bit output only if a type is forced.
+        ACTIVATION_MIN and _MAX have 16 bits. They bind a 32-bit output only if a type is forced;
+        else it saturates.
         """
         activation = self.activation
         if activation.function in (ActivationFunction.TANH, ActivationFunction.SIGMOID):
@@ -69,6 +71,10 @@ class Activator:
         limits = self.clamp
         if limits is not None:
             values = np.minimum(np.maximum(values, limits[0]), limits[1])
+        elif self.ofm is DataType.INT32:
+            # Vela's older compiler core doubles a reciprocal of 2^30 and more: TFLite-Micro's
+            # saturation there must be the NPU's as well.
+            values = np.minimum(np.maximum(values, _INT32.min), _INT32.max)
         function = self.activation.function
         if function is ActivationFunction.LOOKUP:
             return self._look_up(values)

@@ -37,6 +37,7 @@ from targets.simulator.artefact_model import (
 )
 from targets.simulator.decode import decode
 from targets.simulator.driver_actions import parse_payload
+from targets.simulator.errors import stream_of
 from targets.simulator.operations import BlockOperation, Elementwise, FeatureMap, Operation
 
 __all__ = ["load_raw"]
@@ -122,8 +123,9 @@ class _Arrays:
 
 
 def _load(path: Path, arrays: _Arrays) -> Artefact:
-    payload = parse_payload(arrays.bytes("cmd_data"))
-    operations = decode(payload.commands, payload.macs)
+    with stream_of(f"the compiled model {path}"):
+        payload = parse_payload(arrays.bytes("cmd_data"))
+        operations = decode(payload.commands, payload.macs)
     for name, expected in (("weight", FLASH_REGION), ("scratch", SCRATCH_REGION)):
         if arrays.integer(f"{name}_region") != expected:
             raise ValueError(f"{name}_region is not {expected}")

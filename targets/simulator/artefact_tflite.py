@@ -31,6 +31,7 @@ from targets.simulator.artefact_model import (
 )
 from targets.simulator.decode import decode
 from targets.simulator.driver_actions import parse_payload
+from targets.simulator.errors import stream_of
 
 __all__ = ["load_tflite"]
 
@@ -200,7 +201,9 @@ class _Loader:
         stream, flash, scratch, fast = (tensors[i] for i in node.inputs[:_FIXED_INPUTS])
         if stream.constant is None:
             raise self._error(f"operator {index} (ethos-u) has no command stream")
-        payload = parse_payload(stream.constant.tobytes())
+        with stream_of(f"the compiled model {self._path}, operator {index}"):
+            payload = parse_payload(stream.constant.tobytes())
+            operations = decode(payload.commands, payload.macs)
         inputs, outputs = node.inputs[_FIXED_INPUTS:], node.outputs
         regions: dict[int, Region] = {
             FLASH_REGION: FlashRegion(self._flash(index, flash)),
@@ -217,7 +220,7 @@ class _Loader:
         return NpuOperator(
             index=index,
             payload=payload,
-            operations=decode(payload.commands, payload.macs),
+            operations=operations,
             regions=MappingProxyType(regions),
             inputs=inputs,
             outputs=outputs,

@@ -193,8 +193,8 @@ def _ifm_depth_blocks(operation: BlockOperation) -> int:
 
 def _sub_kernel_count(operation: BlockOperation) -> int:
     kernel = operation.kernel
-    rows = _sub_kernels(kernel.height, kernel.dilation_y)
-    return rows.count * _sub_kernels(kernel.width, kernel.dilation_x).count
+    rows = -(-kernel.height // (SUB_KERNEL_MAX // kernel.dilation_y))
+    return rows * -(-kernel.width // (SUB_KERNEL_MAX // kernel.dilation_x))
 
 
 def _stays_in_shram(operation: BlockOperation) -> bool:

@@ -26,9 +26,6 @@ Array = NDArray[Any]
 
 #: Windows are copied for about so many bytes at a time.
 _COLUMNS_BYTES = 32 << 20
-#: Multiply-accumulates of one operation and row: more than any network's layer has.
-_MAX_MACS = 1 << 36
-_MAX_DEPTHWISE_MACS = 1 << 32
 
 
 class _Layer:
@@ -67,11 +64,8 @@ class Convolution:
     """A prepared CONV."""
 
     def __init__(self, operation: Conv, preparation: Preparation, site: Site) -> None:
-        ifm, ofm, kernel = operation.ifm, operation.ofm, operation.kernel
-        self._area = ofm.height * ofm.width
-        if self._area * ofm.depth * ifm.depth * kernel.height * kernel.width > _MAX_MACS:
-            raise site.error(f"the convolution takes more than {_MAX_MACS} multiplications")
-        self._layer = _Layer(operation, preparation, site, ifm.depth)
+        ofm = operation.ofm
+        self._layer = _Layer(operation, preparation, site, operation.ifm.depth)
         #: `[H*W*I, O]`
         self._matrix = np.ascontiguousarray(
             self._layer.weights.reshape(ofm.depth, -1).T.astype(self._layer.dtype)
@@ -106,19 +100,14 @@ class DepthwiseConvolution:
     """A prepared DEPTHWISE."""
 
     def __init__(self, operation: Depthwise, preparation: Preparation, site: Site) -> None:
-        ofm, kernel = operation.ofm, operation.kernel
-        elements = ofm.height * ofm.width * ofm.depth
-        if elements * kernel.height * kernel.width > _MAX_DEPTHWISE_MACS:
-            raise site.error(
-                f"the convolution takes more than {_MAX_DEPTHWISE_MACS} multiplications"
-            )
+        ofm = operation.ofm
         self._layer = _Layer(operation, preparation, site, 1)
         #: `[H, W, channels]`
         self._weights = np.ascontiguousarray(
             np.moveaxis(self._layer.weights[..., 0], 0, -1).astype(self._layer.dtype)
         )
         #: Bytes a row of the batch needs while this runs.
-        self.workspace = 4 * elements * self._layer.dtype.itemsize
+        self.workspace = 4 * ofm.height * ofm.width * ofm.depth * self._layer.dtype.itemsize
 
     def run(self, memory: Memory) -> None:
         """Read, multiply, scale and store, for all rows of the batch."""

@@ -1,8 +1,8 @@
-"""A compiled model as text, one paragraph an operation."""
+"""A compiled model as text: one paragraph an operation, under the layer it stems from."""
 
 from __future__ import annotations
 
-from collections.abc import Iterator
+from collections.abc import Iterator, Mapping
 
 from targets.simulator.artefact_model import (
     ArenaRegion,
@@ -13,6 +13,7 @@ from targets.simulator.artefact_model import (
     NpuOperator,
     Region,
 )
+from targets.simulator.layers import Layer, Layers, check_layers, with_layers
 from targets.simulator.operations import (
     Activation,
     ActivationFunction,
@@ -38,15 +39,19 @@ from targets.simulator.operations import (
 __all__ = ["disassemble"]
 
 
-def disassemble(artefact: Artefact) -> str:
+def disassemble(artefact: Artefact, layers: Layers = ()) -> str:
     """Describe every operator and operation; addresses are byte offsets into their region.
 
-    The number before an operation is the index of its word in the command stream.
+    The number before an operation is the index of its word in the command stream. `layers`
+    (see `read_layers`) are the headings of the operations; without, there are none.
+
+    Raises `ModelError` when the layers are those of another model.
     """
-    return "\n".join(_lines(artefact)) + "\n"
+    check_layers(artefact, layers)
+    return "\n".join(_lines(artefact, layers)) + "\n"
 
 
-def _lines(artefact: Artefact) -> Iterator[str]:
+def _lines(artefact: Artefact, layers: Layers) -> Iterator[str]:
     accelerator = "CPU only" if artefact.macs is None else f"ethos-u55-{artefact.macs}"
     yield f"{artefact.name}: {accelerator}, arena {artefact.arena_bytes:,} bytes"
     for role, indices in (("input", artefact.inputs), ("output", artefact.outputs)):
@@ -55,12 +60,15 @@ def _lines(artefact: Artefact) -> Iterator[str]:
     for tensor in artefact.tensors:
         if tensor.is_variable:
             yield f"state  {_tensor(tensor)}"
+    if artefact.npu_operators and not layers:
+        yield "layers are not named: there is no debug database (vela --enable-debug-db)"
+    streams = iter(layers)
     for operator in artefact.operators:
         yield ""
         if isinstance(operator, CpuOperator):
             yield from _cpu(artefact, operator)
         else:
-            yield from _npu(artefact, operator)
+            yield from _npu(artefact, operator, next(streams, {}))
 
 
 def _tensor(tensor: ModelTensor) -> str:
@@ -79,7 +87,7 @@ def _cpu(artefact: Artefact, operator: CpuOperator) -> Iterator[str]:
     yield from _connections(artefact, operator.inputs, operator.outputs)
 
 
-def _npu(artefact: Artefact, operator: NpuOperator) -> Iterator[str]:
+def _npu(artefact: Artefact, operator: NpuOperator, layers: Mapping[int, Layer]) -> Iterator[str]:
     payload = operator.payload
     yield (
         f"operator {operator.index}: ethos-u, {payload.format.value}, architecture "
@@ -89,7 +97,11 @@ def _npu(artefact: Artefact, operator: NpuOperator) -> Iterator[str]:
     yield from _connections(artefact, operator.inputs, operator.outputs)
     for number, region in sorted(operator.regions.items()):
         yield f"  region {number}: {_region(artefact, region)}"
-    for operation in operator.operations:
+    heading: Layer | None = None
+    for operation, layer in with_layers(operator.operations, layers):
+        if layer != heading:
+            heading = layer
+            yield "" if layer is None else f"  {layer}"
         title, *details = _operation(operation)
         yield f"{operation.word:>7}  {title}"
         for detail in details:

@@ -14,7 +14,6 @@ from enum import Enum
 import numpy as np
 import numpy.typing as npt
 
-from bench.errors import ModelError
 from targets.simulator.errors import StreamError
 
 __all__ = ["DriverPayload", "PayloadFormat", "parse_payload"]
@@ -81,14 +80,11 @@ class DriverPayload:
 def parse_payload(data: bytes) -> DriverPayload:
     """Read the driver actions in `data`, the bytes of the tensor.
 
-    Raises `ModelError` when it is no such payload at all, `StreamError` (with the word's index
-    in the payload) when it is malformed or written for something else than an Ethos-U55.
+    Raises `StreamError` (with the word's index in the payload) when it is malformed or written
+    for something else than an Ethos-U55.
     """
     if len(data) < 4 or len(data) % 4:
-        raise ModelError(
-            f"a command-stream tensor of {len(data)} bytes is no sequence of 32-bit words",
-            cure=_CURE,
-        )
+        raise _fault(len(data) // 4, f"{len(data)} bytes are no sequence of 32-bit words")
     words = np.frombuffer(data, dtype="<u4").astype(np.uint32, copy=False)
     words.flags.writeable = False
     magic = data[:4]
@@ -96,9 +92,7 @@ def parse_payload(data: bytes) -> DriverPayload:
         return _cop1(words)
     if magic == b"COP2":
         return _cop2(words)
-    raise ModelError(
-        f"a command-stream tensor begins with {magic!r}, not with COP1 or COP2", cure=_CURE
-    )
+    raise _fault(0, f"it begins with {magic!r}, not with COP1 or COP2")
 
 
 def _cop1(words: Words) -> DriverPayload:

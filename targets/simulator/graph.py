@@ -19,10 +19,10 @@ from targets.simulator.artefact import (
     Artefact,
     FlashRegion,
     InterfaceRegion,
-    ModelTensor,
     NpuOperator,
 )
 from targets.simulator.cpu_operator import CpuOperation
+from targets.simulator.errors import stream_of
 from targets.simulator.memory import Bytes, Memory, MemoryMap, RegionInfo
 from targets.simulator.npu import Program
 
@@ -60,7 +60,7 @@ class Graph:
         artefact = self._artefact
         outputs = [artefact.tensors[i] for i in artefact.outputs]
         results = [
-            tuple(np.empty((rows, *_row_shape(t)), np.dtype(t.dtype)) for t in outputs)
+            tuple(np.empty((rows, *t.row_shape), np.dtype(t.dtype)) for t in outputs)
             for _ in sequence
         ]
         for start in range(0, rows, self._rows):
@@ -136,7 +136,8 @@ class _NpuStep:
                 self._interfaces[storage] = region
                 regions[index] = RegionInfo(region.length, None, storage)
         self._layout = MemoryMap(regions)
-        self._program = Program(operator.operations, self._layout, operator.payload.macs)
+        with stream_of(f"the compiled model {artefact.name}, operator {operator.index}"):
+            self._program = Program(operator.operations, self._layout, operator.payload.macs)
         self.workspace = self._program.workspace + sum(
             region.length for region in self._interfaces.values()
         )
@@ -172,8 +173,3 @@ class _CpuStep:
         answers = operation.run([tensors.read(index) for index in operation.inputs])
         for index, values in zip(operation.outputs, answers, strict=True):
             tensors.write(index, values)
-
-
-def _row_shape(tensor: ModelTensor) -> tuple[int, ...]:
-    """A tensor's shape without the batch dimension of 1."""
-    return tensor.shape[1:] if tensor.shape[:1] == (1,) else tensor.shape

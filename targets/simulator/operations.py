@@ -85,6 +85,18 @@ class BlockOperation(Operation):
     #: None: every output channel has its own scale (`scales`).
     ofm_scale: Scale | None
 
+    @property
+    def ofm_zero_point(self) -> int:
+        """What is added to the scaled result.
+
+        A 32-bit output has neither zero point nor clamp unless ACTIVATION forces a narrower type:
+        Vela's older compiler core leaves the zero point of softmax's input in OFM_ZERO_POINT for
+        all the 32-bit steps of a softmax. TFLite-Micro's answers come out if, and only if, it is
+        ignored (`tests/integration/test_simulator_forms.py`).
+        """
+        wide = self.ofm.dtype is DataType.INT32 and self.activation.clip is None
+        return 0 if wide else self.ofm.zero_point
+
 
 @dataclass(frozen=True)
 class Conv(BlockOperation):

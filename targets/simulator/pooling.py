@@ -19,8 +19,6 @@ __all__ = ["Pooling"]
 
 Array = NDArray[Any]
 
-#: Elements that one operation looks at for a row: more than any network's layer.
-_MAX_WORK = 1 << 32
 #: Up to here one pass for each element of the kernel is faster than a reduction.
 _FEW_ELEMENTS = 64
 
@@ -32,8 +30,6 @@ class Pooling:
         ifm, ofm, kernel = operation.ifm, operation.ofm, operation.kernel
         self._operation = operation
         area = kernel.height * kernel.width
-        if ofm.height * ofm.width * ifm.depth * area > _MAX_WORK:
-            raise site.error(f"the pool looks at more than {_MAX_WORK} elements")
         least = int(np.iinfo(np.dtype(ifm.dtype.value)).min)
         is_max = operation.mode is PoolMode.MAX
         self._input = WindowedInput(
@@ -109,4 +105,4 @@ class Pooling:
         counts = np.maximum(self._input.valid_counts(), 1)
         magnitude = (np.abs(sums) + counts // 2) // counts
         averages = np.where(sums < 0, -magnitude, magnitude)
-        return self._activator(averages + operation.ofm.zero_point).astype(self._output.dtype)
+        return self._activator(averages + operation.ofm_zero_point).astype(self._output.dtype)

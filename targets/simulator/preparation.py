@@ -62,7 +62,7 @@ class Preparation:
         if common is not None:
             multiplier = np.array([common.multiplier], np.int64)
             shift = np.array([common.shift], np.int64)
-        return Scaling(bias, multiplier, shift, operation.rounding, operation.ofm.zero_point)
+        return Scaling(bias, multiplier, shift, operation.rounding, operation.ofm_zero_point)
 
     def scaling(self, operation: BlockOperation, bias: int = 0) -> Scaling:
         """The one scale of a pool or an elementwise operation; none is a factor of 1."""
@@ -73,7 +73,7 @@ class Preparation:
             np.array([multiplier], np.int64),
             np.array([shift], np.int64),
             operation.rounding,
-            operation.ofm.zero_point,
+            operation.ofm_zero_point,
         )
 
     def activator(self, operation: BlockOperation, site: Site) -> Activator:

@@ -14,15 +14,11 @@ from numpy.typing import NDArray
 
 from bench.cell import Accelerator, MemoryMode
 from bench.errors import ModelError, TargetError
-from targets.simulator.artefact import Artefact, ModelTensor, load_artefact
+from targets.simulator.artefact import Artefact, load_artefact
 from targets.simulator.graph import Graph
 from targets.simulator.timing import NetworkTiming, TimingProfile, estimate
-from targets.simulator.traffic import (
-    NetworkTraffic,
-    OperationTraffic,
-    PortMap,
-    network_traffic,
-)
+from targets.simulator.timing.work import NetworkWork, network_work
+from targets.simulator.traffic import NetworkTraffic, OperationTraffic, PortMap, operator_traffic
 
 __all__ = ["SimulationResult", "Simulator"]
 
@@ -70,40 +66,55 @@ class Simulator:
         self._graph = Graph(artefact)
 
     @cached_property
+    def _operator_traffic(self) -> tuple[NetworkTraffic, ...]:
+        """What each `ethos-u` operator moves; counted once, for totals and for cycles."""
+        return tuple(
+            operator_traffic(operator, self._ports) for operator in self.artefact.npu_operators
+        )
+
+    @cached_property
+    def work(self) -> tuple[NetworkWork, ...]:
+        """What each `ethos-u` operator asks of the NPU's engines and ports, block by block."""
+        return tuple(
+            network_work(traffic, operator.payload.macs)
+            for operator, traffic in zip(
+                self.artefact.npu_operators, self._operator_traffic, strict=True
+            )
+        )
+
+    @cached_property
     def traffic(self) -> NetworkTraffic:
         """What one inference moves over the AXI ports."""
-        return NetworkTraffic.joined(
-            network_traffic(operator.operations, operator.payload.commands.size, self._ports)
-            for operator in self.artefact.npu_operators
-        )
+        return NetworkTraffic.joined(self._operator_traffic)
 
     @cached_property
     def _counters(self) -> Mapping[str, int]:
         return MappingProxyType(self.traffic.counters)
 
-    def timing(self, mode: MemoryMode, profile: TimingProfile) -> NetworkTiming:
+    def timing(
+        self,
+        mode: MemoryMode,
+        profile: TimingProfile,
+        weight_shares: Mapping[int, float] = MappingProxyType({}),
+    ) -> NetworkTiming:
         """How long one inference takes on the NPU: an estimate, in NPU cycles.
 
-        `mode` says which memory is behind AXI1, `profile` how fast both are. Raises
-        `ModelError` when nothing runs on the NPU.
+        `mode` says which memory is behind AXI1, `profile` how fast both are. `weight_shares` asks
+        what if: the weight stream of the operation at an index were encoded in that share of its
+        size. Raises `ModelError` when nothing runs on the NPU.
         """
-        operators = self.artefact.npu_operators
-        if not operators:
+        if not self.artefact.npu_operators:
             raise ModelError(
                 f"{self.artefact.name} has no operator for the NPU: there is nothing to time",
                 cure="look at Vela's report of operators left to the CPU",
             )
-        return NetworkTiming.joined(
-            estimate(
-                operator.operations,
-                operator.payload.commands.size,
-                operator.payload.macs,
-                mode,
-                profile,
-                self._ports,
-            )
-            for operator in operators
-        )
+        parts, first = [], 0
+        for work in self.work:
+            # Indices count the operations of all operators.
+            mine = {index - first: share for index, share in weight_shares.items()}
+            parts.append(estimate(work, mode, profile, mine))
+            first += len(work.operations)
+        return NetworkTiming.joined(parts)
 
     def run(self, inputs: Sequence[Array]) -> SimulationResult:
         """Run `n` independent inferences.
@@ -134,14 +145,14 @@ class Simulator:
     def _check(self, inputs: Sequence[Array], leading: int) -> None:
         tensors = [self.artefact.tensors[i] for i in self.artefact.inputs]
         wanted = ", ".join(
-            f"{tensor.dtype} {list(('n', 'steps')[:leading])} + {list(_row_shape(tensor))}"
+            f"{tensor.dtype} {list(('n', 'steps')[:leading])} + {list(tensor.row_shape)}"
             for tensor in tensors
         )
         given = ", ".join(f"{array.dtype} {list(array.shape)}" for array in inputs)
         fits = len(inputs) == len(tensors) and all(
             array.dtype == np.dtype(tensor.dtype)
             and array.ndim >= leading
-            and array.shape[leading:] == _row_shape(tensor)
+            and array.shape[leading:] == tensor.row_shape
             for array, tensor in zip(inputs, tensors, strict=True)
         )
         shapes = {array.shape[:leading] for array in inputs}
@@ -150,7 +161,3 @@ class Simulator:
                 f"{self.artefact.name} takes {wanted}; given: {given or 'nothing'}",
                 cure="give one array for each model input, in its own dtype, at least one row",
             )
-
-
-def _row_shape(tensor: ModelTensor) -> tuple[int, ...]:
-    return tensor.shape[1:] if tensor.shape[:1] == (1,) else tensor.shape

@@ -16,14 +16,14 @@ Rules, beside those of `blocks.py` and `runs.py`:
 from __future__ import annotations
 
 from collections.abc import Iterable, Sequence
-from dataclasses import dataclass
+from dataclasses import dataclass, field
 from enum import Enum
 
 import numpy as np
 
 from bench.cell import MemoryMode
 from bench.errors import ConfigError
-from targets.simulator.artefact_model import Artefact
+from targets.simulator.artefact_model import Artefact, NpuOperator
 from targets.simulator.blocks import block_grid, ifm2_reads, ifm_reads, ofm_writes
 from targets.simulator.operations import (
     BlockOperation,
@@ -48,6 +48,7 @@ __all__ = [
     "memory_area",
     "network_traffic",
     "operation_traffic",
+    "operator_traffic",
 ]
 
 WORD_BYTES = 4
@@ -131,6 +132,8 @@ class Flow:
     beats: int
     #: AXI transactions if no burst crosses a 64-byte boundary (inferred).
     bursts: int
+    #: The same block by block, for feature maps; what the cycle model walks through.
+    blocks: Transfers | None = field(default=None, repr=False, compare=False)
 
     @property
     def event(self) -> str:
@@ -208,9 +211,13 @@ def operation_traffic(operation: Operation, ports: PortMap) -> OperationTraffic:
 def artefact_traffic(artefact: Artefact, ports: PortMap) -> NetworkTraffic:
     """What one inference of a compiled model moves, all its `ethos-u` operators together."""
     return NetworkTraffic.joined(
-        network_traffic(operator.operations, operator.payload.commands.size, ports)
-        for operator in artefact.npu_operators
+        operator_traffic(operator, ports) for operator in artefact.npu_operators
     )
+
+
+def operator_traffic(operator: NpuOperator, ports: PortMap) -> NetworkTraffic:
+    """What one `ethos-u` operator moves."""
+    return network_traffic(operator.operations, operator.payload.commands.size, ports)
 
 
 def network_traffic(
@@ -291,4 +298,5 @@ def _sum(stream: Stream, region: int, ports: PortMap, moved: Transfers) -> Flow:
         int(moved.bytes.sum()),
         int(moved.beats.sum()),
         int(moved.bursts.sum()),
+        moved,
     )

@@ -11,9 +11,9 @@ from collections.abc import Callable
 from dataclasses import dataclass
 from enum import Enum
 
+from targets.firmware.elf import Program
 from targets.jobs.memory import SECURE_ALIAS
 from targets.virtual.backend import NpuBackend, NpuMemory
-from targets.virtual.elf import Program
 from targets.virtual.limits import Limits
 from targets.virtual.memory import Block, Memory
 from targets.virtual.npu import Npu

@@ -11,8 +11,8 @@ from collections.abc import Callable
 from pathlib import Path
 from typing import BinaryIO
 
+from targets.firmware.elf import read_elf
 from targets.virtual.backend import NpuBackend
-from targets.virtual.elf import read_elf
 from targets.virtual.errors import ParameterError
 from targets.virtual.machine import CLOCK_HZ, Machine, Settings, Stop, StopReason
 from targets.virtual.options import Options

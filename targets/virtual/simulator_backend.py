@@ -28,7 +28,8 @@ from targets.simulator.operations import (
 )
 from targets.simulator.timing import PortTiming, TimingProfile, estimate
 from targets.simulator.timing.events import pmu_events
-from targets.simulator.traffic import PortMap
+from targets.simulator.timing.work import network_work
+from targets.simulator.traffic import PortMap, network_traffic
 from targets.virtual.backend import NpuFault, NpuOutcome, NpuRequest
 from targets.virtual.memory import Block, Bytes
 
@@ -210,14 +211,14 @@ def _constants(operations: Sequence[Operation], layout: MemoryMap) -> Iterator[B
 def _counters(request: NpuRequest, operations: Sequence[Operation]) -> dict[int, int]:
     """The PMU events the cycle model has a value for, by number; as target `sim` counts them."""
     fields = tuple(request.regioncfg >> 2 * region & 3 for region in range(_REGIONS))
+    words = len(request.commands) // _WORD_BYTES
     timing = estimate(
-        operations,
-        len(request.commands) // _WORD_BYTES,
-        request.macs,
+        network_work(
+            network_traffic(operations, words, PortMap(request.qconfig, fields)), request.macs
+        ),
         # Only here to say that each port has its own adapter.
         MemoryMode.SHARED_SRAM,
         TimingProfile(sram=_port_timing(request.timing[0]), ext=_port_timing(request.timing[1])),
-        PortMap(request.qconfig, fields),
     )
     return {event.number: event.value for event in pmu_events(timing) if event.value is not None}
 

@@ -28,7 +28,7 @@ def main() -> int:
     parser.add_argument("--cases", type=int, help="run so many from 0 on")
     parser.add_argument("--minutes", type=float, default=10, help="time for the campaign")
     parser.add_argument("--jobs", type=int, default=os.cpu_count(), help="worker processes")
-    parser.add_argument("--limit", type=float, default=10, help="seconds for one case")
+    parser.add_argument("--limit", type=float, default=10, help="processor seconds for one case")
     parser.add_argument("--keep", type=Path, help="write the file of --case here")
     parser.add_argument(
         "--zoo", action="store_true", help="also mutate the models in BENCH_MODEL_ZOO"

@@ -17,8 +17,9 @@ from pathlib import Path
 __all__ = ["Finding", "Report", "run_campaign"]
 
 _ROOT = Path(__file__).parents[2]
-#: Seconds on top of a case's limit until a worker that says nothing is killed.
-_GRACE_S = 20
+#: A worker that says nothing for so many times a case's limit, and so many seconds, is killed.
+_PATIENCE = 10
+_GRACE_S = 60
 
 
 @dataclass(frozen=True)
@@ -44,7 +45,7 @@ class Report:
     #: (category, verdict) -> cases.
     verdicts: Counter[tuple[str, str]] = field(default_factory=Counter)
     findings: list[Finding] = field(default_factory=list)
-    #: Seconds, case and description of the slowest.
+    #: Processor seconds, case and description of the slowest.
     slowest: tuple[float, int, str] = (0.0, -1, "")
     #: Largest resident memory of any worker.
     peak_bytes: int = 0
@@ -75,7 +76,10 @@ def run_campaign(
     limit_s: float = 10.0,
     budget_s: float = float("inf"),
 ) -> Report:
-    """Run the numbered `cases` on the seeds kept in `directory`, until `budget_s` is over."""
+    """Run the numbered `cases` on the seeds kept in `directory`, until `budget_s` is over.
+
+    A case may take `limit_s` seconds of processor time.
+    """
     report, lock, end = Report(), threading.Lock(), time.monotonic() + budget_s
 
     def numbers() -> Iterator[int]:
@@ -126,8 +130,8 @@ def _run_worker(
         assert process.stdin is not None
         assert process.stdout is not None
         for number in numbers:
-            # A worker that even its own watchdog cannot end.
-            watchdog = threading.Timer(limit_s + _GRACE_S, process.kill)
+            # A worker that waits for something, or that even its own timer cannot end.
+            watchdog = threading.Timer(_PATIENCE * limit_s + _GRACE_S, process.kill)
             watchdog.start()
             try:
                 process.stdin.write(f"{number}\n")

@@ -33,6 +33,7 @@ class Outcome:
     #: `result`, or the class of the error.
     verdict: str
     finding: str
+    #: On the processor; operators of the CPU run in another process.
     seconds: float
 
 
@@ -40,7 +41,7 @@ def execute(case: Case, directory: Path) -> Outcome:
     """Load, decode and run a case on two rows. Raises nothing but what ends the process."""
     path = directory / f"case{case.suffix}"
     path.write_bytes(case.data)
-    started = time.perf_counter()
+    started = time.process_time()
     finding = ""
     try:
         finding = _judge(Simulator(path), np.random.default_rng(case.number))
@@ -52,7 +53,7 @@ def execute(case: Case, directory: Path) -> Outcome:
         verdict = type(error).__name__
         finding = _described(error)
     return Outcome(
-        case.number, case.category.value, verdict, finding, time.perf_counter() - started
+        case.number, case.category.value, verdict, finding, time.process_time() - started
     )
 
 
@@ -94,7 +95,7 @@ def _malformed(simulator: Simulator, result: SimulationResult, rows: int) -> str
     artefact = simulator.artefact
     wanted = [artefact.tensors[index] for index in artefact.outputs]
     got = [(array.dtype.name, array.shape) for array in result.outputs]
-    if got != [(tensor.dtype, (rows, *_row(tensor))) for tensor in wanted]:
+    if got != [(tensor.dtype, (rows, *tensor.row_shape)) for tensor in wanted]:
         return f"outputs of {got}"
     if len(result.counters) != 4 or min(result.counters.values()) < 0:
         return f"counters of {dict(result.counters)}"
@@ -103,15 +104,11 @@ def _malformed(simulator: Simulator, result: SimulationResult, rows: int) -> str
 
 def _input(tensor: ModelTensor, rows: int, random: np.random.Generator) -> np.ndarray[Any, Any]:
     dtype = np.dtype(tensor.dtype)
-    shape = (rows, *_row(tensor))
+    shape = (rows, *tensor.row_shape)
     if tensor.size > _LARGE or 0 in shape:
         return np.zeros(shape, dtype)
     count = int(np.prod(shape))
     return np.frombuffer(random.bytes(count * dtype.itemsize), dtype).reshape(shape)
-
-
-def _row(tensor: ModelTensor) -> tuple[int, ...]:
-    return tensor.shape[1:] if tensor.shape[:1] == (1,) else tensor.shape
 
 
 def _described(error: Exception) -> str:

@@ -1,8 +1,8 @@
 """A process that runs cases until it is told to stop, or one of them ends it.
 
 Reads case numbers from standard input, one a line; writes a JSON line when it starts a case and
-one with the outcome. Memory is limited, and a case that takes too long ends the process with a
-traceback, so that nothing a case does goes unnoticed or stays unexplained.
+one with the outcome. Memory is limited, and a case that computes for too long ends the process
+with a traceback, so that nothing a case does goes unnoticed or stays unexplained.
 """
 
 from __future__ import annotations
@@ -12,6 +12,7 @@ import faulthandler
 import json
 import os
 import resource
+import signal
 import sys
 import tempfile
 from dataclasses import asdict
@@ -30,7 +31,7 @@ MEMORY_BYTES = 1 << 30
 
 
 def main(seeds_directory: str, seed: str, limit_s: str) -> None:
-    """Run cases of the campaign `seed`, at most `limit_s` seconds each."""
+    """Run cases of the campaign `seed`, at most `limit_s` seconds of processor time each."""
     seeds = load_seeds(Path(seeds_directory))
     # What simulated code prints must not get between the answers.
     answers = os.fdopen(os.dup(1), "w", buffering=1)
@@ -42,14 +43,17 @@ def main(seeds_directory: str, seed: str, limit_s: str) -> None:
     def say(**message: Any) -> None:
         answers.write(json.dumps(message) + "\n")
 
+    # The traceback, then the signal's own effect: the end of the process. What counts is time on
+    # the processor, so that a busy machine makes no case a hang.
+    faulthandler.register(signal.SIGPROF, chain=True)
     with tempfile.TemporaryDirectory() as directory, guarded():
         for line in sys.stdin:
             number = int(line)
             case = make_case(seeds, int(seed), number)
             say(number=number, category=case.category.value, description=case.description)
-            faulthandler.dump_traceback_later(float(limit_s), exit=True)
+            signal.setitimer(signal.ITIMER_PROF, float(limit_s))
             outcome = execute(case, Path(directory))
-            faulthandler.cancel_dump_traceback_later()
+            signal.setitimer(signal.ITIMER_PROF, 0)
             peak = resource.getrusage(resource.RUSAGE_SELF).ru_maxrss << 10
             say(outcome=asdict(outcome), peak_bytes=peak)
 

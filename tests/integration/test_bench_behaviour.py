@@ -4,15 +4,22 @@ from __future__ import annotations
 
 import os
 import random
+import re
+import shutil
 import signal
+import subprocess
 import time
 from pathlib import Path
+from xml.etree import ElementTree
 
 import psutil
 import pytest
 
 from bench.cache import ArtefactCache
-from tests.bench_runs import QUICK, BenchRun, BenchRunner
+from tests.bench_runs import QUICK, ROOT, BenchRun, BenchRunner
+
+#: One cold bench for all: under pytest-xdist the tests of a group stay together.
+pytestmark = pytest.mark.xdist_group("behaviour")
 
 
 @pytest.fixture(scope="module")
@@ -56,7 +63,7 @@ def test_killed_at_ten_random_moments_then_passes(tmp_path: Path) -> None:
     chance = random.Random(20261123)
     for i in range(10):
         process = runner.start(config, "-n", "2")
-        time.sleep(chance.uniform(1.0, 12.0))
+        time.sleep(chance.uniform(0.5, 9.0))
         # Half of the time everything dies at once, half of the time only the controller: its
         # workers and builders must then end by themselves.
         if i % 2:
@@ -79,18 +86,28 @@ def _descendants(pid: int) -> list[psutil.Process]:
         return []
 
 
-@pytest.mark.parametrize("seconds", [3.0, 9.0])
-def test_ctrl_c_ends_everything(tmp_path: Path, seconds: float) -> None:
+def _wait_for(process: subprocess.Popen[str], progress: Path, words: str) -> None:
+    """Wait until the bench says that it is doing `words`."""
+    end = time.monotonic() + 300
+    while not (progress.exists() and words in progress.read_text()):
+        assert process.poll() is None, process.communicate()[0][-4000:]
+        assert time.monotonic() < end, f"the bench does not come to {words}"
+        time.sleep(0.05)
+
+
+@pytest.mark.parametrize("moment", ["starting TensorFlow", '"kind": "measure"'])
+def test_ctrl_c_ends_everything(tmp_path: Path, moment: str) -> None:
     runner = BenchRunner(tmp_path)
     config = runner.write_config(QUICK)
     process = runner.start(config, "-n", "2")
-    time.sleep(seconds)
+    _wait_for(process, runner.results / "latest" / "progress.jsonl", moment)
     started = _descendants(process.pid)
+    assert len(started) >= 3, "two workers and a builder"
     # What a terminal does: the signal reaches the whole foreground group.
     os.killpg(process.pid, signal.SIGINT)
-    process.communicate(timeout=30)
+    process.communicate(timeout=120)
     assert process.returncode != 0
-    _, alive = psutil.wait_procs(started, timeout=15)
+    _, alive = psutil.wait_procs(started, timeout=60)
     assert not alive, [p.cmdline() for p in alive]
     cache = ArtefactCache(runner.cache)
     cache.sweep()
@@ -117,6 +134,15 @@ def test_a_tightened_limit_fails_exactly_the_right_tests(
     assert "workloads.quick.limits[5].max" in line
     assert f"pytest --bench-config={tight} --bench-cache={runner.cache} " in line
     assert f"tests/regression/test_npu_cycles.py::test_npu_cycles[{cell}]" in line
+    # The same sentence is what a dashboard shows.
+    merged = ElementTree.parse(run.directory.path / "junit.xml")
+    failures = {
+        case.attrib["name"]: failure.attrib["message"]
+        for case in merged.iter("testcase")
+        for failure in case.findall("failure")
+    }
+    assert len(failures) == 2
+    assert failures[f"{cell}:npu_cycles"] == line
 
 
 def test_the_printed_command_reproduces_the_failure(
@@ -156,3 +182,38 @@ def test_an_empty_grid_fails(quick: tuple[BenchRunner, Path, BenchRun]) -> None:
     run = runner.run(config, "-n", "0")
     assert run.returncode != 0
     assert f"{config}: the grid is empty" in run.output
+
+
+def test_results_on_a_full_disk_fail_with_the_reason(
+    quick: tuple[BenchRunner, Path, BenchRun], tmp_path: Path
+) -> None:
+    runner, config, _ = quick
+    command = runner.command(config, "-n", "0", results=tmp_path)
+    # Room for the run's manifest and a record or two, not for pytest's report of the failures.
+    # The mount is seen by that process alone and ends with it.
+    mount = ["unshare", "--map-root-user", "--mount", "sh", "-ec"]
+    script = 'mount -t tmpfs -o size=60k none "$0"; exec "$@"'
+    if (
+        shutil.which("unshare") is None
+        or subprocess.run(
+            [*mount, script, str(tmp_path), "true"], capture_output=True, check=False
+        ).returncode
+    ):
+        pytest.skip("may not mount here: results on a full disk are NOT tested")
+    done = subprocess.run(
+        [*mount, script, str(tmp_path), *command],
+        cwd=ROOT,
+        env=runner.environment(),
+        capture_output=True,
+        text=True,
+    )
+    assert done.returncode == 1, done.stdout
+    lines = done.stdout.splitlines()
+    title = next(i for i, line in enumerate(lines) if re.match("_+ test_device_model", line))
+    assert re.match(
+        rf"quick-\S+: could not be measured: {tmp_path}/.*\.json: cannot be written: No space left",
+        lines[title + 1],
+    )
+    assert "another place: --bench-results=DIR" in lines[title + 2]
+    assert "Traceback" not in done.stdout + done.stderr
+    assert re.search(r"bench: a report is missing: .*No space left", done.stdout)

@@ -3,13 +3,15 @@
 from __future__ import annotations
 
 import os
+from collections.abc import Callable
 from pathlib import Path
 
 import numpy as np
 import pytest
 
 from models.zoo import zoo_models
-from tests.bench_runs import BenchRunner
+from targets.protocol import Array
+from tests.bench_runs import BenchRun, BenchRunner
 from tests.tflite_factory import mlp
 
 ZOO = os.environ.get("BENCH_MODEL_ZOO")
@@ -46,26 +48,46 @@ def test_real_models_are_measured_and_recorded(tmp_path: Path) -> None:
     assert "1,415,272" in run.output
 
 
-def test_a_model_with_dataset_metric_and_limits_of_its_own(tmp_path: Path) -> None:
+#: Metric -> outputs of the model, labels of real-valued outputs `[n, outputs]`, a limit that a
+#: right figure keeps and one that it breaks.
+METRICS: dict[str, tuple[int, Callable[[Array], Array], str, str]] = {
+    "top1": (4, lambda real: real.argmax(axis=1), "min = 0.9", "max = 0.9"),
+    "auc": (2, lambda real: real[:, 1] > real[:, 0], "min = 0.95", "max = 0.95"),
+    # Saturated outputs are off; answers of nothing but zeros would be off by about 10.
+    "mse": (4, lambda real: real, "max = 1", "min = 1"),
+}
+
+
+@pytest.mark.parametrize("metric", METRICS)
+def test_a_model_with_dataset_metric_and_limits_of_its_own(tmp_path: Path, metric: str) -> None:
+    outputs, label, kept, broken = METRICS[metric]
     runner = BenchRunner(tmp_path)
     generator = np.random.default_rng(5)
-    weights = generator.integers(-127, 127, (4, 16), dtype=np.int8)
+    weights = generator.integers(-127, 127, (outputs, 16), dtype=np.int8)
     (tmp_path / "mine.tflite").write_bytes(mlp([weights], input_scale=1 / 64, input_zero_point=0))
     inputs = generator.uniform(-2, 2, (50, 16)).astype(np.float32)
-    labels = (inputs @ weights.T.astype(np.float32)).argmax(axis=1)
+    # The factory's weights have the scale 0.01.
+    labels = label(inputs @ weights.T.astype(np.float32) * np.float32(0.01))
     np.savez(tmp_path / "mine.npz", inputs=inputs, labels=labels)
-    config = runner.write_config(
-        GRID
-        + '[workloads.mine]\nmodel = "mine.tflite"\ndataset = "mine.npz"\nmetric = "top1"\n'
-        + '[[workloads.mine.limits]]\nmetric = "accuracy"\nmin = 0.9\n'
-    )
-    run = runner.run(config, "-n", "0", "-k", "test_accuracy")
+
+    def run_with(limit: str) -> BenchRun:
+        config = runner.write_config(
+            GRID.replace("vela", "sim")
+            + '[workloads.mine]\nmodel = "mine.tflite"\ndataset = "mine.npz"\n'
+            + f'metric = "{metric}"\n'
+            + f'[[workloads.mine.limits]]\nmetric = "accuracy"\n{limit}\n'
+        )
+        return runner.run(config, "-n", "0", "-k", "test_accuracy")
+
+    run = run_with(kept)
     assert run.returncode == 0, run.output[-4000:]
     assert set(run.outcomes().values()) == {"passed"}
     for record in run.records().values():
         assert record.accuracy is not None
+        assert record.accuracy.metric.value == metric
         assert record.accuracy.samples == 50
         assert record.data.name == "mine.npz"
+    assert set(run_with(broken).outcomes().values()) == {"failure"}
 
 
 def test_a_download_is_checked_and_cached(tmp_path: Path) -> None:

@@ -127,7 +127,7 @@ def run(command: list[str]) -> Any:
         env=os.environ | {"PYTHONPATH": str(Path(bench.__file__).parents[1])},
         capture_output=True,
         text=True,
-        timeout=60,
+        timeout=300,
     )
     assert done.returncode == 0, done.stderr
     return json.loads(done.stdout)

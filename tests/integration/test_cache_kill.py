@@ -182,12 +182,15 @@ def program_random(scenario: str, root: Path) -> dict[str, Any]:
         for key in keys:
             cache.get_or_build(key, slow)
 
+    began = time.monotonic()
+    cache.get_or_build(keys[0], slow)
+    one = time.monotonic() - began
     problems: set[str] = set()
     kills = 0
     for _ in range(15):
         children = [forked(work), forked(work)]
         for child in children:
-            time.sleep(choose.uniform(0.005, 0.06))
+            time.sleep(choose.uniform(0.1, 2) * one)
             os.kill(child, signal.SIGKILL)
             kills += os.waitpid(child, 0)[1] == signal.SIGKILL
         problems |= set(kinds(cache))
@@ -268,7 +271,7 @@ def run(program: str, scenario: str, root: Path) -> Any:
         env=environment(),
         capture_output=True,
         text=True,
-        timeout=60,
+        timeout=300,
     )
     assert done.returncode == 0, done.stderr
     return json.loads(done.stdout)
@@ -313,7 +316,7 @@ def test_waiter_takes_over_from_a_killed_builder(tmp_path: Path, scenario: str) 
     found = run("orphan", scenario, tmp_path)
     assert found["built"]
     assert found["named_holder"]
-    assert found["seconds"] < 5
+    assert found["seconds"] < 30  # the orphan lives for 60
     assert found["problems"] == []
 
 
@@ -333,7 +336,7 @@ def test_ctrl_c_ends_the_wait(tmp_path: Path) -> None:
         assert process.stdout is not None
         assert process.stdout.readline() == "waiting\n"
         process.send_signal(signal.SIGINT)
-        _, errors = process.communicate(timeout=30)
+        _, errors = process.communicate(timeout=120)
         assert "KeyboardInterrupt" in errors
         build(directory)
 

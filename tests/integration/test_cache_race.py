@@ -82,9 +82,8 @@ def program_race(root: Path, log: Path) -> None:
 
 
 def program_churn(root: Path, log: Path) -> None:
-    end = time.monotonic() + 1.2
-
     def ask() -> None:
+        end = time.monotonic() + 1.2
         cache = ArtefactCache(root)
         choose = random.Random(os.getpid())
         while time.monotonic() < end:
@@ -92,9 +91,14 @@ def program_churn(root: Path, log: Path) -> None:
             cache.get_or_build(key, builder(key, log, 0.001))
 
     def collect() -> None:
+        end = time.monotonic() + 1.2
         cache = ArtefactCache(root)
-        while time.monotonic() < end:
+        some = log.with_suffix(".some")
+        # However busy the machine is: not before one of the collectors removed something.
+        while time.monotonic() < end or not some.exists():
             report = cache.gc(max_bytes=0, spare=timedelta(0))
+            if report.removed:
+                some.touch()
             append(log.with_suffix(".removed"), {"removed": len(report.removed)})
 
     fork_all([ask, ask, ask, collect, collect])
@@ -113,7 +117,7 @@ def test_two_benches_of_eight_processes_build_each_product_once(tmp_path: Path) 
     root, log = tmp_path / "cache", tmp_path / "log"
     benches = [start("race", root, log) for _ in range(2)]
     for process in benches:
-        _, errors = process.communicate(timeout=30)
+        _, errors = process.communicate(timeout=120)
         assert process.returncode == 0, errors
     digests = sorted(key.digest for key in KEYS)
     assert sorted(line["digest"] for line in read_all(log)) == digests  # type: ignore[type-var]
@@ -131,7 +135,7 @@ def test_collecting_while_building_breaks_neither(tmp_path: Path) -> None:
     """The harshest collector (no spare time at all) against builders of the same entries."""
     root, log = tmp_path / "cache", tmp_path / "log"
     process = start("churn", root, log)
-    _, errors = process.communicate(timeout=30)
+    _, errors = process.communicate(timeout=120)
     assert process.returncode == 0, errors
     cache = ArtefactCache(root)
     assert cache.verify() == []

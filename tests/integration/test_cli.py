@@ -5,8 +5,10 @@ from __future__ import annotations
 import hashlib
 import json
 import os
+import socket
 import subprocess
 import sys
+import threading
 from pathlib import Path
 
 import numpy as np
@@ -95,6 +97,46 @@ def test_zoo_list_names_source_and_hash() -> None:
     text = bench("zoo", "list").stdout
     assert text.count("sha256 ") == 5
     assert text.count("https://") == 5
+
+
+def test_zoo_fetch_of_an_unknown_model_names_the_known_ones(tmp_path: Path) -> None:
+    result = bench("zoo", "fetch", str(tmp_path / "zoo"), "--model", "vww_69_int8")
+    assert result.returncode == 2
+    assert "unknown model 'vww_69_int8'; did you mean 'vww_96_int8'" in result.stderr
+    assert not (tmp_path / "zoo").exists()
+
+
+def test_a_directory_that_cannot_be_made_is_one_message(tmp_path: Path) -> None:
+    (tmp_path / "file").touch()
+    result = bench("zoo", "fetch", str(tmp_path / "file" / "zoo"))
+    assert result.returncode == 2
+    assert str(tmp_path / "file") in result.stderr
+    assert "Traceback" not in result.stderr
+
+
+@pytest.mark.parametrize("option", ["--max-mib", "--max-age-days"])
+def test_cache_gc_takes_no_negative_bound(cache: Path, option: str) -> None:
+    assert bench("cache", "gc", option, "-1", cache=cache).returncode == 2
+    assert len(list(cache.rglob("files/file"))) == 2
+
+
+def test_an_answer_that_breaks_off_is_an_error(tmp_path: Path) -> None:
+    # A server that promises more than it sends.
+    with socket.create_server(("127.0.0.1", 0)) as listener:
+
+        def answer() -> None:
+            connection, _ = listener.accept()
+            with connection:
+                connection.recv(1000)
+                connection.sendall(b"HTTP/1.1 200 OK\r\nContent-Length: 100\r\n\r\nhalf")
+
+        server = threading.Thread(target=answer)
+        server.start()
+        url = f"http://127.0.0.1:{listener.getsockname()[1]}/m.tflite"
+        with pytest.raises(ModelError, match=r"cannot be downloaded.*IncompleteRead"):
+            fetch(url, "0" * 64, tmp_path / "target")
+        server.join()
+    assert list(tmp_path.iterdir()) == []
 
 
 def test_fetch_refuses_other_content(tmp_path: Path) -> None:

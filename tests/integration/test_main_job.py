@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import json
 from pathlib import Path
+from xml.etree import ElementTree
 
 import pytest
 
@@ -11,6 +12,9 @@ from bench.cache import ArtefactCache
 from bench.metrics import KIB
 from tests.bench_runs import DEFAULT_CONFIG, BenchRun, BenchRunner
 from tests.fvp_stand_ins import virtual_fvp
+
+#: One cold bench for all: under pytest-xdist the tests of a group stay together.
+pytestmark = pytest.mark.xdist_group("main_job")
 
 #: KiB of encoded weights at 128 MACs, Shared_Sram, that the study must reproduce.
 ENCODED_KIB = {
@@ -40,7 +44,7 @@ def bench_runner(tmp_path_factory: pytest.TempPathFactory) -> BenchRunner:
 
 @pytest.fixture(scope="module")
 def cold(bench_runner: BenchRunner) -> BenchRun:
-    return bench_runner.run(DEFAULT_CONFIG, "-n", "auto", timeout=900)
+    return bench_runner.run(DEFAULT_CONFIG, "-n", "auto", timeout=1800)
 
 
 @pytest.fixture(scope="module")
@@ -144,7 +148,10 @@ def test_records_say_which_data_was_used(cold: BenchRun) -> None:
 
 def test_second_run_takes_a_tenth_of_the_first(cold: BenchRun, warm: tuple[BenchRun, Path]) -> None:
     assert warm[0].returncode == 0, warm[0].output[-4000:]
-    assert warm[0].seconds <= cold.seconds / 10
+    # What other tests do meanwhile doubles the time of one or the other, but not the work in it.
+    # On a machine of one's own, benchmarks/cold_bench.py holds the time itself to a tenth.
+    assert warm[0].cpu_seconds <= cold.cpu_seconds / 10
+    assert warm[0].seconds <= cold.seconds / 5
 
 
 def test_warm_run_needs_no_tensorflow(warm: tuple[BenchRun, Path]) -> None:
@@ -172,8 +179,6 @@ def test_workers_do_not_change_the_records(bench_runner: BenchRunner, warm: obje
 
 
 def test_junit_names_are_unique_and_carry_the_numbers(cold: BenchRun) -> None:
-    from xml.etree import ElementTree
-
     tree = ElementTree.parse(cold.directory.path / "pytest-junit.xml")
     cases = list(tree.iter("testcase"))
     names = [(c.attrib["classname"], c.attrib["name"]) for c in cases]
@@ -186,6 +191,27 @@ def test_junit_names_are_unique_and_carry_the_numbers(cold: BenchRun) -> None:
 
     merged = ElementTree.parse(cold.directory.path / "junit.xml")
     suites = {s.attrib["name"] for s in merged.iter("testsuite")}
-    assert {f"{record.cell.target}.u55_{m}" for m in (32, 64, 128, 256)} <= suites
+    assert suites == {f"{record.cell.target}.u55_{m}" for m in (32, 64, 128, 256)} | {"groups"}
     merged_names = [c.attrib["name"] for c in merged.iter("testcase")]
     assert len(merged_names) == len(set(merged_names))
+
+
+@pytest.mark.parametrize("name", ["pytest-junit.xml", "junit.xml"])
+def test_junit_is_as_dashboards_read_it(cold: BenchRun, name: str) -> None:
+    """The structure Jenkins' and GitLab's parsers look for, and GitLab's limit of 30 MB."""
+    path = cold.directory.path / name
+    assert path.stat().st_size < 30_000_000
+    root = ElementTree.parse(path).getroot()
+    assert root.tag == "testsuites"
+    for suite in root:
+        assert suite.tag == "testsuite"
+        cases = suite.findall("testcase")
+        assert cases
+        assert int(suite.attrib["tests"]) == len(cases)
+        for outcome, count in {"failure": "failures", "error": "errors"}.items():
+            assert int(suite.attrib[count]) == sum(c.find(outcome) is not None for c in cases)
+        for case in cases:
+            assert case.attrib["classname"]
+            assert case.attrib["name"]
+            assert float(case.attrib.get("time", "0")) >= 0
+            assert {part.tag for part in case} <= {"properties", "system-out"}

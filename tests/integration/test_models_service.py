@@ -49,7 +49,7 @@ def is_running(pid: int) -> bool:
     return state != "Z"
 
 
-def wait_until(condition: Callable[[], bool], seconds: float = 10) -> bool:
+def wait_until(condition: Callable[[], bool], seconds: float = 30) -> bool:
     end = time.monotonic() + seconds
     while not condition():
         if time.monotonic() > end:
@@ -134,14 +134,16 @@ def test_a_client_killed_in_a_build_takes_the_builder_along(tmp_path: Path) -> N
 
 
 @pytest.mark.parametrize("way", ["stdin closed", "SIGTERM"])
-def test_an_idle_builder_ends_when_told(way: str) -> None:
+def test_an_idle_builder_ends_when_told(way: str, monkeypatch: pytest.MonkeyPatch) -> None:
+    monkeypatch.setattr("models.process._CLOSE_S", 60.0)
     worker = WorkerProcess()
     if way == "SIGTERM":
         os.kill(worker.pid, signal.SIGTERM)
         assert wait_until(lambda: not is_running(worker.pid))
     start = time.monotonic()
     worker.close()
-    assert time.monotonic() - start < 4
+    # By itself, not killed when the time was up.
+    assert time.monotonic() - start < 50
     assert not is_running(worker.pid)
 
 
@@ -164,7 +166,7 @@ def test_nonsense_from_the_builder_is_an_error_that_shows_it(
     tmp_path: Path, code: str, expected: list[str]
 ) -> None:
     with (
-        VariantBuilder(command=script(code), timeout_s=30) as builder,
+        VariantBuilder(command=script(code), timeout_s=60) as builder,
         pytest.raises(BuildError) as caught,
     ):
         builder.build(LONG, tmp_path, nothing)
@@ -185,11 +187,11 @@ def test_a_builder_that_hangs_is_killed_in_time_though_it_ignores_signals(tmp_pa
     seen: list[tuple[str, int | None]] = []
     start = time.monotonic()
     with (
-        VariantBuilder(command=hang, timeout_s=1.5) as builder,
+        VariantBuilder(command=hang, timeout_s=5) as builder,
         pytest.raises(BuildError, match="not finish in time") as caught,
     ):
         builder.build(LONG, tmp_path, lambda p: seen.append((p.text, builder.pid)))
-    assert time.monotonic() - start < 5
+    assert time.monotonic() - start < 60
     assert "| stuck in a loop" in str(caught.value)
     [(text, pid)] = seen
     assert text == "epoch 1/4"

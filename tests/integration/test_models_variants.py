@@ -5,10 +5,9 @@ from __future__ import annotations
 import csv
 import hashlib
 import os
-import shutil
 import subprocess
 import sys
-from collections.abc import Callable, Iterable, Mapping
+from collections.abc import Iterable, Mapping
 from dataclasses import dataclass
 from pathlib import Path
 from typing import Any
@@ -17,14 +16,14 @@ import numpy as np
 import numpy.typing as npt
 import pytest
 from ai_edge_litert.interpreter import Interpreter
-from filelock import FileLock
 
 from models.data import SUBSET, load, to_float
 from models.messages import BuildRequest, BuildResult, Progress
 from models.service import VariantBuilder
 from models.spec import ClusterSpec, PruneSpec, TrainSpec
 
-pytestmark = pytest.mark.slow
+#: One worker builds, all compare: under pytest-xdist the tests of a group stay together.
+pytestmark = [pytest.mark.slow, pytest.mark.xdist_group("models")]
 
 Spec = TrainSpec | PruneSpec | ClusterSpec
 
@@ -97,21 +96,6 @@ def build_all(
     return built
 
 
-def build_once(
-    tmp_path_factory: pytest.TempPathFactory, name: str, make: Callable[[Path], None]
-) -> Path:
-    """The directory that `make` filled, shared between the workers of pytest-xdist."""
-    base = tmp_path_factory.getbasetemp()
-    shared = base.parent if "PYTEST_XDIST_WORKER" in os.environ else base
-    root = shared / name
-    with FileLock(shared / f"{name}.lock"):
-        if not (root / "complete").exists():
-            shutil.rmtree(root, ignore_errors=True)
-            make(root)
-            (root / "complete").touch()
-    return root
-
-
 def read_back(root: Path, architecture: str, specs: Iterable[str]) -> dict[str, Built]:
     directories = {variant: root / f"{architecture}-{variant}" for variant in specs}
     return {
@@ -126,30 +110,24 @@ def read_back(root: Path, architecture: str, specs: Iterable[str]) -> dict[str, 
 @pytest.fixture(scope="module")
 def mnist_fc(tmp_path_factory: pytest.TempPathFactory) -> dict[str, Built]:
     """Built in a fresh process."""
-
-    def make(root: Path) -> None:
-        with VariantBuilder() as builder:
-            build_all(builder, "mnist_fc", FC, root)
-
-    return read_back(build_once(tmp_path_factory, "models_fresh", make), "mnist_fc", FC)
+    with VariantBuilder() as builder:
+        return build_all(builder, "mnist_fc", FC, tmp_path_factory.mktemp("fresh"))
 
 
 @pytest.fixture(scope="module")
 def used(tmp_path_factory: pytest.TempPathFactory) -> Path:
     """All built in one process: `mnist_ds_cnn`, then parts of `mnist_fc` on a single core."""
-
-    def make(root: Path) -> None:
-        with VariantBuilder() as builder:
-            build_all(builder, "mnist_ds_cnn", DS_CNN, root)
-            assert builder.pid is not None
-            one_core = {min(os.sched_getaffinity(0))}
-            for thread in Path(f"/proc/{builder.pid}/task").iterdir():
-                os.sched_setaffinity(int(thread.name), one_core)
-            for seed in (0, 1):
-                build_all(builder, "mnist_fc", QUICK, root / f"seed_{seed}", seed)
-            build_all(builder, "mnist_fc", AGAIN, root)
-
-    return build_once(tmp_path_factory, "models_used", make)
+    root = tmp_path_factory.mktemp("used")
+    with VariantBuilder() as builder:
+        build_all(builder, "mnist_ds_cnn", DS_CNN, root)
+        assert builder.pid is not None
+        one_core = {min(os.sched_getaffinity(0))}
+        for thread in Path(f"/proc/{builder.pid}/task").iterdir():
+            os.sched_setaffinity(int(thread.name), one_core)
+        for seed in (0, 1):
+            build_all(builder, "mnist_fc", QUICK, root / f"seed_{seed}", seed)
+        build_all(builder, "mnist_fc", AGAIN, root)
+    return root
 
 
 @pytest.fixture(scope="module")

@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 from collections.abc import Iterator
-from contextlib import AbstractContextManager, nullcontext
+from contextlib import contextmanager
 from dataclasses import replace
 from pathlib import Path
 
@@ -21,6 +21,7 @@ from targets.settings import TargetSettings
 from targets.simulator.timing import PROFILES
 from tests.fvp_stand_ins import virtual_fvp
 from tests.tflite_factory import mlp
+from tests.virtual_boards import virtual_board
 
 ODD_EVENTS = ("ECC_DMA", "AXI_LATENCY_ANY")
 
@@ -40,6 +41,8 @@ def jobs(source_model: Path) -> dict[tuple[Accelerator, MemoryMode], Job]:
     made = {}
     for macs, mode in [
         (Accelerator.U55_32, MemoryMode.SHARED_SRAM),
+        (Accelerator.U55_128, MemoryMode.SHARED_SRAM),
+        (Accelerator.U55_128, MemoryMode.SRAM_ONLY),
         (Accelerator.U55_256, MemoryMode.SRAM_ONLY),
     ]:
         options = VelaOptions(accelerator=macs, memory_mode=mode)
@@ -64,10 +67,10 @@ def jobs(source_model: Path) -> dict[tuple[Accelerator, MemoryMode], Job]:
 def target(
     request: pytest.FixtureRequest, tmp_path_factory: pytest.TempPathFactory
 ) -> Iterator[Target]:
-    context = TargetContext(
-        reference=run_tflm, settings=TargetSettings(), logs=tmp_path_factory.mktemp("logs")
-    )
-    with _device(request.param, tmp_path_factory.mktemp("device")):
+    with _device(request.param, tmp_path_factory.mktemp("device")) as settings:
+        context = TargetContext(
+            reference=run_tflm, settings=settings, logs=tmp_path_factory.mktemp("logs")
+        )
         made = TARGETS[request.param](context)
         made.prepare()
         yield made
@@ -75,14 +78,29 @@ def target(
         made.close()
 
 
-def _device(name: str, directory: Path) -> AbstractContextManager[object]:
+@contextmanager
+def _device(name: str, directory: Path) -> Iterator[TargetSettings]:
     """What the target needs: the real thing where it is configured, else our virtual platform."""
-    return virtual_fvp(directory) if name == "fvp" else nullcontext()
+    if name == "fvp":
+        with virtual_fvp(directory):
+            yield TargetSettings()
+    elif name == "mps3":
+        with virtual_board(directory) as board:
+            yield TargetSettings(mps3=board.settings())
+    else:
+        yield TargetSettings()
 
 
 @pytest.fixture(params=["small", "large"])
-def job(request: pytest.FixtureRequest, jobs: dict[tuple[Accelerator, MemoryMode], Job]) -> Job:
-    return list(jobs.values())[0 if request.param == "small" else 1]
+def job(
+    request: pytest.FixtureRequest,
+    jobs: dict[tuple[Accelerator, MemoryMode], Job],
+    target: Target,
+) -> Job:
+    """The first and the last of those that the target's accelerators can run."""
+    possible = target.capabilities().accelerators
+    mine = [job for (macs, _), job in jobs.items() if macs in possible]
+    return mine[0 if request.param == "small" else -1]
 
 
 def test_it_is_a_target(target: Target) -> None:

@@ -258,7 +258,7 @@ def test_a_compile_that_takes_too_long_is_stopped(mnist_like: Path, tmp_path: Pa
     started = time.monotonic()
     with pytest.raises(CompilerError, match=r"did not finish within 0\.05 s"):
         compile_model(mnist_like, OPTIONS, tmp_path, timeout_s=0.05)
-    assert time.monotonic() - started < 5
+    assert time.monotonic() - started < 30
     assert running_compiles(str(tmp_path)) == []
     assert list(tmp_path.iterdir()) == []
 

@@ -47,8 +47,7 @@ def cases() -> Iterator[Case]:
     """All of them."""
     for builtin in BINARIES:
         yield from _binary(builtin, "int8")
-        if builtin != "SQUARED_DIFFERENCE":
-            yield from _binary16(builtin)
+        yield from _binary16(builtin)
     yield from _activations()
     yield from _tables()
     yield from _softmaxes()
@@ -128,8 +127,11 @@ def _binary16(builtin: str) -> Iterator[Case]:
     oracle = Oracle.LITERT if builtin == "MUL" else Oracle.TFLM
     this = partial(_pair, builtin, first=SHAPE, dtype="int16", case={"oracle": oracle})
     yield this("same-shape", second=SHAPE)
-    yield this("second-height-width", second=(1, 1, 1, 19))
-    yield this("first-depth", second=(1, 6, 5, 1), swapped=True)
+    for name, shape in BROADCASTS.items():
+        if len(shape) == 4:
+            yield this(f"second-{name}", second=shape)
+            yield this(f"first-{name}", second=shape, swapped=True)
+    yield this("constant-vector", second=(19,), constant=True)
     yield this("constant-scalar", second=(), constant=True)
     if builtin in _FUSES:
         yield this("relu", second=SHAPE, activation="RELU")

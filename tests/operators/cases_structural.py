@@ -128,6 +128,11 @@ def _parts() -> Iterator[Case]:
             partial(shaping.strided_slice, begin=begin, end=end, strides=strides),
             on_cpu="no strides over depth" if strides[3] > 1 else "",
         )
+    rows = partial(
+        shaping.strided_slice, begin=(0, 1, 0, 2), end=(1, 6, 8, 10), strides=(1, 2, 3, 1)
+    )
+    yield single_input("strided-slice/int16", shape, rows, dtype="int16")
+    yield single_input("unpack/int16", (1, 4, 5, 6), partial(shaping.unpack, axis=2), dtype="int16")
 
 
 def _paddings() -> Iterator[Case]:
@@ -145,6 +150,14 @@ def _paddings() -> Iterator[Case]:
                 partial(shaping.mirror_pad, paddings=PADDINGS[name], mode=mode),
                 vela_fault="the padded channels are never written" if name == "depth" else "",
             )
+        yield single_input(
+            f"mirror-pad/{mode.lower()}-int16",
+            shape,
+            partial(shaping.mirror_pad, paddings=PADDINGS["height-width"], mode=mode),
+            dtype="int16",
+            # TFLite-Micro has no 16-bit kernel.
+            oracle=Oracle.LITERT,
+        )
 
 
 def _orders() -> Iterator[Case]:

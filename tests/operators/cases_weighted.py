@@ -31,7 +31,7 @@ def _conv(
 
 
 def _convolutions() -> Iterator[Case]:
-    for kernel in (1, 2, 3, 4, 5, 7, 8, 9, 11):
+    for kernel in range(1, 12):
         for padding in ("SAME", "VALID"):
             yield _conv(
                 f"{kernel}x{kernel}-{padding.lower()}",
@@ -70,6 +70,7 @@ def _convolutions() -> Iterator[Case]:
     yield this("int16-3x3")
     yield this("int16-1x1", kernel=(1, 1))
     yield this("int16-7x5", kernel=(7, 5))
+    yield this("int16-11x11", kernel=(11, 11))
     yield this("int16-stride", stride=(2, 2), padding="VALID")
     yield this("int16-dilation", dilation=(2, 2))
     yield this("int16-relu", activation="RELU")
@@ -108,6 +109,8 @@ def _depthwise() -> Iterator[Case]:
     yield _depth("no-bias", (9, 9, 12), with_bias=False)
     yield _depth("int16", (9, 8, 20), dtype="int16")
     yield _depth("int16-stride-relu", (9, 8, 20), dtype="int16", stride=(2, 2), activation="RELU")
+    yield _depth("int16-dilation", (9, 8, 20), dtype="int16", dilation=(2, 2))
+    yield _depth("int16-per-tensor", (9, 8, 20), dtype="int16", per_channel=False)
 
 
 def _transpose(
@@ -136,6 +139,7 @@ def _transposed() -> Iterator[Case]:
     yield _transpose("no-bias", (6, 5, 7), 9, with_bias=False)
     yield _transpose("deep", (5, 4, 40), 20)
     yield _transpose("int16", (6, 5, 7), 9, dtype="int16")
+    yield _transpose("int16-valid", (6, 5, 7), 9, dtype="int16", padding="VALID")
 
 
 def _dense(

@@ -89,7 +89,11 @@ class Network:
         scale: float | None = None,
         zero_point: int | None = None,
     ) -> Value:
-        """A model input. Without parameters: values in about -2..2, off the centre."""
+        """A model input. Without parameters: values in about -2..2, off the centre; float32
+        values are real.
+        """
+        if dtype == "float32":
+            return self._input(self._add(tuple(shape), dtype, None))
         default_scale, default_zero = {
             "int8": (0.0157, -3),
             "uint8": (0.0157, 125),
@@ -100,9 +104,7 @@ class Network:
             default_scale if scale is None else scale,
             default_zero if zero_point is None else zero_point,
         )
-        value = self._add(tuple(shape), dtype, quantisation)
-        self._inputs.append(value.index)
-        return value
+        return self._input(self._add(tuple(shape), dtype, quantisation))
 
     def constant(
         self,
@@ -186,6 +188,10 @@ class Network:
         return model_bytes(
             self._tensors, self._operators, self._inputs, [value.index for value in outputs]
         )
+
+    def _input(self, value: Value) -> Value:
+        self._inputs.append(value.index)
+        return value
 
     def _add(
         self,

@@ -180,11 +180,14 @@ def test_any_output_can_be_diagnosed(data: bytes, status: int) -> None:
 
 
 def occupy(directory: str, count: int, log: str) -> None:
-    """For a process: sit down, say so, stay a moment."""
+    """For a process: sit down, say so, stay a moment, and until a second has sat down too."""
     with seat(count, Path(directory)) as number:
         with open(log, "a") as file:  # noqa: PTH123
             file.write(f"+{number} {time.monotonic()}\n")
+        deadline = time.monotonic() + 20
         time.sleep(0.15)
+        while Path(log).read_text().count("+") < 2 and time.monotonic() < deadline:
+            time.sleep(0.01)
         with open(log, "a") as file:  # noqa: PTH123
             file.write(f"-{number} {time.monotonic()}\n")
 

@@ -108,3 +108,13 @@ def test_a_reproduce_command_names_the_suite_of_the_metric() -> None:
     command = reproduce_command("axi1_read_beats", "m-base", ("--bench-config=x.toml",))
     node = "tests/regression/test_axi_traffic.py::test_axi_traffic[m-base]"
     assert command == f"pytest --bench-config=x.toml '{node}'"
+
+
+def test_cells_of_a_target_with_one_device_form_one_group() -> None:
+    for node in (
+        "tests/regression/test_npu_cycles.py::test_npu_cycles[mnist_fc-base-u55_128-sram_only-mps3]",
+        "tests/regression/test_mac_sweep.py::test_mac_sweep[kws-pruned-shared_sram-mps3]",
+        "tests/regression/test_variant_order.py::test_variant_order[kws-u55_32-sram_only-mps3-ta_x]",
+    ):
+        assert family_of(node) == "mps3"
+    assert family_of("test_x.py::test_x[mps3-base-u55_128-sram_only-sim]") == "mps3-base"

@@ -9,8 +9,10 @@ from pathlib import Path
 
 import pytest
 
+from bench.errors import ModelError
 from targets.simulator.artefact import Artefact, load_artefact
 from targets.simulator.disassembly import disassemble
+from targets.simulator.layers import debug_database, read_layers
 from targets.simulator.operations import BlockOperation, Conv, Dma
 from tests.vela_files import mixed_graph, run_vela, small_mlp
 
@@ -68,6 +70,87 @@ def test_graphs_of_several_operators(tmp_path: Path) -> None:
         ("2", "ethos-u"),
     ]
     assert "FLOOR on the CPU\n  input  sum  int8  [1, 16]" in text
+
+
+def headings(text: str) -> list[str]:
+    return re.findall(r"^  (layer \d+: .*)", text, re.MULTILINE)
+
+
+@pytest.mark.parametrize(
+    ("core", "expected"),
+    [
+        (
+            (),
+            [
+                "layer 0: FullyConnected  dense_0",
+                "layer 1: FullyConnected  ",
+                "layer 2: Softmax  ",
+            ],
+        ),
+        (
+            ("--debug-force-legacy-core",),
+            ["layer 0: FullyConnected", "layer 1: FullyConnected", "layer 2: Softmax"],
+        ),
+    ],
+    ids=["regor", "legacy core"],
+)
+def test_operations_stand_under_their_layer(
+    core: tuple[str, ...], expected: list[str], tmp_path: Path
+) -> None:
+    compiled = run_vela(small_mlp(softmax=True), tmp_path, "--enable-debug-db", *core)
+    answer = bench("disasm", str(compiled))
+    assert answer.returncode == 0, answer.stderr
+    found = headings(answer.stdout)
+    assert len(found) == len(expected)
+    for heading, start in zip(found, expected, strict=True):
+        assert heading.startswith(start)
+    first, second, softmax = re.split(r"^  layer.*\n", answer.stdout, flags=re.MULTILINE)[1:]
+    assert first.count("  CONV\n") == second.count("  CONV\n") == 1
+    assert softmax.count("  ELEMENTWISE ") > 20
+    # The transfer of a table belongs to the layer that uses it.
+    assert "look-up tables" in softmax
+
+
+def test_layers_of_several_operators(tmp_path: Path) -> None:
+    compiled = run_vela(mixed_graph(), tmp_path, "--enable-debug-db")
+    text = disassemble(load_artefact(compiled), read_layers(debug_database(compiled)))
+    parts = re.split(r"^operator \d: .*\n", text, flags=re.MULTILINE)[1:]
+    kinds = [[line.split()[2] for line in headings(part)] for part in parts]
+    assert kinds[0][:2] == ["FullyConnected", "FullyConnected"]
+    assert kinds[1] == []
+    assert kinds[2].count("Add") == 2
+
+
+def test_without_a_database_it_says_how_to_get_one(artefact: Artefact) -> None:
+    assert "layers are not named" in disassemble(artefact)
+    assert "--enable-debug-db" in disassemble(artefact)
+
+
+def test_the_database_of_another_model_is_refused(artefact: Artefact, tmp_path: Path) -> None:
+    other = run_vela(mixed_graph(), tmp_path, "--enable-debug-db")
+    with pytest.raises(ModelError, match=r"not that of model_vela\.tflite"):
+        disassemble(artefact, read_layers(debug_database(other)))
+
+
+@pytest.mark.parametrize(
+    "content",
+    [
+        "no XML",
+        "<debug/>",
+        "<debug><table name='queue'>offset\n1</table></debug>",
+        "<debug>"
+        "<table name='optimised'>id,source_id\n1,1</table><table name='cmdstream'>id\n1</table>"
+        "<table name='source'>id,operator,ext_key\n1,Add,first</table>"
+        "<table name='queue'>offset,cmdstream_id,optimised_id\n0,1,1</table></debug>",
+    ],
+)
+def test_what_is_no_database_is_refused(content: str, tmp_path: Path) -> None:
+    path = tmp_path / "model_debug.xml"
+    path.write_text(content)
+    with pytest.raises(ModelError, match=r"model_debug\.xml is no debug database"):
+        read_layers(path)
+    with pytest.raises(ModelError, match="cannot read"):
+        read_layers(tmp_path / "absent.xml")
 
 
 def bench(*arguments: str) -> subprocess.CompletedProcess[str]:

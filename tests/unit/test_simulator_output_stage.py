@@ -101,6 +101,14 @@ def test_a_word_table_is_indexed_by_a_forced_byte() -> None:
     np.testing.assert_array_equal(lookup(values), words[np.clip(values, -128, 127) + 128])
 
 
+def test_a_word_saturates_and_is_not_clamped() -> None:
+    """ACTIVATION_MIN and _MAX have 16 bits; without a forced type they do not bind it."""
+    wide = activator(DataType.INT32, -128, 127)
+    values = np.array([-(2**40), -(2**31) - 1, -(2**31), -300, 300, 2**31 - 1, 2**31, 2**40])
+    wanted = [-(2**31), -(2**31), -(2**31), -300, 300, 2**31 - 1, 2**31 - 1, 2**31 - 1]
+    assert wide(values).tolist() == wanted
+
+
 def test_a_pair_table_is_interpolated() -> None:
     base = np.linspace(-30000, 30000, 512).astype(np.int16)
     slope = np.diff(base, append=base[-1:]).astype(np.int16)

@@ -58,3 +58,30 @@ def test_memory_share_excludes_arithmetic(shares: dict[str, float]) -> None:
     rest = sum(v for k, v in shares.items() if k != "compute")
     assert binding.memory_share == rest
     assert (binding.memory == "") == (set(shares) == {"compute"})
+
+
+def test_sweep_and_layers_that_disagree_are_told_of_in_both_directions() -> None:
+    falling = dict(zip(Accelerator, (400_000, 220_000, 120_000, 70_000), strict=True))
+    still_falling = classify(falling, bound(flash=0.7, compute=0.3), CONFIG)
+    assert still_falling.binding == "compute"
+    assert "the cycles still fall, yet by its layers memory binds 70%" in still_falling.reason
+    starved = classify(ARTICLE_BASE, bound(compute=0.8, flash=0.2), CONFIG)
+    assert starved.binding == "overhead"
+    assert "the cycles do not fall, yet by its layers arithmetic binds 80%" in starved.reason
+    assert starved.disagreement in starved.reason
+
+
+def test_sweep_and_layers_that_agree_are_not_said_to_disagree() -> None:
+    flash = classify(ARTICLE_BASE, bound(flash=0.9, compute=0.1), CONFIG)
+    # The decoder and waits are no arithmetic that more MACs could speed up.
+    others = {macs: CellBinding({"weight decode": 0.7, "latency": 0.3}) for macs in Accelerator}
+    overhead = classify(ARTICLE_BASE, others, CONFIG)
+    falling = {Accelerator.U55_32: 400_000, Accelerator.U55_256: 70_000}
+    compute = classify(falling, bound(compute=0.9, flash=0.1), CONFIG)
+    assert [r.disagreement for r in (flash, overhead, compute)] == ["", "", ""]
+    assert "disagree" not in flash.reason + overhead.reason + compute.reason
+
+
+def test_the_reason_says_what_kind_of_cycles_they_are() -> None:
+    result = classify(ARTICLE_BASE, bound(flash=1.0), CONFIG, " (estimate; Vela's: 99 -> 98)")
+    assert "94,000 -> 91,000 cycles (estimate; Vela's: 99 -> 98) from 32" in result.reason

@@ -12,8 +12,8 @@ from hypothesis import strategies as st
 
 from bench.errors import ModelError
 from targets.firmware import firmware_elf
+from targets.firmware.elf import read_elf
 from targets.virtual.backend import NpuFault, NpuMemory, NpuOutcome, NpuRequest
-from targets.virtual.elf import read_elf
 from targets.virtual.errors import BusError, MachineError, ParameterError
 from targets.virtual.memory import Memory
 from targets.virtual.npu import Npu

@@ -2,8 +2,7 @@
 
 Facts from Vela 5.2.0's performance estimate (regor, `ethos_u55_performance.cpp`) and its table of
 accelerators (`ethos_u55.cpp`); what Vela works out for a typical block is done here for every
-block, clipped to the OFM. Pure functions of an operation; arrays are float64 or int64 of shape
-`[rows, columns, depths]`, the grid of OFM blocks.
+block, clipped to the OFM.
 
 The multipliers work on micro-blocks of the OFM. One *step* multiplies the weights of one layer of
 micro-blocks, one kernel element (four, part-kernel first and depthwise: two if 16-bit part-kernel)
@@ -15,12 +14,10 @@ from __future__ import annotations
 
 from collections.abc import Iterator, Mapping
 from dataclasses import dataclass
+from functools import cached_property
 from types import MappingProxyType
 
-import numpy as np
-import numpy.typing as npt
-
-from targets.simulator.blocks import BlockGrid, ifm_block_depth
+from targets.simulator.blocks import ifm_block_depth
 from targets.simulator.operations import (
     AccumulatorFormat,
     ActivationFunction,
@@ -35,9 +32,7 @@ from targets.simulator.operations import (
 )
 from targets.simulator.timing.assumptions import DECIDED, Assumptions
 
-__all__ = ["DECODED_PER_CYCLE", "EngineCycles", "engine_cycles"]
-
-Cycles = npt.NDArray[np.float64]
+__all__ = ["DECODED_PER_CYCLE", "BlockCycles", "Engines"]
 
 #: Weights the decoder puts out in a cycle. Vela: refilling the weight buffer for a step, 32 IFM
 #: channels x the micro-block's OFM channels, takes 32 cycles for 8 OFM channels and 16 for 4.
@@ -87,53 +82,89 @@ _ENGINES: Mapping[int, _Engines] = MappingProxyType(
 
 
 @dataclass(frozen=True)
-class EngineCycles:
-    """Cycles each block keeps each engine busy if nothing makes it wait."""
+class BlockCycles:
+    """Cycles a block keeps each engine busy if nothing makes it wait."""
 
     #: Zero for elementwise operations.
-    mac: Cycles
-    output: Cycles
+    mac: float
+    output: float
     #: Zero where there are no weights. `mac` is never less: it includes waiting for the decoder.
-    decode: Cycles
+    decode: float
 
 
-def engine_cycles(
-    operation: BlockOperation, grid: BlockGrid, macs: int, assumptions: Assumptions = DECIDED
-) -> EngineCycles:
-    """Engine times of all blocks of `operation` on the Ethos-U55 with `macs` MACs."""
-    engines = _ENGINES[macs]
-    output = np.asarray(grid.elements() * _output_cycles(operation, engines), dtype=np.float64)
-    if isinstance(operation, Elementwise):
-        nothing = np.zeros(grid.shape)
-        return EngineCycles(nothing, output, nothing)
-    height, width, depth = _micro_block(operation, macs)
-    plane = -(-grid.rows.sizes // height)[:, None] * -(-grid.columns.sizes // width)
-    plane = plane[:, :, None]
-    layers = -(-grid.depths.sizes // depth)[None, None, :]
-    if isinstance(operation, Pool) and operation.mode is not PoolMode.REDUCE_SUM:
-        factor = 1
-        if engines.pooling_by_width:
-            factor = operation.ifm.dtype.bytes * 8 // assumptions.pooling_bits
-        return EngineCycles(
-            _pooling(operation, plane * layers) * factor, output, np.zeros(grid.shape)
+class Engines:
+    """The engines of the Ethos-U55 with `macs` MACs, set up for one operation.
+
+    Answers are kept: of an operation's blocks only those at the edges differ in size.
+    """
+
+    def __init__(
+        self, operation: BlockOperation, macs: int, assumptions: Assumptions = DECIDED
+    ) -> None:
+        self._operation = operation
+        self._engines = _ENGINES[macs]
+        self._assumptions = assumptions
+        self._output = _output_cycles(operation, self._engines)
+        self._micro_block = _micro_block(operation, macs)
+        self._known: dict[tuple[int, int, int], BlockCycles] = {}
+
+    def block(self, height: int, width: int, depth: int) -> BlockCycles:
+        """Engine times of a block that produces `height` x `width` x `depth` OFM elements."""
+        size = height, width, depth
+        known = self._known.get(size)
+        if known is None:
+            known = self._known[size] = self._block(height, width, depth)
+        return known
+
+    def _block(self, height: int, width: int, depth: int) -> BlockCycles:
+        operation = self._operation
+        output = height * width * depth * self._output
+        if isinstance(operation, Elementwise):
+            return BlockCycles(0.0, output, 0.0)
+        rows, columns, channels = self._micro_block
+        plane = -(-height // rows) * -(-width // columns)
+        layers = -(-depth // channels)
+        if isinstance(operation, Pool) and operation.mode is not PoolMode.REDUCE_SUM:
+            factor = 1
+            if self._engines.pooling_by_width:
+                factor = operation.ifm.dtype.bytes * 8 // self._assumptions.pooling_bits
+            return BlockCycles(plane * layers * self._pooling * factor, output, 0.0)
+        per_plane = _CYCLES_PER_MICRO_BLOCK * plane
+        if isinstance(operation, Depthwise):
+            per_plane *= operation.ifm.dtype.bytes
+        refill = _STEP_CHANNELS * channels // DECODED_PER_CYCLE
+        steps, lags = 0, 0
+        for part in self._steps:
+            steps += part
+            lags += part if layers == 1 else (part - 1) * layers
+        mac = max(refill, per_plane) * layers * steps
+        if plane == 1:
+            mac += self._lag * lags
+        weighted = isinstance(operation, (Conv, Depthwise))
+        return BlockCycles(
+            float(mac * self._repeats),
+            output,
+            float(layers * refill * steps * self._repeats) if weighted else 0.0,
         )
-    refill = _STEP_CHANNELS * depth // DECODED_PER_CYCLE
-    per_plane = _CYCLES_PER_MICRO_BLOCK * plane
-    if isinstance(operation, Depthwise):
-        per_plane = per_plane * operation.ifm.dtype.bytes
-    wide = operation.block.accumulator is AccumulatorFormat.INT40
-    lag = engines.accumulate[wide]
-    mac = np.zeros(grid.shape)
-    decode = np.zeros(grid.shape)
-    repeats = _ifm_parts(operation)
-    for steps in _steps(operation):
-        mac += np.maximum(refill, per_plane) * layers * (steps * repeats)
-        lags = np.where(layers == 1, steps, (steps - 1) * layers)
-        mac += np.where(plane == 1, lag * lags * repeats, 0)
-        decode += layers * (refill * steps * repeats)
-    if not isinstance(operation, (Conv, Depthwise)):
-        decode = np.zeros(grid.shape)
-    return EngineCycles(mac, output, decode)
+
+    @cached_property
+    def _steps(self) -> tuple[int, ...]:
+        return tuple(_steps(self._operation))
+
+    @cached_property
+    def _repeats(self) -> int:
+        return _ifm_parts(self._operation)
+
+    @cached_property
+    def _lag(self) -> int:
+        wide = self._operation.block.accumulator is AccumulatorFormat.INT40
+        return self._engines.accumulate[wide]
+
+    @cached_property
+    def _pooling(self) -> float:
+        """Cycles for a micro-block of a pool, before its width is regarded."""
+        parts = _sub_kernels(self._operation)
+        return float(sum(max(_CYCLES_PER_MICRO_BLOCK, part) for part in parts))
 
 
 def _micro_block(operation: BlockOperation, macs: int) -> tuple[int, int, int]:
@@ -179,11 +210,6 @@ def _ifm_parts(operation: BlockOperation) -> int:
     if isinstance(operation, Conv) and operation.kernel.part_kernel_first:
         return -(-operation.ifm.depth // _IFM_MICRO_BLOCK)
     return -(-operation.ifm.depth // ifm_block_depth(operation))
-
-
-def _pooling(operation: BlockOperation, micro_blocks: npt.NDArray[np.int64]) -> Cycles:
-    elements = sum(max(_CYCLES_PER_MICRO_BLOCK, part) for part in _sub_kernels(operation))
-    return np.asarray(micro_blocks * elements, dtype=np.float64)
 
 
 def _output_cycles(operation: BlockOperation, engines: _Engines) -> float:

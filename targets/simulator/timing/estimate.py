@@ -15,10 +15,10 @@ Rules beside those of the other modules:
 
 from __future__ import annotations
 
-from collections.abc import Sequence
+from collections.abc import Mapping
+from types import MappingProxyType
 
 from bench.cell import MemoryMode
-from bench.errors import ConfigError
 from targets.simulator.operations import (
     BlockOperation,
     Dma,
@@ -27,7 +27,6 @@ from targets.simulator.operations import (
     Operation,
 )
 from targets.simulator.runs import BEAT_BYTES, BURST_BYTES
-from targets.simulator.timing.assumptions import DECIDED, Assumptions
 from targets.simulator.timing.memory import Channel, Served, read_channel, write_channel
 from targets.simulator.timing.pipeline import BlockPipeline, Ports
 from targets.simulator.timing.profiles import TimingProfile
@@ -40,8 +39,8 @@ from targets.simulator.timing.results import (
     Span,
     Waits,
 )
-from targets.simulator.timing.work import BlockWork, Moves, block_work
-from targets.simulator.traffic import Direction, PortMap, operation_traffic
+from targets.simulator.timing.work import BlockWork, Moves, NetworkWork
+from targets.simulator.traffic import Direction, OperationTraffic
 
 __all__ = ["estimate"]
 
@@ -49,31 +48,23 @@ WORD_BYTES = 4
 _BURST_WORDS = BURST_BYTES // WORD_BYTES
 _BURST_BEATS = BURST_BYTES // BEAT_BYTES
 _KERNELS_UNDER_WAY = 2
-_MACS = (32, 64, 128, 256)
+#: Share of the multipliers' time from which the decoder, which they wait for, decides. What is
+#: left where it does is the lag of the accumulators.
+_DECODER_BINDS = 0.9
 
 
 def estimate(
-    operations: Sequence[Operation],
-    stream_words: int,
-    macs: int,
+    work: NetworkWork,
     mode: MemoryMode,
     profile: TimingProfile,
-    ports: PortMap | None = None,
-    assumptions: Assumptions = DECIDED,
+    weight_shares: Mapping[int, float] = MappingProxyType({}),
 ) -> NetworkTiming:
     """When each operation of a command stream runs, and what it waits for. Estimated.
 
-    `operations` and `stream_words` (32-bit words of the stream) come from the decoder; `macs` is
-    32, 64, 128 or 256; `ports` is by default what Arm's ports set for `mode`. Raises `ConfigError`
-    for other MAC counts.
+    `work` is what `network_work` says of the stream. `weight_shares` asks what if: the weight
+    stream of the operation at an index were encoded in that share of its size.
     """
-    if macs not in _MACS:
-        raise ConfigError(
-            f"there is no Ethos-U55 of {macs} MACs",
-            cure=f"Give one of {', '.join(map(str, _MACS))}.",
-        )
-    ports = PortMap.for_memory_mode(mode) if ports is None else ports
-    return _Npu(stream_words, macs, mode, profile, ports, assumptions).run(operations)
+    return _Npu(work, mode, profile, weight_shares).run()
 
 
 class _Npu:
@@ -81,21 +72,24 @@ class _Npu:
 
     def __init__(
         self,
-        stream_words: int,
-        macs: int,
+        work: NetworkWork,
         mode: MemoryMode,
         profile: TimingProfile,
-        ports: PortMap,
-        assumptions: Assumptions,
+        weight_shares: Mapping[int, float],
     ) -> None:
         adapters = (profile.port(0, mode), profile.port(1, mode))
         self._reads = (read_channel(adapters[0]), read_channel(adapters[1]))
         self._writes = (write_channel(adapters[0]), write_channel(adapters[1]))
-        self._macs, self._mode, self._profile, self._map = macs, mode, profile, ports
-        self._assumptions = assumptions
+        self._work = work
+        self._mode, self._profile = mode, profile
+        self._weight_shares = weight_shares
+        (commands,) = work.traffic.commands
         self._fetcher = _CommandFetch(
-            stream_words, self._reads[ports.port(None)], assumptions.commands_ahead
+            commands.bytes // WORD_BYTES,
+            self._reads[commands.port],
+            work.assumptions.commands_ahead,
         )
+        self._command_port = commands.port
         self._pipeline = BlockPipeline(Ports(self._reads, self._writes))
         #: When the parser has dealt with the last command.
         self._time = 0.0
@@ -104,12 +98,13 @@ class _Npu:
         self._dma_end = 0.0
         self._kernel_ends: list[float] = []
 
-    def run(self, operations: Sequence[Operation]) -> NetworkTiming:
-        rows = tuple(self._operation(index, op) for index, op in enumerate(operations))
-        port = self._map.port(None)
+    def run(self) -> NetworkTiming:
+        pairs = zip(self._work.traffic.operations, self._work.operations, strict=True)
+        rows = tuple(self._operation(i, each, work) for i, (each, work) in enumerate(pairs))
+        port = self._command_port
         none, fetched = Beats(), self._fetcher.beats
         return NetworkTiming(
-            macs=self._macs,
+            macs=self._work.macs,
             mode=self._mode,
             profile=self._profile,
             operations=rows,
@@ -119,16 +114,19 @@ class _Npu:
             write_stalls=(self._writes[0].stalled, self._writes[1].stalled),
         )
 
-    def _operation(self, index: int, operation: Operation) -> OperationTiming:
+    def _operation(
+        self, index: int, traffic: OperationTraffic, work: BlockWork | None
+    ) -> OperationTiming:
+        operation = traffic.operation
         before = self._time
         arrived = self._fetcher.arrival(operation.word, before)
         parsed = max(before + operation.issue_words, arrived + 1)
         issue = parsed - before
         self._time = parsed
-        if isinstance(operation, BlockOperation):
-            return self._block_operation(index, operation, issue)
+        if isinstance(operation, BlockOperation) and work is not None:
+            return self._block_operation(index, operation, work, issue)
         if isinstance(operation, Dma):
-            return self._dma(index, operation, issue)
+            return self._dma(index, traffic, issue)
         if isinstance(operation, DmaWait):
             self._time = max(parsed, self._dma_end)
         elif isinstance(operation, KernelWait):
@@ -142,8 +140,8 @@ class _Npu:
         ends = self._kernel_ends
         return ends[-1 - outstanding] if len(ends) > outstanding else 0.0
 
-    def _dma(self, index: int, dma: Dma, issue: float) -> OperationTiming:
-        flows = operation_traffic(dma, self._map).flows
+    def _dma(self, index: int, traffic: OperationTraffic, issue: float) -> OperationTiming:
+        flows = traffic.flows
         read = flows[0]
         channel = self._reads[read.port]
         to_memory = len(flows) > 1
@@ -153,7 +151,7 @@ class _Npu:
             write = flows[1]
             burst = write.beats / write.bursts if write.bursts else 0.0
             acknowledged = self._writes[write.port].latency + burst
-            held = acknowledged * self._assumptions.dma_hold
+            held = acknowledged * self._work.assumptions.dma_hold
         asked = max(self._time, self._dma_end)
         self._time = asked
         served = channel.serve(asked, read.beats, read.bursts, held)
@@ -172,7 +170,7 @@ class _Npu:
         span = Span(Engine.DMA, read.port, served.start, self._dma_end)
         return self._row(
             index,
-            dma,
+            traffic.operation,
             issue,
             bound,
             served.start,
@@ -184,10 +182,11 @@ class _Npu:
         )
 
     def _block_operation(
-        self, index: int, operation: BlockOperation, issue: float
+        self, index: int, operation: BlockOperation, work: BlockWork, issue: float
     ) -> OperationTiming:
         self._time = max(self._time, self._kernel_end(_KERNELS_UNDER_WAY - 1))
-        work = block_work(operation, self._macs, self._map, self._assumptions)
+        if index in self._weight_shares:
+            work = work.with_weights(self._weight_shares[index])
         passage = self._pipeline.run(work, issued=self._time, blockdep=operation.block.blockdep)
         end = passage.done[-1]
         self._kernel_ends.append(end)
@@ -202,8 +201,9 @@ class _Npu:
         sram = max((busy[port] for port in (0, 1) if not self._flash(port)), default=0.0)
         bound = _bound(
             {
+                # Before the multipliers, which then are as busy waiting for it.
+                Bound.WEIGHT_DECODE: mac if decode >= _DECODER_BINDS * mac else 0.0,
                 Bound.COMPUTE: max(mac, output),
-                Bound.WEIGHT_DECODE: decode if decode >= mac else 0.0,
                 Bound.FLASH: flash,
                 Bound.SRAM: sram,
             },
@@ -301,7 +301,7 @@ class _CommandFetch:
 
 
 def _occupied(channel: Channel, moves: Moves) -> float:
-    return channel.sustained(sum(moves.beats), sum(moves.bursts))
+    return channel.sustained(moves.total_beats, moves.total_bursts)
 
 
 def _bound(busy: dict[Bound, float], span: float) -> Bound:
@@ -314,9 +314,9 @@ def _beats(work: BlockWork) -> tuple[Beats, Beats]:
     ports = [Beats(), Beats()]
     for moves in work.reads:
         ports[moves.port] += Beats(
-            read=round(sum(moves.beats)), read_bursts=round(sum(moves.bursts))
+            read=round(moves.total_beats), read_bursts=round(moves.total_bursts)
         )
     ports[work.ofm.port] += Beats(
-        written=round(sum(work.ofm.beats)), written_bursts=round(sum(work.ofm.bursts))
+        written=round(work.ofm.total_beats), written_bursts=round(work.ofm.total_bursts)
     )
     return ports[0], ports[1]

@@ -36,6 +36,8 @@ class Event:
     fidelity: Fidelity
     value: int | None
     reason: str = ""
+    #: What the model counts under it; empty exactly if it is not modelled.
+    meaning: str = ""
 
 
 _HOST = "depends on the host: how soon the CPU starts the NPU and sees its interrupt"
@@ -82,6 +84,33 @@ _PORT_UNAVAILABLE = {
     ("RD_STALL_LIMIT", 142): _COMBINED,
     ("WR_STALL_LIMIT", 143): _COMBINED,
 }
+#: What is counted under each event that has a value; ports share theirs.
+_MEANINGS = {
+    "CC_STALLED_ON_BLOCKDEP": "blocks that wait for blocks of the operation before (BLOCKDEP)",
+    "NPU_ACTIVE": "from the first fetch of the command stream to the last write's response",
+    "MAC_ACTIVE": "multiplying; waits for the decoder within a step are part of it",
+    "MAC_ACTIVE_8BIT": "the same, operations with an 8-bit IFM",
+    "MAC_ACTIVE_16BIT": "the same, operations with a 16-bit IFM",
+    "MAC_STALLED_BY_WD": "multipliers that wait for the weight stream",
+    "MAC_STALLED_BY_ACC": "multipliers that wait for a free accumulator",
+    "MAC_STALLED_BY_IB": "multipliers that wait for the IFM",
+    "AO_ACTIVE": "output stage: scaling, activation, and all of elementwise operations",
+    "AO_ACTIVE_8BIT": "the same, operations with an 8-bit IFM",
+    "AO_ACTIVE_16BIT": "the same, operations with a 16-bit IFM",
+    "AO_STALLED_BY_OFMP": "output stage that waits for the OFM's write port",
+    "AO_STALLED_BY_ACC": "output stage that waits for the multipliers' sums",
+    "AO_STALLED_BY_IB": "output stage that waits for the operands of elementwise operations",
+    "WD_ACTIVE": "decoding, 8 weights a cycle",
+    "WD_STALLED_BY_WS": "as MAC_STALLED_BY_WD: the decoder that waits for its stream",
+    "RD_DATA_BEAT_RECEIVED": "beats of 8 bytes read",
+    "WR_DATA_BEAT_WRITTEN": "beats of 8 bytes written",
+    "RD_TRANS_ACCEPTED": "reads, if none crosses a boundary of 64 bytes",
+    "RD_TRANS_COMPLETED": "the same: each ends within the inference",
+    "RD_TRAN_REQ_STALLED": "reads that wait to be accepted",
+    "WR_TRANS_ACCEPTED": "writes, if none crosses a boundary of 64 bytes",
+    "WR_TRANS_COMPLETED_M": "the same: each ends within the inference",
+    "WR_TRAN_REQ_STALLED": "writes that wait to be accepted",
+}
 #: What an AXI1 event's number is above that of its twin for AXI0.
 _AXI1_OFFSET = 256
 
@@ -89,7 +118,10 @@ _AXI1_OFFSET = 256
 def pmu_events(timing: NetworkTiming) -> tuple[Event, ...]:
     """Every event an Ethos-U55 has, by number."""
     events = [
-        *(_modelled(name, number, value) for name, number, value in _engine_values(timing)),
+        *(
+            _modelled(name, number, value, _MEANINGS[name])
+            for name, number, value in _engine_values(timing)
+        ),
         *_port_events(timing),
         *(_missing(name, number, reason) for (name, number), reason in _UNAVAILABLE.items()),
     ]
@@ -145,7 +177,8 @@ def _port_events(timing: NetworkTiming) -> list[Event]:
             ("RD_DATA_BEAT_RECEIVED", 130, beats.read),
             ("WR_DATA_BEAT_WRITTEN", 135, beats.written),
         ):
-            events.append(Event(name(tail), number + shift, Fidelity.EXACT, count))
+            meaning = _MEANINGS[tail]
+            events.append(Event(name(tail), number + shift, Fidelity.EXACT, count, meaning=meaning))
         for tail, number, value in (
             ("RD_TRANS_ACCEPTED", 128, beats.read_bursts),
             ("RD_TRANS_COMPLETED", 129, beats.read_bursts),
@@ -154,14 +187,14 @@ def _port_events(timing: NetworkTiming) -> list[Event]:
             ("WR_TRANS_COMPLETED_M", 133, beats.written_bursts),
             ("WR_TRAN_REQ_STALLED", 136, timing.write_stalls[port]),
         ):
-            events.append(_modelled(name(tail), number + shift, value))
+            events.append(_modelled(name(tail), number + shift, value, _MEANINGS[tail]))
         for (tail, number), reason in _PORT_UNAVAILABLE.items():
             events.append(_missing(name(tail), number + shift, reason))
     return events
 
 
-def _modelled(name: str, number: int, value: float) -> Event:
-    return Event(name, number, Fidelity.MODELLED, round(value))
+def _modelled(name: str, number: int, value: float, meaning: str) -> Event:
+    return Event(name, number, Fidelity.MODELLED, round(value), meaning=meaning)
 
 
 def _missing(name: str, number: int, reason: str) -> Event:

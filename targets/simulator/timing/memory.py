@@ -13,7 +13,7 @@ out up to 16 % too slow.
 from __future__ import annotations
 
 import math
-from dataclasses import dataclass
+from typing import NamedTuple
 
 from targets.simulator.timing.profiles import PortTiming
 
@@ -23,8 +23,7 @@ __all__ = ["Channel", "Served", "read_channel", "write_channel"]
 _EPSILON = 1e-9
 
 
-@dataclass(frozen=True, slots=True)
-class Served:
+class Served(NamedTuple):
     """When a transfer was served, in cycles."""
 
     #: First transaction accepted, and the last.
@@ -57,7 +56,7 @@ class Channel:
         self._period = timing.period
         self._on = timing.pulse_on
         self._cap = timing.bwcap if timing.period else 0
-        self._window = -1
+        self._window = -1.0
         self._used = 0.0
         #: When the next transfer may be accepted.
         self.free = 0.0
@@ -107,9 +106,9 @@ class Channel:
 
     def _per_period(self, burst: float, pace: float) -> float:
         """Transactions a period serves at most."""
-        count = float(int((self._on - _EPSILON) // pace) + 1) if pace else math.inf
+        count = (self._on - _EPSILON) // pace + 1 if pace else math.inf
         if self._cap:
-            count = min(count, float(math.ceil(self._cap / burst - _EPSILON)))
+            count = min(count, -((_EPSILON - self._cap / burst) // 1))
         return max(count, 1.0)
 
     def _admit(self, time: float, left: float, burst: float, pace: float) -> tuple[float, float]:
@@ -117,27 +116,32 @@ class Channel:
         period, on, cap = self._period, self._on, self._cap
         start = -1.0
         while True:
-            window = int(time // period)
+            window = time // period
             position = time - window * period
             if window != self._window:
                 self._window, self._used = window, 0.0
             if position >= on or (cap and self._used >= cap):
-                time = float((window + 1) * period)
+                time = (window + 1) * period
                 continue
-            count = min(left, float(int((on - position - _EPSILON) // pace) + 1))
+            count = (on - position - _EPSILON) // pace + 1
             if cap:
-                count = min(count, float(math.ceil((cap - self._used) / burst - _EPSILON)))
+                allowed = -((_EPSILON - (cap - self._used) / burst) // 1)
+                if allowed < count:
+                    count = allowed
+            if left < count:
+                count = left
             if start < 0:
                 start = time
-            last = time + max(count - 1, 0.0) * pace
+            last = time + (count - 1) * pace if count > 1 else time
             self._used += count * burst
             left -= count
             if left <= _EPSILON:
                 return start, last
             # Whole periods of a steady stream are skipped; the rest is served above.
-            full = math.ceil(left / self._per_period(burst, pace)) - 1
-            left -= full * self._per_period(burst, pace)
-            time = float((window + 1 + full) * period)
+            steady = self._per_period(burst, pace)
+            full = -(-left // steady) - 1
+            left -= full * steady
+            time = (window + 1 + full) * period
 
 
 def read_channel(timing: PortTiming) -> Channel:

@@ -85,36 +85,49 @@ class BlockPipeline:
         first_ifm = first_weights = first_mac = first_out = first_write = start = 0.0
         last_ifm = 0.0
         for j, (mac, output) in enumerate(zip(work.mac, work.output, strict=True)):
-            must = min(unfinished + j, len(previous))
+            # Comparisons instead of max(): this loop is what an estimate's time is spent in.
+            must = unfinished + j
+            if must > len(previous):
+                must = len(previous)
             dependency = previous[must - 1] if must > 0 else 0.0
-            gate = max(issued, dependency, out_before if elementwise else mac_before)
+            gate = out_before if elementwise else mac_before
+            if dependency > gate:
+                gate = dependency
+            if issued > gate:
+                gate = issued
             fetched = read_ifm(gate, ifm.beats[j] * first_part, ifm.bursts[j] * first_part)
             ready = fetched.done
             if ifm2 is not None and read_ifm2 is not None:
-                ready = max(ready, read_ifm2(gate, ifm2.beats[j], ifm2.bursts[j]).done)
-            begin = max(mac_last, ready, out_before)
+                second = read_ifm2(gate, ifm2.beats[j], ifm2.bursts[j]).done
+                if second > ready:
+                    ready = second
+            begin = mac_last if mac_last > ready else ready
+            if out_before > begin:
+                begin = out_before
             end = begin + mac
-            last_ifm = max(last_ifm, ready)
+            if ready > last_ifm:
+                last_ifm = ready
             if jobs > 1:
                 rest = read_ifm(gate, ifm.beats[j] * rest_part, ifm.bursts[j] * rest_part).done
-                end = max(end, rest + mac * first_part)
-                last_ifm = max(last_ifm, rest)
-            wait_ifm += end - begin - mac
+                late = rest + mac * first_part
+                if late > end:
+                    wait_ifm += late - end
+                    end = late
+                if rest > last_ifm:
+                    last_ifm = rest
             if weights is not None and read_weights is not None:
-                served = read_weights(
-                    max(streamed, mac_before), weights.beats[j], weights.bursts[j]
-                )
+                asked = streamed if streamed > mac_before else mac_before
+                served = read_weights(asked, weights.beats[j], weights.bursts[j])
                 streamed = served.done
                 if not j:
                     first_weights = served.start
                 if streamed > end:
                     wait_weights += streamed - end
                     end = streamed
-            out_begin = max(end, out_last)
+            out_begin = end if end > out_last else out_last
             out_end = out_begin + output
-            written = write_ofm(
-                out_begin + output / max(ofm.beats[j], 1), ofm.beats[j], ofm.bursts[j]
-            )
+            beats = ofm.beats[j]
+            written = write_ofm(out_begin + output / (beats or 1.0), beats, ofm.bursts[j])
             # Where the engine that computes stood still, from its last block to this one.
             idle = out_last if elementwise else mac_last
             if begin > idle:
@@ -136,7 +149,8 @@ class BlockPipeline:
             if not j:
                 start, first_ifm, first_mac = gate, fetched.start, begin
                 first_out, first_write = out_begin, written.start
-            done.append(max(written.done, out_end + acknowledge))
+            drained = out_end + acknowledge
+            done.append(drained if drained > written.done else written.done)
             mac_before, mac_last = mac_last, end
             out_before, out_last = out_last, out_end
         self._mac, self._out, self._previous = (mac_before, mac_last), (out_before, out_last), done

@@ -16,8 +16,8 @@ _ENGINES, _PORTS = 1, 2
 _LANES = {engine: lane for lane, engine in enumerate(Engine, start=1)}
 
 
-def chrome_trace(timing: NetworkTiming) -> dict[str, Any]:
-    """The trace, ready for `json.dump`.
+def chrome_trace(timing: NetworkTiming, vela_cycles: int | None = None) -> dict[str, Any]:
+    """The trace, ready for `json.dump`; Vela's own estimate goes with it if it is given.
 
     A bar reaches from the first to the last time an operation used an engine; where two
     operations overlap in an engine the later one is drawn below the first.
@@ -39,6 +39,7 @@ def chrome_trace(timing: NetworkTiming) -> dict[str, Any]:
         "displayTimeUnit": "ns",
         "otherData": {
             "npu_active_cycles_estimate": timing.npu_active,
+            "vela_cycles_estimate": vela_cycles,
             "macs": timing.macs,
             "memory_mode": timing.mode.value,
             "time_unit": "1 us = 1 NPU cycle",

@@ -1,31 +1,27 @@
 """What an operation asks of engines and ports, block by block: the input of the pipeline.
 
 Lists rather than arrays, one entry for each block in the order of execution, because the pipeline
-walks them one by one.
+walks them one by one. What moves was counted by `traffic`; nothing is counted again here.
 """
 
 from __future__ import annotations
 
-from dataclasses import dataclass
+from collections.abc import Mapping, Sequence
+from dataclasses import dataclass, replace
 
 import numpy as np
-import numpy.typing as npt
 
-from targets.simulator.blocks import (
-    BlockGrid,
-    block_grid,
-    ifm2_reads,
-    ifm_reads,
-    jobs_per_block,
-    ofm_writes,
-)
-from targets.simulator.operations import BlockOperation, Conv, Depthwise, Elementwise
-from targets.simulator.runs import Ints, Transfers, run_cost
+from bench.errors import ConfigError
+from targets.simulator.blocks import jobs_per_block
+from targets.simulator.operations import BlockOperation
+from targets.simulator.runs import Ints
 from targets.simulator.timing.assumptions import DECIDED, Assumptions
-from targets.simulator.timing.engines import engine_cycles
-from targets.simulator.traffic import PortMap
+from targets.simulator.timing.engines import Engines
+from targets.simulator.traffic import Flow, NetworkTraffic, OperationTraffic, Stream
 
-__all__ = ["BlockWork", "Moves", "block_work"]
+__all__ = ["BlockWork", "Moves", "NetworkWork", "block_work", "network_work"]
+
+_MACS = (32, 64, 128, 256)
 
 
 @dataclass(frozen=True)
@@ -36,6 +32,9 @@ class Moves:
     #: Beats and transactions of each block. Fractions where a stream is shared out evenly.
     beats: list[float]
     bursts: list[float]
+    #: Of all blocks together.
+    total_beats: float
+    total_bursts: float
 
 
 @dataclass(frozen=True)
@@ -51,6 +50,8 @@ class BlockWork:
     ifm2: Moves | None
     #: Weights and scales; None where there are none.
     weights: Moves | None
+    #: How many of the `weights` beats and transactions are scales and biases.
+    scales: tuple[float, float]
     ofm: Moves
     #: IFM blocks an OFM block is computed from.
     jobs: int
@@ -60,54 +61,130 @@ class BlockWork:
         """Number of blocks."""
         return len(self.output)
 
+    def with_weights(self, share: float) -> BlockWork:
+        """The same with a weight stream of `share` of its size; scales and biases stay.
+
+        What if it were encoded better: the decoder's and the multipliers' work is unchanged, as
+        both depend on the number of weights alone.
+        """
+        weights = self.weights
+        if weights is None:
+            return self
+        beats, bursts = self.scales
+        scaled = (
+            _share(weights.total_beats, beats, share),
+            _share(weights.total_bursts, bursts, share),
+        )
+        return replace(
+            self,
+            weights=Moves(
+                weights.port,
+                [beat * scaled[0] for beat in weights.beats],
+                [burst * scaled[1] for burst in weights.bursts],
+                weights.total_beats * scaled[0],
+                weights.total_bursts * scaled[1],
+            ),
+        )
+
     @property
     def reads(self) -> tuple[Moves, ...]:
         """Everything that is read."""
         return tuple(m for m in (self.ifm, self.ifm2, self.weights) if m is not None)
 
 
+@dataclass(frozen=True)
+class NetworkWork:
+    """The work of one command stream. Depends on no memory: one is enough for any profile."""
+
+    traffic: NetworkTraffic
+    macs: int
+    assumptions: Assumptions
+    #: One for each operation; None for those that have no blocks.
+    operations: tuple[BlockWork | None, ...]
+
+
+def network_work(
+    traffic: NetworkTraffic, macs: int, assumptions: Assumptions = DECIDED
+) -> NetworkWork:
+    """The work of the command stream that moves `traffic`.
+
+    `macs` is 32, 64, 128 or 256. Raises `ConfigError` for others.
+    """
+    if macs not in _MACS:
+        raise ConfigError(
+            f"there is no Ethos-U55 of {macs} MACs",
+            cure=f"Give one of {', '.join(map(str, _MACS))}.",
+        )
+    operations = tuple(
+        block_work(each, macs, assumptions) if isinstance(each.operation, BlockOperation) else None
+        for each in traffic.operations
+    )
+    return NetworkWork(traffic, macs, assumptions, operations)
+
+
 def block_work(
-    operation: BlockOperation, macs: int, ports: PortMap, assumptions: Assumptions = DECIDED
+    traffic: OperationTraffic, macs: int, assumptions: Assumptions = DECIDED
 ) -> BlockWork:
-    """The work of `operation` on the Ethos-U55 with `macs` MACs."""
-    grid = block_grid(operation)
-    cycles = engine_cycles(operation, grid, macs, assumptions)
-    ifm2 = None
-    second = ifm2_reads(operation)
-    if second is not None and isinstance(operation, Elementwise) and operation.ifm2 is not None:
-        ifm2 = _moves(second, grid, ports.port(operation.ifm2.region))
+    """The work of a block operation on the Ethos-U55 with `macs` MACs.
+
+    Raises `TypeError` for any other operation.
+    """
+    operation = traffic.operation
+    if not isinstance(operation, BlockOperation):
+        raise TypeError(f"{type(operation).__name__} has no blocks")
+    ofm, block = operation.ofm, operation.block
+    rows = _sizes(ofm.height, block.height)
+    columns = _sizes(ofm.width, block.width)
+    depths = _sizes(ofm.depth, block.depth)
+    engine_cycles = Engines(operation, macs, assumptions).block
+    cycles = [engine_cycles(y, x, z) for y in rows for x in columns for z in depths]
+    flows = {flow.stream: flow for flow in traffic.flows}
+    ifm2, scales = flows.get(Stream.IFM2), flows.get(Stream.SCALES)
+    planes = len(rows) * len(columns)
     return BlockWork(
-        mac=_flat(cycles.mac, grid),
-        output=_flat(cycles.output, grid),
-        decode=_flat(cycles.decode, grid),
-        ifm=_moves(ifm_reads(operation), grid, ports.port(operation.ifm.region)),
-        ifm2=ifm2,
-        weights=_weights(operation, grid, ports),
-        ofm=_moves(ofm_writes(operation), grid, ports.port(operation.ofm.region)),
+        mac=[block.mac for block in cycles],
+        output=[block.output for block in cycles],
+        decode=[block.decode for block in cycles],
+        ifm=_moves(flows[Stream.IFM]),
+        ifm2=None if ifm2 is None else _moves(ifm2),
+        weights=_weights(flows, depths, planes) if scales else None,
+        scales=(scales.beats, scales.bursts) if scales else (0, 0),
+        ofm=_moves(flows[Stream.OFM]),
         jobs=jobs_per_block(operation),
     )
 
 
-def _moves(moved: Transfers, grid: BlockGrid, port: int) -> Moves:
-    return Moves(port, _flat(moved.beats, grid), _flat(moved.bursts, grid))
+def _sizes(extent: int, step: int) -> list[int]:
+    """Pieces of at most `step` elements, the last one perhaps smaller; as `Intervals.cut`."""
+    whole, rest = divmod(extent, step)
+    return [step] * whole + [rest] * (rest > 0)
 
 
-def _weights(operation: BlockOperation, grid: BlockGrid, ports: PortMap) -> Moves | None:
+def _share(total: float, fixed: float, share: float) -> float:
+    """What is left of `total`, as a share, if all but `fixed` shrinks to `share`."""
+    return (fixed + (total - fixed) * share) / total
+
+
+def _moves(flow: Flow) -> Moves:
+    assert flow.blocks is not None, f"{flow.stream} is counted block by block"
+    beats, bursts = flow.blocks.beats, flow.blocks.bursts
+    return Moves(flow.port, _flat(beats), _flat(bursts), flow.beats, flow.bursts)
+
+
+def _weights(flows: Mapping[Stream, Flow], depths: Sequence[int], planes: int) -> Moves:
     """Weights and scales, which each plane position streams whole, shared out by channels."""
-    if not isinstance(operation, (Conv, Depthwise)):
-        return None
-    ranges = (operation.weights, operation.scales)
-    cost = run_cost(
-        np.array([part.address for part in ranges]), np.array([part.length for part in ranges])
-    ).sum(axis=1)
-    share = grid.depths.sizes / grid.depths.sizes.sum()
+    weights, scales = flows[Stream.WEIGHTS], flows[Stream.SCALES]
+    beats, bursts = weights.beats + scales.beats, weights.bursts + scales.bursts
+    channels = sum(depths) * planes
     return Moves(
-        ports.port(operation.weights.region),
-        _flat(cost[1] * share[None, None, :], grid),
-        _flat(cost[2] * share[None, None, :], grid),
+        weights.port,
+        [beats * depth / channels for depth in depths] * planes,
+        [bursts * depth / channels for depth in depths] * planes,
+        beats,
+        bursts,
     )
 
 
-def _flat(values: npt.NDArray[np.float64] | Ints, grid: BlockGrid) -> list[float]:
-    flat: list[float] = np.broadcast_to(values, grid.shape).astype(np.float64).ravel().tolist()
+def _flat(values: Ints) -> list[float]:
+    flat: list[float] = values.ravel().astype(np.float64).tolist()
     return flat

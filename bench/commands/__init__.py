@@ -1,0 +1,1 @@
+"""Commands of the `bench` program that look at one cell of a finished run."""

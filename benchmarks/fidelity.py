@@ -1,0 +1,166 @@
+"""The cycle model beside published cycle counts, and how much of it they decided.
+
+`python -m benchmarks.fidelity REFERENCE ZOO` rewrites the figures in `docs/fidelity.md`, between
+its markers; `--check` only says whether they are current. REFERENCE is a directory with the four
+artefacts the FVP rows were measured on, ZOO one with the model they were compiled from. Ends with
+1 when a promise is broken: `kws_micronet_m` within 3 % of every row, `mnist_fc` within 3 % of every
+row's range of rounding, and a smaller greatest error than Vela's own estimate for both.
+"""
+
+from __future__ import annotations
+
+import argparse
+import re
+import sys
+from collections.abc import Mapping, Sequence
+from pathlib import Path
+
+from benchmarks.published_rows import (
+    CHOICES,
+    MODE,
+    MODEL,
+    PROFILE,
+    SCALES_KIB,
+    LeftOut,
+    Row,
+    fc_rows,
+    kws_rows,
+    leave_one_out,
+)
+from targets.simulator.timing import estimate
+from targets.simulator.timing.assumptions import DECIDED, Assumptions
+from targets.simulator.timing.events import pmu_events
+from targets.simulator.timing.work import network_work
+from targets.simulator.traffic import PortMap, network_traffic
+
+PAGE = Path(__file__).resolve().parent.parent / "docs" / "fidelity.md"
+#: What is promised, as a share.
+LIMIT = 0.03
+
+
+def kept_promises(kws: Sequence[Row], fc: Sequence[Row]) -> list[str]:
+    """What is wrong; empty if every promise is kept."""
+    wrong = [f"{row.label}: {row.error:+.2%}" for row in kws if abs(row.error) > LIMIT]
+    wrong += [
+        f"{row.label}: {row.beyond_rounding:.2%} beyond rounding"
+        for row in fc
+        if row.beyond_rounding > LIMIT
+    ]
+    for rows in (kws, fc):
+        ours, vela = (max(map(abs, errors)) for errors in zip(*map(_errors, rows), strict=True))
+        if ours >= vela:
+            wrong.append(f"{rows[0].label.split(',')[0]}: {ours:.2%}, Vela {vela:.2%}")
+    return wrong
+
+
+def _errors(row: Row) -> tuple[float, float]:
+    return row.error, row.vela_error
+
+
+def tables(reference: Path, zoo: Path) -> tuple[dict[str, str], list[str]]:
+    """The text between each pair of markers, by name, and the promises that are broken."""
+    kws = kws_rows(reference, zoo)
+    fc, with_scales = fc_rows(), fc_rows(scales_kib=SCALES_KIB)
+    rows = {choice: [*kws_rows(reference, zoo, choice), *fc_rows(choice)] for choice in CHOICES}
+    text = {
+        "kws": _row_table(kws),
+        "fc": _row_table(fc, rounded=True),
+        "fc-with-scales": _row_table(with_scales, rounded=True),
+        "left-out": _left_out_table(leave_one_out(rows)),
+        "assumptions": _assumption_table(rows),
+        "events": event_table(),
+    }
+    return text, kept_promises(kws, fc)
+
+
+def _row_table(rows: Sequence[Row], *, rounded: bool = False) -> str:
+    last = " | Outside rounding" if rounded else ""
+    lines = [f"| Row | Published | `sim` | Error | Vela | Error{last} |"]
+    lines.append("| " + " | ".join(["---"] * (6 + rounded)) + " |")
+    for row in rows:
+        line = f"| {row.label} | {row.published:,} | {row.ours:,.0f} | {row.error:+.1%} "
+        line += f"| {row.vela:,.0f} | {row.vela_error:+.1%} |"
+        lines.append(line + (f" {row.beyond_rounding:.1%} |" if rounded else ""))
+    return "\n".join(lines)
+
+
+def _choice_text(choice: Assumptions) -> str:
+    ahead, hold, bits = choice.commands_ahead, choice.dma_hold, choice.pooling_bits
+    return f"{ahead} ahead, hold {hold:g}, {bits} pooling bits"
+
+
+def _left_out_table(found: Sequence[LeftOut]) -> str:
+    lines = ["| Left out | Decided by | Choices left | Error of the prediction |"]
+    lines.append("| --- | --- | --- | --- |")
+    for each in found:
+        by = "the other network" if each.whole_network else "the other seven rows"
+        choices = f"{len(each.choices)} of {len(CHOICES)}"
+        if len(each.choices) == 1:
+            (only,) = each.choices
+            choices = "as now" if only == DECIDED else _choice_text(only)
+        low, high = min(each.errors), max(each.errors)
+        error = f"{low:+.1%}" if f"{low:.1%}" == f"{high:.1%}" else f"{low:+.1%} to {high:+.1%}"
+        lines.append(f"| {each.label} | {by} | {choices} | {error} |")
+    return "\n".join(lines)
+
+
+def _assumption_table(rows: Mapping[Assumptions, Sequence[Row]]) -> str:
+    """The choices that differ from today's in one assumption, with every row's error."""
+    labels = [row.label.removeprefix(f"{MODEL}, ") for row in rows[DECIDED]]
+    lines = ["| Choice | " + " | ".join(labels) + " |", "| --- " * (len(labels) + 1) + "|"]
+    for choice, mine in rows.items():
+        pairs = zip(vars(choice).values(), vars(DECIDED).values(), strict=True)
+        if sum(one != other for one, other in pairs) <= 1:
+            name = ("as now: " if choice == DECIDED else "") + _choice_text(choice)
+            lines.append(f"| {name} | " + " | ".join(f"{row.error:+.1%}" for row in mine) + " |")
+    return "\n".join(lines)
+
+
+def event_table() -> str:
+    """Every event of the PMU: how it is come by, and what is counted or why nothing is.
+
+    Those of AXI1 are left out: they are AXI0's, 256 higher.
+    """
+    nothing = estimate(network_work(network_traffic((), 0, PortMap()), 32), MODE, PROFILE)
+    lines = ["| Event | Number | Kind | What is counted, or why nothing is |"]
+    lines.append("| --- | --- | --- | --- |")
+    for event in pmu_events(nothing):
+        if not event.name.startswith("AXI1"):
+            name = event.name.replace("AXI0_", "AXI0, AXI1: ")
+            text = event.meaning or event.reason
+            lines.append(f"| {name} | {event.number} | {event.fidelity.value} | {text} |")
+    return "\n".join(lines)
+
+
+def filled(page: str, text: Mapping[str, str]) -> str:
+    """`page` with the text between its markers replaced. Raises `KeyError` for a missing text."""
+
+    def replacement(match: re.Match[str]) -> str:
+        return f"{match['begin']}\n{text[match['name']]}\n{match['end']}"
+
+    pattern = r"(?P<begin><!-- figures: (?P<name>[\w-]+) -->)\n.*?(?P<end><!-- end of figures -->)"
+    return re.sub(pattern, replacement, page, flags=re.DOTALL)
+
+
+def main() -> int:
+    parser = argparse.ArgumentParser(description=__doc__)
+    parser.add_argument("reference", type=Path, help="the artefacts of the FVP rows")
+    parser.add_argument("zoo", type=Path, help=f"the directory of {MODEL}.tflite")
+    parser.add_argument("--check", action="store_true", help="change nothing")
+    arguments = parser.parse_args()
+    text, broken = tables(arguments.reference, arguments.zoo)
+    page = PAGE.read_text(encoding="utf-8")
+    current = filled(page, text) == page
+    for name, table in text.items():
+        print(f"{name}\n{table}\n")
+    if not arguments.check:
+        PAGE.write_text(filled(page, text), encoding="utf-8")
+    elif not current:
+        print(f"{PAGE}: the figures are not current: run make fidelity")
+    for promise in broken:
+        print(f"BROKEN PROMISE: {promise}")
+    return 1 if broken or (arguments.check and not current) else 0
+
+
+if __name__ == "__main__":
+    sys.exit(main())

@@ -1,0 +1,124 @@
+"""What an estimate of the cycles costs, beside executing one inference.
+
+`python -m benchmarks.timing_speed DIRECTORY` with a directory of quantised `.tflite` models. For
+each, at 128 MACs and at the MAC count where the ratio is worst, milliseconds of CPU time of one
+inference and of one estimate, twice: the first of a simulator (which counts traffic, and for the
+estimate prepares the blocks' work), and later ones. Ends with 1 when a promise is broken: an
+estimate takes at most twice an inference, the first against the first and a later one against a
+later one.
+"""
+
+from __future__ import annotations
+
+import argparse
+import os
+import sys
+import tempfile
+import time
+from collections.abc import Callable
+from dataclasses import dataclass
+from pathlib import Path
+
+from bench.cell import Accelerator, MemoryMode
+from bench.compiler import VelaOptions, compile_model
+from bench.interpreters import Array, random_inputs
+from bench.tflite import inspect
+from targets.simulator.artefact import load_artefact
+from targets.simulator.simulator import Simulator
+from targets.simulator.timing import named_profile
+
+__all__ = ["LIMIT", "Cost", "measure"]
+
+#: An estimate may take so many inferences' time.
+LIMIT = 2.0
+#: Each time is the best of so many.
+REPEATS = 7
+MODE = MemoryMode.SHARED_SRAM
+PROFILE = named_profile("u55_high_end")
+
+
+@dataclass(frozen=True)
+class Cost:
+    """Milliseconds of CPU time."""
+
+    model: str
+    macs: Accelerator
+    first_run: float
+    first_estimate: float
+    run: float
+    estimate: float
+
+    @property
+    def worst(self) -> float:
+        """The larger of the two ratios of estimate to inference."""
+        return max(self.first_estimate / self.first_run, self.estimate / self.run)
+
+    def __str__(self) -> str:
+        return (
+            f"{self.model:24} {int(self.macs):4} "
+            f"{self.first_run:9.2f} {self.first_estimate:9.2f} "
+            f"{self.first_estimate / self.first_run:6.2f} x "
+            f"{self.run:9.2f} {self.estimate:9.2f} {self.estimate / self.run:6.2f} x"
+        )
+
+
+def measure(model: Path, macs: Accelerator, repeats: int = REPEATS) -> Cost:
+    """What run and estimate cost for `model`, compiled for `macs`."""
+    inputs = random_inputs(inspect(model), 1, seed=0)
+    with tempfile.TemporaryDirectory() as directory:
+        options = VelaOptions(accelerator=macs, memory_mode=MODE)
+        path = compile_model(model, options, Path(directory)).path(Path(directory))
+        artefact = load_artefact(path)
+    first = [_first(Simulator(artefact), inputs) for _ in range(repeats)]
+    simulator = Simulator(artefact)
+    return Cost(
+        model.stem,
+        macs,
+        min(run for run, _ in first),
+        min(estimate for _, estimate in first),
+        min(_time(lambda: simulator.run(inputs)) for _ in range(repeats)),
+        min(_time(lambda: simulator.timing(MODE, PROFILE)) for _ in range(repeats)),
+    )
+
+
+def _first(simulator: Simulator, inputs: tuple[Array, ...]) -> tuple[float, float]:
+    """The first inference of a simulator, and after it its first estimate."""
+    run = _time(lambda: simulator.run(inputs))
+    return run, _time(lambda: simulator.timing(MODE, PROFILE))
+
+
+def _time(work: Callable[[], object]) -> float:
+    """Milliseconds of this process's CPU time."""
+    start = time.process_time()
+    work()
+    return 1000 * (time.process_time() - start)
+
+
+def main() -> int:
+    parser = argparse.ArgumentParser(description=__doc__)
+    parser.add_argument("directory", type=Path, help="quantised .tflite models")
+    arguments = parser.parse_args()
+    models = sorted(arguments.directory.glob("*.tflite"))
+    if not models:
+        parser.error(f"there is no .tflite file in {arguments.directory}")
+    print(
+        f"{'ms of CPU time':24} {'MACs':>4} {'1st run':>9} {'estimate':>9} {'ratio':>8} "
+        f"{'run':>9} {'estimate':>9} {'ratio':>8}"
+    )
+    kept = True
+    for model in models:
+        costs = {macs: measure(model, macs) for macs in Accelerator}
+        worst = max(costs.values(), key=lambda cost: cost.worst)
+        for cost in dict.fromkeys((costs[Accelerator.U55_128], worst)):
+            broken = cost.worst > LIMIT
+            print(cost, " BROKEN PROMISE" if broken else "", flush=True)
+            kept &= not broken
+    return 0 if kept else 1
+
+
+if __name__ == "__main__":
+    # One thread: CPU time is compared, and more of them only spin.
+    if os.environ.get("OPENBLAS_NUM_THREADS") != "1":
+        os.environ["OPENBLAS_NUM_THREADS"] = "1"
+        os.execv(sys.executable, [sys.executable, "-m", "benchmarks.timing_speed", *sys.argv[1:]])
+    sys.exit(main())

@@ -1,0 +1,138 @@
+"""The SD card as a mounted directory."""
+
+from __future__ import annotations
+
+import ctypes
+import errno
+import os
+from collections.abc import Iterator
+from contextlib import contextmanager
+from pathlib import Path
+
+from targets.mps3.errors import BoardError, CardError
+
+__all__ = ["DirectoryVolume"]
+
+_CHUNK = 1 << 20
+_HELPLESS = {
+    errno.ENOSPC: "make room on the card",
+    errno.EDQUOT: "make room on the card",
+    errno.EROFS: "cards are mounted read-only after errors: check it (fsck.vfat), and mount it "
+    "again for writing",
+    errno.EACCES: "mount the card so that this user may write (uid= of mount, or udisksctl mount)",
+    errno.EPERM: "mount the card so that this user may write (uid= of mount, or udisksctl mount)",
+    errno.EFBIG: "use a smaller image: targets.mps3.image_mib",
+}
+
+
+class DirectoryVolume:
+    """The port `Volume` for the directory the card is mounted at."""
+
+    def __init__(self, root: Path) -> None:
+        self._root = root
+
+    def describe(self) -> str:
+        """The directory."""
+        return str(self._root)
+
+    def present(self) -> bool:
+        """Whether anything is there."""
+        try:
+            return any(self._root.iterdir())
+        except OSError:
+            return False
+
+    def listing(self, directory: str) -> tuple[str, ...]:
+        """The names in it, sorted."""
+        with self._reporting("list", directory):
+            try:
+                return tuple(sorted(path.name for path in self._path(directory).iterdir()))
+            except (FileNotFoundError, NotADirectoryError):
+                self._require_root()
+                return ()
+
+    def read(self, name: str) -> bytes | None:
+        """The file's bytes, or None."""
+        with self._reporting("read", name):
+            try:
+                return self._path(name).read_bytes()
+            except FileNotFoundError:
+                self._require_root()
+                return None
+
+    def write(self, name: str, data: bytes) -> None:
+        """Write in pieces, flush the file and its directory."""
+        with self._reporting("write", name):
+            path = self._path(name)
+            with path.open("wb") as stream:
+                for start in range(0, len(data), _CHUNK):
+                    stream.write(data[start : start + _CHUNK])
+                stream.flush()
+                os.fsync(stream.fileno())
+            _sync_directory(path.parent)
+
+    def replace(self, source: str, target: str) -> None:
+        """Rename, and flush the directory."""
+        with self._reporting("replace", target):
+            self._path(source).replace(self._path(target))
+            _sync_directory(self._path(target).parent)
+
+    def remove(self, name: str) -> None:
+        """Unlink, and flush the directory."""
+        with self._reporting("remove", name):
+            self._path(name).unlink(missing_ok=True)
+            _sync_directory(self._path(name).parent)
+
+    def free_bytes(self) -> int:
+        """What an ordinary user may still take."""
+        with self._reporting("measure", ""):
+            status = os.statvfs(self._root)
+            return status.f_bavail * status.f_frsize
+
+    def sync(self) -> None:
+        """Flush the whole file system, not only what was written through this object."""
+        with self._reporting("flush", ""):
+            if not self.present():
+                # An empty mount point can be flushed too, and nothing would be on the card.
+                raise FileNotFoundError(errno.ENOENT, "the volume is not there", str(self._root))
+            descriptor = os.open(self._root, os.O_RDONLY | os.O_DIRECTORY)
+            try:
+                if ctypes.CDLL(None, use_errno=True).syncfs(descriptor):
+                    raise OSError(ctypes.get_errno(), os.strerror(ctypes.get_errno()))
+            finally:
+                os.close(descriptor)
+
+    def _path(self, name: str) -> Path:
+        """Where `name` lies, whatever the case of its letters on the card."""
+        path = self._root
+        for part in Path(name).parts:
+            if not (path / part).exists() and path.is_dir():
+                found = [entry for entry in path.iterdir() if entry.name.upper() == part.upper()]
+                path = found[0] if found else path / part
+            else:
+                path = path / part
+        return path
+
+    def _require_root(self) -> None:
+        if not self._root.is_dir():
+            raise FileNotFoundError(errno.ENOENT, "the volume is not there", str(self._root))
+
+    @contextmanager
+    def _reporting(self, verb: str, name: str) -> Iterator[None]:
+        try:
+            yield
+        except OSError as error:
+            what = f"cannot {verb} {self._root / name}: {error.strerror or error}"
+            if error.errno in _HELPLESS:
+                raise CardError(what, cure=_HELPLESS[error.errno]) from error
+            raise BoardError(
+                what, cure="the volume went away: look at the USB cable, dmesg, and the automounter"
+            ) from error
+
+
+def _sync_directory(path: Path) -> None:
+    descriptor = os.open(path, os.O_RDONLY | os.O_DIRECTORY)
+    try:
+        os.fsync(descriptor)
+    finally:
+        os.close(descriptor)

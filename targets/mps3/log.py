@@ -1,0 +1,50 @@
+"""What is kept of the work with a board: every step in words, every byte of both lines."""
+
+from __future__ import annotations
+
+import time
+from collections import deque
+from pathlib import Path
+
+__all__ = ["BoardLog"]
+
+#: Steps that an error repeats.
+_RECENT = 12
+
+
+class BoardLog:
+    """Appends to `steps.log`, `mcc.log` and `uart0.log` in `directory`."""
+
+    def __init__(self, directory: Path) -> None:
+        self._directory = directory
+        self._recent: deque[str] = deque(maxlen=_RECENT)
+
+    @property
+    def directory(self) -> Path:
+        """Where the files are."""
+        return self._directory
+
+    @property
+    def recent(self) -> str:
+        """The last steps, one a line, for an error's text."""
+        return "\n".join(f"     {step}" for step in self._recent)
+
+    def step(self, text: str) -> None:
+        """Something that was done or found."""
+        self._recent.append(text)
+        stamp = time.strftime("%Y-%m-%dT%H:%M:%S%z")
+        self._append("steps.log", f"{stamp} {text}\n".encode())
+
+    def mcc(self, data: bytes) -> None:
+        """Bytes from the console."""
+        self._append("mcc.log", data)
+
+    def uart(self, data: bytes) -> None:
+        """Bytes from UART0."""
+        self._append("uart0.log", data)
+
+    def _append(self, name: str, data: bytes) -> None:
+        if data:
+            self._directory.mkdir(parents=True, exist_ok=True)
+            with (self._directory / name).open("ab") as stream:
+                stream.write(data)

@@ -1,0 +1,211 @@
+"""Target `mps3`: an MPS3 board, through its MCC console, its SD card and its UART."""
+
+from __future__ import annotations
+
+from collections.abc import Callable, Iterator, Mapping, Sequence
+from contextlib import ExitStack
+from pathlib import Path
+
+from bench.cell import Accelerator
+from bench.errors import BenchError
+from bench.fingerprint import source_fingerprint
+from targets.firmware import firmware_elf, firmware_sha256
+from targets.firmware.elf import read_elf
+from targets.jobs.pmu import EVENT_NUMBERS
+from targets.mps3.errors import BoardError, BoardUnavailableError, CardError
+from targets.mps3.lease import acquire, default_directory
+from targets.mps3.local_ports import LocalPorts
+from targets.mps3.log import BoardLog
+from targets.mps3.ports import BoardPorts
+from targets.mps3.quarantine import Quarantine
+from targets.mps3.recovery import answers
+from targets.mps3.session import Session
+from targets.mps3.settings import Mps3Settings
+from targets.mps3.work import Work
+from targets.protocol import Capabilities, Job, Measurement, Source
+from targets.sim import SimulatorTarget
+
+__all__ = ["Mps3Target", "firmware_image", "open_ports"]
+
+_MIB = 1 << 20
+_RESTORE_ATTEMPTS = 3
+_NOT_MODELLED = "not modelled by the virtual board"
+
+
+def open_ports(settings: Mps3Settings) -> BoardPorts:
+    """The ports `settings` describe. Raises `BoardUnavailableError`, `PrerequisiteError`."""
+    return LocalPorts(settings)
+
+
+def firmware_image() -> bytes:
+    """The shipped firmware as the MCC loads it: what lies in the ITCM, from address 0 on."""
+    program = read_elf(firmware_elf().read_bytes(), "the firmware")
+    image = bytearray(max(s.address + len(s.data) for s in program.segments))
+    for segment in program.segments:
+        image[segment.address : segment.address + len(segment.data)] = segment.data
+    return bytes(image)
+
+
+class Mps3Target:
+    """The board behind the `BatchTarget` protocol.
+
+    The board is leased, and the card written, from a batch's beginning to its end only.
+    """
+
+    def __init__(
+        self,
+        settings: Mps3Settings,
+        logs: Path,
+        ports: Callable[[Mps3Settings], BoardPorts] = open_ports,
+    ) -> None:
+        self._settings = settings
+        self._logs = logs
+        self._open_ports = ports
+        self._directory = settings.state_directory or default_directory()
+
+    def capabilities(self) -> Capabilities:
+        """The one accelerator of the bitfile, every memory mode, every event of the NPU."""
+        virtual = self._settings.virtual_speed is not None
+        return Capabilities(
+            name="mps3",
+            source=Source.SIMULATED if virtual else Source.BOARD,
+            events=SimulatorTarget().capabilities().events if virtual else frozenset(EVENT_NUMBERS),
+            executes_artefact=True,
+            accelerators=frozenset({Accelerator(self._settings.macs)}),
+            samples=self._settings.samples or None,
+        )
+
+    def fingerprint(self) -> Mapping[str, str]:
+        """Bitfile, firmware, adapter, and how often is measured; of a virtual board, its sources.
+
+        From the settings: that the board agrees with them is checked in every batch.
+        """
+        settings = self._settings
+        found = {
+            "target": source_fingerprint("targets.mps3"),
+            "jobs": source_fingerprint("targets.jobs"),
+            "firmware": firmware_sha256(),
+            "bitfile": f"{settings.application_note}, {settings.macs} MACs/cc",
+            "repetitions": str(settings.repetitions),
+            "board": settings.serial_number,
+        }
+        if settings.virtual_speed is not None:
+            found["virtual"] = source_fingerprint("targets.virtual")
+            found["simulator"] = source_fingerprint("targets.simulator")
+        return found
+
+    def prepare(self) -> None:
+        """Nothing: the board is looked for when a batch begins, so that kept measurements need
+        none.
+        """
+
+    def run(self, job: Job) -> Measurement:
+        """A batch of one. Raises `TargetError`, `PrerequisiteError`; see `run_batch`."""
+        for _, outcome in self.run_batch([job]):
+            if isinstance(outcome, BenchError):
+                raise outcome
+            return outcome
+        raise AssertionError("run_batch gave nothing for a job")
+
+    def run_batch(self, jobs: Sequence[Job]) -> Iterator[tuple[int, Measurement | BenchError]]:
+        """See `BatchTarget.run_batch`.
+
+        A job the firmware cannot run, or whose answer is wrong, ends as a `TargetError`; all that
+        are left when there is no board (any more) as `PrerequisiteError`: nothing is known of
+        them.
+        """
+        works: dict[int, Work] = {}
+        for number, job in enumerate(jobs):
+            try:
+                works[number] = Work(number, job, self._settings.repetitions)
+            except BenchError as error:
+                yield number, error
+        if not works:
+            return
+        try:
+            yield from self._on_board(works)
+        except (BoardUnavailableError, CardError, BoardError) as error:
+            for number in works:
+                yield number, _unavailable(error)
+        except BenchError as error:
+            for number in works:
+                yield number, error
+
+    def close(self) -> None:
+        """Nothing is held between batches."""
+
+    def _on_board(self, works: dict[int, Work]) -> Iterator[tuple[int, Measurement | BenchError]]:
+        """Runs `works`, which shrinks as they are done."""
+        settings = self._settings
+        log = BoardLog(self._logs / "mps3")
+        with ExitStack() as stack:
+            ports = self._open_ports(settings)
+            stack.callback(ports.close)
+            quarantine = Quarantine(self._directory, ports.key, settings.quarantine_hours)
+            quarantine.require_free()
+            lease = acquire(
+                self._directory,
+                ports.key,
+                purpose=f"bench, {len(works)} measurements",
+                wait=60 * settings.lease_wait_minutes,
+                on_wait=log.step,
+            )
+            stack.callback(lease.release)
+            # It may have failed while we waited.
+            quarantine.require_free()
+            session = Session(ports, settings, firmware_image(), log, lease.require)
+            stack.callback(session.reopen)
+            stack.callback(self._give_back, session, log)
+            given = answers(session, works, settings.image_mib * _MIB, quarantine, log)
+            for unit, answer in given:
+                work = works.get(unit.job)
+                if work is None:
+                    continue
+                try:
+                    work.take(unit.row, answer)
+                    if not work.complete:
+                        continue
+                    outcome: Measurement | BenchError = self._measurement(work)
+                except BenchError as error:
+                    outcome = error
+                del works[unit.job]
+                yield unit.job, outcome
+            log.step(f"done with {session.boots} boots")
+
+    def _measurement(self, work: Work) -> Measurement:
+        settings = self._settings
+        capabilities = self.capabilities()
+        return work.measurement(
+            capabilities.source,
+            max_spread=settings.max_spread,
+            unavailable={
+                name: _NOT_MODELLED for name in EVENT_NUMBERS if name not in capabilities.events
+            },
+            provenance={
+                "board": "the virtual board: figures are simulated"
+                if settings.virtual_speed is not None
+                else "MPS3",
+                "bitfile": f"{settings.application_note}, {settings.macs} MACs/cc as read back",
+                "firmware": firmware_sha256(),
+            },
+        )
+
+    def _give_back(self, session: Session, log: BoardLog) -> None:
+        """The card as it was. That it cannot be is no reason to lose measurements."""
+        for attempt in range(_RESTORE_ATTEMPTS):
+            try:
+                session.restore()
+            except BoardError as error:
+                # A board that is just booting withdraws its card.
+                log.step(f"the card could not be restored, attempt {attempt + 1}: {error.what}")
+            except BenchError as error:
+                log.step(f"the card could not be restored, the next bench does it: {error.what}")
+                return
+            else:
+                return
+
+
+def _unavailable(error: BenchError) -> BenchError:
+    if isinstance(error, BoardError):
+        return BoardUnavailableError(error.what, cure=error.cure)
+    return error

@@ -1,0 +1,196 @@
+"""What limits a network, and what would help: a sentence, and a second with the figures behind it.
+
+The layer that takes the most cycles is explained. If it waits for its weights, the statement says
+below which encoded size it would be compute-bound (the estimate is made again with smaller
+streams) and how sparse the layer would be at that size (see `compression`).
+"""
+
+from __future__ import annotations
+
+from collections.abc import Callable, Mapping, Sequence
+from dataclasses import dataclass
+
+from targets.simulator.operations import BlockOperation, Conv, Depthwise, Dma
+from targets.simulator.timing.compression import WeightStream
+from targets.simulator.timing.layer_names import NamedLayer
+from targets.simulator.timing.results import Bound, NetworkTiming, OperationTiming
+
+__all__ = ["Layer", "explain", "layers_of", "operation_label"]
+
+KIB = 1024
+BEAT_BYTES = 8
+#: The estimate of the same network with the weight streams of some operations, by index, in a
+#: share of their size.
+WhatIf = Callable[[Mapping[int, float]], NetworkTiming]
+#: The weights of the operation at an index, together with those of others; None if unknown.
+Weights = Callable[[Sequence[int]], "WeightStream | None"]
+
+#: Of the largest Ethos-U55.
+_MOST_MACS = 256
+_MEMORY = (Bound.FLASH, Bound.SRAM)
+#: The shares tried below the one that was solved for: what waits is not quite linear in it.
+_SAFETY = (1.0, 0.98, 0.95, 0.9)
+
+
+@dataclass(frozen=True)
+class Layer:
+    """Operations that do one layer."""
+
+    name: str
+    rows: tuple[OperationTiming, ...]
+
+    @property
+    def total(self) -> float:
+        """Cycles the layer adds to the network."""
+        return sum(row.total for row in self.rows)
+
+    @property
+    def decisive(self) -> OperationTiming:
+        """The operation that takes the longest."""
+        return max(self.rows, key=lambda row: row.total)
+
+    @property
+    def weight_indices(self) -> tuple[int, ...]:
+        """The operations that stream weights."""
+        return tuple(r.index for r in self.rows if isinstance(r.operation, (Conv, Depthwise)))
+
+    @property
+    def waiting(self) -> float:
+        """Share of the layer's cycles in which its multipliers wait for weights, 0..1."""
+        waited = sum(min(row.waits.weights, row.total) for row in self.rows)
+        return waited / self.total if self.total else 0.0
+
+
+def operation_label(row: OperationTiming) -> str:
+    """What an operation is, what it makes, and the word of the stream that issues it."""
+    made = ""
+    if isinstance(row.operation, BlockOperation):
+        ofm = row.operation.ofm
+        made = f" {ofm.height}x{ofm.width}x{ofm.depth}"
+    return f"{type(row.operation).__name__}{made} @{row.operation.word}"
+
+
+def layers_of(timing: NetworkTiming, names: Mapping[int, NamedLayer]) -> tuple[Layer, ...]:
+    """The layers that take time, in their order; operations without a name stand alone."""
+    rows: dict[str, list[OperationTiming]] = {}
+    for row in timing.operations:
+        if row.total > 0:
+            name = names[row.index].name if row.index in names else operation_label(row)
+            rows.setdefault(name, []).append(row)
+    return tuple(Layer(name, tuple(each)) for name, each in rows.items())
+
+
+def explain(
+    timing: NetworkTiming,
+    names: Mapping[int, NamedLayer],
+    what_if: WhatIf,
+    weights: Weights,
+    vela_cycles: int,
+) -> str:
+    """The statement; empty for a network that takes no time.
+
+    Its first sentence can stand alone. `vela_cycles` is Vela's own estimate for the network, to
+    stand beside ours.
+    """
+    layers = layers_of(timing, names)
+    if not layers:
+        return ""
+    layer = max(layers, key=lambda each: each.total)
+    sentence, figures = _statement(layer, timing, what_if, weights)
+    figures.append(
+        f"{layer.name} takes {layer.total / timing.npu_active:.0%} of the network's "
+        f"{timing.npu_active:,} cycles (estimate; Vela's: {vela_cycles:,})"
+    )
+    return f"estimate: {sentence}. {'; '.join(figures)}."
+
+
+def _statement(
+    layer: Layer, timing: NetworkTiming, what_if: WhatIf, weights: Weights
+) -> tuple[str, list[str]]:
+    """The sentence, and figures that belong to it."""
+    decisive = layer.decisive
+    name = f"{layer.name} is"
+    at = f"at {timing.macs} MACs"
+    bound = decisive.bound_by
+    if isinstance(decisive.operation, Dma):
+        size = sum(beats.read for beats in decisive.beats) * BEAT_BYTES / KIB
+        return (
+            f"the transfer {layer.name} of {size:.1f} KiB is {bound.value}-bound {at}, and nothing "
+            "else goes on: fewer bytes help",
+            [],
+        )
+    if bound in _MEMORY and layer.weight_indices and layer.waiting > 0:
+        remedy, figures = _remedy(layer, timing, what_if, weights)
+        waiting = f"{layer.waiting:.0%} of its cycles wait for weights"
+        return f"{name} {bound.value}-bound {at}: {waiting}; {remedy}", figures
+    if bound in _MEMORY:
+        return f"{name} {bound.value}-bound {at}: smaller feature maps help, more MACs do not", []
+    if bound is Bound.WEIGHT_DECODE:
+        return (
+            f"{name} bound by the weight decoder {at}, which takes as long for a zero as for any "
+            "weight: only fewer weights help",
+            [],
+        )
+    if bound is Bound.COMPUTE and decisive.output > decisive.mac:
+        return f"{name} bound by the output stage {at}: fewer elements help", []
+    if bound is Bound.COMPUTE:
+        more = "fewer operations" if timing.macs == _MOST_MACS else "more MACs or fewer operations"
+        return (
+            f"{name} compute-bound {at}: {more} help, smaller weights do not",
+            [],
+        )
+    return (
+        f"{name} latency-bound {at}: small operations wait for one another; neither MACs nor "
+        "bandwidth help",
+        [],
+    )
+
+
+def _remedy(
+    layer: Layer, timing: NetworkTiming, what_if: WhatIf, weights: Weights
+) -> tuple[str, list[str]]:
+    """Below which encoded size the layer becomes compute-bound, and what that would bring."""
+    indices = layer.weight_indices
+    share = _threshold(indices, timing, what_if)
+    if share is None:
+        return "smaller weights alone do not make it compute-bound", []
+    then = what_if(dict.fromkeys(indices, share)).npu_active
+    figures = [f"the network would then take {then:,} cycles instead of {timing.npu_active:,}"]
+    stream = weights(indices)
+    if stream is None:
+        return f"it becomes compute-bound below {share:.0%} of their encoded size", figures
+    size = share * stream.encoded_bytes
+    sparsity = stream.sparsity_at(size)
+    about = "" if sparsity is None else f" (about {sparsity:.0%} sparsity)"
+    figures.insert(0, f"Now {stream.encoded_bytes / KIB:.1f} KiB at {stream.sparsity:.0%} sparsity")
+    return f"it becomes compute-bound below {size / KIB:.1f} KiB encoded{about}", figures
+
+
+def _threshold(indices: Sequence[int], timing: NetworkTiming, what_if: WhatIf) -> float | None:
+    """The share of their weight streams at which operations become compute-bound, 0..1.
+
+    How long a port is busy is linear in what it moves, so two estimates decide: as it is, and
+    without weights. The estimate at the share found has the last word. None where there is none.
+    """
+    none = what_if(dict.fromkeys(indices, 0.0))
+    shares = []
+    for index in indices:
+        now, free = timing.operations[index], none.operations[index]
+        busy, fixed = _memory(now), _memory(free)
+        if busy <= now.compute:
+            continue
+        if fixed >= now.compute or busy <= fixed:
+            return None
+        shares.append((now.compute - fixed) / (busy - fixed))
+    if not shares:
+        return None
+    for safety in _SAFETY:
+        share = min(shares) * safety
+        then = what_if(dict.fromkeys(indices, share))
+        if all(then.operations[index].bound_by not in _MEMORY for index in indices):
+            return share
+    return None
+
+
+def _memory(row: OperationTiming) -> float:
+    return max(row.flash, row.sram)

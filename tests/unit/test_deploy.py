@@ -1,0 +1,97 @@
+"""The nightly recipes: sound for the systems they are for, and true to the bench's commands."""
+
+from __future__ import annotations
+
+import itertools
+import re
+import shlex
+import subprocess
+import sys
+from pathlib import Path
+from typing import Any
+
+import pytest
+import typer.main
+
+from bench import cli
+from targets.registry import TARGETS
+
+ROOT = Path(__file__).resolve().parent.parent.parent
+GITHUB = ROOT / "deploy" / "github-nightly.yml"
+GITLAB = ROOT / "deploy" / "gitlab-nightly.yml"
+SCHEMAS = {GITHUB: "vendor.github-workflows", GITLAB: "vendor.gitlab-ci"}
+
+
+def document(path: Path) -> Any:
+    yaml = pytest.importorskip(
+        "yaml", reason="PyYAML is missing: the recipes are NOT checked; run `make test`"
+    )
+    return yaml.safe_load(path.read_text(encoding="utf-8"))
+
+
+def scripts(path: Path) -> list[str]:
+    """Every piece of shell in a recipe."""
+    if path == GITHUB:
+        steps = [step for job in document(path)["jobs"].values() for step in job["steps"]]
+        return [step["run"] for step in steps if "run" in step]
+    job = document(path)["nightly-mps3"]
+    return [*job["before_script"], *job["script"]]
+
+
+@pytest.mark.parametrize("path", SCHEMAS, ids=lambda p: p.name)
+def test_a_recipe_keeps_to_the_schema_of_its_system(path: Path) -> None:
+    pytest.importorskip(
+        "check_jsonschema", reason="check-jsonschema is missing: the recipes are NOT checked"
+    )
+    done = subprocess.run(
+        [sys.executable, "-m", "check_jsonschema", "--builtin-schema", SCHEMAS[path], str(path)],
+        capture_output=True,
+        text=True,
+        timeout=60,
+        check=False,
+    )
+    assert done.returncode == 0, done.stdout + done.stderr
+
+
+@pytest.mark.parametrize("path", SCHEMAS, ids=lambda p: p.name)
+def test_a_recipe_s_shell_parses_and_its_commands_exist(
+    path: Path, pytestconfig: pytest.Config
+) -> None:
+    known: dict[str, set[str]] = {
+        "pytest": {
+            name
+            for group in [pytestconfig._parser._anonymous, *pytestconfig._parser._groups]
+            for option in group.options
+            for name in option.names()
+        }
+    }
+    group: Any = typer.main.get_command(cli._app)
+    doctor = {o for p in group.commands["doctor"].params for o in p.opts}
+    makefile = (ROOT / "Makefile").read_text(encoding="utf-8")
+    seen = set()
+    for script in scripts(path):
+        done = subprocess.run(["bash", "-n"], input=script, text=True, check=False)
+        assert done.returncode == 0, script
+        for line in script.splitlines():
+            program, *words = shlex.split(line)
+            program = program.removeprefix(".venv/bin/")
+            seen.add(program)
+            options = {word.split("=")[0] for word in words if word.startswith("-")}
+            if program == "pytest":
+                assert options <= known["pytest"]
+            elif program == "bench":
+                assert words[0] == "doctor"
+                assert options <= doctor
+                asked = [b for a, b in itertools.pairwise(words) if a == "--target"]
+                assert set(asked) <= set(TARGETS)
+            elif program == "make":
+                rule = words[0].replace(".venv", "$(VENV)")
+                assert re.search(rf"^{re.escape(rule)}:", makefile, re.MULTILINE)
+    assert {"pytest", "bench", "make", "pip"} <= seen
+
+
+def test_both_recipes_do_the_same() -> None:
+    def commands(path: Path) -> list[str]:
+        return [line for script in scripts(path) for line in script.splitlines()]
+
+    assert commands(GITHUB) == commands(GITLAB)

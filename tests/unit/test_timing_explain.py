@@ -1,0 +1,215 @@
+"""What limits a network, in words: on real streams compiled by Vela."""
+
+from __future__ import annotations
+
+import re
+from dataclasses import dataclass
+from functools import partial
+from pathlib import Path
+
+import numpy as np
+import pytest
+from ethosu import mlw_codec
+from hypothesis import given, settings
+from hypothesis import strategies as st
+
+from bench.cell import Accelerator, MemoryMode
+from bench.compiler import LayerReport, Placement, VelaOptions, VelaReport, compile_model
+from targets.sim import layer_cycles, names_of
+from targets.simulator.simulator import Simulator
+from targets.simulator.timing import PROFILES, Bound, NetworkTiming
+from targets.simulator.timing.compression import WeightStream
+from targets.simulator.timing.explain import explain, layers_of
+from targets.simulator.timing.layer_names import layer_names, short_name
+from targets.simulator.timing.weight_count import weight_stream
+from tests.tflite_factory import mlp
+
+MODE = MemoryMode.SHARED_SRAM
+PROFILE = PROFILES["u55_high_end"]
+SHAPES = ((128, 784), (64, 128), (10, 64))
+
+
+@dataclass(frozen=True)
+class Network:
+    simulator: Simulator
+    report: VelaReport
+
+    @property
+    def timing(self) -> NetworkTiming:
+        return self.simulator.timing(MODE, PROFILE)
+
+    def explained(self, mode: MemoryMode = MODE) -> str:
+        timing = self.simulator.timing(mode, PROFILE)
+        return explain(
+            timing,
+            names_of(timing, self.report.layers),
+            partial(self.simulator.timing, mode, PROFILE),
+            partial(weight_stream, self.simulator.artefact.npu_operators),
+            self.report.cycles_total,
+        )
+
+
+def weights(sparsity: float) -> list[np.ndarray]:
+    """Bell-shaped weights, the smallest of them zero, as pruning leaves them."""
+    generator = np.random.default_rng(4)
+    layers = [np.clip(np.round(generator.normal(0, 30, s)), -127, 127) for s in SHAPES]
+    return [prune(w, sparsity).astype(np.int8) for w in layers]
+
+
+def prune(w: np.ndarray, sparsity: float) -> np.ndarray:
+    return np.where(np.abs(w) <= np.quantile(np.abs(w), sparsity), 0, w) if sparsity else w
+
+
+def compiled(directory: Path, sparsity: float, macs: Accelerator = Accelerator.U55_128) -> Network:
+    directory.mkdir()
+    model = directory / "fc.tflite"
+    model.write_bytes(mlp(weights(sparsity), softmax=True))
+    made = compile_model(model, VelaOptions(accelerator=macs, memory_mode=MODE), directory)
+    return Network(Simulator(made.path(directory)), made.report)
+
+
+@pytest.fixture(scope="module")
+def dense(tmp_path_factory: pytest.TempPathFactory) -> Network:
+    return compiled(tmp_path_factory.mktemp("explain") / "dense", 0.0)
+
+
+def test_the_layer_that_waits_for_its_weights_is_named_with_what_would_help(
+    dense: Network, tmp_path: Path
+) -> None:
+    text = dense.explained()
+    found = re.match(
+        r"estimate: dense_0 is flash-bound at 128 MACs: (\d+)% of its cycles wait for weights; it "
+        r"becomes compute-bound below ([\d.]+) KiB encoded \(about (\d+)% sparsity\)\. ",
+        text,
+    )
+    assert found, text
+    assert int(found[1]) > 60
+    assert f"(estimate; Vela's: {dense.report.cycles_total:,})" in text
+    # It is true: pruned that far, the layer is bound by its weights no more, nor shortly before.
+    limit_kib, sparsity = float(found[2]), int(found[3]) / 100
+    more = compiled(tmp_path / "more", min(0.99, sparsity + 0.02))
+    less = compiled(tmp_path / "less", sparsity - 0.05)
+    first = more.timing.operations[0]
+    assert first.bound_by in (Bound.COMPUTE, Bound.WEIGHT_DECODE)
+    assert less.timing.operations[0].bound_by is Bound.FLASH
+    stream = weight_stream(more.simulator.artefact.npu_operators, [0])
+    assert stream is not None
+    assert stream.encoded_bytes / 1024 < limit_kib
+
+
+def test_the_gain_that_is_promised_is_what_the_estimate_says(dense: Network) -> None:
+    found = re.search(r"would then take ([\d,]+) cycles instead of ([\d,]+)", dense.explained())
+    assert found
+    after, before = (int(figure.replace(",", "")) for figure in found.groups())
+    assert before == dense.timing.npu_active
+    free = dense.simulator.timing(MODE, PROFILE, {0: 0.0}).npu_active
+    assert free < after < before
+
+
+def test_without_flash_the_decoder_is_named(dense: Network) -> None:
+    text = dense.explained(MemoryMode.SRAM_ONLY)
+    assert "dense_0 is bound by the weight decoder at 128 MACs" in text
+
+
+def test_layers_add_up_and_stand_beside_velas(dense: Network) -> None:
+    timing = dense.timing
+    names = names_of(timing, dense.report.layers)
+    layers = {layer.name: layer for layer in layers_of(timing, names)}
+    assert {"dense_0", "dense_1", "dense_2", "softmax"} <= set(layers)
+    assert sum(layer.total for layer in layers.values()) == pytest.approx(
+        sum(row.total for row in timing.operations)
+    )
+    rows = layer_cycles(timing, names)
+    assert abs(sum(row.total for row in rows) - timing.npu_active) <= len(rows)
+    # Every layer of Vela's report once, so the column adds up to Vela's total.
+    assert sum(row.vela_cycles or 0 for row in rows) == dense.report.cycles_total
+
+
+def test_explaining_many_operators_counts_their_operations_through(dense: Network) -> None:
+    operators = dense.simulator.artefact.npu_operators * 2
+    count = len(operators[0].operations)
+    one, same = weight_stream(operators, [0]), weight_stream(operators, [count])
+    both = weight_stream(operators, [0, count])
+    assert one == same
+    assert one is not None
+    assert both == WeightStream(2 * one.weights, 2 * one.zeros, 2 * one.encoded_bytes)
+    # The softmax has no weights.
+    assert weight_stream(operators, [0, count - 2]) is None
+
+
+def encoded(w: np.ndarray) -> int:
+    data, _ = mlw_codec.reorder_encode(
+        8, 8, w.astype(np.int16)[:, None, None, :], 128, False, False, 8, 8, 8
+    )
+    return len(data)
+
+
+@pytest.mark.parametrize("target", [0.5, 0.7, 0.8, 0.9])
+@pytest.mark.parametrize("spread", [12, 30])
+def test_the_sparsity_of_a_size_is_about_what_velas_encoder_makes(
+    target: float, spread: int
+) -> None:
+    w = np.clip(np.round(np.random.default_rng(7).normal(0, spread, SHAPES[0])), -127, 127)
+    now = WeightStream(w.size, int((w == 0).sum()), encoded(w))
+    pruned = prune(w, target)
+    told = now.sparsity_at(encoded(pruned))
+    assert told is not None
+    assert told == pytest.approx(float((pruned == 0).mean()), abs=0.05)
+
+
+@settings(deadline=None)
+@given(
+    st.integers(100, 10**6), st.floats(0, 0.95), st.floats(1.2, 8.5), st.floats(0.05, 0.95),
+    st.floats(0.05, 0.95),
+)  # fmt: skip
+def test_smaller_sizes_take_more_zeros(
+    count: int, sparsity: float, bits: float, one: float, other: float
+) -> None:
+    stream = WeightStream(count, int(sparsity * count), int(count * bits / 8))
+    small, large = sorted((one, other))
+    more, less = (stream.sparsity_at(s * stream.encoded_bytes) for s in (small, large))
+    assert (more is None) == (less is None)
+    if more is not None and less is not None:
+        assert stream.sparsity <= less <= more + 1e-6 <= 1 + 1e-6
+    assert stream.sparsity_at(stream.encoded_bytes) is None
+
+
+def layer(name: str, operator: str = "Conv2D", original: str = "", macs: int = 10) -> LayerReport:
+    return LayerReport(
+        original_operator=original or operator, vela_operator=operator, target=Placement.NPU,
+        staging_bytes=0, op_cycles=7, npu_cycles=7, sram_cycles=0, dram_cycles=0,
+        on_chip_flash_cycles=0, off_chip_flash_cycles=0, macs=macs, mac_utilisation=0.5, name=name,
+    )  # fmt: skip
+
+
+@pytest.mark.parametrize(
+    ("tensor", "name"),
+    [
+        ("mnist_fc/dense_1/MatMul;mnist_fc/dense_1/Relu;mnist_fc/dense_1/BiasAdd", "dense_1"),
+        ("mnist_ds_cnn/conv_norm/FusedBatchNormV3;mnist_ds_cnn/conv/Conv2D1", "conv"),
+        ("model/add/add", None),
+        ("model/conv2d_5/Conv2D;model/conv2d_5/BiasAdd/ReadVariableOp/resource1", "conv2d_5"),
+        ("StatefulPartitionedCall/PartitionedCall_2/PartitionedCall/Conv2D", None),
+        ("Identity", None),
+        ("StatefulPartitionedCall:0", None),
+        ("dense_0", "dense_0"),
+    ],
+)
+def test_names_are_those_a_person_gave(tensor: str, name: str | None) -> None:
+    assert short_name(layer(tensor)) == name
+
+
+def test_a_softmax_in_pieces_has_one_name() -> None:
+    assert short_name(layer("out_softmax_3", "SHR", original="Softmax")) == "softmax"
+
+
+def test_operations_that_do_not_add_up_are_not_named(dense: Network) -> None:
+    operations = [row.operation for row in dense.timing.operations]
+    layers = list(dense.report.layers)
+    assert len(layer_names(operations, layers)) > 20
+    wrong = [layers[0].model_copy(update={"macs": layers[0].macs + 1}), *layers[1:]]
+    named = layer_names(operations, wrong)
+    # Nothing is guessed for convolutions; the softmax's operations are another kind.
+    assert not {0, 1, 2} & set(named)
+    assert {name.name for name in named.values()} == {"softmax"}
+    assert not {0, 1, 2} & set(layer_names(operations, [*layers, layer("more")]))
