@@ -98,6 +98,7 @@ def test_the_study_on_target_fvp_gives_what_sim_gives(cold: BenchRun, on_fvp: Be
         # A share of few samples says so, and is no share of all.
         assert record.accuracy is not None
         assert record.accuracy.samples == FVP_SAMPLES
+    assert f"accuracy of the first {FVP_SAMPLES} of " in on_fvp.output
     judged = {name: kind for name, kind in on_fvp.outcomes().items() if "accuracy" not in name}
     assert len(judged) > 32 * 4
     assert set(judged.values()) == {"passed"}
