@@ -82,7 +82,7 @@ def bench(run: BenchRun, *arguments: str, cache: Path | None = None) -> Answer:
 
 
 def latest(run: BenchRun) -> tuple[str, str]:
-    return "--run", str(run.results / "latest")
+    return "--run", str(run.directory.path)
 
 
 def test_layers_shows_every_operation_beside_velas_estimate(run: BenchRun) -> None:
@@ -209,7 +209,7 @@ def test_the_trace_is_of_the_cells_own_timing_profile(run: BenchRun, tmp_path: P
 
 def test_what_limits_the_network_stands_beneath_its_table(run: BenchRun) -> None:
     line = re.compile(r"base, Shared_Sram: estimate: dense_0 is flash-bound at 256 MACs: \d+% of")
-    again = bench(run, "report", str(run.results / "latest"))
+    again = bench(run, "report", str(run.directory.path))
     for text in (run.output, again.stdout):
         assert line.search(" ".join(text.split()))
 
