@@ -32,10 +32,10 @@ FC: Mapping[str, Spec] = {
     "clustered": ClusterSpec(),
     "pruned_clustered": ClusterSpec(parent="pruned", preserve_sparsity=True),
 }
-#: An epoch each: structure and quantisation are tested here; how well the whole trainings do is
-#: tested in the main job.
+#: Compressed in an epoch each: structure and quantisation are tested here; how much accuracy
+#: compression keeps, in the main job.
 DS_CNN: Mapping[str, Spec] = {
-    "base": TrainSpec(epochs=0.25, learning_rate=5e-3, decay="cosine"),
+    "base": TrainSpec(epochs=1, learning_rate=5e-3, decay="cosine"),
     "pruned": PruneSpec(
         epochs=0.25, batch_size=32, learning_rate=5e-3, decay="cosine", final_sparsity=0.75
     ),
@@ -293,7 +293,7 @@ def test_quantisation_keeps_the_accuracy_of_every_ds_cnn_variant(
     mnist_ds_cnn: dict[str, Built], variant: str
 ) -> None:
     built = mnist_ds_cnn[variant]
-    assert built.result.float_accuracy >= 0.8
+    assert built.result.float_accuracy >= 0.9
     assert int8_accuracy(built.model) >= built.result.float_accuracy - 0.015
 
 
