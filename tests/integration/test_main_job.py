@@ -99,9 +99,12 @@ def test_the_study_on_target_fvp_gives_what_sim_gives(cold: BenchRun, on_fvp: Be
         assert record.accuracy is not None
         assert record.accuracy.samples == FVP_SAMPLES
     assert f"accuracy of the first {FVP_SAMPLES} of " in on_fvp.output
-    judged = {name: kind for name, kind in on_fvp.outcomes().items() if "accuracy" not in name}
-    assert len(judged) > 32 * 4
-    assert set(judged.values()) == {"passed"}
+    # It is not judged either; everything else is.
+    assert on_fvp.returncode == 0, on_fvp.output[-4000:]
+    outcomes = on_fvp.outcomes()
+    assert len(outcomes) > 32 * 4
+    for name, kind in outcomes.items():
+        assert kind == ("skipped" if name.startswith("test_accuracy") else "passed"), name
 
 
 def test_table_shows_every_variant_beside_the_published_row(cold: BenchRun) -> None:
