@@ -338,7 +338,7 @@ def test_illegal_transfers(extra: tuple[int, ...], says: str) -> None:
 
 
 def assert_decodes_or_faults(words: Words) -> None:
-    began = time.perf_counter()
+    began = time.process_time()
     outcome = attempt(words)
     if isinstance(outcome, StreamError):
         assert 0 <= outcome.word <= len(words)
@@ -346,7 +346,7 @@ def assert_decodes_or_faults(words: Words) -> None:
     else:
         assert isinstance(outcome[-1], Stop)
         assert all(isinstance(operation, Operation) for operation in outcome)
-    assert time.perf_counter() - began < 1
+    assert time.process_time() - began < 1
 
 
 any_word = st.integers(0, 0xFFFF_FFFF)
@@ -401,8 +401,8 @@ def test_a_real_stream_decodes_in_20_ms(tmp_path: Path) -> None:
     payload = load_artefact(compiled.path(tmp_path)).npu_operators[0].payload
     times = []
     for _ in range(5):
-        began = time.perf_counter()
+        began = time.process_time()
         operations = decode(payload.commands, payload.macs)
-        times.append(time.perf_counter() - began)
+        times.append(time.process_time() - began)
     assert min(times) < 0.020
     assert sum(isinstance(op, Depthwise) for op in operations) >= 13

@@ -25,7 +25,7 @@ from targets.simulator.operations import (
 )
 from tests.vela_files import run_vela, small_mlp
 
-#: Peak memory and time in which a refusal must come.
+#: Peak memory and processor time in which a refusal must come.
 MEMORY_BYTES = 16 << 20
 PATIENCE_S = 2.0
 
@@ -45,12 +45,12 @@ def with_operations(
 
 def refused(artefact: Artefact, message: str) -> None:
     tracemalloc.start()
-    started = time.perf_counter()
+    started = time.process_time()
     try:
         with pytest.raises(StreamError, match=message):
             Graph(artefact)
         assert tracemalloc.get_traced_memory()[1] < MEMORY_BYTES
-        assert time.perf_counter() - started < PATIENCE_S
+        assert time.process_time() - started < PATIENCE_S
     finally:
         tracemalloc.stop()
 
