@@ -21,7 +21,7 @@ from targets.jobs.device_job import DeviceJob, TimingAdapter
 from targets.jobs.errors import AnswerError, JobError
 from targets.jobs.memory import JOB_BYTES_MAX
 from targets.jobs.pmu import EVENT_NUMBERS
-from targets.jobs.timing import timing_adapters
+from targets.jobs.timing import axi_limits, timing_adapters
 from targets.protocol import Array, Job, Measurement, Source
 from targets.simulator.artefact import Artefact, ModelTensor, load_artefact
 
@@ -67,7 +67,7 @@ class Inference:
         self._rows = _rows(self._artefact, job)
         self._events = {name: EVENT_NUMBERS[name] for name in job.events if name in EVENT_NUMBERS}
         self._timing = timing_adapters(job.timing, job.memory_mode)
-        self._first = job_for(
+        first = job_for(
             self._artefact,
             self._row(0),
             name="input-0",
@@ -76,6 +76,7 @@ class Inference:
             timing=self._timing,
             repetitions=repetitions,
         )
+        self._first = replace(first, axi_limits=axi_limits(job.timing, job.memory_mode))
         self._answers: dict[int, JobAnswer] = {}
 
     @property
