@@ -62,6 +62,7 @@ class FvpTarget:
             "parameters": self._settings.parameters,
             "environment": self._settings.environment,
             "runner": self._settings.runner.value,
+            "cycle_tolerance": self._settings.cycle_tolerance,
         }
         return {
             "target": source_fingerprint("targets.fvp"),
@@ -114,7 +115,7 @@ class FvpTarget:
     def _runner(self) -> Runner:
         settings = self._settings
         if settings.runner is RunnerName.BENCH:
-            return FirmwareRunner(settings.inferences_per_process)
+            return FirmwareRunner(settings.inferences_per_process, settings.cycle_tolerance)
         program = MLEK if settings.runner is RunnerName.MLEK else EXECUTORCH
         return LoggedRunner(program, Programs(settings.axf or _prebuilt()), self._reference)
 
