@@ -34,7 +34,12 @@ _NOT_MODELLED = "not modelled by the virtual board"
 
 def open_ports(settings: Mps3Settings) -> BoardPorts:
     """The ports `settings` describe. Raises `BoardUnavailableError`, `PrerequisiteError`."""
-    return LocalPorts(settings)
+    if settings.labgrid_environment is None:
+        return LocalPorts(settings)
+    # labgrid is an extra, and takes half a second to import.
+    from targets.mps3.labgrid_ports import LabgridPorts
+
+    return LabgridPorts(settings)
 
 
 def firmware_image() -> bytes:
