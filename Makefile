@@ -23,10 +23,11 @@ bench: $(VENV)/.bench-ready ## run the main job: build, compile, measure and jud
 	$(BIN)/pytest -n $(JOBS) $(ARGS)
 
 test: lint ## run the project's own checks and tests
-	$(BIN)/pytest -n $(JOBS) --dist loadgroup tests/unit tests/integration tests/operators tests/fuzz $(ARGS)
+	$(BIN)/pytest -n $(JOBS) --dist loadfile tests/unit tests/integration tests/operators tests/fuzz $(ARGS)
 
 fuzz: $(VENV)/.dev-ready ## damaged models, streams and weights; MINUTES=30 SEED=1
-	$(BIN)/python -m tests.fuzz --seed $(SEED) --minutes $(MINUTES) $(ARGS)
+	$(BIN)/python -m tests.fuzz --seed $(SEED) --minutes $(MINUTES) \
+	  $(if $(BENCH_MODEL_ZOO),--zoo) $(ARGS)
 
 fuzz-graphs: $(VENV)/.dev-ready ## random graphs, simulator against TFLite-Micro; GRAPHS=20000 SEED=1
 	BENCH_FUZZ_GRAPHS=$(GRAPHS) BENCH_FUZZ_SEED=$(SEED) $(BIN)/pytest -n $(JOBS) \

@@ -238,6 +238,20 @@ class SweepRecord(StrictModel):
     verdict: Verdict
 
 
+def _accuracy(record: Record) -> float | str:
+    """The accuracy on the whole test set. On a part of it chance decides about a limit."""
+    if record.accuracy is None:
+        return record.accuracy_absent
+    ran, there = record.accuracy.samples, record.data.samples
+    if ran < there:
+        return (
+            f"target {record.cell.target!r} ran {ran:,} of {there:,} test samples, on which "
+            f"{record.accuracy.metric.value} is {record.accuracy.value:.4f}; "
+            "the accuracy of a part is not judged"
+        )
+    return record.accuracy.value
+
+
 def metric_value(record: Record, metric: MetricName) -> float | str:
     """The figure of `metric` in its unit, or the sentence that says why there is none."""
     report = record.compilation.report
@@ -246,7 +260,7 @@ def metric_value(record: Record, metric: MetricName) -> float | str:
     if metric is MetricName.DEVICE_MODEL:
         return record.compilation.device_model_bytes / KIB
     if metric is MetricName.ACCURACY:
-        return record.accuracy.value if record.accuracy else record.accuracy_absent
+        return _accuracy(record)
     if metric is MetricName.REFERENCE:
         return float(record.reference.mismatches) if record.reference else record.reference_absent
     event = describe(metric).event

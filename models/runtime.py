@@ -2,7 +2,8 @@
 
 - `TF_USE_LEGACY_KERAS`: tfmot works with Keras 2 only. Read when TensorFlow is imported.
 - oneDNN off: its kernels are chosen by the processor they run on, Eigen's are fixed when
-  TensorFlow is compiled. So the result is the same on every x86-64 machine, not on one alone.
+  TensorFlow is compiled. Eigen still cuts large products to the processor's caches, and may so
+  sum in another order on another one: the same bytes are promised on the same kind of machine.
 - No GPU, one thread, deterministic operations: no dependence on devices, cores or scheduling.
   The networks are so small that further threads gain little.
 """

@@ -78,12 +78,8 @@ class BenchRun:
     seconds: float
     #: Of all its processes on all cores.
     cpu_seconds: float
-    results: Path
+    directory: RunDirectory
     cache: Path
-
-    @property
-    def directory(self) -> RunDirectory:
-        return RunDirectory(self.results / "latest")
 
     def records(self) -> dict[str, Record]:
         return {r.cell.id: r for r in self.directory.records()}
@@ -160,7 +156,9 @@ class BenchRunner:
         process = self.start(config, *arguments)
         output, _ = process.communicate(timeout=timeout)
         seconds, cpu = time.monotonic() - start, _children_cpu_seconds() - before
-        return BenchRun(process.returncode, output, seconds, cpu, self.results, self.cache)
+        # What is the latest run now is not when the next one has begun.
+        directory = RunDirectory((self.results / "latest").resolve())
+        return BenchRun(process.returncode, output, seconds, cpu, directory, self.cache)
 
 
 def _children_cpu_seconds() -> float:

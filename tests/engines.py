@@ -14,7 +14,7 @@ import pytest
 
 from deploy.docker.engine import EngineUnavailableError, RunningEngine, running_engine
 
-__all__ = ["SHELL_IMAGE", "docker_engine", "shell_image"]
+__all__ = ["SHELL_IMAGE", "docker_engine", "shell_archive", "shell_image"]
 
 SHELL_IMAGE = "ethos-u55-bench-test-shell"
 _TOOLS = ("sh", "cat", "head", "id", "ls", "sleep", "uname")
@@ -37,7 +37,7 @@ def shell_image(docker_engine: RunningEngine) -> Iterator[str]:
     """An image that holds a shell of this machine and what it needs, some MB."""
     subprocess.run(
         ["docker", "import", "-", SHELL_IMAGE],
-        input=_shell_archive(),
+        input=shell_archive(),
         stdout=subprocess.DEVNULL,
         check=True,
     )
@@ -45,7 +45,7 @@ def shell_image(docker_engine: RunningEngine) -> Iterator[str]:
     docker_engine.docker("rmi", "--force", SHELL_IMAGE)
 
 
-def _shell_archive() -> bytes:
+def shell_archive() -> bytes:
     """A tar file with some tools and their libraries."""
     files: dict[str, str] = {}
     for tool in _TOOLS:

@@ -1,4 +1,4 @@
-"""What limits each variant, in a line: what stands beneath a workload's table."""
+"""What limits each variant, in lines: what stands beneath a workload's table."""
 
 from __future__ import annotations
 
@@ -20,13 +20,12 @@ def headline(explanation: str) -> str:
 def finding_lines(
     records: Sequence[Record], sweeps: Sequence[SweepRecord], shown: Accelerator
 ) -> list[Text]:
-    """A line for each record at `shown` that has an explanation; then where sweeps contradict."""
-    lines = [
-        f"{record.cell.variant}, {record.cell.memory_mode.value}: "
-        f"{headline(record.measurement.explanation)}"
-        for record in records
-        if record.cell.macs is shown and record.measurement.explanation
-    ]
+    """What limits the records at `shown`, equal words once; then where sweeps contradict."""
+    subjects: dict[str, list[Record]] = {}
+    for record in records:
+        if record.cell.macs is shown and record.measurement.explanation:
+            subjects.setdefault(headline(record.measurement.explanation), []).append(record)
+    lines = [f"{_names(same)}: {words}" for words, same in subjects.items()]
     ids = {record.cell.id for record in records}
     lines += [
         f"{sweep.id}: {sweep.disagreement}"
@@ -34,3 +33,14 @@ def finding_lines(
         if sweep.disagreement and ids >= set(sweep.cells)
     ]
     return [Text(line) for line in lines]
+
+
+def _names(records: Sequence[Record]) -> str:
+    """Which cells they are of: variants, and the memory modes those share."""
+    variants: dict[str, list[str]] = {}
+    for record in records:
+        variants.setdefault(record.cell.variant, []).append(record.cell.memory_mode.value)
+    by_modes: dict[str, list[str]] = {}
+    for variant, modes in variants.items():
+        by_modes.setdefault(" and ".join(dict.fromkeys(modes)), []).append(variant)
+    return "; ".join(f"{', '.join(names)}, {modes}" for modes, names in by_modes.items())

@@ -75,7 +75,7 @@ def _workload_table(
     table = Table(
         title=f"{workload} on target {target}: {_kind(source)}",
         caption=(
-            f"data: {data.name}, {data.samples:,} test samples. Sizes and AXI beats at "
+            f"data: {data.name}, {_samples(records)}. Sizes and AXI beats at "
             f"{int(shown)} MACs. Efficiency: speed-up over the MAC sweep / ideal speed-up."
         ),
         title_justify="left",
@@ -118,6 +118,15 @@ def _workload_table(
             some = [p for p, _ in published if (p.source, p.measured_on, p.vela) == place]
             table.add_row(*_published_cells(some, macs, shown, main), style="dim")
     return table
+
+
+def _samples(records: Sequence[Record]) -> str:
+    """How many test samples there are, and to how many the accuracy was restricted."""
+    there = records[0].data.samples
+    ran = {r.accuracy.samples for r in records if r.accuracy is not None}
+    if not ran or min(ran) == there:
+        return f"{there:,} test samples"
+    return f"accuracy of the first {min(ran):,} of {there:,} test samples"
 
 
 def _shown_macs(records: Sequence[Record]) -> Accelerator:

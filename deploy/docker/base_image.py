@@ -14,7 +14,6 @@ __all__ = ["BASE_IMAGE", "ensure_base_image", "mirror_of"]
 
 BASE_IMAGE = "debian:bookworm-slim"
 _SUITE = "bookworm"
-_DEFAULT_MIRROR = "http://deb.debian.org/debian"
 _SECONDS = 900.0
 
 
@@ -47,7 +46,8 @@ def _import_debootstrap(engine: RunningEngine) -> None:
     mirror = mirror_of(_apt_sources())
     with tempfile.TemporaryDirectory(prefix="bench-debian-", dir="/var/tmp") as name:
         root = Path(name, "root")
-        command = ["debootstrap", "--variant=minbase", _SUITE, str(root), mirror]
+        # Without a mirror debootstrap takes its own default.
+        command = ["debootstrap", "--variant=minbase", _SUITE, str(root), *filter(None, [mirror])]
         made = subprocess.run(
             command, capture_output=True, text=True, errors="replace", timeout=_SECONDS
         )
@@ -67,12 +67,12 @@ def _import_debootstrap(engine: RunningEngine) -> None:
 def mirror_of(sources: str) -> str:
     """The mirror of Debian's main archive that `sources` (of apt, either format) names first.
 
-    The public one if it names none.
+    Empty if it names none.
     """
     for match in re.finditer(r"^(?:URIs:|deb(?: \[[^\]]*\])?)\s+(https?://\S+)", sources, re.M):
         if match[1].rstrip("/").endswith("/debian"):
             return match[1]
-    return _DEFAULT_MIRROR
+    return ""
 
 
 def _apt_sources() -> str:

@@ -35,6 +35,8 @@ _WORK = "/work"
 _PROCESSES = 512
 #: `nobody` of every Linux distribution.
 _NOBODY = 65534
+#: What docker and podman call a container that was made and never ran.
+_NEVER_STARTED = ("created", "configured", "initialized")
 #: A container's exit status for "ended by signal n" is this plus n.
 _SIGNAL_BASE = 128
 _HIGHEST_SIGNAL = 64
@@ -161,8 +163,8 @@ class ContainerLauncher:
         """The outcome with the program's own status instead of the client's."""
         if outcome.ending is not Ending.EXITED:
             return outcome
-        if state.error:
-            raise explain(engine.kind, state.error)
+        if state.error or not state.started:
+            raise explain(engine.kind, state.error or outcome.excerpt)
         if state.out_of_memory:
             raise TargetError(
                 f"the FVP was ended: it wanted more than the {self.settings.memory} of memory "
@@ -214,8 +216,9 @@ class _State:
 
     status: int
     out_of_memory: bool
-    #: Why it could not be started; empty if it could.
+    #: Why it could not be started; empty if it could, and with podman always.
     error: str
+    started: bool
 
 
 @cache
@@ -241,6 +244,7 @@ def _state(engine: Engine, name: str) -> _State:
         status=int(told["ExitCode"]),
         out_of_memory=bool(told.get("OOMKilled", False)),
         error=str(told.get("Error", "")),
+        started=told.get("Status") not in _NEVER_STARTED,
     )
 
 

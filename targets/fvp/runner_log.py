@@ -50,8 +50,20 @@ _ERRORS: tuple[tuple[re.Pattern[str], str], ...] = (
         r"the NPU has \1 MACs/cc, the model was compiled for \2",
     ),
     (
-        re.compile(r"Arm Ethos-U NPU initialisation failed"),
+        re.compile(
+            r"Arm Ethos-U NPU initialisation failed|Failed to initiali[sz]e Ethos-U device"
+            r"|Driver has not been compiled for this product"
+        ),
         "the program found no Ethos-U NPU it can use",
+    ),
+    (
+        re.compile(r"NPU status=(0x[0-9a-fA-F]{1,8}), qread=([0-9]{1,10})"),
+        r"the NPU stopped with STATUS \1 at byte \2 of the command stream",
+    ),
+    (re.compile(r"NPU inference timed out"), "the NPU did not finish in the time of the driver"),
+    (
+        re.compile(r"NPU (?:config|arch) mismatch\. ([^\r\n]{1,100})"),
+        r"the model was compiled for another NPU: \1",
     ),
     (
         re.compile(r"Failed to initiali[sz]e timing-adapter #?([0-9]+)"),
@@ -185,7 +197,7 @@ def _take_metrics(log: RunnerLog, text: str) -> None:
 
 
 def _samples(groups: Any) -> Iterator[dict[str, Any]]:
-    for group in groups if isinstance(groups, list) else []:
+    for group in groups if isinstance(groups, list) else [groups]:
         samples = group.get("samples") if isinstance(group, dict) else None
         for sample in samples if isinstance(samples, list) else []:
             if isinstance(sample, dict):

@@ -10,6 +10,7 @@ from __future__ import annotations
 
 from math import prod
 
+from targets.simulator.blocks import block_grid
 from targets.simulator.memory import Site
 from targets.simulator.operations import (
     BlockOperation,
@@ -40,6 +41,9 @@ _CHANNEL = 256
 #: Entries of an array while the traffic of one operation, or of all, is counted.
 _MAX_OPERATION_PARTS = 1 << 22
 _MAX_PARTS = 1 << 24
+#: Blocks of a stream, which the cycle model looks at one by one (some 10 us each). The largest of
+#: MLPerf Tiny's networks has 430 at 32 MACs.
+_MAX_BLOCKS = 1 << 19
 
 # Measured, roughly, in the unit of `_MAX_WORK`. An operation's own price is far below what its
 # preparation takes, once for all inferences (some ms); it bounds their number to 2^14.
@@ -66,10 +70,11 @@ class Budget:
         self._work = _MAX_WORK
         self._weights = _MAX_WEIGHTS
         self._parts = _MAX_PARTS
+        self._blocks = _MAX_BLOCKS
 
     def spend(self, operation: Operation, site: Site) -> None:
         """Account for `operation`. Raises `StreamError` when it, or the stream, costs too much."""
-        work = parts = 0
+        work = parts = blocks = 0
         if isinstance(operation, Dma):
             rows = operation.size0 * operation.size1
             work = _OPERATION_WORK + rows * operation.length * _DMA_WORK
@@ -79,6 +84,7 @@ class Budget:
             _check_sizes(operation, site)
             work = _OPERATION_WORK + _work(operation)
             parts = _parts(operation)
+            blocks = block_grid(operation).count
         _check(parts, _MAX_OPERATION_PARTS, "parts to be moved one by one", site)
         if isinstance(operation, Conv | Depthwise):
             weights = self._stream_weights(operation)
@@ -86,10 +92,12 @@ class Budget:
             self._weights -= weights + _CHANNEL * operation.ofm.depth
         self._work -= work
         self._parts -= parts
+        self._blocks -= blocks
         for left, limit, what in (
             (self._work, _MAX_WORK, "units of work"),
             (self._weights, _MAX_WEIGHTS, "weights"),
             (self._parts, _MAX_PARTS, "parts to be moved one by one"),
+            (self._blocks, _MAX_BLOCKS, "blocks"),
         ):
             if left < 0:
                 raise site.error(

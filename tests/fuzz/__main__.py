@@ -1,6 +1,6 @@
 """`python -m tests.fuzz`: a long campaign, or one case again.
 
-python -m tests.fuzz --minutes 30             # small models and those of BENCH_MODEL_ZOO
+python -m tests.fuzz --minutes 30 --zoo       # small models and those of BENCH_MODEL_ZOO
 python -m tests.fuzz --seed 1 --case 4711     # one case, in this process, with its traceback
 """
 
@@ -34,11 +34,14 @@ def main() -> int:
         "--zoo", action="store_true", help="also mutate the models in BENCH_MODEL_ZOO"
     )
     options = parser.parse_args()
+    zoo = os.environ.get("BENCH_MODEL_ZOO", "")
+    if options.zoo and not Path(zoo).is_dir():
+        parser.error("--zoo: set BENCH_MODEL_ZOO to a directory of quantised .tflite models")
     with tempfile.TemporaryDirectory() as name:
         directory = Path(name)
         seeds = build_seeds(directory)
         if options.zoo:
-            seeds += zoo_seeds(Path(os.environ["BENCH_MODEL_ZOO"]), directory)
+            seeds += zoo_seeds(Path(zoo), directory)
         if options.case is not None:
             case = make_case(sorted(seeds, key=lambda seed: seed.name), options.seed, options.case)
             if options.keep:

@@ -18,7 +18,7 @@ __all__ = ["Finding", "Report", "run_campaign"]
 
 _ROOT = Path(__file__).parents[2]
 #: A worker that says nothing for so many times a case's limit, and so many seconds, is killed.
-_PATIENCE = 10
+_PATIENCE = 20
 _GRACE_S = 60
 
 

@@ -13,6 +13,7 @@ import numpy as np
 from bench.cell import MemoryMode
 from bench.errors import BenchError
 from targets.simulator.artefact import ModelTensor
+from targets.simulator.disassembly import disassemble
 from targets.simulator.errors import StreamError
 from targets.simulator.simulator import SimulationResult, Simulator
 from targets.simulator.timing import named_profile
@@ -70,6 +71,8 @@ def _unnamed(error: BenchError, category: Category) -> str:
 
 def _judge(simulator: Simulator, random: np.random.Generator) -> str:
     artefact = simulator.artefact
+    # `bench disasm` may not fail on it either.
+    disassemble(artefact)
     rows = 2
     ends = (*artefact.inputs, *artefact.outputs)
     if max((artefact.tensors[i].size for i in ends), default=0) > _LARGE:

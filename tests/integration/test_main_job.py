@@ -13,9 +13,6 @@ from bench.metrics import KIB
 from tests.bench_runs import DEFAULT_CONFIG, BenchRun, BenchRunner
 from tests.fvp_stand_ins import virtual_fvp
 
-#: One cold bench for all: under pytest-xdist the tests of a group stay together.
-pytestmark = pytest.mark.xdist_group("main_job")
-
 #: KiB of encoded weights at 128 MACs, Shared_Sram, that the study must reproduce.
 ENCODED_KIB = {
     "base": (85, 100),
@@ -56,9 +53,7 @@ def warm(
     bench_runner_env = bench_runner.environment() | {"PYTHONPATH": str(probe)}
     runner = BenchRunner(bench_runner.directory)
     runner.environment = lambda: bench_runner_env  # type: ignore[method-assign]
-    # The better of two: other tests share the machine.
-    runs = [runner.run(DEFAULT_CONFIG, "-n", "auto", "-p", "modules_probe") for _ in range(2)]
-    return min(runs, key=lambda run: run.seconds), probe
+    return runner.run(DEFAULT_CONFIG, "-n", "auto", "-p", "modules_probe"), probe
 
 
 #: Inputs that target `fvp` is given of each test set here.
@@ -103,9 +98,13 @@ def test_the_study_on_target_fvp_gives_what_sim_gives(cold: BenchRun, on_fvp: Be
         # A share of few samples says so, and is no share of all.
         assert record.accuracy is not None
         assert record.accuracy.samples == FVP_SAMPLES
-    judged = {name: kind for name, kind in on_fvp.outcomes().items() if "accuracy" not in name}
-    assert len(judged) > 32 * 4
-    assert set(judged.values()) == {"passed"}
+    assert f"accuracy of the first {FVP_SAMPLES} of " in on_fvp.output
+    # It is not judged either; everything else is.
+    assert on_fvp.returncode == 0, on_fvp.output[-4000:]
+    outcomes = on_fvp.outcomes()
+    assert len(outcomes) > 32 * 4
+    for name, kind in outcomes.items():
+        assert kind == ("skipped" if name.startswith("test_accuracy") else "passed"), name
 
 
 def test_table_shows_every_variant_beside_the_published_row(cold: BenchRun) -> None:
@@ -167,14 +166,17 @@ def test_warm_run_builds_nothing_and_gives_the_same_records(
     events = ArtefactCache(bench_runner.cache).journal()
     assert len(events) == len({event.digest for event in events}), "something was built twice"
     assert ArtefactCache(bench_runner.cache).verify() == []
-    assert warm[0].record_files(), "the warm run left no records"
+    assert len(cold.record_files()) > 64
+    assert warm[0].record_files() == cold.record_files()
 
 
-def test_workers_do_not_change_the_records(bench_runner: BenchRunner, warm: object) -> None:
-    many = bench_runner.run(DEFAULT_CONFIG, "-n", "8").record_files()
-    one = bench_runner.run(DEFAULT_CONFIG, "-n", "0").record_files()
-    assert len(many) > 64
-    assert many == one
+@pytest.mark.parametrize("workers", ["0", "8"])
+def test_workers_do_not_change_the_records(
+    bench_runner: BenchRunner, cold: BenchRun, workers: str
+) -> None:
+    run = bench_runner.run(DEFAULT_CONFIG, "-n", workers)
+    assert run.returncode == 0
+    assert run.record_files() == cold.record_files()
 
 
 def test_junit_names_are_unique_and_carry_the_numbers(cold: BenchRun) -> None:
@@ -185,7 +187,8 @@ def test_junit_names_are_unique_and_carry_the_numbers(cold: BenchRun) -> None:
     cell = next(c for c in cases if "test_npu_cycles[mnist_fc-base-u55_128" in c.attrib["name"])
     properties = {p.attrib["name"]: p.attrib["value"] for p in cell.iter("property")}
     record = cold.records()[properties["cell"]]
-    assert properties["NPU_ACTIVE"] == str(record.measurement.counters["NPU_ACTIVE"])
+    estimate = str(record.measurement.counters["NPU_ACTIVE"])
+    assert properties["NPU_ACTIVE_estimate"] == estimate
     assert properties["source"] == record.measurement.source.value
 
     merged = ElementTree.parse(cold.directory.path / "junit.xml")

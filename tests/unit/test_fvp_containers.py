@@ -21,6 +21,7 @@ from targets.fvp.containers import (
     container_options,
     work_mount,
 )
+from targets.fvp.launch import Launch, Limits
 
 SETTINGS = ContainerSettings("fvp:1", environment={"GLIBC_TUNABLES": "a.b=2"})
 NOBODY = ContainerUser(65534, 65534, foreign=True)
@@ -215,3 +216,20 @@ def test_the_sweep_spares_the_living_and_strangers(tmp_path: Path) -> None:
     engine = Engine(EngineKind.DOCKER, fake_client(tmp_path, body))
     assert sweep(engine) == ("dead",)
     assert removed.read_text() == "dead\n"
+
+
+def test_a_container_that_never_started_is_no_exit_status_0(tmp_path: Path) -> None:
+    """podman calls it created, with status 0 and no error; only its client says why."""
+    body = """
+    case $1 in
+      image) echo sha256:1;;
+      inspect) echo '{"ExitCode": 0, "Error": "", "Status": "created"}';;
+      start) echo 'Error: unable to start container: crun: setrlimit: Operation not permitted'
+        exit 126;;
+    esac
+    """
+    settings = ContainerSettings("never-started", engine=fake_client(tmp_path, body))
+    (tmp_path / "work").mkdir()
+    launch = Launch(("--version",), tmp_path / "work", tmp_path / "log", Limits(20))
+    with pytest.raises(PrerequisiteError, match="refused: Error: unable to start container"):
+        ContainerLauncher(settings).run(launch, lambda data: False)

@@ -89,6 +89,15 @@ def test_several_inferences_are_refused() -> None:
             "the NPU has 128 MACs/cc, the model was compiled for 256",
         ),
         ("ERROR - Arm Ethos-U NPU initialisation failed", "found no Ethos-U NPU"),
+        (
+            "E: ethosu_driver.c:345: NPU status=0x00ff0815, qread=128, cmd_end_reached=0",
+            "STATUS 0x00ff0815 at byte 128 of the command stream",
+        ),
+        ("E: ethosu_driver.c:7: NPU inference timed out.", "did not finish in the time"),
+        (
+            "E: NPU config mismatch. npu.product=0, optimizer.product=2",
+            "compiled for another NPU: npu.product=0, optimizer.product=2",
+        ),
         ("ERROR - Failed to initialize timing-adapter #1", "could not set timing adapter 1"),
         ("ERROR - Failed to allocate tensors!", "tensor arena is too small"),
         ("ERROR - Failed to initialise model", "no kernel for one of its operators"),

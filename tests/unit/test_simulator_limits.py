@@ -135,7 +135,9 @@ def test_work_adds_up_over_the_stream(artefact: Artefact) -> None:
 def test_parts_add_up_over_the_stream(artefact: Artefact) -> None:
     def change(operations: tuple[Operation, ...]) -> tuple[Operation, ...]:
         (large, stop) = resized(512, 512, 8)(operations)
-        return (*[large] * 1000, stop)
+        assert isinstance(large, BlockOperation)
+        few_blocks = replace(large, block=replace(large.block, height=16, width=16))
+        return (*[few_blocks] * 1000, stop)
 
     refused(with_operations(artefact, change), r"stream up to here .* parts")
 
@@ -150,6 +152,19 @@ def test_blocks_of_one_element_are_refused(artefact: Artefact) -> None:
         return replace(large, ifm=ifm, block=block), stop
 
     refused(with_operations(artefact, change), "parts to be moved")
+
+
+def test_blocks_add_up_over_the_stream(artefact: Artefact) -> None:
+    """The cycle model looks at each."""
+
+    def change(operations: tuple[Operation, ...]) -> tuple[Operation, ...]:
+        (large, stop) = resized(300, 300, 1)(operations)
+        assert isinstance(large, BlockOperation)
+        block = replace(large.block, height=1, width=1)
+        small = replace(large, ifm=replace(large.ifm, depth=1), block=block)
+        return (*[small] * 6, stop)
+
+    refused(with_operations(artefact, change), r"stream up to here .* blocks")
 
 
 def test_a_transfer_of_millions_of_pieces_is_refused(artefact: Artefact) -> None:
