@@ -56,7 +56,8 @@ test-images: $(VENV)/.dev-ready ## build the container images and run the bench 
 	$(BIN)/python -m deploy.docker.try_images $(ARGS)
 
 test-board: $(VENV)/.dev-ready ## target mps3 on the virtual board against target sim, on all models (many minutes)
-	BENCH_TEST_BOARD=1 $(BIN)/pytest tests/integration/test_mps3_models.py $(ARGS)
+	BENCH_TEST_BOARD=1 $(BIN)/pytest tests/integration/test_mps3_models.py \
+	  tests/integration/test_target_contract.py -k "mps3" $(ARGS)
 
 fuzz-board: $(VENV)/.dev-ready ## all pairs of board faults, and a bench killed at every step (about an hour)
 	BENCH_BOARD_FAULT_PAIRS=1000 BENCH_BOARD_KILLS=1000 $(BIN)/pytest \
