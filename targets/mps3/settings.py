@@ -28,8 +28,6 @@ class Timings:
     prompt_again: float = 5.0
     #: For `Rebooting...` after the command.
     rebooting: float = 5.0
-    #: Off, when the power is cycled.
-    power_off: float = 5.0
 
     def at_speed(self, speed: float) -> Timings:
         """The same for a virtual board whose clock runs `speed` times as fast."""
