@@ -56,7 +56,8 @@ test-images: $(VENV)/.dev-ready ## build the container images and run the bench 
 	$(BIN)/python -m deploy.docker.try_images $(ARGS)
 
 test-board: $(VENV)/.dev-ready ## target mps3 on the virtual board against target sim, on all models (many minutes)
-	BENCH_TEST_BOARD=1 $(BIN)/pytest tests/integration/test_mps3_models.py $(ARGS)
+	BENCH_TEST_BOARD=1 $(BIN)/pytest tests/integration/test_mps3_models.py \
+	  tests/integration/test_target_contract.py -k "mps3" $(ARGS)
 
 fuzz-board: $(VENV)/.dev-ready ## all pairs of board faults, and a bench killed at every step (about an hour)
 	BENCH_BOARD_FAULT_PAIRS=1000 BENCH_BOARD_KILLS=1000 $(BIN)/pytest \
@@ -77,7 +78,7 @@ lock: ## renew the lock files from pyproject.toml (needs uv)
 	  pyproject.toml -o requirements.lock
 	uv pip compile --quiet --universal --python-version 3.10 --generate-hashes \
 	  --no-emit-index-url --no-header --constraint constraints.txt \
-	  --constraint requirements.lock --extra dev --extra virtual --extra board pyproject.toml -o requirements-dev.lock
+	  --constraint requirements.lock --extra dev --extra virtual --extra board --extra labgrid pyproject.toml -o requirements-dev.lock
 
 clean: ## remove the virtual environment, results and tool caches (not the artefact cache)
 	rm -rf $(VENV) results build *.egg-info .mypy_cache .ruff_cache .pytest_cache .hypothesis

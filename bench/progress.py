@@ -18,7 +18,16 @@ from typing import Literal
 from bench.cache import LockInfo
 from bench.errors import BenchError
 
-__all__ = ["Follower", "ProgressEvent", "Sink", "Task", "append_to", "ignore", "waiting"]
+__all__ = [
+    "Follower",
+    "ProgressEvent",
+    "Sink",
+    "Task",
+    "append_to",
+    "device_progress",
+    "ignore",
+    "waiting",
+]
 
 State = Literal["started", "update", "done", "failed"]
 
@@ -102,6 +111,16 @@ def waiting(name: str, sink: Sink) -> Callable[[LockInfo], None]:
         sink(ProgressEvent("wait", name, "update", str(info), info.waited, os.getpid()))
 
     return on_wait
+
+
+def device_progress(sink: Sink) -> Callable[[str, str], None]:
+    """For targets: report what a device is being used for; an empty text ends it."""
+
+    def report(target: str, text: str) -> None:
+        state: State = "update" if text else "done"
+        sink(ProgressEvent("device", target, state, text, 0.0, os.getpid()))
+
+    return report
 
 
 class Follower:

@@ -4,6 +4,7 @@ from __future__ import annotations
 
 from collections.abc import Callable, Sequence
 from dataclasses import dataclass
+from functools import partial
 from pathlib import Path
 
 from targets.checkup import Checkup
@@ -28,13 +29,17 @@ class TargetContext:
     settings: TargetSettings
     #: Where targets keep what their devices said; a directory of the run, made when needed.
     logs: Path
+    #: (target, what it is doing; "" = nothing any more): for who watches a long measurement.
+    progress: Callable[[str, str], None] = lambda target, text: None
 
 
 #: Name on the command line and in cell ids -> how the target is made. Making one does no work.
 TARGETS: dict[str, Callable[[TargetContext], Target]] = {
     "sim": lambda _: SimulatorTarget(),
     "fvp": lambda context: FvpTarget(context.settings.fvp, context.logs, context.reference),
-    "mps3": lambda context: Mps3Target(context.settings.mps3, context.logs),
+    "mps3": lambda context: Mps3Target(
+        context.settings.mps3, context.logs, progress=partial(context.progress, "mps3")
+    ),
     "vela": lambda context: VelaEstimate(context.reference),
 }
 

@@ -15,7 +15,7 @@ from bench.config import BenchConfig, fingerprint
 from bench.engine import Engine
 from bench.grid import Plan, make_plan
 from bench.judged import Judge
-from bench.progress import append_to
+from bench.progress import append_to, device_progress
 from bench.reference import cached_reference
 from bench.run import RunDirectory, RunManifest
 from bench.sources import ModelSource
@@ -109,7 +109,10 @@ class BenchSession:
         source = ModelSource(setup.config, cache=cache, builder=builder, data=setup.data, sink=sink)
         reference = cached_reference(cache, sink)
         context = TargetContext(
-            reference=reference, settings=setup.config.targets, logs=self.run.logs
+            reference=reference,
+            settings=setup.config.targets,
+            logs=self.run.logs,
+            progress=device_progress(sink),
         )
         targets = {name: TARGETS[name](context) for name in setup.targets}
         for target in targets.values():

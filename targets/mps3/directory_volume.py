@@ -9,20 +9,11 @@ from collections.abc import Iterator
 from contextlib import contextmanager
 from pathlib import Path
 
-from targets.mps3.errors import BoardError, CardError
+from targets.mps3.errors import volume_error
 
 __all__ = ["DirectoryVolume"]
 
 _CHUNK = 1 << 20
-_HELPLESS = {
-    errno.ENOSPC: "make room on the card",
-    errno.EDQUOT: "make room on the card",
-    errno.EROFS: "cards are mounted read-only after errors: check it (fsck.vfat), and mount it "
-    "again for writing",
-    errno.EACCES: "mount the card so that this user may write (uid= of mount, or udisksctl mount)",
-    errno.EPERM: "mount the card so that this user may write (uid= of mount, or udisksctl mount)",
-    errno.EFBIG: "use a smaller image: targets.mps3.image_mib",
-}
 
 
 class DirectoryVolume:
@@ -123,11 +114,7 @@ class DirectoryVolume:
             yield
         except OSError as error:
             what = f"cannot {verb} {self._root / name}: {error.strerror or error}"
-            if error.errno in _HELPLESS:
-                raise CardError(what, cure=_HELPLESS[error.errno]) from error
-            raise BoardError(
-                what, cure="the volume went away: look at the USB cable, dmesg, and the automounter"
-            ) from error
+            raise volume_error(error.errno, what) from error
 
 
 def _sync_directory(path: Path) -> None:

@@ -6,7 +6,6 @@ import os
 import struct
 from collections.abc import Iterator
 from contextlib import ExitStack
-from importlib.metadata import PackageNotFoundError, version
 from pathlib import Path
 
 from bench.errors import BenchError, PrerequisiteError
@@ -80,8 +79,11 @@ def check_mps3(settings: TargetSettings, logs: Path, *, boot: bool) -> Iterator[
 
 def _pyserial() -> Finding:
     try:
-        return found("pyserial", version("pyserial"))
-    except PackageNotFoundError:
+        # labgrid brings a build of it under another name, so ask the module.
+        import serial
+
+        return found("pyserial", str(serial.__version__))
+    except ImportError:
         error = PrerequisiteError(
             "the package pyserial is not installed", cure="pip install ethos-u55-bench[board]"
         )

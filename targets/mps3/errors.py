@@ -2,9 +2,21 @@
 
 from __future__ import annotations
 
-from bench.errors import PrerequisiteError, TargetError
+import errno
 
-__all__ = ["BoardError", "BoardUnavailableError", "CardError"]
+from bench.errors import BenchError, PrerequisiteError, TargetError
+
+__all__ = ["BoardError", "BoardUnavailableError", "CardError", "volume_error"]
+
+_HELPLESS = {
+    errno.ENOSPC: "make room on the card",
+    errno.EDQUOT: "make room on the card",
+    errno.EROFS: "cards are mounted read-only after errors: check it (fsck.vfat), and mount it "
+    "again for writing",
+    errno.EACCES: "mount the card so that this user may write (uid= of mount, or udisksctl mount)",
+    errno.EPERM: "mount the card so that this user may write (uid= of mount, or udisksctl mount)",
+    errno.EFBIG: "use a smaller image: targets.mps3.image_mib",
+}
 
 
 class BoardError(TargetError):
@@ -17,3 +29,12 @@ class CardError(PrerequisiteError):
 
 class BoardUnavailableError(PrerequisiteError):
     """No board, or not for us now: not found, leased, quarantined."""
+
+
+def volume_error(number: int | None, what: str) -> BenchError:
+    """The error for errno `number` on the card: `CardError` where only a person can help."""
+    if number in _HELPLESS:
+        return CardError(what, cure=_HELPLESS[number])
+    return BoardError(
+        what, cure="the volume went away: look at the USB cable, dmesg, and the automounter"
+    )

@@ -13,7 +13,6 @@ import fcntl
 import os
 import platform
 import stat
-import tempfile
 import threading
 import time
 from collections.abc import Callable
@@ -60,7 +59,8 @@ class LeaseOwner(BaseModel):
 
 def default_directory() -> Path:
     """The place of this machine for leases of all users."""
-    return Path(tempfile.gettempdir()) / "ethos-u55-bench-boards"
+    # Not $TMPDIR, which may be each user's or each job's own.
+    return Path("/tmp") / "ethos-u55-bench-boards"
 
 
 class Lease:

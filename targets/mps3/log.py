@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import time
 from collections import deque
+from collections.abc import Callable
 from pathlib import Path
 
 __all__ = ["BoardLog"]
@@ -13,10 +14,11 @@ _RECENT = 12
 
 
 class BoardLog:
-    """Appends to `steps.log`, `mcc.log` and `uart0.log` in `directory`."""
+    """Appends to `steps.log`, `mcc.log` and `uart0.log`; `progress` hears of steps."""
 
-    def __init__(self, directory: Path) -> None:
+    def __init__(self, directory: Path, progress: Callable[[str], None] | None = None) -> None:
         self._directory = directory
+        self._progress = progress
         self._recent: deque[str] = deque(maxlen=_RECENT)
 
     @property
@@ -34,6 +36,8 @@ class BoardLog:
         self._recent.append(text)
         stamp = time.strftime("%Y-%m-%dT%H:%M:%S%z")
         self._append("steps.log", f"{stamp} {text}\n".encode())
+        if self._progress is not None:
+            self._progress(text)
 
     def mcc(self, data: bytes) -> None:
         """Bytes from the console."""

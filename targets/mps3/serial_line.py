@@ -31,15 +31,12 @@ class SerialLine:
         self._failure: type[Exception] = serial.SerialException
         try:
             self._port: Any = serial.serial_for_url(
-                address,
-                baudrate=_BAUD,
-                timeout=_SLICE,
-                write_timeout=_WRITE_TIMEOUT,
-                do_not_open=True,
+                address, baudrate=_BAUD, timeout=_SLICE, do_not_open=True
             )
             if "://" not in address:
                 # Refuses a second reader, also one that is not the bench.
                 self._port.exclusive = True
+                self._port.write_timeout = _WRITE_TIMEOUT
             self._port.open()
         except (serial.SerialException, OSError, ValueError) as error:
             raise BoardError(

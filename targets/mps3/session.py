@@ -21,6 +21,8 @@ from targets.mps3.work import Load
 __all__ = ["Session"]
 
 _SLICE = 0.02
+#: Seconds between attempts to open ports that went away.
+_REOPEN = 0.5
 #: The part number in CPUID of a Corstone-300's processor.
 _CORTEX_M55 = 0xD22
 #: Seconds the volume may take to come back after a boot or `usb_on`, of the board's clock.
@@ -105,15 +107,27 @@ class Session:
         yield from self._answers(load, b"")
 
     def cycle_power(self) -> None:
-        """Switch the board off and on, and wait for its boot to end. Raises `BoardError`."""
+        """Switch the board off and on, and wait for its boot to end (or as long as it may take).
+
+        Raises `BoardError` where the power cannot be switched.
+        """
         power = self._ports.power
         if power is None:
             raise BoardError("there is no power port")
         self._running = None
         self._say("cycling the power")
-        console, _ = self._lines()
+        self._lines()
         power.cycle()
-        console.await_prompt(self._settings.boot_timeout_s)
+        end = time.monotonic() + self._settings.boot_timeout_s
+        while (left := end - time.monotonic()) > 0:
+            try:
+                self._lines()[0].await_prompt(left)
+                return
+            except BoardError as error:
+                # Some ports go away with the power, and come back.
+                self._log.step(f"no prompt yet: {error.what}")
+                self.reopen()
+                time.sleep(_REOPEN)
 
     def reopen(self) -> None:
         """Close both lines; they are opened again when needed."""

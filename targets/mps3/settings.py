@@ -28,8 +28,6 @@ class Timings:
     prompt_again: float = 5.0
     #: For `Rebooting...` after the command.
     rebooting: float = 5.0
-    #: Off, when the power is cycled.
-    power_off: float = 5.0
 
     def at_speed(self, speed: float) -> Timings:
         """The same for a virtual board whose clock runs `speed` times as fast."""
@@ -88,6 +86,11 @@ class Mps3Settings(StrictModel):
     #: simulated. None: a real board.
     virtual_speed: float | None = Field(None, gt=0, le=1000)
 
+    #: A labgrid environment; console, UART, card and power then come from there.
+    labgrid_environment: Path | None = None
+    #: Where the card is mounted at the machine the board is attached to. Empty: labgrid's `card`.
+    labgrid_volume: str = ""
+
     @property
     def timings(self) -> Timings:
         """The waits, for this board's clock."""
@@ -102,6 +105,7 @@ class Mps3Settings(StrictModel):
         return self.model_copy(
             update={
                 "volume": at_root(self.volume),
+                "labgrid_environment": at_root(self.labgrid_environment),
                 "state_directory": at_root(self.state_directory),
             }
         )
@@ -111,4 +115,8 @@ class Mps3Settings(StrictModel):
         explicit = [bool(self.console), bool(self.uart), self.volume is not None]
         if any(explicit) and not all(explicit):
             raise ValueError("give all of console, uart and volume, or none of them")
+        if any(explicit) and self.labgrid_environment is not None:
+            raise ValueError(
+                "console, uart and volume come from labgrid_environment: leave one or the other out"
+            )
         return self

@@ -34,7 +34,12 @@ _NOT_MODELLED = "not modelled by the virtual board"
 
 def open_ports(settings: Mps3Settings) -> BoardPorts:
     """The ports `settings` describe. Raises `BoardUnavailableError`, `PrerequisiteError`."""
-    return LocalPorts(settings)
+    if settings.labgrid_environment is None:
+        return LocalPorts(settings)
+    # labgrid is an extra, and takes half a second to import.
+    from targets.mps3.labgrid_ports import LabgridPorts
+
+    return LabgridPorts(settings)
 
 
 def firmware_image() -> bytes:
@@ -57,9 +62,12 @@ class Mps3Target:
         settings: Mps3Settings,
         logs: Path,
         ports: Callable[[Mps3Settings], BoardPorts] = open_ports,
+        progress: Callable[[str], None] | None = None,
     ) -> None:
+        """`progress` is told what is being done with the board, and "" when all is done."""
         self._settings = settings
         self._logs = logs
+        self._progress = progress
         self._open_ports = ports
         self._directory = settings.state_directory or default_directory()
 
@@ -137,8 +145,10 @@ class Mps3Target:
     def _on_board(self, works: dict[int, Work]) -> Iterator[tuple[int, Measurement | BenchError]]:
         """Runs `works`, which shrinks as they are done."""
         settings = self._settings
-        log = BoardLog(self._logs / "mps3")
+        log = BoardLog(self._logs / "mps3", self._progress)
         with ExitStack() as stack:
+            if self._progress is not None:
+                stack.callback(self._progress, "")
             ports = self._open_ports(settings)
             stack.callback(ports.close)
             quarantine = Quarantine(self._directory, ports.key, settings.quarantine_hours)

@@ -9,10 +9,11 @@ from statistics import median_low
 
 from targets.jobs.answers import JobAnswer
 from targets.jobs.device_job import DeviceJob, Image
-from targets.jobs.errors import AnswerError
+from targets.jobs.errors import AnswerError, JobError
 from targets.jobs.image import build_image
 from targets.jobs.inference import Inference
 from targets.jobs.pmu import event_name
+from targets.mps3.images_txt import JOB_WINDOW
 from targets.protocol import Job, Measurement, Source
 
 __all__ = ["Load", "Unit", "Work", "pack"]
@@ -51,6 +52,13 @@ class Work:
         self._missing = set(range(self._inference.rows))
         self._retried: set[int] = set()
         self._first: JobAnswer | None = None
+        size = len(build_image(Image((self._inference.device_job(0),))))
+        if size > JOB_WINDOW:
+            raise JobError(
+                f"{job.cell_id}: one inference takes an image of {size:,} bytes; the board's "
+                f"controller reaches {JOB_WINDOW:,} of the DDR",
+                cure="measure this model on target fvp",
+            )
 
     @property
     def units(self) -> tuple[Unit, ...]:

@@ -16,6 +16,7 @@ from pathlib import Path
 import pytest
 
 from bench.errors import PrerequisiteError
+from targets.jobs.errors import JobError
 from targets.mps3.console import Console
 from targets.mps3.lease import owner_of
 from targets.mps3.local_ports import LocalPorts
@@ -129,6 +130,26 @@ def test_firmware_and_board_are_in_the_record_and_simulation_is_called_so(
     real = Mps3Target(board.settings(virtual_speed=None), tmp_path)
     assert real.capabilities().source is Source.BOARD
     assert "virtual" not in real.fingerprint()
+
+
+def test_who_watches_is_told_what_is_being_done(board: Board, job: Job, tmp_path: Path) -> None:
+    told: list[str] = []
+    Mps3Target(board.settings(), tmp_path, progress=told.append).run(job)
+    assert any(text.startswith("writing SOFTWARE/BENCHJ") for text in told)
+    assert "rebooting" in told
+    assert told[-1] == "", "nothing is under way any more"
+
+
+def test_a_model_beyond_the_controllers_window_is_refused_before_a_boot(
+    board: Board, job: Job, tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    # A real one would have to have 64 MiB of weights.
+    monkeypatch.setattr("targets.mps3.work.JOB_WINDOW", 1000)
+    before = boots(board)
+    ((_, outcome),) = Mps3Target(board.settings(), tmp_path).run_batch([job])
+    assert isinstance(outcome, JobError)
+    assert "reaches 1,000 of the DDR" in outcome.what
+    assert boots(board) == before
 
 
 def test_a_virtual_board_is_not_taken_for_a_real_one(

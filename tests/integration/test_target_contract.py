@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import os
 from collections.abc import Iterator
 from contextlib import contextmanager
 from dataclasses import replace
@@ -20,6 +21,7 @@ from targets.registry import TARGETS, TargetContext
 from targets.settings import TargetSettings
 from targets.simulator.timing import PROFILES
 from tests.fvp_stand_ins import virtual_fvp
+from tests.labgrid_stands import labgrid_board
 from tests.tflite_factory import mlp
 from tests.virtual_boards import virtual_board
 
@@ -63,7 +65,7 @@ def jobs(source_model: Path) -> dict[tuple[Accelerator, MemoryMode], Job]:
     return made
 
 
-@pytest.fixture(scope="module", params=sorted(TARGETS))
+@pytest.fixture(scope="module", params=[*sorted(TARGETS), "mps3_by_labgrid"])
 def target(
     request: pytest.FixtureRequest, tmp_path_factory: pytest.TempPathFactory
 ) -> Iterator[Target]:
@@ -71,7 +73,7 @@ def target(
         context = TargetContext(
             reference=run_tflm, settings=settings, logs=tmp_path_factory.mktemp("logs")
         )
-        made = TARGETS[request.param](context)
+        made = TARGETS[request.param.partition("_by_")[0]](context)
         made.prepare()
         yield made
         made.close()
@@ -87,6 +89,12 @@ def _device(name: str, directory: Path) -> Iterator[TargetSettings]:
     elif name == "mps3":
         with virtual_board(directory) as board:
             yield TargetSettings(mps3=board.settings())
+    elif name == "mps3_by_labgrid":
+        with (
+            virtual_board(directory / "b") as board,
+            labgrid_board(board, directory / "l") as settings,
+        ):
+            yield TargetSettings(mps3=settings)
     else:
         yield TargetSettings()
 
@@ -98,6 +106,9 @@ def job(
     target: Target,
 ) -> Job:
     """The first and the last of those that the target's accelerators can run."""
+    by_labgrid = "labgrid" in request.node.name
+    if by_labgrid and request.param == "large" and not os.environ.get("BENCH_TEST_BOARD"):
+        pytest.skip("a second job through labgrid takes half a minute: make test-board")
     possible = target.capabilities().accelerators
     mine = [job for (macs, _), job in jobs.items() if macs in possible]
     return mine[0 if request.param == "small" else -1]
