@@ -78,12 +78,14 @@ def run_campaign(
 ) -> Report:
     """Run the numbered `cases` on the seeds kept in `directory`, until `budget_s` is over.
 
-    A case may take `limit_s` seconds of processor time.
+    A case may take `limit_s` seconds of processor time. Ctrl-C ends it after the cases that are
+    under way; the report is of those that were run.
     """
     report, lock, end = Report(), threading.Lock(), time.monotonic() + budget_s
+    stopped = threading.Event()
 
     def numbers() -> Iterator[int]:
-        while time.monotonic() < end:
+        while time.monotonic() < end and not stopped.is_set():
             with lock:
                 number = next(cases, None)
             if number is None:
@@ -98,8 +100,13 @@ def run_campaign(
     threads = [threading.Thread(target=work) for _ in range(jobs)]
     for thread in threads:
         thread.start()
-    for thread in threads:
-        thread.join()
+    try:
+        for thread in threads:
+            thread.join()
+    except KeyboardInterrupt:
+        stopped.set()
+        for thread in threads:
+            thread.join()
     report.findings.sort(key=lambda finding: finding.number)
     return report
 

@@ -7,7 +7,6 @@ with a traceback, so that nothing a case does goes unnoticed or stays unexplaine
 
 from __future__ import annotations
 
-import contextlib
 import faulthandler
 import json
 import os
@@ -43,6 +42,8 @@ def main(seeds_directory: str, seed: str, limit_s: str) -> None:
     def say(**message: Any) -> None:
         answers.write(json.dumps(message) + "\n")
 
+    # Ctrl-C reaches the whole process group; the campaign ends its workers itself.
+    signal.signal(signal.SIGINT, signal.SIG_IGN)
     # The traceback, then the signal's own effect: the end of the process. What counts is time on
     # the processor, so that a busy machine makes no case a hang.
     faulthandler.register(signal.SIGPROF, chain=True)
@@ -59,5 +60,4 @@ def main(seeds_directory: str, seed: str, limit_s: str) -> None:
 
 
 if __name__ == "__main__":
-    with contextlib.suppress(KeyboardInterrupt):
-        main(*sys.argv[1:])
+    main(*sys.argv[1:])
