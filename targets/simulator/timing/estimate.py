@@ -26,8 +26,8 @@ from targets.simulator.operations import (
     KernelWait,
     Operation,
 )
-from targets.simulator.runs import BEAT_BYTES
-from targets.simulator.timing.memory import Channel, Served, read_channel, write_channel
+from targets.simulator.timing.command_fetch import WORD_BYTES, CommandFetch
+from targets.simulator.timing.memory import Channel, read_channel, write_channel
 from targets.simulator.timing.pipeline import BlockPipeline, Ports
 from targets.simulator.timing.profiles import TimingProfile
 from targets.simulator.timing.results import (
@@ -44,7 +44,6 @@ from targets.simulator.traffic import Direction, OperationTraffic
 
 __all__ = ["estimate"]
 
-WORD_BYTES = 4
 _KERNELS_UNDER_WAY = 2
 #: Share of the multipliers' time from which the decoder, which they wait for, decides. What is
 #: left where it does is the lag of the accumulators.
@@ -83,7 +82,7 @@ class _Npu:
         self._mode, self._profile = mode, profile
         self._weight_shares = weight_shares
         (commands,) = work.traffic.commands
-        self._fetcher = _CommandFetch(
+        self._fetcher = CommandFetch(
             commands.bytes // WORD_BYTES,
             self._reads[commands.port],
             work.assumptions.commands_ahead,
@@ -264,41 +263,6 @@ class _Npu:
             spans=spans,
             beats=beats,
         )
-
-
-class _CommandFetch:
-    """Fetches the command stream burst by burst, as the parser needs it."""
-
-    def __init__(self, words: int, channel: Channel, ahead: int, burst_bytes: int) -> None:
-        self._words = words
-        self._burst_words = burst_bytes // WORD_BYTES
-        self._ahead = ahead
-        self._channel = channel
-        self._served: list[Served] = []
-        self._count = -(-words // self._burst_words)
-
-    def arrival(self, word: int, now: float) -> float:
-        """When the burst with `word` has arrived, the parser having asked for it at `now`."""
-        burst = word // self._burst_words
-        while len(self._served) < min(burst + 1 + self._ahead, self._count):
-            self._served.append(self._channel.serve(now, self._burst_beats(len(self._served)), 1))
-        return self._served[burst].done if burst < len(self._served) else now
-
-    def _burst_beats(self, burst: int) -> int:
-        """Beats of one burst; the stream is taken to start at a burst's boundary."""
-        if burst < self._count - 1:
-            return self._burst_words * WORD_BYTES // BEAT_BYTES
-        words = self._words - burst * self._burst_words
-        return -(-words * WORD_BYTES // BEAT_BYTES)
-
-    @property
-    def beats(self) -> Beats:
-        """Everything there is to fetch."""
-        return Beats(read=-(-self._words * WORD_BYTES // BEAT_BYTES), read_bursts=self._count)
-
-    def spans(self, port: int) -> list[Span]:
-        """When each burst was fetched."""
-        return [Span(Engine.COMMANDS, port, one.start, one.done) for one in self._served]
 
 
 def _occupied(channel: Channel, moves: Moves) -> float:

@@ -1,0 +1,46 @@
+"""When the words of the command stream arrive: fetched burst by burst, ahead of the parser."""
+
+from __future__ import annotations
+
+from targets.simulator.runs import BEAT_BYTES
+from targets.simulator.timing.memory import Channel, Served
+from targets.simulator.timing.results import Beats, Engine, Span
+
+__all__ = ["WORD_BYTES", "CommandFetch"]
+
+WORD_BYTES = 4
+
+
+class CommandFetch:
+    """Fetches the command stream burst by burst, as the parser needs it."""
+
+    def __init__(self, words: int, channel: Channel, ahead: int, burst_bytes: int) -> None:
+        self._words = words
+        self._burst_words = burst_bytes // WORD_BYTES
+        self._ahead = ahead
+        self._channel = channel
+        self._served: list[Served] = []
+        self._count = -(-words // self._burst_words)
+
+    def arrival(self, word: int, now: float) -> float:
+        """When the burst with `word` has arrived, the parser having asked for it at `now`."""
+        burst = word // self._burst_words
+        while len(self._served) < min(burst + 1 + self._ahead, self._count):
+            self._served.append(self._channel.serve(now, self._burst_beats(len(self._served)), 1))
+        return self._served[burst].done if burst < len(self._served) else now
+
+    def _burst_beats(self, burst: int) -> int:
+        """Beats of one burst; the stream is taken to start at a burst's boundary."""
+        if burst < self._count - 1:
+            return self._burst_words * WORD_BYTES // BEAT_BYTES
+        words = self._words - burst * self._burst_words
+        return -(-words * WORD_BYTES // BEAT_BYTES)
+
+    @property
+    def beats(self) -> Beats:
+        """Everything there is to fetch."""
+        return Beats(read=-(-self._words * WORD_BYTES // BEAT_BYTES), read_bursts=self._count)
+
+    def spans(self, port: int) -> list[Span]:
+        """When each burst was fetched."""
+        return [Span(Engine.COMMANDS, port, one.start, one.done) for one in self._served]
