@@ -11,7 +11,7 @@ from bench.errors import BenchError, ConfigError, PrerequisiteError, TargetError
 from targets.fvp.errors import InfrastructureError
 from targets.fvp.launch import Ending, Limits, Outcome
 
-__all__ = ["diagnose"]
+__all__ = ["diagnose", "known_failure"]
 
 _ENVIRONMENT = "the table [targets.fvp.environment] of bench.toml"
 _EXCERPT = 200
@@ -99,10 +99,9 @@ def diagnose(outcome: Outcome, limits: Limits, missing: str) -> BenchError:
             cure="the log holds the beginning and the end of it",
         )
     text = outcome.excerpt
-    for known in _KNOWN:
-        match = known.pattern.search(text)
-        if match is not None:
-            return known.error(match.expand(known.what).rstrip(" :"), cure=known.cure)
+    known = known_failure(text)
+    if known is not None:
+        return known
     if outcome.status is not None and outcome.status < 0:
         return InfrastructureError(
             f"the FVP crashed ({_signal_name(-outcome.status)}): {missing}",
@@ -113,6 +112,15 @@ def diagnose(outcome: Outcome, limits: Limits, missing: str) -> BenchError:
         f"the FVP ended with status {outcome.status}: {missing}; it last said: "
         f"{said.strip()[:_EXCERPT]}"
     )
+
+
+def known_failure(text: str) -> BenchError | None:
+    """The error for what an FVP, or the system instead of it, printed; None if it is none known."""
+    for known in _KNOWN:
+        match = known.pattern.search(text)
+        if match is not None:
+            return known.error(match.expand(known.what).rstrip(" :"), cure=known.cure)
+    return None
 
 
 def _signal_name(number: int) -> str:

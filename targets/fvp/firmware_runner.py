@@ -32,8 +32,10 @@ _NOT_MODELLED = re.compile(r"PMU event ([0-9]{1,4}) is not modelled")
 class FirmwareRunner:
     """Loads job images beside the firmware, and reads its frames."""
 
-    def __init__(self, inferences: int) -> None:
+    def __init__(self, inferences: int, tolerance: float) -> None:
+        """`inferences` in one process; `tolerance` as for `JobAnswer.require_sound`."""
         self._limits = BatchLimits(jobs=inferences)
+        self._tolerance = tolerance
 
     @property
     def events(self) -> frozenset[str]:
@@ -52,7 +54,7 @@ class FirmwareRunner:
     def open(self, job: Job) -> FirmwareJob:
         """Begin with `job`. Raises `JobError` for a model the firmware cannot run."""
         try:
-            return FirmwareJob(job, self._limits)
+            return FirmwareJob(job, self._limits, self._tolerance)
         except UnsupportedGraphError as error:
             raise UnsupportedGraphError(error.what, cure=offer()) from error
 
@@ -60,19 +62,26 @@ class FirmwareRunner:
 class FirmwareJob:
     """One job of the bench: one process for each image of device jobs."""
 
-    def __init__(self, job: Job, limits: BatchLimits) -> None:
+    def __init__(self, job: Job, limits: BatchLimits, tolerance: float) -> None:
         self._inference = Inference(job)
         self._limits = limits
+        self._tolerance = tolerance
         self._unmodelled: dict[str, str] = {}
 
     def processes(self) -> Iterator[FirmwareProcess]:
         """See `RunnerJob.processes`."""
         for batch in self._inference.batches(self._limits):
-            yield FirmwareProcess(self._inference, batch, self._unmodelled)
+            yield FirmwareProcess(self._inference, batch, self._tolerance, self._unmodelled)
 
     def measurement(self, source: Source, provenance: Mapping[str, str]) -> Measurement:
         """See `RunnerJob.measurement`. Raises `AnswerError` when inferences differ in cycles."""
-        self._inference.require_same_cycles()
+        self._inference.require_same_cycles(self._tolerance)
+        counts = self._inference.cycles()
+        if len(counts) > 1:
+            provenance = {
+                **provenance,
+                "spread": f"the inferences took {min(counts)} to {max(counts)} cycles",
+            }
         return self._inference.measurement(
             source,
             unavailable=self._unmodelled,
@@ -83,9 +92,12 @@ class FirmwareJob:
 class FirmwareProcess:
     """One image of device jobs."""
 
-    def __init__(self, inference: Inference, batch: Batch, unmodelled: dict[str, str]) -> None:
+    def __init__(
+        self, inference: Inference, batch: Batch, tolerance: float, unmodelled: dict[str, str]
+    ) -> None:
         self._inference = inference
         self._batch = batch
+        self._tolerance = tolerance
         self._unmodelled = unmodelled
         self._parser, self._collector = FrameParser(), Collector()
 
@@ -124,7 +136,7 @@ class FirmwareProcess:
                 f"the answer arrived damaged: {'; '.join(answers.problems[:3])}",
                 cure="the log holds what arrived",
             )
-        self._inference.take(self._batch, answers)
+        self._inference.take(self._batch, answers, self._tolerance)
         for number in _NOT_MODELLED.findall(outcome.excerpt):
             name = event_name(int(number))
             self._unmodelled[name] = "not modelled by the virtual platform"

@@ -61,6 +61,8 @@ class FvpSettings(StrictModel):
     samples: int = Field(default=0, ge=0)
     #: Inferences one process makes.
     inferences_per_process: int = Field(default=250, ge=1, le=5000)
+    #: The share of its cycles by which passes and inferences may differ; 0 = not by one.
+    cycle_tolerance: float = Field(default=0.0, ge=0, le=0.05)
     #: Seconds on the wall one process may take.
     timeout_s: float = Field(default=900, gt=0)
     #: How often a process is started again whose failure was none of the model's.

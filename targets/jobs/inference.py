@@ -21,7 +21,7 @@ from targets.jobs.device_job import DeviceJob, TimingAdapter
 from targets.jobs.errors import AnswerError, JobError
 from targets.jobs.memory import JOB_BYTES_MAX
 from targets.jobs.pmu import EVENT_NUMBERS
-from targets.jobs.timing import timing_adapters
+from targets.jobs.timing import axi_limits, timing_adapters
 from targets.protocol import Array, Job, Measurement, Source
 from targets.simulator.artefact import Artefact, ModelTensor, load_artefact
 
@@ -67,7 +67,7 @@ class Inference:
         self._rows = _rows(self._artefact, job)
         self._events = {name: EVENT_NUMBERS[name] for name in job.events if name in EVENT_NUMBERS}
         self._timing = timing_adapters(job.timing, job.memory_mode)
-        self._first = job_for(
+        first = job_for(
             self._artefact,
             self._row(0),
             name="input-0",
@@ -76,6 +76,7 @@ class Inference:
             timing=self._timing,
             repetitions=repetitions,
         )
+        self._first = replace(first, axi_limits=axi_limits(job.timing, job.memory_mode))
         self._answers: dict[int, JobAnswer] = {}
 
     @property
@@ -99,10 +100,13 @@ class Inference:
             jobs = tuple(self.device_job(row) for row in range(start, stop))
             yield Batch(start, stop, jobs)
 
-    def take(self, batch: Batch, answers: Answers) -> None:
-        """Keep the sound answers to `batch`. Raises `AnswerError` for the first that is not."""
+    def take(self, batch: Batch, answers: Answers, tolerance: float = 0.0) -> None:
+        """Keep the sound answers to `batch`. Raises `AnswerError` for the first that is not.
+
+        `tolerance`: see `JobAnswer.require_sound`.
+        """
         for index in range(batch.stop - batch.start):
-            self.keep(batch.start + index, answers.job(index))
+            self.keep(batch.start + index, answers.job(index, tolerance))
 
     def keep(self, row: int, answer: JobAnswer) -> None:
         """Take `answer` as the one to `row`; the caller has found it sound."""
@@ -119,13 +123,13 @@ class Inference:
         """Cycle count -> how many rows took so many, of the rows answered."""
         return Counter(answer.cycles()[0] for answer in self._answers.values())
 
-    def require_same_cycles(self) -> None:
-        """Raise `AnswerError` unless every row took as many cycles as the first.
+    def require_same_cycles(self, tolerance: float = 0.0) -> None:
+        """Raise `AnswerError` unless all rows took the same cycles, or nearly: a share of them.
 
         An Ethos-U55 skips nothing by value: its time does not depend on its input.
         """
         counts = self.cycles()
-        if len(counts) > 1:
+        if max(counts) - min(counts) > tolerance * min(counts):
             raise AnswerError(
                 f"{self._job.cell_id}: the inferences took different numbers of cycles, "
                 f"{min(counts)} to {max(counts)}, though an NPU's time does not depend on its "

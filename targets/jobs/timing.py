@@ -1,12 +1,12 @@
-"""From a timing profile to the registers of the two timing adapters."""
+"""From a timing profile to the registers of the two timing adapters, and of the NPU's limits."""
 
 from __future__ import annotations
 
 from bench.cell import MemoryMode
-from targets.jobs.device_job import TimingAdapter
+from targets.jobs.device_job import AxiLimit, TimingAdapter
 from targets.simulator.timing.profiles import PortTiming, TimingProfile
 
-__all__ = ["timing_adapters"]
+__all__ = ["axi_limits", "timing_adapters"]
 
 #: Bit 0 of MODE, as in every configuration of Arm's ML embedded evaluation kit: "enable dynamic
 #: clocking to avoid underrun". The bits for random reordering stay 0.
@@ -20,5 +20,12 @@ def timing_adapters(
     return _adapter(profile.port(0, memory_mode)), _adapter(profile.port(1, memory_mode))
 
 
+def axi_limits(profile: TimingProfile, memory_mode: MemoryMode) -> tuple[AxiLimit, ...]:
+    """AXI_LIMIT0..3 with the profile's bursts; 0 and 1 are port 0's, 2 and 3 port 1's."""
+    first, second = (AxiLimit(burst_bytes=burst) for burst in profile.bursts(memory_mode))
+    return first, first, second, second
+
+
 def _adapter(port: PortTiming) -> TimingAdapter:
-    return TimingAdapter(**port.model_dump(), mode=_DYNAMIC_CLOCKING)
+    # The burst is a register of the NPU, not of the adapter.
+    return TimingAdapter(**port.model_dump(exclude={"burst"}), mode=_DYNAMIC_CLOCKING)

@@ -39,7 +39,14 @@ from targets.simulator.operations import (
     PoolMode,
     Upscale,
 )
-from targets.simulator.runs import BRICK_CHANNELS, Intervals, Ints, Transfers, transfers
+from targets.simulator.runs import (
+    BRICK_CHANNELS,
+    BURST_BYTES,
+    Intervals,
+    Ints,
+    Transfers,
+    transfers,
+)
 
 __all__ = [
     "BlockGrid",
@@ -112,7 +119,7 @@ def jobs_per_block(operation: BlockOperation) -> int:
     return _sub_kernel_count(operation) * _ifm_depth_blocks(operation)
 
 
-def ifm_reads(operation: BlockOperation) -> Transfers:
+def ifm_reads(operation: BlockOperation, burst: int = BURST_BYTES) -> Transfers:
     """What each block reads of the IFM: every IFM block of every sub-kernel.
 
     A block that finds all it needs still in SHRAM reads nothing.
@@ -134,8 +141,9 @@ def ifm_reads(operation: BlockOperation) -> Transfers:
         upscale=operation.upscale,
     ).clipped(ifm.width)
     if not _reads_full_depth(operation):
-        return transfers(ifm, rows, columns, grid.depths)
-    once = transfers(ifm, rows, columns, Intervals.cut(ifm.depth, ifm_block_depth(operation)))
+        return transfers(ifm, rows, columns, grid.depths, burst=burst)
+    parts = Intervals.cut(ifm.depth, ifm_block_depth(operation))
+    once = transfers(ifm, rows, columns, parts, burst=burst)
     fetches = np.ones(grid.depths.count, dtype=np.int64)
     if _stays_in_shram(operation):
         fetches[1:] = 0
@@ -147,7 +155,7 @@ def ifm_reads(operation: BlockOperation) -> Transfers:
     )
 
 
-def ifm2_reads(operation: BlockOperation) -> Transfers | None:
+def ifm2_reads(operation: BlockOperation, burst: int = BURST_BYTES) -> Transfers | None:
     """What each block reads of the second operand; None where there is none in memory.
 
     Along a dimension that is broadcast there is one element, which every block reads anew.
@@ -160,10 +168,11 @@ def ifm2_reads(operation: BlockOperation) -> Transfers | None:
         _undivided(_operand(grid.rows, broadcast=operation.broadcast_height)),
         _undivided(_operand(grid.columns, broadcast=operation.broadcast_width)),
         _operand(grid.depths, broadcast=operation.broadcast_depth),
+        burst=burst,
     )
 
 
-def ofm_writes(operation: BlockOperation) -> Transfers:
+def ofm_writes(operation: BlockOperation, burst: int = BURST_BYTES) -> Transfers:
     """What each block writes: whole bricks, or NHWC in pieces of at most 16 channels.
 
     The 16 is from Vela's estimate of NHWC write bursts (`_estimate_memory_transfer_efficiency`).
@@ -175,6 +184,7 @@ def ofm_writes(operation: BlockOperation) -> Transfers:
         _undivided(grid.columns),
         grid.depths,
         longest_piece=BRICK_CHANNELS,
+        burst=burst,
     )
 
 

@@ -74,8 +74,8 @@ class Transfers:
     """What the blocks of an operation move for one purpose; int64, `[rows, columns, depths]`.
 
     `bytes` are those asked for (whole bricks), `beats` the aligned 8-byte beats they touch and
-    `bursts` the aligned 64-byte windows, hence AXI transactions. That a burst never crosses a
-    64-byte boundary is inferred, not published.
+    `bursts` the aligned windows of the longest burst, hence AXI transactions. That a burst never
+    crosses such a boundary is inferred, not published.
     """
 
     bytes: Ints
@@ -83,10 +83,11 @@ class Transfers:
     bursts: Ints
 
 
-def run_cost(address: Ints, length: Ints) -> Ints:
+def run_cost(address: Ints, length: Ints, burst: int = BURST_BYTES) -> Ints:
     """Bytes, beats and bursts of runs; `[3, ...]`. An empty run costs nothing.
 
-    `address` and `length` are bytes and must broadcast against each other.
+    `address` and `length` are bytes and must broadcast against each other; `burst` is the longest
+    burst in bytes.
     """
     address, length = np.broadcast_arrays(address, length)
     last = address + length - 1
@@ -94,7 +95,7 @@ def run_cost(address: Ints, length: Ints) -> Ints:
         [
             length,
             last // BEAT_BYTES - address // BEAT_BYTES + 1,
-            last // BURST_BYTES - address // BURST_BYTES + 1,
+            last // burst - address // burst + 1,
         ]
     )
     return np.where(length > 0, cost, 0)
@@ -107,6 +108,7 @@ def transfers(
     depths: Intervals,
     *,
     longest_piece: int | None = None,
+    burst: int = BURST_BYTES,
 ) -> Transfers:
     """Cost of the product of `rows` x `columns` x `depths`, in elements of `fm`.
 
@@ -124,7 +126,8 @@ def transfers(
         offsets = pieces.start * fm.dtype.bytes
         lengths = pieces.sizes * fm.dtype.bytes
     contiguous = bool(np.all(lengths == fm.stride_x))
-    cost = (_runs_along_row if contiguous else _run_each_element)(fm, columns, offsets, lengths)
+    cost_of = _runs_along_row if contiguous else _run_each_element
+    cost = cost_of(fm, columns, offsets, lengths, burst)
     cost = _summed(cost, rows, axis=1).sum(axis=2)
     cost = cost.reshape(3, -1, *columns.start.shape, offsets.size).sum(axis=3)
     return Transfers(*_summed(cost, owners, axis=3))
@@ -153,7 +156,9 @@ def _summed(cost: Ints, intervals: Intervals, *, axis: int) -> Ints:
     return sums
 
 
-def _runs_along_row(fm: FeatureMap, columns: Intervals, offsets: Ints, lengths: Ints) -> Ints:
+def _runs_along_row(
+    fm: FeatureMap, columns: Intervals, offsets: Ints, lengths: Ints, burst: int
+) -> Ints:
     """Cost of one run for each row, column interval and piece: `[3, height, c * j, pieces]`."""
     flat = Intervals(columns.start.ravel(), columns.stop.ravel())
     parts = [flat]
@@ -164,18 +169,22 @@ def _runs_along_row(fm: FeatureMap, columns: Intervals, offsets: Ints, lengths: 
             Intervals(np.maximum(flat.start, edge), np.maximum(flat.stop, edge)),
         ]
     cost = [
-        run_cost(_addresses(fm, part.start)[:, :, None] + offsets, part.sizes[:, None] * lengths)
+        run_cost(
+            _addresses(fm, part.start)[:, :, None] + offsets, part.sizes[:, None] * lengths, burst
+        )
         for part in parts
     ]
     total: Ints = np.sum(cost, axis=0)
     return total
 
 
-def _run_each_element(fm: FeatureMap, columns: Intervals, offsets: Ints, lengths: Ints) -> Ints:
+def _run_each_element(
+    fm: FeatureMap, columns: Intervals, offsets: Ints, lengths: Ints, burst: int
+) -> Ints:
     """As `_runs_along_row`, with one run for each element: `[3, height, c * j, pieces]`."""
     elements = _addresses(fm, np.arange(fm.width))[:, :, None] + offsets
     flat = Intervals(columns.start.ravel(), columns.stop.ravel())
-    return _summed(run_cost(elements, lengths), flat, axis=2)
+    return _summed(run_cost(elements, lengths, burst), flat, axis=2)
 
 
 def _addresses(fm: FeatureMap, columns: Ints) -> Ints:

@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 from collections.abc import Mapping, Sequence
-from dataclasses import dataclass
+from dataclasses import dataclass, replace
 from functools import cached_property
 from pathlib import Path
 from types import MappingProxyType
@@ -75,11 +75,22 @@ class Simulator:
     @cached_property
     def work(self) -> tuple[NetworkWork, ...]:
         """What each `ethos-u` operator asks of the NPU's engines and ports, block by block."""
+        return self._work_of(self._operator_traffic)
+
+    def _work_of(self, traffic: Sequence[NetworkTraffic]) -> tuple[NetworkWork, ...]:
+        operators = self.artefact.npu_operators
         return tuple(
-            network_work(traffic, operator.payload.macs)
-            for operator, traffic in zip(
-                self.artefact.npu_operators, self._operator_traffic, strict=True
-            )
+            network_work(each, operator.payload.macs)
+            for operator, each in zip(operators, traffic, strict=True)
+        )
+
+    def _work_with(self, bursts: tuple[int, int]) -> tuple[NetworkWork, ...]:
+        """The work where the ports' longest bursts are others than `traffic` was counted with."""
+        if bursts == self._ports.bursts:
+            return self.work
+        ports = replace(self._ports, bursts=bursts)
+        return self._work_of(
+            [operator_traffic(operator, ports) for operator in self.artefact.npu_operators]
         )
 
     @cached_property
@@ -109,7 +120,7 @@ class Simulator:
                 cure="look at Vela's report of operators left to the CPU",
             )
         parts, first = [], 0
-        for work in self.work:
+        for work in self._work_with(profile.bursts(mode)):
             # Indices count the operations of all operators.
             mine = {index - first: share for index, share in weight_shares.items()}
             parts.append(estimate(work, mode, profile, mine))

@@ -34,7 +34,7 @@ from targets.simulator.operations import (
     FlashRange,
     Operation,
 )
-from targets.simulator.runs import Transfers, run_cost
+from targets.simulator.runs import BURST_BYTES, Transfers, run_cost
 
 __all__ = [
     "Direction",
@@ -97,12 +97,19 @@ class PortMap:
 
     qconfig: int = 2
     regioncfg: tuple[int, ...] = (3, 0, 1, 1, 1, 1, 1, 1)
+    #: Longest burst of each port in bytes (AXI_LIMITn.max_beats 0, 1, 2: 64, 128, 256).
+    bursts: tuple[int, int] = (BURST_BYTES, BURST_BYTES)
 
     def __post_init__(self) -> None:
         if len(self.regioncfg) != REGIONS or not {self.qconfig, *self.regioncfg} <= set(range(4)):
             raise ConfigError(
                 f"QCONFIG {self.qconfig} / REGIONCFG {self.regioncfg} is no port map",
                 cure=f"Give one value of 0..3 for QCONFIG and {REGIONS} for REGIONCFG.",
+            )
+        if len(self.bursts) != 2 or not set(self.bursts) <= {64, 128, 256}:
+            raise ConfigError(
+                f"bursts of {self.bursts} bytes do not exist",
+                cure="Give 64, 128 or 256 for each port.",
             )
 
     @classmethod
@@ -120,6 +127,10 @@ class PortMap:
         """0 or 1: the port of a region, or of the command stream (None)."""
         return (self.qconfig if region is None else self.regioncfg[region]) >> 1
 
+    def burst(self, region: int | None) -> int:
+        """Longest burst, bytes, on the port of a region or of the command stream (None)."""
+        return self.bursts[self.port(region)]
+
 
 @dataclass(frozen=True)
 class Flow:
@@ -130,7 +141,7 @@ class Flow:
     port: int
     bytes: int
     beats: int
-    #: AXI transactions if no burst crosses a 64-byte boundary (inferred).
+    #: AXI transactions if none crosses a multiple of the longest burst (inferred).
     bursts: int
     #: The same block by block, for feature maps; what the cycle model walks through.
     blocks: Transfers | None = field(default=None, repr=False, compare=False)
@@ -238,15 +249,18 @@ def _counters(flows: Iterable[Flow]) -> dict[str, int]:
 
 
 def _block_operation(operation: BlockOperation, ports: PortMap) -> list[Flow]:
-    flows = [_sum(Stream.IFM, operation.ifm.region, ports, ifm_reads(operation))]
-    ifm2 = ifm2_reads(operation)
-    if isinstance(operation, Elementwise) and operation.ifm2 is not None and ifm2 is not None:
-        flows.append(_sum(Stream.IFM2, operation.ifm2.region, ports, ifm2))
+    ifm, ofm = operation.ifm.region, operation.ofm.region
+    flows = [_sum(Stream.IFM, ifm, ports, ifm_reads(operation, ports.burst(ifm)))]
+    if isinstance(operation, Elementwise) and operation.ifm2 is not None:
+        second = operation.ifm2.region
+        moved = ifm2_reads(operation, ports.burst(second))
+        if moved is not None:
+            flows.append(_sum(Stream.IFM2, second, ports, moved))
     if isinstance(operation, (Conv, Depthwise)):
         times = block_grid(operation).spatial_count
         flows.append(_constants(Stream.WEIGHTS, operation.weights, times, ports))
         flows.append(_constants(Stream.SCALES, operation.scales, times, ports))
-    flows.append(_sum(Stream.OFM, operation.ofm.region, ports, ofm_writes(operation)))
+    flows.append(_sum(Stream.OFM, ofm, ports, ofm_writes(operation, ports.burst(ofm))))
     return flows
 
 
@@ -266,7 +280,8 @@ def _copied(stream: Stream, region: int, ports: PortMap, dma: Dma, strided: bool
         return _flow(stream, region, ports, base, dma.length * dma.size0 * dma.size1)
     rows = np.arange(dma.size0, dtype=np.int64) * dma.skip0
     planes = np.arange(dma.size1, dtype=np.int64)[:, None] * dma.skip1
-    cost = run_cost(base + planes + rows, np.asarray(dma.length, dtype=np.int64))
+    length = np.asarray(dma.length, dtype=np.int64)
+    cost = run_cost(base + planes + rows, length, ports.burst(region))
     count, beats, bursts = (int(part.sum()) for part in cost)
     return Flow(stream, region, ports.port(region), count, beats, bursts)
 
@@ -285,7 +300,11 @@ def _flow(
     times: int = 1,
 ) -> Flow:
     """One run of `length` bytes, moved `times` over."""
-    cost = run_cost(np.asarray(address, dtype=np.int64), np.asarray(length, dtype=np.int64))
+    cost = run_cost(
+        np.asarray(address, dtype=np.int64),
+        np.asarray(length, dtype=np.int64),
+        ports.burst(region),
+    )
     count, beats, bursts = (int(part) * times for part in cost)
     return Flow(stream, region, ports.port(region), count, beats, bursts)
 

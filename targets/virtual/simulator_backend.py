@@ -5,6 +5,7 @@ from __future__ import annotations
 import hashlib
 from collections.abc import Iterator, Mapping, Sequence
 from dataclasses import dataclass
+from typing import Literal
 
 import numpy as np
 
@@ -75,7 +76,7 @@ class SimulatorBackend:
         return NpuOutcome(cycles=counters[_NPU_ACTIVE], counters=counters)
 
     def _decode(self, request: NpuRequest) -> _Decoded:
-        ports = request.qconfig, request.regioncfg, request.timing
+        ports = request.qconfig, request.regioncfg, request.timing, request.axi_limits
         key = request.commands, request.macs, ports
         if self._decoded is None or self._decoded.key != key:
             commands = np.frombuffer(request.commands, "<u4").astype(np.uint32)
@@ -212,24 +213,35 @@ def _counters(request: NpuRequest, operations: Sequence[Operation]) -> dict[int,
     """The PMU events the cycle model has a value for, by number; as target `sim` counts them."""
     fields = tuple(request.regioncfg >> 2 * region & 3 for region in range(_REGIONS))
     words = len(request.commands) // _WORD_BYTES
+    # Limits 0 and 1 are port 0's, 2 and 3 port 1's; what programs them gives a port's two alike.
+    bursts = _burst(request.axi_limits[0]), _burst(request.axi_limits[2])
+    ports = PortMap(request.qconfig, fields, bursts)
+    sram, ext = (
+        _port_timing(words_, burst) for words_, burst in zip(request.timing, bursts, strict=True)
+    )
     timing = estimate(
-        network_work(
-            network_traffic(operations, words, PortMap(request.qconfig, fields)), request.macs
-        ),
+        network_work(network_traffic(operations, words, ports), request.macs),
         # Only here to say that each port has its own adapter.
         MemoryMode.SHARED_SRAM,
-        TimingProfile(sram=_port_timing(request.timing[0]), ext=_port_timing(request.timing[1])),
+        TimingProfile(sram=sram, ext=ext),
     )
     return {event.number: event.value for event in pmu_events(timing) if event.value is not None}
 
 
-def _port_timing(words: tuple[int, ...]) -> PortTiming:
+def _burst(limit: int) -> Literal[64, 128, 256]:
+    """Longest burst an AXI_LIMITn sets, bytes; a reserved max_beats counts as the last."""
+    bursts: tuple[Literal[64, 128, 256], ...] = (64, 128, 256, 256)
+    return bursts[limit & 3]
+
+
+def _port_timing(words: tuple[int, ...], burst: Literal[64, 128, 256]) -> PortTiming:
     """A timing adapter's registers as the model takes them, cut to the registers' widths."""
     adapter = TimingAdapter(*words)
     return PortTiming(
         **{name: getattr(adapter, name) & _OUTSTANDING for name in ("maxr", "maxw", "maxrw")},
         **{name: getattr(adapter, name) & _LATENCY for name in ("rlatency", "wlatency")},
         **{name: getattr(adapter, name) & _CYCLES for name in ("pulse_on", "pulse_off", "bwcap")},
+        burst=burst,
     )
 
 

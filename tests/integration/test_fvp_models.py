@@ -18,7 +18,7 @@ from bench.cell import Accelerator, MemoryMode
 from bench.interpreters import run_tflm
 from targets.fvp.settings import FvpSettings
 from targets.fvp.target import FvpTarget
-from targets.protocol import Job
+from targets.protocol import Job, Source
 from targets.sim import SimulatorTarget
 from tests.bench_runs import DEFAULT_CONFIG, BenchRunner
 from tests.compiled_jobs import compiled_job
@@ -101,6 +101,8 @@ def test_the_default_grid_on_it(default_fvp: str, tmp_path: Path) -> None:
     assert len(records) == 64
     for name, record in records.items():
         twin = twins[name.removesuffix("fvp") + "sim"]
-        assert record.measurement.counters == twin.measurement.counters, name
+        # An FVP of Arm's, if $BENCH_FVP names one, counts for itself.
+        if record.measurement.source is Source.SIMULATED:
+            assert record.measurement.counters == twin.measurement.counters, name
         assert record.measurement.outputs_sha256 == twin.measurement.outputs_sha256, name
         assert record.accuracy == twin.accuracy, name

@@ -127,6 +127,28 @@ def test_inferences_of_different_cycles_are_noticed(job: Job) -> None:
         inference.take(batch, ran.answers)
     with pytest.raises(AnswerError, match="different numbers of cycles"):
         inference.require_same_cycles()
+    counts = inference.cycles()
+    share = (max(counts) - min(counts)) / min(counts)
+    inference.require_same_cycles(tolerance=share)
+    with pytest.raises(AnswerError, match="different numbers of cycles"):
+        inference.require_same_cycles(tolerance=0.99 * share)
+
+
+def test_passes_may_differ_by_the_tolerance_and_outputs_never(job: Job) -> None:
+    inference = Inference(job)
+    first, *_ = inference.batches(BatchLimits(jobs=1))
+    ran = run_firmware(build_image(Image(first.jobs)), SimulatorBackend(), Settings(macs=64))
+    sound = ran.answers.job(0)
+    one, two = sound.passes
+    later = two.model_copy(update={"cycles": two.cycles + two.cycles // 100})
+    drifting = replace(sound, passes=(one, later), stable=False)
+    drifting.require_sound(tolerance=0.01)
+    for tolerance in (0.0, 0.009):
+        with pytest.raises(AnswerError, match="its passes disagree"):
+            drifting.require_sound(tolerance)
+    other = two.model_copy(update={"outputs_crc32": two.outputs_crc32 ^ 1})
+    with pytest.raises(AnswerError, match="its passes disagree"):
+        replace(sound, passes=(one, other), stable=False).require_sound(tolerance=0.05)
 
 
 @pytest.mark.parametrize(

@@ -10,6 +10,7 @@ import pytest
 
 from bench.cache import ArtefactCache
 from bench.metrics import KIB
+from targets.protocol import Source
 from tests.bench_runs import DEFAULT_CONFIG, BenchRun, BenchRunner
 from tests.fvp_stand_ins import virtual_fvp
 
@@ -92,7 +93,9 @@ def test_the_study_on_target_fvp_gives_what_sim_gives(cold: BenchRun, on_fvp: Be
     assert len(records) == 4 * 4 * 2, on_fvp.output[-4000:]
     for name, record in records.items():
         twin = expected[name.removesuffix("fvp") + "sim"]
-        assert record.measurement.counters == twin.measurement.counters, name
+        # An FVP of Arm's, if $BENCH_FVP names one, counts for itself.
+        if record.measurement.source is Source.SIMULATED:
+            assert record.measurement.counters == twin.measurement.counters, name
         assert record.reference is not None
         assert (record.reference.samples, record.reference.mismatches) == (FVP_SAMPLES, 0)
         # A share of few samples says so, and is no share of all.

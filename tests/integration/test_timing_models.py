@@ -170,3 +170,28 @@ def test_an_estimate_costs_at_most_two_inferences(compiled: Compiled) -> None:
         if ratios[-1] <= timing_speed.LIMIT:
             return
     pytest.fail(f"an estimate takes {ratios} times an inference's CPU time")
+
+
+@pytest.mark.parametrize("model", ["ad01_int8", "kws_micronet_m"])
+def test_longer_bursts_are_fewer_and_move_as_much(compiled: Compiled, model: str) -> None:
+    simulator, _ = compiled(model, Accelerator.U55_128)
+    timings = []
+    for burst in (64, 128, 256):
+        port = {"burst": burst}
+        profile = TimingProfile(
+            sram=HIGH_END.sram.model_copy(update=port), ext=HIGH_END.ext.model_copy(update=port)
+        )
+        timings.append(simulator.timing(MODE, profile))
+    assert timings[0].npu_active == simulator.timing(MODE, HIGH_END).npu_active
+    for shorter, longer in pairwise(timings):
+        for fewer, more in zip(longer.beats, shorter.beats, strict=True):
+            assert (fewer.read, fewer.written) == (more.read, more.written)
+            assert more.read_bursts / 2 <= fewer.read_bursts <= more.read_bursts
+            assert more.written_bursts / 2 <= fewer.written_bursts <= more.written_bursts
+        # Feature maps of a hundred bytes hardly fill one; weight streams do.
+        assert longer.beats[1].read_bursts < 0.6 * shorter.beats[1].read_bursts
+    # Behind the flash's cap of 50 beats four bursts of 128 bytes pass, 64 beats, where seven of 64
+    # bytes make 56; and two of 256 bytes are 64 again.
+    if model == "ad01_int8":
+        assert timings[1].npu_active < 0.92 * timings[0].npu_active
+        assert timings[2].npu_active == pytest.approx(timings[1].npu_active, rel=0.03)

@@ -25,7 +25,7 @@ from targets.simulator.operations import (
 )
 from tests.vela_files import run_vela, small_mlp
 
-#: Peak memory and time in which a refusal must come.
+#: Peak memory and processor time in which a refusal must come.
 MEMORY_BYTES = 16 << 20
 PATIENCE_S = 2.0
 

@@ -2,7 +2,7 @@
 
 Rules beside those of the other modules:
 
-* Commands are fetched in bursts of 64 bytes, ahead of the one being parsed
+* Commands are fetched in whole bursts, ahead of the one being parsed
   (`Assumptions.commands_ahead`), and parsed a word a cycle.
 * Two block operations may be under way, and one DMA transfer (`MaxOutstandingKernelOps` and
   `MaxOutstandingDMAOps` of Vela's `ethos_u55.hpp`): the parser waits at the third.
@@ -26,7 +26,7 @@ from targets.simulator.operations import (
     KernelWait,
     Operation,
 )
-from targets.simulator.runs import BEAT_BYTES, BURST_BYTES
+from targets.simulator.runs import BEAT_BYTES
 from targets.simulator.timing.memory import Channel, Served, read_channel, write_channel
 from targets.simulator.timing.pipeline import BlockPipeline, Ports
 from targets.simulator.timing.profiles import TimingProfile
@@ -45,8 +45,6 @@ from targets.simulator.traffic import Direction, OperationTraffic
 __all__ = ["estimate"]
 
 WORD_BYTES = 4
-_BURST_WORDS = BURST_BYTES // WORD_BYTES
-_BURST_BEATS = BURST_BYTES // BEAT_BYTES
 _KERNELS_UNDER_WAY = 2
 #: Share of the multipliers' time from which the decoder, which they wait for, decides. What is
 #: left where it does is the lag of the accumulators.
@@ -61,7 +59,8 @@ def estimate(
 ) -> NetworkTiming:
     """When each operation of a command stream runs, and what it waits for. Estimated.
 
-    `work` is what `network_work` says of the stream. `weight_shares` asks what if: the weight
+    `work` is what `network_work` says of the stream, its transactions counted with the bursts of
+    `profile`. `weight_shares` asks what if: the weight
     stream of the operation at an index were encoded in that share of its size.
     """
     return _Npu(work, mode, profile, weight_shares).run()
@@ -88,6 +87,7 @@ class _Npu:
             commands.bytes // WORD_BYTES,
             self._reads[commands.port],
             work.assumptions.commands_ahead,
+            adapters[commands.port].burst,
         )
         self._command_port = commands.port
         self._pipeline = BlockPipeline(Ports(self._reads, self._writes))
@@ -269,16 +269,17 @@ class _Npu:
 class _CommandFetch:
     """Fetches the command stream burst by burst, as the parser needs it."""
 
-    def __init__(self, words: int, channel: Channel, ahead: int) -> None:
+    def __init__(self, words: int, channel: Channel, ahead: int, burst_bytes: int) -> None:
         self._words = words
+        self._burst_words = burst_bytes // WORD_BYTES
         self._ahead = ahead
         self._channel = channel
         self._served: list[Served] = []
-        self._count = -(-words // _BURST_WORDS)
+        self._count = -(-words // self._burst_words)
 
     def arrival(self, word: int, now: float) -> float:
         """When the burst with `word` has arrived, the parser having asked for it at `now`."""
-        burst = word // _BURST_WORDS
+        burst = word // self._burst_words
         while len(self._served) < min(burst + 1 + self._ahead, self._count):
             self._served.append(self._channel.serve(now, self._burst_beats(len(self._served)), 1))
         return self._served[burst].done if burst < len(self._served) else now
@@ -286,8 +287,8 @@ class _CommandFetch:
     def _burst_beats(self, burst: int) -> int:
         """Beats of one burst; the stream is taken to start at a burst's boundary."""
         if burst < self._count - 1:
-            return _BURST_BEATS
-        words = self._words - burst * _BURST_WORDS
+            return self._burst_words * WORD_BYTES // BEAT_BYTES
+        words = self._words - burst * self._burst_words
         return -(-words * WORD_BYTES // BEAT_BYTES)
 
     @property

@@ -13,7 +13,7 @@ from __future__ import annotations
 
 from collections.abc import Mapping
 from types import MappingProxyType
-from typing import Annotated
+from typing import Annotated, Literal
 
 from pydantic import BaseModel, ConfigDict, Field
 
@@ -46,6 +46,9 @@ class PortTiming(BaseModel):
     #: Beats of 8 bytes a period; 0 = no limit. Checked per transaction: once reached or exceeded,
     #: nothing starts before the next period.
     bwcap: _Cycles = 0
+    #: Longest burst of the NPU on this port, bytes: AXI_LIMITn.max_beats 0, 1, 2. Not the
+    #: adapter's, but what its limits count in. Arm's driver sets 64.
+    burst: Literal[64, 128, 256] = 64
 
     @property
     def period(self) -> int:
@@ -66,6 +69,10 @@ class TimingProfile(BaseModel):
     def port(self, number: int, mode: MemoryMode) -> PortTiming:
         """The adapter of AXI port 0 or 1. In Sram_Only both are SRAM."""
         return self.ext if number == 1 and mode is MemoryMode.SHARED_SRAM else self.sram
+
+    def bursts(self, mode: MemoryMode) -> tuple[int, int]:
+        """Longest burst of each port in bytes."""
+        return self.port(0, mode).burst, self.port(1, mode).burst
 
 
 _SRAM = PortTiming(maxr=8, maxw=8, rlatency=32, wlatency=32, pulse_on=3999, pulse_off=1, bwcap=4000)
