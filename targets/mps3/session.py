@@ -196,7 +196,8 @@ class Session:
                 raise BoardError(
                     f"UART0 is silent for {now - last:.0f} s, "
                     + _how_far(collector.finish(), len(load.names)),
-                    cure="is this UART0 (interface 01 of the board's USB ports)?",
+                    cure="is this UART0 (interface 01 of the board's USB ports)? If its clock is not "
+                    "25 MHz, set uart_divider",
                 )
         answers = collector.finish()
         for problem in answers.problems:

@@ -28,7 +28,6 @@ from targets.sim import SimulatorTarget
 
 __all__ = ["Mps3Target", "firmware_image", "open_ports"]
 
-_MIB = 1 << 20
 _RESTORE_ATTEMPTS = 3
 _NOT_MODELLED = "not modelled by the virtual board"
 
@@ -179,7 +178,7 @@ class Mps3Target:
             session = Session(ports, settings, firmware_image(), log, lease.require)
             stack.callback(session.reopen)
             stack.callback(self._give_back, session, log)
-            given = answers(session, works, settings.image_mib * _MIB, quarantine, log)
+            given = answers(session, works, settings, quarantine, log)
             for unit, answer in given:
                 work = works.get(unit.job)
                 if work is None:

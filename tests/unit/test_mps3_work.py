@@ -129,3 +129,9 @@ def test_an_image_holds_what_fits_and_a_model_once(job: Job) -> None:
 def test_two_images_of_the_same_units_do_not_take_each_others_answers(job: Job) -> None:
     work = Work(0, job, 1)
     assert not set(pack([work], 1 << 20).names) & set(pack([work], 1 << 20).names)
+
+
+def test_the_uart_s_divider_reaches_the_firmware(job: Job) -> None:
+    work = Work(0, job, 1)
+    assert parse_image(pack([work], 1 << 20, 278).image).uart_divider == 278
+    assert parse_image(pack([work], 1 << 20).image).uart_divider is None
