@@ -178,6 +178,7 @@ class Mps3Target:
             session = Session(ports, settings, firmware_image(), log, lease.require)
             stack.callback(session.reopen)
             stack.callback(self._give_back, session, log)
+            session.open()
             given = answers(session, works, settings, quarantine, log)
             for unit, answer in given:
                 work = works.get(unit.job)
