@@ -10,6 +10,7 @@ from targets.mps3.errors import BoardError, BoardUnavailableError
 from targets.mps3.log import BoardLog
 from targets.mps3.quarantine import FAILURES, Quarantine
 from targets.mps3.session import Session
+from targets.mps3.settings import Mps3Settings
 from targets.mps3.work import Load, Unit, Work, pack
 
 __all__ = ["Rung", "answers"]
@@ -30,7 +31,7 @@ class Rung(Enum):
 def answers(
     session: Session,
     works: Mapping[int, Work],
-    image_bytes: int,
+    settings: Mps3Settings,
     quarantine: Quarantine,
     log: BoardLog,
 ) -> Iterator[tuple[Unit, JobAnswer]]:
@@ -49,7 +50,8 @@ def answers(
     while any(work.units for work in works.values()):
         rung = ladder.pop(0) if ladder else None
         if load is None or not _still_wanted(load, works):
-            load = pack([work for work in works.values() if work.units], image_bytes)
+            left = [work for work in works.values() if work.units]
+            load = pack(left, settings.image_mib << 20, settings.uart_divider)
         progress = False
         try:
             for index, answer in _attempt(session, load, rung, log):

@@ -11,7 +11,7 @@ from targets.jobs.answers import Answers, Collector, JobAnswer
 from targets.jobs.frames import FrameParser
 from targets.mps3.card import Card, check_volume
 from targets.mps3.console import Console
-from targets.mps3.errors import BoardError
+from targets.mps3.errors import BoardError, BoardUnavailableError
 from targets.mps3.images_txt import JOB_WINDOW
 from targets.mps3.log import BoardLog
 from targets.mps3.ports import BoardPorts, Line
@@ -68,6 +68,16 @@ class Session:
         """Whether there is a power port."""
         return self._ports.power is not None
 
+    def open(self) -> None:
+        """Open both lines. A board whose ports cannot be had has not failed: it is unavailable.
+
+        Raises `BoardUnavailableError`.
+        """
+        try:
+            self._lines()
+        except BoardError as error:
+            raise BoardUnavailableError(error.what, cure=error.cure) from error
+
     def run(self, load: Load) -> Iterator[tuple[int, JobAnswer]]:
         """Boot with `load`; yields the index and answer of its device jobs as they come.
 
@@ -80,8 +90,6 @@ class Session:
         card.install(self._firmware, load.image)
         console, uart = self._lines()
         self._say("rebooting")
-        console.require_prompt()
-        _drain(uart, self._log.uart)
         self._boots += 1
         console.reboot()
         pending = bytearray()
@@ -101,7 +109,6 @@ class Session:
         """Let the firmware begin again with what is in the device's memory, as `run`."""
         console, uart = self._lines()
         self._say("resetting the device")
-        console.require_prompt()
         _drain(uart, self._log.uart)
         console.command("reset")
         yield from self._answers(load, b"")
@@ -196,7 +203,8 @@ class Session:
                 raise BoardError(
                     f"UART0 is silent for {now - last:.0f} s, "
                     + _how_far(collector.finish(), len(load.names)),
-                    cure="is this UART0 (interface 01 of the board's USB ports)?",
+                    cure="is this UART0 (interface 01 of the board's USB ports)? Is its clock "
+                    "25 MHz? If not, set uart_divider",
                 )
         answers = collector.finish()
         for problem in answers.problems:

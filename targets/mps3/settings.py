@@ -73,6 +73,8 @@ class Mps3Settings(StrictModel):
     boot_timeout_s: float = Field(120, gt=0)
     #: Seconds without a byte from the firmware; its own watchdog bites after 100 to 128.
     silence_s: float = Field(150, gt=0)
+    #: UART0's BAUDDIV for 115,200 baud. None: 217, which is right for a clock of 25 MHz.
+    uart_divider: int | None = Field(None, ge=1, le=0xFFFFF)
     #: Command that switches the board off and on; empty: nothing can.
     power_command: tuple[str, ...] = ()
     #: Minutes to wait for a board that somebody else uses.

@@ -4,10 +4,11 @@ from __future__ import annotations
 
 from collections.abc import Callable, Iterator, Mapping, Sequence
 from contextlib import ExitStack
+from importlib.util import find_spec
 from pathlib import Path
 
 from bench.cell import Accelerator
-from bench.errors import BenchError
+from bench.errors import BenchError, PrerequisiteError
 from bench.fingerprint import source_fingerprint
 from targets.firmware import firmware_elf, firmware_sha256
 from targets.firmware.elf import read_elf
@@ -27,7 +28,6 @@ from targets.sim import SimulatorTarget
 
 __all__ = ["Mps3Target", "firmware_image", "open_ports"]
 
-_MIB = 1 << 20
 _RESTORE_ATTEMPTS = 3
 _NOT_MODELLED = "not modelled by the virtual board"
 
@@ -103,9 +103,21 @@ class Mps3Target:
         return found
 
     def prepare(self) -> None:
-        """Nothing: the board is looked for when a batch begins, so that kept measurements need
-        none.
+        """Are the packages there? Raises `PrerequisiteError`.
+
+        The board itself is looked for when a batch begins: kept measurements need none, and one
+        that is not there today is no reason to measure nothing on other targets.
         """
+        package, extra = (
+            ("serial", "board")
+            if self._settings.labgrid_environment is None
+            else ("labgrid", "labgrid")
+        )
+        if find_spec(package) is None:
+            raise PrerequisiteError(
+                f"target mps3 needs the package {package}, which is not installed",
+                cure=f"pip install ethos-u55-bench[{extra}], in a checkout .[{extra}]",
+            )
 
     def run(self, job: Job) -> Measurement:
         """A batch of one. Raises `TargetError`, `PrerequisiteError`; see `run_batch`."""
@@ -166,7 +178,8 @@ class Mps3Target:
             session = Session(ports, settings, firmware_image(), log, lease.require)
             stack.callback(session.reopen)
             stack.callback(self._give_back, session, log)
-            given = answers(session, works, settings.image_mib * _MIB, quarantine, log)
+            session.open()
+            given = answers(session, works, settings, quarantine, log)
             for unit, answer in given:
                 work = works.get(unit.job)
                 if work is None:

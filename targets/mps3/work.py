@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 import secrets
-from collections.abc import Iterable, Mapping, Sequence
+from collections.abc import Mapping, Sequence
 from dataclasses import dataclass, replace
 from statistics import median_low
 
@@ -160,7 +160,7 @@ def _spread(answer: JobAnswer | None) -> dict[str, tuple[int, int]]:
     }
 
 
-def pack(works: Sequence[Work], image_bytes: int) -> Load:
+def pack(works: Sequence[Work], image_bytes: int, uart_divider: int | None = None) -> Load:
     """As many unanswered units as fit an image of `image_bytes`, in order; at least one.
 
     A model's stream and constants count once, however many units share them. Names carry a token
@@ -171,20 +171,15 @@ def pack(works: Sequence[Work], image_bytes: int) -> Load:
     jobs: list[DeviceJob] = []
     size = 0
     shared: set[int] = set()
-    for work in works:
-        for unit in work.units:
-            job = work.device_job(unit.row)
-            size += _OVERHEAD + sum(len(item.data) for item in job.inputs)
-            if unit.job not in shared:
-                shared.add(unit.job)
-                size += len(job.commands) + len(job.flash)
-            if units and size > image_bytes:
-                return _load(token, units, jobs)
-            units.append(unit)
-            jobs.append(replace(job, name=f"{token}.{unit.job}.{unit.row}"))
-    return _load(token, units, jobs)
-
-
-def _load(token: str, units: Iterable[Unit], jobs: Sequence[DeviceJob]) -> Load:
-    image = build_image(Image(tuple(jobs)))
+    for work, unit in [(each, unit) for each in works for unit in each.units]:
+        job = work.device_job(unit.row)
+        size += _OVERHEAD + sum(len(item.data) for item in job.inputs)
+        if unit.job not in shared:
+            shared.add(unit.job)
+            size += len(job.commands) + len(job.flash)
+        if units and size > image_bytes:
+            break
+        units.append(unit)
+        jobs.append(replace(job, name=f"{token}.{unit.job}.{unit.row}"))
+    image = build_image(Image(tuple(jobs), uart_divider=uart_divider))
     return Load(image, tuple(units), tuple(job.name for job in jobs))

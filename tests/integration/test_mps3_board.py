@@ -246,6 +246,23 @@ def test_the_console_has_a_single_reader(board: Board) -> None:
     SerialLine(str(board.directory / "mcc")).close()
 
 
+def test_a_port_another_program_reads_is_named_and_the_card_left_alone(
+    board: Board, job: Job, tmp_path: Path
+) -> None:
+    other = SerialLine(str(board.directory / "uart0"))
+    before = tree(board.card)
+    ((_, outcome),) = Mps3Target(board.settings(), tmp_path).run_batch([job])
+    other.close()
+    assert isinstance(outcome, PrerequisiteError)
+    assert f"{board.directory / 'uart0'} cannot be opened" in outcome.what
+    assert "close other programs" in outcome.cure
+    assert tree(board.card) == before
+    state = board.settings().state_directory
+    assert state is not None
+    assert not list(state.glob("*.quarantine.json")), "the board has not failed"
+    assert_as_sim(job, Mps3Target(board.settings(), tmp_path).run(job))
+
+
 @pytest.mark.slow
 def test_at_a_real_board_s_pace_commands_arrive_whole_and_haste_loses_characters(
     tmp_path: Path,
