@@ -1,8 +1,9 @@
 """What limits a network, and what would help: a sentence, and a second with the figures behind it.
 
-The layer that takes the most cycles is explained. If it waits for its weights, the statement says
-below which encoded size it would be compute-bound (the estimate is made again with smaller
-streams) and how sparse the layer would be at that size (see `compression`).
+Explained is the longest of the layers that are bound by what binds most of the network. If it waits
+for its weights, the statement says below which encoded size it would be compute-bound (the
+estimate is made again with smaller streams) and how sparse the layer would be at that size (see
+`compression`).
 """
 
 from __future__ import annotations
@@ -95,13 +96,26 @@ def explain(
     layers = layers_of(timing, names)
     if not layers:
         return ""
-    layer = max(layers, key=lambda each: each.total)
+    bound, cycles = _binding(timing)
+    # A network of many compute-bound layers is not explained by its one that is not.
+    typical = [layer for layer in layers if layer.decisive.bound_by is bound]
+    layer = max(typical or layers, key=lambda each: each.total)
     sentence, figures = _statement(layer, timing, what_if, weights)
     figures.append(
         f"{layer.name} takes {layer.total / timing.npu_active:.0%} of the network's "
-        f"{timing.npu_active:,} cycles (estimate; Vela's: {vela_cycles:,})"
+        f"{timing.npu_active:,} cycles (estimate; Vela's: {vela_cycles:,}), {bound.value} binds "
+        f"{cycles / timing.npu_active:.0%} of them"
     )
     return f"estimate: {sentence}. {'; '.join(figures)}."
+
+
+def _binding(timing: NetworkTiming) -> tuple[Bound, float]:
+    """What binds the most cycles of the network, and how many."""
+    cycles: dict[Bound, float] = {}
+    for row in timing.operations:
+        if row.total > 0:
+            cycles[row.bound_by] = cycles.get(row.bound_by, 0.0) + row.total
+    return max(cycles.items(), key=lambda item: item[1])
 
 
 def _statement(
