@@ -106,6 +106,7 @@ class LabgridPorts:
         if self._target is not None:
             self._target.cleanup()
             self._target = None
+            _end_session()
         if self._acquired:
             self._client("release")
             self._acquired = False
@@ -208,6 +209,17 @@ class LabgridPorts:
                 return f"socket://{host}:{port}"
             return f"rfc2217://{host}:{port}?ign_set_control&timeout={_NEGOTIATION}"
         return str(resource.port)
+
+
+def _end_session() -> None:
+    """Forget the coordinator: labgrid keeps one session a process, whatever environment asks."""
+    from labgrid.resource.common import ResourceManager
+    from labgrid.resource.remote import RemotePlaceManager
+
+    manager = ResourceManager.instances.pop(RemotePlaceManager, None)
+    session = getattr(manager, "session", None)
+    if session is not None:
+        session.loop.run_until_complete(session.stop())
 
 
 def _this_user() -> str:
