@@ -5,9 +5,10 @@ from __future__ import annotations
 import csv
 import hashlib
 import os
+import shutil
 import subprocess
 import sys
-from collections.abc import Iterable, Mapping
+from collections.abc import Callable, Iterable, Mapping
 from dataclasses import dataclass
 from pathlib import Path
 from typing import Any
@@ -16,6 +17,7 @@ import numpy as np
 import numpy.typing as npt
 import pytest
 from ai_edge_litert.interpreter import Interpreter
+from filelock import FileLock
 
 from models.data import SUBSET, load, to_float
 from models.messages import BuildRequest, BuildResult, Progress
@@ -108,17 +110,38 @@ def read_back(root: Path, architecture: str, specs: Iterable[str]) -> dict[str, 
     }
 
 
+def once(factory: pytest.TempPathFactory, name: str, build: Callable[[Path], object]) -> Path:
+    """A directory that `build` has filled, in whichever of this run's processes came first."""
+    base = factory.getbasetemp()
+    shared = base.parent if "PYTEST_XDIST_WORKER" in os.environ else base
+    directory, complete = shared / name, shared / f"{name}.complete"
+    with FileLock(shared / f"{name}.lock"):
+        if not complete.exists():
+            shutil.rmtree(directory, ignore_errors=True)
+            directory.mkdir()
+            build(directory)
+            complete.touch()
+    return directory
+
+
 @pytest.fixture(scope="module")
 def mnist_fc(tmp_path_factory: pytest.TempPathFactory) -> dict[str, Built]:
     """Built in a fresh process."""
+    return read_back(once(tmp_path_factory, "fresh", build_fresh), "mnist_fc", FC)
+
+
+def build_fresh(root: Path) -> None:
     with VariantBuilder() as builder:
-        return build_all(builder, "mnist_fc", FC, tmp_path_factory.mktemp("fresh"))
+        build_all(builder, "mnist_fc", FC, root)
 
 
 @pytest.fixture(scope="module")
 def used(tmp_path_factory: pytest.TempPathFactory) -> Path:
     """All built in one process: `mnist_ds_cnn`, then parts of `mnist_fc` on a single core."""
-    root = tmp_path_factory.mktemp("used")
+    return once(tmp_path_factory, "used", build_used)
+
+
+def build_used(root: Path) -> None:
     with VariantBuilder() as builder:
         build_all(builder, "mnist_ds_cnn", DS_CNN, root)
         assert builder.pid is not None
@@ -128,7 +151,6 @@ def used(tmp_path_factory: pytest.TempPathFactory) -> Path:
         for seed in (0, 1):
             build_all(builder, "mnist_fc", QUICK, root / f"seed_{seed}", seed)
         build_all(builder, "mnist_fc", AGAIN, root)
-    return root
 
 
 @pytest.fixture(scope="module")
