@@ -21,7 +21,7 @@ class Assumptions:
     #: For which part of its write a DMA transfer to memory keeps the place of the read: 1 = until
     #: the write has been acknowledged, 0 = not at all. Matters where the adapter allows few reads:
     #: behind `u55_high_end` 6 bursts pass in a period of the flash (8.33 cycles a beat) if it
-    #: does, 7 (7.14) if it does not.
+    #: does, 7 (7.14) if it does not. `benchmarks/reconstructions.py` bears out the first.
     dma_hold: float = 1.0
     #: Bits of the IFM that pooling takes in a quarter of a multiplier pass, except on the smallest
     #: NPU. Vela's two compilers disagree: 2 in regor (8-bit pooling costs 4 passes), 8 in the
