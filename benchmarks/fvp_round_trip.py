@@ -21,14 +21,10 @@ from pathlib import Path
 import numpy as np
 
 from bench.cell import Accelerator, MemoryMode
-from bench.compiler import VelaOptions, compile_model
-from bench.engine import EVENTS
-from bench.interpreters import random_inputs, run_tflm
-from bench.tflite import load_quantised
+from bench.interpreters import run_tflm
 from targets.fvp.settings import FvpSettings
 from targets.fvp.target import FvpTarget
-from targets.protocol import Job
-from targets.simulator.timing import PROFILES
+from tests.compiled_jobs import compiled_job
 
 __all__ = ["compare", "main"]
 
@@ -47,7 +43,13 @@ def compare(model: Path, inferences: int, tries: int = 3) -> tuple[float, float]
     """Processor seconds of the simulator alone, and of the round trip; the best of `tries`."""
     with tempfile.TemporaryDirectory() as name:
         directory = Path(name)
-        job = _job(model, directory, inferences)
+        job = compiled_job(
+            model,
+            directory,
+            accelerator=Accelerator.U55_128,
+            memory_mode=MemoryMode.SHARED_SRAM,
+            rows=inferences,
+        )
         inputs = directory / "inputs.npz"
         np.savez(inputs, *job.inputs)
         command = [sys.executable, "-c", _SIMULATE, str(job.compiled_model), str(inputs)]
@@ -62,24 +64,6 @@ def compare(model: Path, inferences: int, tries: int = 3) -> tuple[float, float]
         )
         around = min(_seconds(lambda: target.run(job)) for _ in range(tries))
     return alone, around
-
-
-def _job(model: Path, directory: Path, inferences: int) -> Job:
-    accelerator, mode = Accelerator.U55_128, MemoryMode.SHARED_SRAM
-    options = VelaOptions(accelerator=accelerator, memory_mode=mode)
-    compiled = compile_model(model, options, directory)
-    return Job(
-        cell_id=f"{model.stem}-round-trip",
-        accelerator=accelerator,
-        memory_mode=mode,
-        source_model=model,
-        compiled_model=compiled.path(directory),
-        report=compiled.report,
-        timing=PROFILES["u55_high_end"],
-        timing_name="u55_high_end",
-        inputs=random_inputs(load_quantised(model), inferences, seed=1),
-        events=EVENTS,
-    )
 
 
 def _executable(directory: Path) -> Path:

@@ -97,6 +97,10 @@ class _Trial:
             *("--target", stage, "--tag", f"{_PREFIX}-{stage}", *_secrets(), *options),
             str(self.context),
         ]
+        return self._call(command, _BUILD_SECONDS)
+
+    def _call(self, command: Sequence[str], seconds: float) -> subprocess.CompletedProcess[str]:
+        """Run `command` to its end; standard output and error come as one text."""
         return subprocess.run(
             command,
             env=self.environment,
@@ -105,7 +109,7 @@ class _Trial:
             stderr=subprocess.STDOUT,
             text=True,
             errors="replace",
-            timeout=_BUILD_SECONDS,
+            timeout=seconds,
         )
 
     def must_build(self, stage: str, *options: str) -> None:
@@ -117,16 +121,7 @@ class _Trial:
     def run(self, image: str, *arguments: str, options: Sequence[str] = ()) -> str:
         """What a container of `image` prints. Raises `CheckFailedError` if it fails."""
         command = ["docker", "run", "--rm", "--network=none", *options, image, *arguments]
-        done = subprocess.run(
-            command,
-            env=self.environment,
-            stdin=subprocess.DEVNULL,
-            stdout=subprocess.PIPE,
-            stderr=subprocess.STDOUT,
-            text=True,
-            errors="replace",
-            timeout=_RUN_SECONDS,
-        )
+        done = self._call(command, _RUN_SECONDS)
         if done.returncode != 0:
             raise CheckFailedError(f"{' '.join(command)} failed:\n{done.stdout[-4000:]}")
         return done.stdout

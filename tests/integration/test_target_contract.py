@@ -12,14 +12,12 @@ import numpy as np
 import pytest
 
 from bench.cell import Accelerator, MemoryMode
-from bench.compiler import VelaOptions, compile_model
 from bench.engine import EVENTS
-from bench.interpreters import random_inputs, run_tflm
-from bench.tflite import load_quantised
+from bench.interpreters import run_tflm
 from targets.protocol import Job, Source, Target
 from targets.registry import TARGETS, TargetContext
 from targets.settings import TargetSettings
-from targets.simulator.timing import PROFILES
+from tests.compiled_jobs import compiled_job
 from tests.fvp_stand_ins import virtual_fvp
 from tests.labgrid_stands import labgrid_board
 from tests.tflite_factory import mlp
@@ -39,7 +37,6 @@ def source_model(tmp_path_factory: pytest.TempPathFactory) -> Path:
 
 @pytest.fixture(scope="module")
 def jobs(source_model: Path) -> dict[tuple[Accelerator, MemoryMode], Job]:
-    inputs = random_inputs(load_quantised(source_model), 8, seed=3)
     made = {}
     for macs, mode in [
         (Accelerator.U55_32, MemoryMode.SHARED_SRAM),
@@ -47,20 +44,9 @@ def jobs(source_model: Path) -> dict[tuple[Accelerator, MemoryMode], Job]:
         (Accelerator.U55_128, MemoryMode.SRAM_ONLY),
         (Accelerator.U55_256, MemoryMode.SRAM_ONLY),
     ]:
-        options = VelaOptions(accelerator=macs, memory_mode=mode)
         directory = source_model.parent / f"{macs.slug}-{mode.slug}"
-        compiled = compile_model(source_model, options, directory)
-        made[macs, mode] = Job(
-            cell_id=f"contract-base-{macs.slug}-{mode.slug}-x",
-            accelerator=macs,
-            memory_mode=mode,
-            source_model=source_model,
-            compiled_model=compiled.path(directory),
-            report=compiled.report,
-            timing=PROFILES["u55_high_end"],
-            timing_name="u55_high_end",
-            inputs=inputs,
-            events=EVENTS,
+        made[macs, mode] = compiled_job(
+            source_model, directory, accelerator=macs, memory_mode=mode, rows=8
         )
     return made
 
