@@ -7,7 +7,7 @@ import os
 import tempfile
 from pathlib import Path
 
-__all__ = ["replace_symlink", "write_atomically"]
+__all__ = ["replace_symlink", "sync_directory", "write_atomically"]
 
 
 def write_atomically(path: Path, content: bytes | str) -> None:
@@ -32,6 +32,15 @@ def write_atomically(path: Path, content: bytes | str) -> None:
         with contextlib.suppress(FileNotFoundError):
             Path(name).unlink()
         raise
+
+
+def sync_directory(path: Path) -> None:
+    """Flush the names in `path` to the disk. Raises `OSError` as the file system gives it."""
+    descriptor = os.open(path, os.O_RDONLY | os.O_DIRECTORY)
+    try:
+        os.fsync(descriptor)
+    finally:
+        os.close(descriptor)
 
 
 def replace_symlink(link: Path, target: str) -> None:

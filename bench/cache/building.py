@@ -15,12 +15,13 @@ from collections.abc import Callable
 from datetime import datetime, timezone
 from pathlib import Path
 
-from bench.cache.durable import make_directory, sync_directory, write_file
+from bench.cache.durable import make_directory, write_file
 from bench.cache.faults import DISK_FULL, cache_error, reporting
 from bench.cache.journal import BuildEvent, append_event
 from bench.cache.key import CacheKey
 from bench.cache.layout import FILES, FORMAT_VERSION, MANIFEST, Layout
 from bench.cache.manifest import Manifest, record_files
+from bench.files import sync_directory
 
 __all__ = ["Build", "build_entry"]
 

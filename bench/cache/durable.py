@@ -10,16 +10,9 @@ import os
 import shutil
 from pathlib import Path
 
-__all__ = ["list_directory", "make_directory", "remove_tree", "sync_directory", "write_file"]
+from bench.files import sync_directory
 
-
-def sync_directory(path: Path) -> None:
-    """Flush the names in `path` to the disk."""
-    descriptor = os.open(path, os.O_RDONLY | os.O_DIRECTORY)
-    try:
-        os.fsync(descriptor)
-    finally:
-        os.close(descriptor)
+__all__ = ["list_directory", "make_directory", "remove_tree", "write_file"]
 
 
 def make_directory(path: Path) -> None:

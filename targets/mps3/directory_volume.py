@@ -9,6 +9,7 @@ from collections.abc import Iterator
 from contextlib import contextmanager
 from pathlib import Path
 
+from bench.files import sync_directory
 from targets.mps3.errors import volume_error
 
 __all__ = ["DirectoryVolume"]
@@ -60,19 +61,19 @@ class DirectoryVolume:
                     stream.write(data[start : start + _CHUNK])
                 stream.flush()
                 os.fsync(stream.fileno())
-            _sync_directory(path.parent)
+            sync_directory(path.parent)
 
     def replace(self, source: str, target: str) -> None:
         """Rename, and flush the directory."""
         with self._reporting("replace", target):
             self._path(source).replace(self._path(target))
-            _sync_directory(self._path(target).parent)
+            sync_directory(self._path(target).parent)
 
     def remove(self, name: str) -> None:
         """Unlink, and flush the directory."""
         with self._reporting("remove", name):
             self._path(name).unlink(missing_ok=True)
-            _sync_directory(self._path(name).parent)
+            sync_directory(self._path(name).parent)
 
     def free_bytes(self) -> int:
         """What an ordinary user may still take."""
@@ -115,11 +116,3 @@ class DirectoryVolume:
         except OSError as error:
             what = f"cannot {verb} {self._root / name}: {error.strerror or error}"
             raise volume_error(error.errno, what) from error
-
-
-def _sync_directory(path: Path) -> None:
-    descriptor = os.open(path, os.O_RDONLY | os.O_DIRECTORY)
-    try:
-        os.fsync(descriptor)
-    finally:
-        os.close(descriptor)
