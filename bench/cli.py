@@ -80,8 +80,7 @@ def report(
 ) -> None:
     """Print the tables of a finished run again and rewrite its merged JUnit file."""
     directory = RunDirectory(run)
-    planned = {id_: i for i, id_ in enumerate(directory.manifest().planned_cells)}
-    records = sorted(directory.records(), key=lambda r: planned[r.cell.id])
+    records = directory.planned_records()
     sweeps, orders = directory.sweeps(), directory.orders()
     unavailable = directory.unavailable()
     tables = workload_tables(records, sweeps) + unavailable_table(unavailable)

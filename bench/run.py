@@ -149,6 +149,11 @@ class RunDirectory:
         """The records of all measured cells, by id."""
         return [self._read(p, Record) for p in sorted((self.path / "cells").glob("*.json"))]
 
+    def planned_records(self) -> list[Record]:
+        """The same in the order of the plan, as tables show them."""
+        position = {id_: i for i, id_ in enumerate(self.manifest().planned_cells)}
+        return sorted(self.records(), key=lambda record: position[record.cell.id])
+
     def sweeps(self) -> list[SweepRecord]:
         """The outcomes of all judged sweeps, by id."""
         return [self._read(p, SweepRecord) for p in sorted((self.path / "sweeps").glob("*.json"))]

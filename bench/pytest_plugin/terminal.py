@@ -68,8 +68,7 @@ class TerminalReport:
     def _read_and_merge(self) -> str:
         """Read what the workers found, and write the merged JUnit; why that failed, or nothing."""
         run = self._run
-        position = {id_: i for i, id_ in enumerate(run.manifest().planned_cells)}
-        self._records = sorted(run.records(), key=lambda r: position[r.cell.id])
+        self._records = run.planned_records()
         self._sweeps, self._orders = run.sweeps(), run.orders()
         self._unavailable = run.unavailable()
         if self._records or self._unavailable:

@@ -239,9 +239,7 @@ def main() -> None:
     )
     arguments = parser.parse_args()
     directory = RunDirectory(arguments.run)
-    order = {id_: i for i, id_ in enumerate(directory.manifest().planned_cells)}
-    records = sorted(directory.records(), key=lambda r: order[r.cell.id])
-    drawn = [r for r in records if r.cell.memory_mode is MODE]
+    drawn = [r for r in directory.planned_records() if r.cell.memory_mode is MODE]
     if not drawn:
         parser.error(f"{arguments.run} holds no cell measured in {MODE.value}")
     first = drawn[0].cell.target
