@@ -7,38 +7,36 @@ the engine only ever does what has not been done before, in this process or any 
 from __future__ import annotations
 
 from collections.abc import Iterable, Mapping, Sequence
-from dataclasses import asdict, dataclass
+from dataclasses import dataclass
 from pathlib import Path
 
-from bench.accuracy import dequantise, evaluate
-from bench.arrays import load_arrays, save_arrays
 from bench.cache import JSON, ArtefactCache, CacheKey
 from bench.cell import Cell
-from bench.compiler import CompiledModel, VelaOptions, VelaReport, VelaRunner, compile_model
+from bench.compiler import CompiledModel, VelaOptions, VelaRunner, compile_model
 from bench.config import BenchConfig, timing_of
-from bench.errors import BenchError, PrerequisiteError, TargetError
+from bench.errors import BenchError, PrerequisiteError
 from bench.fingerprint import source_fingerprint
-from bench.metrics import MetricName, describe
+from bench.measurements import (
+    EVENTS,
+    accuracy_of,
+    binding,
+    keep_measurement,
+    kept_measurement,
+)
 from bench.progress import Sink, Task, waiting
 from bench.record import (
-    AccuracyRecord,
     CellIdentity,
     CompilationRecord,
-    LayerRecord,
     MeasurementRecord,
     ModelRecord,
     Record,
     ReferenceRecord,
 )
 from bench.reference import Reference, compare_outputs, digest_arrays
-from bench.sources import ModelSource, QuantisedModel, TestSet
-from bench.sweep import CellBinding, binding_of_layers, binding_of_report
+from bench.sources import ModelSource, TestSet
 from targets.protocol import Array, BatchTarget, Job, Measurement, Target
 
 __all__ = ["Engine", "compiled_key"]
-
-#: The events every measurement asks for: those the judged metrics are read from.
-EVENTS = tuple(event for m in MetricName if (event := describe(m).event) is not None)
 
 
 @dataclass(frozen=True)
@@ -117,7 +115,7 @@ class Engine:
         test_set = self._test_set(cell)
         compiled = self._compile(cell, model.path, model.record)
         measurement, outputs = self._measure(cell)
-        accuracy, absent = _accuracy(model, outputs, test_set)
+        accuracy, absent = accuracy_of(model, outputs, test_set)
         compared, not_compared = self._compare(cell, model.path, outputs, test_set)
         return Record(
             cell=CellIdentity.of(cell),
@@ -136,7 +134,7 @@ class Engine:
             accuracy_absent=absent,
             reference=compared,
             reference_absent=not_compared,
-            binding=dict(_binding(measurement, compiled.model.report).shares),
+            binding=dict(binding(measurement, compiled.model.report).shares),
         )
 
     def _test_set(self, cell: Cell) -> TestSet:
@@ -189,11 +187,10 @@ class Engine:
         def build(directory: Path) -> None:
             with Task.running("measure", cell.id, self._sink):
                 measurement = target.run(planned.job)
-            _keep(directory, cell, measurement)
+            keep_measurement(directory, cell, measurement)
 
         entry = self._cache.get_or_build(planned.key, build, on_wait=waiting(cell.id, self._sink))
-        kept = MeasurementRecord.model_validate_json(entry.file("measurement.json").read_text())
-        return kept, load_arrays(entry.file("outputs.npz"))
+        return kept_measurement(entry)
 
     def _plan(self, cell: Cell) -> Planned:
         model = self._source.quantised(cell.workload, cell.variant)
@@ -251,7 +248,7 @@ class Engine:
             if isinstance(outcome, BenchError):
                 raise outcome
             self._cache.get_or_build(
-                planned.key, lambda directory: _keep(directory, planned.cell, outcome)
+                planned.key, lambda directory: keep_measurement(directory, planned.cell, outcome)
             )
         except BenchError as error:
             self._failed[planned.cell.id] = error
@@ -293,58 +290,3 @@ def compiled_key(model_sha256: str, options: VelaOptions) -> CacheKey:
         "adapter": source_fingerprint("bench.compiler"),
     }
     return CacheKey("compiled", parameters)
-
-
-def _keep(directory: Path, cell: Cell, measurement: Measurement) -> None:
-    """Write a measurement into its cache entry. Raises `TargetError` for an incomplete one."""
-    _check_answer(cell, measurement)
-    save_arrays(directory / "outputs.npz", measurement.outputs)
-    kept = _record_measurement(measurement)
-    (directory / "measurement.json").write_text(kept.model_dump_json(indent=1))
-
-
-def _record_measurement(measurement: Measurement) -> MeasurementRecord:
-    return MeasurementRecord(
-        source=measurement.source,
-        counters=dict(measurement.counters),
-        unavailable=dict(measurement.unavailable),
-        kinds=dict(measurement.kinds),
-        provenance=dict(measurement.provenance),
-        layers=tuple(LayerRecord.model_validate(asdict(row)) for row in measurement.layers),
-        explanation=measurement.explanation,
-        outputs_sha256=digest_arrays(measurement.outputs),
-    )
-
-
-def _binding(measurement: MeasurementRecord, report: VelaReport) -> CellBinding:
-    """What binds the cell: by the target's own account, else by Vela's estimate."""
-    if measurement.layers:
-        return binding_of_layers(measurement.layers)
-    return binding_of_report(report)
-
-
-def _accuracy(
-    model: QuantisedModel, outputs: Sequence[Array], test_set: TestSet
-) -> tuple[AccuracyRecord | None, str]:
-    """The accuracy of the target's own outputs, or why there is none."""
-    if test_set.labels is None:
-        return None, test_set.labels_absent
-    tensor = model.file.outputs[0]
-    scores = outputs[0]
-    if tensor.scales:
-        scores = dequantise(scores, tensor.scales[0], tensor.zero_points[0])
-    value = evaluate(test_set.metric, scores, test_set.labels)
-    return AccuracyRecord(metric=test_set.metric, value=value, samples=len(scores)), ""
-
-
-def _check_answer(cell: Cell, measurement: Measurement) -> None:
-    """Refuse an answer that leaves an event out without a word."""
-    silent = [
-        event
-        for event in EVENTS
-        if event not in measurement.counters and event not in measurement.unavailable
-    ]
-    if silent:
-        raise TargetError(
-            f"{cell.id}: the target gave neither a count nor a reason for {', '.join(silent)}"
-        )

@@ -6,8 +6,8 @@ from pathlib import Path
 
 from bench.cell import Accelerator, MemoryMode
 from bench.compiler import VelaOptions, compile_model
-from bench.engine import EVENTS
 from bench.interpreters import random_inputs
+from bench.measurements import EVENTS
 from bench.tflite import load_quantised
 from targets.protocol import Job
 from targets.simulator.timing import PROFILES

@@ -10,9 +10,9 @@ from pathlib import Path
 import numpy as np
 import pytest
 
-from bench.engine import EVENTS
 from bench.errors import PrerequisiteError, TargetError
 from bench.interpreters import run_tflm
+from bench.measurements import EVENTS
 from targets.fvp import axf
 from targets.fvp.settings import FvpSettings
 from targets.fvp.target import FvpTarget

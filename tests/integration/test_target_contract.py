@@ -12,8 +12,8 @@ import numpy as np
 import pytest
 
 from bench.cell import Accelerator, MemoryMode
-from bench.engine import EVENTS
 from bench.interpreters import run_tflm
+from bench.measurements import EVENTS
 from targets.protocol import Job, Source, Target
 from targets.registry import TARGETS, TargetContext
 from targets.settings import TargetSettings
