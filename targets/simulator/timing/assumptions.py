@@ -18,15 +18,20 @@ class Assumptions:
 
     #: Bursts of commands fetched ahead of the one being parsed.
     commands_ahead: int = 1
-    #: For which part of its write a DMA transfer to memory keeps the place of the read: 1 = until
-    #: the write has been acknowledged, 0 = not at all. Matters where the adapter allows few reads:
-    #: behind `u55_high_end` 6 bursts pass in a period of the flash (8.33 cycles a beat) if it
-    #: does, 7 (7.14) if it does not. `benchmarks/reconstructions.py` bears out the first.
-    dma_hold: float = 1.0
+    #: Block operations under way at once: 1 = each starts, and the parser goes on to what follows
+    #: it, when the one before has ended; 2 = they overlap as far as BLOCKDEP allows, and the parser
+    #: waits at the third (`MaxOutstandingKernelOps` of Vela's `ethos_u55.hpp`). With 2 the DMA
+    #: transfers between operations come so early that networks whose weights are copied to the
+    #: SRAM are up to 7 % too fast.
+    under_way: int = 1
+    #: Cycles from an operation's end, its last write acknowledged, until one that waits for it
+    #: fetches: the engines drain, and fill again. Shows in networks of tiny operations one after
+    #: another, a softmax or the gates of a recurrent layer.
+    restart: int = 48
     #: Bits of the IFM that pooling takes in a quarter of a multiplier pass, except on the smallest
     #: NPU. Vela's two compilers disagree: 2 in regor (8-bit pooling costs 4 passes), 8 in the
     #: older one (1 pass).
-    pooling_bits: int = 2
+    pooling_bits: int = 8
 
 
 #: What the published rows decided.

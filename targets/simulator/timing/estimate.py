@@ -4,11 +4,10 @@ Rules beside those of the other modules:
 
 * Commands are fetched in whole bursts, ahead of the one being parsed
   (`Assumptions.commands_ahead`), and parsed a word a cycle.
-* Two block operations may be under way, and one DMA transfer (`MaxOutstandingKernelOps` and
-  `MaxOutstandingDMAOps` of Vela's `ethos_u55.hpp`): the parser waits at the third.
-* A DMA transfer to memory keeps the place of a read until what was read has been written and
-  acknowledged (`Assumptions.dma_hold`). What it writes to the SRAM is counted but does not delay
-  others: behind `u55_high_end` it is an eighth of the port at most.
+* One block operation is under way (`Assumptions.under_way`), and beside it one DMA transfer
+  (`MaxOutstandingDMAOps` of Vela's `ethos_u55.hpp`): the parser waits at the next.
+* What a DMA transfer writes to the SRAM counts towards the cap of that port and takes no place on
+  its lane: behind `u55_high_end` it is an eighth of it at most.
 * Ports serve in program order. Where a long transfer and a short one really take turns, the short
   one comes out late by what the long one comes out early.
 """
@@ -27,7 +26,7 @@ from targets.simulator.operations import (
     Operation,
 )
 from targets.simulator.timing.command_fetch import WORD_BYTES, CommandFetch
-from targets.simulator.timing.memory import Channel, read_channel, write_channel
+from targets.simulator.timing.memory import Channel, channels
 from targets.simulator.timing.pipeline import BlockPipeline, Ports
 from targets.simulator.timing.profiles import TimingProfile
 from targets.simulator.timing.results import (
@@ -44,7 +43,6 @@ from targets.simulator.traffic import Direction, OperationTraffic
 
 __all__ = ["estimate"]
 
-_KERNELS_UNDER_WAY = 2
 #: Share of the multipliers' time from which the decoder, which they wait for, decides. What is
 #: left where it does is the lag of the accumulators.
 _DECODER_BINDS = 0.9
@@ -76,8 +74,8 @@ class _Npu:
         weight_shares: Mapping[int, float],
     ) -> None:
         adapters = (profile.port(0, mode), profile.port(1, mode))
-        self._reads = (read_channel(adapters[0]), read_channel(adapters[1]))
-        self._writes = (write_channel(adapters[0]), write_channel(adapters[1]))
+        (read_0, write_0), (read_1, write_1) = map(channels, adapters)
+        self._reads, self._writes = (read_0, read_1), (write_0, write_1)
         self._work = work
         self._mode, self._profile = mode, profile
         self._weight_shares = weight_shares
@@ -89,7 +87,7 @@ class _Npu:
             adapters[commands.port].burst,
         )
         self._command_port = commands.port
-        self._pipeline = BlockPipeline(Ports(self._reads, self._writes))
+        self._pipeline = BlockPipeline(Ports(self._reads, self._writes), work.assumptions.restart)
         #: When the parser has dealt with the last command.
         self._time = 0.0
         #: When everything so far has ended.
@@ -144,18 +142,18 @@ class _Npu:
         read = flows[0]
         channel = self._reads[read.port]
         to_memory = len(flows) > 1
-        held = 0.0
         acknowledged = 0.0
         if to_memory:
             write = flows[1]
             burst = write.beats / write.bursts if write.bursts else 0.0
             acknowledged = self._writes[write.port].latency + burst
-            held = acknowledged * self._work.assumptions.dma_hold
         asked = max(self._time, self._dma_end)
         self._time = asked
-        served = channel.serve(asked, read.beats, read.bursts, held)
+        served = channel.serve(asked, read.beats, read.bursts)
         self._dma_end = served.done + acknowledged
-        busy = channel.sustained(read.beats, read.bursts, held)
+        if to_memory:
+            self._writes[write.port].charge(served.start, self._dma_end, write.beats)
+        busy = channel.sustained(read.beats, read.bursts)
         flash, sram = (busy, 0.0) if self._flash(read.port) else (0.0, busy)
         beats = [Beats(), Beats()]
         for flow in flows:
@@ -183,10 +181,12 @@ class _Npu:
     def _block_operation(
         self, index: int, operation: BlockOperation, work: BlockWork, issue: float
     ) -> OperationTiming:
-        self._time = max(self._time, self._kernel_end(_KERNELS_UNDER_WAY - 1))
+        under_way = self._work.assumptions.under_way
+        self._time = max(self._time, self._kernel_end(under_way - 1))
         if index in self._weight_shares:
             work = work.with_weights(self._weight_shares[index])
-        passage = self._pipeline.run(work, issued=self._time, blockdep=operation.block.blockdep)
+        blockdep = operation.block.blockdep if under_way > 1 else 0
+        passage = self._pipeline.run(work, issued=self._time, blockdep=blockdep)
         end = passage.done[-1]
         self._kernel_ends.append(end)
         mac, output, decode = sum(work.mac), sum(work.output), sum(work.decode)

@@ -14,10 +14,13 @@ For block j, with every stage waiting for the latest of what it needs:
 
 Elementwise operations have no multiplication: both operands go to the output stage.
 
-BLOCKDEP (Vela: `CalcBlockDep`): block j may start while at most BLOCKDEP - j blocks of the previous
+An operation starts when the one before has ended and the engines have filled again
+(`Assumptions.restart`). Where two may be under way (`Assumptions.under_way`), BLOCKDEP decides
+(Vela: `CalcBlockDep`): block j may start while at most BLOCKDEP - j blocks of the previous
 operation are unfinished.
 
-There is no cycle-by-cycle simulation, and no constant: times come from `engines` and `memory`.
+There is no cycle-by-cycle simulation, and no other constant: times come from `engines` and
+`memory`.
 """
 
 from __future__ import annotations
@@ -55,15 +58,19 @@ class Passage:
 class BlockPipeline:
     """The engines during one estimate: it remembers when each of them is free."""
 
-    def __init__(self, ports: Ports) -> None:
+    def __init__(self, ports: Ports, restart: float) -> None:
         self._ports = ports
+        self._restart = restart
         # Ends of the last two blocks in the multipliers and the output stage.
         self._mac = (0.0, 0.0)
         self._out = (0.0, 0.0)
         self._previous: Sequence[float] = ()
 
     def run(self, work: BlockWork, *, issued: float, blockdep: int) -> Passage:
-        """Pass the blocks of an operation that was issued at `issued` through the pipeline."""
+        """Pass the blocks of an operation that was issued at `issued` through the pipeline.
+
+        `blockdep` is how many blocks of the operation before may be unfinished; 0: none.
+        """
         reads, writes = self._ports.reads, self._ports.writes
         ifm, ifm2, weights, ofm = work.ifm, work.ifm2, work.weights, work.ofm
         read_ifm = reads[ifm.port].serve
@@ -74,6 +81,7 @@ class BlockPipeline:
         first_part, rest_part = 1 / jobs, (jobs - 1) / jobs
         elementwise = not any(work.mac)
         acknowledge = writes[ofm.port].latency
+        restart = self._restart
 
         mac_before, mac_last = self._mac
         out_before, out_last = self._out
@@ -89,7 +97,7 @@ class BlockPipeline:
             must = unfinished + j
             if must > len(previous):
                 must = len(previous)
-            dependency = previous[must - 1] if must > 0 else 0.0
+            dependency = previous[must - 1] + restart if must > 0 else 0.0
             gate = out_before if elementwise else mac_before
             if dependency > gate:
                 gate = dependency
@@ -131,12 +139,12 @@ class BlockPipeline:
             # Where the engine that computes stood still, from its last block to this one.
             idle = out_last if elementwise else mac_last
             if begin > idle:
-                if issued > idle:
-                    wait_issue += issued - idle
-                    idle = issued
                 if dependency > idle:
                     wait_dependency += dependency - idle
                     idle = dependency
+                if issued > idle:
+                    wait_issue += issued - idle
+                    idle = issued
                 if ready > idle:
                     wait_ifm += ready - idle
                     idle = ready
