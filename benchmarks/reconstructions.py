@@ -1,17 +1,19 @@
-"""The cycle model on networks it has never seen: published architectures with random weights.
+"""The cycle model on networks it has never seen: known architectures with random weights.
 
 Others have published FVP figures of networks that this project does not carry. Where the
-architecture is in the literature, the network can be built again; its weights cannot, but cycles
-depend on them only through the size of their encoding. So: the same layers, Gaussian weights
-(pruned where the original is), quantised and compiled with the options of the published row, and
-then every figure beside the published one. Nothing in the simulator or the cycle model was decided
-by these rows.
+architecture is known, the network can be built again (`benchmarks.architectures`); its weights
+cannot, but cycles depend on them only through the size of their encoding. So: the same layers,
+random weights, quantised and compiled with the options of the published row, and then every figure
+beside the published one.
 
-    python benchmarks/reconstructions.py                     # all networks, the installed Vela
-    python benchmarks/reconstructions.py --vela v5/bin/vela  # the compiler of the published rows
+    python -m benchmarks.reconstructions                     # all networks, the installed Vela
+    python -m benchmarks.reconstructions --vela v5/bin/vela  # the compiler of the published rows
+    python -m benchmarks.reconstructions --reference DIR     # and the artefacts of kws_micronet_m
 
 The published rows are of Vela 5.0.0, so the second form compares like with like:
-`python -m venv v5 && v5/bin/pip install ethos-u-vela==5.0.0`. Takes some minutes.
+`python -m venv v5 && v5/bin/pip install ethos-u-vela==5.0.0`. Takes a minute.
+
+A second table has the same networks behind other timing adapters (`adapter_sweeps.csv`).
 """
 
 from __future__ import annotations
@@ -21,145 +23,195 @@ import csv
 import subprocess
 import sys
 import tempfile
-from collections.abc import Callable
-from dataclasses import dataclass, replace
+from collections.abc import Mapping, Sequence
+from dataclasses import dataclass
+from functools import cache
 from pathlib import Path
-from typing import Any
+from typing import NamedTuple
 
-import numpy as np
+from bench.cell import Accelerator, MemoryMode
+from bench.published import PublishedRow, published_rows
+from targets.simulator.simulator import Simulator
+from targets.simulator.timing import PortTiming, TimingProfile, estimate, named_profile
 
-ROOT = Path(__file__).resolve().parent.parent
-sys.path.insert(0, str(ROOT))
+__all__ = ["NETWORKS", "Compiled", "Swept", "built", "compiled", "published", "sweeps"]
 
-from bench.cell import Accelerator, MemoryMode  # noqa: E402
-from bench.published import PublishedRow, published_rows  # noqa: E402
-from models.quantise import quantise  # noqa: E402
-from models.runtime import reset, tf  # noqa: E402
-from models.spec import QuantiseSpec  # noqa: E402
-from targets.simulator.simulator import Simulator  # noqa: E402
-from targets.simulator.timing import estimate, named_profile  # noqa: E402
-from targets.simulator.timing.assumptions import DECIDED, Assumptions  # noqa: E402
-from targets.simulator.timing.work import network_work  # noqa: E402
-
-_SYSTEM = "Ethos_U55_High_End_Embedded"
-_SEED = 1
-_TITLES = (
-    "network",
-    "MACs",
-    "published cycles",
-    "cycles, `sim`",
-    "with `dma_hold` 0",
-    "cycles, Vela",
-    "AXI0 read",
-    "AXI0 write",
-    "AXI1 read",
+#: Names in the published rows.
+NETWORKS = (
+    "rnnoise_INT8",
+    "ad_medium_int8",
+    "vww4_128_128_INT8",
+    "mobilenet_v2_1.0_224_INT8",
+    "wav2letter_pruned_int8",
 )
-
-
-def mobilenet_v2() -> Any:
-    """MobileNetV2 1.0 224 (Sandler et al., arXiv:1801.04381), 1001 classes as in Arm's ML zoo."""
-    return tf.keras.applications.MobileNetV2(weights=None, input_shape=(224, 224, 3), classes=1001)
-
-
-def wav2letter() -> Any:
-    """Wav2letter (Collobert et al., arXiv:1609.03193) in the shape of Arm's ML zoo.
-
-    296 frames of 39 features; one-dimensional convolutions written as two-dimensional ones.
-    """
-    layers = tf.keras.layers
-    shape = (250, 48, 2), *[(250, 7, 1)] * 7, (2000, 32, 1), (2000, 1, 1)
-    frames = x = tf.keras.Input((1, 296, 39))
-    for filters, width, stride in shape:
-        x = layers.Conv2D(filters, (1, width), strides=(1, stride), padding="same")(x)
-        x = layers.LeakyReLU(0.2)(x)
-    x = layers.Conv2D(29, 1)(x)
-    return tf.keras.Model(frames, layers.Softmax()(x))
+SWEEPS = Path(__file__).with_name("adapter_sweeps.csv")
+MODE = MemoryMode.SHARED_SRAM
+PROFILE = named_profile("u55_high_end")
+INSTALLED = str(Path(sys.executable).parent / "vela")
+_SYSTEM = "Ethos_U55_High_End_Embedded"
+_TITLES = ("network", "MACs", "published cycles", "cycles, `sim`", "cycles, Vela")
+_BEATS = ("AXI0 read", "AXI0 write", "AXI1 read")
+_SWEPT = ("network", "MACs", "SRAM cap", "flash cap", "flash latency", "published cycles", "`sim`")
 
 
 @dataclass(frozen=True)
-class Network:
-    """A network to build again."""
+class Compiled:
+    """A network compiled for one accelerator."""
 
-    #: Its name in the published rows.
-    published: str
-    build: Callable[[], Any]
-    #: Share of zero weights in every kernel.
-    sparsity: float
+    simulator: Simulator
+    vela_cycles: float
 
+    def cycles(self, profile: TimingProfile = PROFILE) -> int:
+        """NPU_ACTIVE behind the memories of `profile`. Estimated."""
+        return estimate(self.simulator.work[0], MODE, profile).npu_active
 
-NETWORKS = (
-    Network("mobilenet_v2_1.0_224_INT8", mobilenet_v2, 0.0),
-    # Arm's card says pruned and not by how much; half brings the encoding to 1 % of its size.
-    Network("wav2letter_pruned_int8", wav2letter, 0.5),
-)
-
-
-def reconstruct(network: Network) -> bytes:
-    """The quantised `.tflite` of `network` with random weights."""
-    reset(_SEED)
-    random = np.random.default_rng(_SEED)
-    model = network.build()
-    for layer in model.layers:
-        weights = layer.get_weights()
-        if not weights or isinstance(layer, tf.keras.layers.BatchNormalization):
-            continue
-        kernel = random.normal(size=weights[0].shape)
-        kernel[np.abs(kernel) < np.quantile(np.abs(kernel), network.sparsity)] = 0
-        weights[0] = kernel / np.sqrt(np.prod(kernel.shape[:-1]))
-        layer.set_weights(weights)
-    images = random.normal(size=(4, *model.input_shape[1:])).astype(np.float32)
-    return quantise(model, QuantiseSpec(calibration_images=len(images)), images)
+    @property
+    def beats(self) -> tuple[int, int, int]:
+        """AXI0 read and written, AXI1 read."""
+        counters = self.simulator.traffic.counters
+        return (
+            counters["AXI0_RD_DATA_BEAT_RECEIVED"],
+            counters["AXI0_WR_DATA_BEAT_WRITTEN"],
+            counters["AXI1_RD_DATA_BEAT_RECEIVED"],
+        )
 
 
-def compare(row: PublishedRow, model: Path, vela: str) -> str:
-    """Compile `model` as the published row was and set the figures side by side."""
-    directory = model.parent / str(int(row.macs))
+def built(network: str, directory: Path) -> Path:
+    """The quantised `.tflite` of a network, built in a process of its own.
+
+    Raises `subprocess.CalledProcessError` if that fails.
+    """
+    model = directory / f"{network}.tflite"
+    command = [sys.executable, "-m", "benchmarks.architectures", network, str(model)]
+    root = Path(__file__).resolve().parent.parent
+    subprocess.run(command, check=True, cwd=root, capture_output=True)
+    return model
+
+
+def compiled(model: Path, macs: Accelerator, vela: str = INSTALLED) -> Compiled:
+    """`model` compiled with the options of the published rows.
+
+    Raises `subprocess.CalledProcessError` if Vela fails.
+    """
+    directory = model.parent / f"{model.stem}_{int(macs)}"
     command = [
         *(vela, str(model), "--output-dir", str(directory)),
-        *("--accelerator-config", row.macs.vela_name, "--memory-mode", row.memory_mode),
+        *("--accelerator-config", macs.vela_name, "--memory-mode", MODE.value),
         *("--system-config", _SYSTEM, "--config", "Arm/vela.ini"),
     ]
     subprocess.run(command, check=True, stdout=subprocess.DEVNULL)
     summary = directory / f"{model.stem}_summary_{_SYSTEM}.csv"
     with summary.open(encoding="utf-8") as file:
-        vela_cycles = float(next(csv.DictReader(file))["cycles_total"])
-    simulator = Simulator(directory / f"{model.stem}_vela.tflite", Accelerator(row.macs))
-    beats = simulator.traffic.counters
+        cycles = float(next(csv.DictReader(file))["cycles_total"])
+    return Compiled(Simulator(directory / f"{model.stem}_vela.tflite", macs), cycles)
 
-    def cycles(assumptions: Assumptions) -> int:
-        work = network_work(simulator.traffic, int(row.macs), assumptions)
-        mode = MemoryMode(row.memory_mode)
-        return estimate(work, mode, named_profile("u55_high_end")).npu_active
 
+def published(network: str) -> list[PublishedRow]:
+    """The FVP's rows of a network, by rising MACs."""
+    rows = [
+        row
+        for row in published_rows()
+        if row.model == network and row.measured_on.startswith("FVP Corstone-300 11")
+    ]
+    return sorted(rows, key=lambda row: row.macs)
+
+
+class Swept(NamedTuple):
+    """A published count behind another adapter than `u55_high_end`. Caps in beats a period."""
+
+    model: str
+    macs: Accelerator
+    sram_bwcap: int
+    ext_bwcap: int
+    ext_rlatency: int
+    npu_active: int
+
+    @property
+    def profile(self) -> TimingProfile:
+        """`u55_high_end` with what was changed."""
+
+        def changed(port: PortTiming, **values: int) -> PortTiming:
+            return port.model_copy(update=values)
+
+        return TimingProfile(
+            sram=changed(PROFILE.sram, bwcap=self.sram_bwcap),
+            ext=changed(PROFILE.ext, bwcap=self.ext_bwcap, rlatency=self.ext_rlatency),
+        )
+
+
+@cache
+def sweeps() -> tuple[Swept, ...]:
+    """What `adapter_sweeps.csv` holds."""
+    with SWEEPS.open(encoding="utf-8") as file:
+        return tuple(
+            Swept(
+                row["model"],
+                Accelerator(int(row["macs"])),
+                int(row["sram_bwcap"]),
+                int(row["ext_bwcap"]),
+                int(row["ext_rlatency"]),
+                int(row["npu_active_cycles"]),
+            )
+            for row in csv.DictReader(file)
+        )
+
+
+def _line(cells: Sequence[object]) -> str:
+    return f"| {' | '.join(map(str, cells))} |"
+
+
+def _header(titles: Sequence[str]) -> str:
+    return f"{_line(titles)}\n{_line(['---'] * len(titles))}"
+
+
+def _compared(row: PublishedRow, ours: Compiled) -> str:
     figures = (
-        (cycles(DECIDED), row.npu_active_cycles),
-        (cycles(replace(DECIDED, dma_hold=0.0)), row.npu_active_cycles),
-        (vela_cycles, row.npu_active_cycles),
-        (beats["AXI0_RD_DATA_BEAT_RECEIVED"], row.axi0_rd_beats),
-        (beats["AXI0_WR_DATA_BEAT_WRITTEN"], row.axi0_wr_beats),
-        (beats["AXI1_RD_DATA_BEAT_RECEIVED"], row.axi1_rd_beats),
+        (ours.cycles(), row.npu_active_cycles),
+        (ours.vela_cycles, row.npu_active_cycles),
+        *zip(ours.beats, (row.axi0_rd_beats, row.axi0_wr_beats, row.axi1_rd_beats), strict=True),
     )
-    cells = [f"{ours / theirs - 1:+.1%}" if theirs else "-" for ours, theirs in figures]
-    return f"| {row.model} | {int(row.macs)} | {row.npu_active_cycles:,} | {' | '.join(cells)} |"
+    errors = [f"{mine / theirs - 1:+.1%}" if theirs else "-" for mine, theirs in figures]
+    return _line((row.model, int(row.macs), f"{row.npu_active_cycles:,}", *errors))
+
+
+def _swept(row: Swept, cycles: int) -> str:
+    caps = [cap or "none" for cap in (row.sram_bwcap, row.ext_bwcap)]
+    error = f"{cycles / row.npu_active - 1:+.1%}"
+    return _line((row.model, int(row.macs), *caps, row.ext_rlatency, f"{row.npu_active:,}", error))
 
 
 def main() -> None:
-    """Print a Markdown table: differences of our estimate and counts from the published ones."""
+    """Print Markdown tables: differences of our estimates and counts from the published ones."""
     parser = argparse.ArgumentParser(
         description=__doc__, formatter_class=argparse.RawDescriptionHelpFormatter
     )
-    installed = str(Path(sys.executable).parent / "vela")
-    parser.add_argument("--vela", default=installed, help="the compiler; default: the installed")
-    vela = parser.parse_args().vela
-    print("| " + " | ".join(_TITLES) + " |")
-    print("|" + " --- |" * len(_TITLES))
+    parser.add_argument("--vela", default=INSTALLED, help="the compiler; default: the installed")
+    parser.add_argument("--reference", type=Path, help="directory of the published artefacts")
+    arguments = parser.parse_args()
+    made: dict[tuple[str, Accelerator], Compiled] = {}
+    print(_header((*_TITLES, *_BEATS)))
     with tempfile.TemporaryDirectory() as scratch:
         for network in NETWORKS:
-            model = Path(scratch) / f"{network.published}.tflite"
-            model.write_bytes(reconstruct(network))
-            for row in published_rows():
-                if row.model == network.published and row.measured_on.startswith("FVP Corstone"):
-                    print(compare(row, model, vela), flush=True)
+            model = built(network, Path(scratch))
+            for row in published(network):
+                ours = compiled(model, row.macs, arguments.vela)
+                made[network, row.macs] = ours
+                print(_compared(row, ours), flush=True)
+    print(f"\n{_header(_SWEPT)}")
+    for each in sweeps():
+        print(_sweep_line(each, made, arguments.reference), flush=True)
+
+
+def _sweep_line(
+    row: Swept, made: Mapping[tuple[str, Accelerator], Compiled], reference: Path | None
+) -> str:
+    ours = made.get((row.model, row.macs))
+    if ours is not None:
+        return _swept(row, ours.cycles(row.profile))
+    if reference is None:
+        return f"{row.model}: left out, give --reference"
+    simulator = Simulator(reference / f"{row.model}_{row.macs.slug}.tflite")
+    return _swept(row, simulator.timing(MODE, row.profile).npu_active)
 
 
 if __name__ == "__main__":
