@@ -86,7 +86,7 @@ _PORT_UNAVAILABLE = {
 }
 #: What is counted under each event that has a value; ports share theirs.
 _MEANINGS = {
-    "CC_STALLED_ON_BLOCKDEP": "blocks that wait for blocks of the operation before (BLOCKDEP)",
+    "CC_STALLED_ON_BLOCKDEP": "blocks that wait for the operation before",
     "NPU_ACTIVE": "from the first fetch of the command stream to the last write's response",
     "MAC_ACTIVE": "multiplying; waits for the decoder within a step are part of it",
     "MAC_ACTIVE_8BIT": "the same, operations with an 8-bit IFM",

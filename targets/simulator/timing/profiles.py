@@ -43,8 +43,8 @@ class PortTiming(BaseModel):
     #: A period lets addresses through for `pulse_on` cycles, then blocks them for `pulse_off`.
     pulse_on: _Cycles = 0
     pulse_off: _Cycles = 0
-    #: Beats of 8 bytes a period; 0 = no limit. Checked per transaction: once reached or exceeded,
-    #: nothing starts before the next period.
+    #: Beats of 8 bytes a period, reads and writes together; 0 = no limit. Checked per transaction:
+    #: once reached or exceeded, nothing starts before the next period.
     bwcap: _Cycles = 0
     #: Longest burst of the NPU on this port, bytes: AXI_LIMITn.max_beats 0, 1, 2. Not the
     #: adapter's, but what its limits count in. Arm's driver sets 64.

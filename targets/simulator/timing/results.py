@@ -63,7 +63,7 @@ class Waits:
 
     #: The operation had not been issued.
     issue: float = 0.0
-    #: Blocks of the previous operation had not been written (BLOCKDEP).
+    #: The previous operation, or those of its blocks that count, had not ended.
     dependency: float = 0.0
     #: The IFM was not there.
     ifm: float = 0.0
