@@ -220,7 +220,7 @@ class _Npu:
             sram=sram,
             waits=passage.waits,
             spans=passage.spans,
-            beats=_beats(work),
+            beats=work.port_beats,
         )
 
     def _flash(self, port: int) -> bool:
@@ -273,15 +273,3 @@ def _bound(busy: dict[Bound, float], span: float) -> Bound:
     """The busiest, unless even that one stood still for half the time."""
     bound = max(busy, key=lambda key: busy[key])
     return bound if busy[bound] * 2 >= span else Bound.LATENCY
-
-
-def _beats(work: BlockWork) -> tuple[Beats, Beats]:
-    ports = [Beats(), Beats()]
-    for moves in work.reads:
-        ports[moves.port] += Beats(
-            read=round(moves.total_beats), read_bursts=round(moves.total_bursts)
-        )
-    ports[work.ofm.port] += Beats(
-        written=round(work.ofm.total_beats), written_bursts=round(work.ofm.total_bursts)
-    )
-    return ports[0], ports[1]

@@ -60,14 +60,14 @@ class Budget:
                 return beats
         return 0.0
 
-    def spend(self, window: float, beats: float) -> None:
-        """Use `beats` of a period."""
-        self._used[window] = self.used(window) + beats
+    def record(self, window: float, beats: float) -> None:
+        """From now on so many beats of a period are used."""
+        self._used[window] = beats
         if window > self._latest:
             self._latest = window
 
-    def spend_steadily(self, window: float, count: float, beats: float) -> None:
-        """Use `beats` of each of the `count` periods from `window`, which nobody has used."""
+    def record_steadily(self, window: float, count: float, beats: float) -> None:
+        """So many beats of each of the `count` periods from `window`, unused so far, are used."""
         self._steady.append((window, window + count, beats))
         self._latest = window + count - 1
 
@@ -78,7 +78,8 @@ class Budget:
         window = start // self._period
         while window * self._period < end:
             inside = min(end, (window + 1) * self._period) - max(start, window * self._period)
-            self.spend(window, beats * inside / (end - start))
+            share = beats * inside / (end - start)
+            self.record(window, self.used(window) + share)
             window += 1
 
     def untouched_after(self, window: float) -> bool:
@@ -131,26 +132,17 @@ class Channel:
         occupied = self.latency + burst
         return occupied if occupied > self._limit * burst and self._limit else 0.0
 
-    def _after(self, count: float, burst: float, turn: float) -> float:
-        """Cycles from a transaction that finds all places free to the one `count` later.
-
-        `limit` of them come at the pace of the data lane, the next when the first one ends.
-        """
-        if not turn:
-            return count * burst
-        rounds = count // self._limit
-        return rounds * turn + (count - rounds * self._limit) * burst
-
     def _fitting(self, room: float, burst: float, turn: float, taken: float) -> float:
         """How many transactions are accepted in `room` cycles, `taken` places being in use."""
         if not turn:
             return room // burst + 1 if burst else math.inf
-        room += self._after(taken, burst, turn)
+        limit = self._limit
+        room += taken * burst
         rounds = room // turn
         places = (room - rounds * turn) / burst
-        if places >= self._limit:
-            places = self._limit - _EPSILON
-        return (rounds * self._limit + places - taken) // 1 + 1
+        if places >= limit:
+            places = limit - _EPSILON
+        return (rounds * limit + places - taken) // 1 + 1
 
     def sustained(self, beats: float, bursts: float) -> float:
         """Cycles that `beats` beats in `bursts` transactions occupy the channel, latency apart."""
@@ -178,7 +170,9 @@ class Channel:
         else:
             start = asked
             last = self._accept(asked, bursts, burst, turn)
-        self.stalled += max(0.0, last - asked - bursts)
+        waited = last - asked - bursts
+        if waited > 0:
+            self.stalled += waited
         return Served(start, last, last + self.latency + burst)
 
     def charge(self, start: float, end: float, beats: float) -> None:
@@ -187,20 +181,27 @@ class Channel:
             self._budget.spread(start, end, beats)
 
     def _accept(self, time: float, count: float, burst: float, turn: float) -> float:
-        """Accept `count` transactions from `time` on; when the last of them is accepted."""
+        """Accept `count` transactions from `time` on; when the last of them is accepted.
+
+        Up to `limit` of them come at the pace of the data lane, the next when the first one ends,
+        a `turn` after it was accepted.
+        """
+        last = time
         if not turn:
             self.free = time + count * burst
-            last = time + (count - 1) * burst if count > 1 else time
+            if count > 1:
+                last += (count - 1) * burst
             self._taken = 0.0
         else:
+            limit = self._limit
             taken = 0.0 if time >= self._drained else self._taken
-            before = self._after(taken, burst, turn)
             ends = taken + count
-            self.free = time + self._after(ends, burst, turn) - before
-            last = time
+            rounds = ends // limit
+            self._taken = ends - rounds * limit
+            self.free = time + rounds * turn + (self._taken - taken) * burst
             if count > 1:
-                last += self._after(ends - 1, burst, turn) - before
-            self._taken = ends % self._limit
+                rounds = (ends - 1) // limit
+                last += rounds * turn + (ends - 1 - rounds * limit - taken) * burst
         self._drained = last + self.latency + burst
         return last
 
@@ -209,7 +210,7 @@ class Channel:
         count = self._fitting(self._on - _EPSILON, burst, turn, 0.0)
         if self._cap:
             count = min(count, -((_EPSILON - self._cap / burst) // 1))
-        return max(count, 1.0)
+        return count if count > 1 else 1.0
 
     def _admit(self, time: float, left: float, burst: float, turn: float) -> tuple[float, float]:
         """When the first and the last of `left` transactions are accepted."""
@@ -234,19 +235,19 @@ class Channel:
                 start = time
             last = self._accept(time, count, burst, turn)
             if cap:
-                budget.spend(window, count * burst)
+                budget.record(window, used + count * burst)
             left -= count
             if left <= _EPSILON:
                 return start, last
             window += 1
-            if not cap or budget.untouched_after(window - 1):
+            if left > 1 and (not cap or budget.untouched_after(window - 1)):
                 # Whole periods of a steady stream are skipped; the rest is served above.
                 steady = self._per_period(burst, turn)
                 full = -(-left // steady) - 1
                 if full > 0:
                     left -= full * steady
                     if cap:
-                        budget.spend_steadily(window, full, steady * burst)
+                        budget.record_steadily(window, full, steady * burst)
                     window += full
             time = window * period
 

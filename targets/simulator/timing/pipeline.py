@@ -2,8 +2,8 @@
 
 For block j, with every stage waiting for the latest of what it needs:
 
-* the IFM is asked for when a buffer is free (two IFM blocks fit: `IFM_BUFFERS`) and the
-  operation before allows; the first IFM block must be there before the multipliers start, the others arrive
+* the IFM is asked for when a buffer is free (two IFM blocks fit: `IFM_BUFFERS`) and the operation
+  before allows; the first IFM block must be there before the multipliers start, the others arrive
   while they work;
 * weights are streamed from when the block before last has been multiplied, and the last of them
   must have arrived before the block can be complete;

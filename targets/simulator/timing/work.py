@@ -8,6 +8,7 @@ from __future__ import annotations
 
 from collections.abc import Mapping, Sequence
 from dataclasses import dataclass, replace
+from functools import cached_property
 
 import numpy as np
 
@@ -17,6 +18,7 @@ from targets.simulator.operations import BlockOperation
 from targets.simulator.runs import Ints
 from targets.simulator.timing.assumptions import DECIDED, Assumptions
 from targets.simulator.timing.engines import Engines
+from targets.simulator.timing.results import Beats
 from targets.simulator.traffic import Flow, NetworkTraffic, OperationTraffic, Stream
 
 __all__ = ["BlockWork", "Moves", "NetworkWork", "block_work", "network_work"]
@@ -90,6 +92,19 @@ class BlockWork:
     def reads(self) -> tuple[Moves, ...]:
         """Everything that is read."""
         return tuple(m for m in (self.ifm, self.ifm2, self.weights) if m is not None)
+
+    @cached_property
+    def port_beats(self) -> tuple[Beats, Beats]:
+        """What passes through AXI0 and AXI1."""
+        ports = [Beats(), Beats()]
+        for moves in self.reads:
+            ports[moves.port] += Beats(
+                read=round(moves.total_beats), read_bursts=round(moves.total_bursts)
+            )
+        ports[self.ofm.port] += Beats(
+            written=round(self.ofm.total_beats), written_bursts=round(self.ofm.total_bursts)
+        )
+        return ports[0], ports[1]
 
 
 @dataclass(frozen=True)
