@@ -21,6 +21,7 @@ from targets.simulator.operations import (
     Stop,
 )
 from targets.simulator.timing import PROFILES, Bound, NetworkTiming, estimate
+from targets.simulator.timing.assumptions import DECIDED, Assumptions
 from targets.simulator.timing.engines import Engines
 from targets.simulator.timing.events import Event, Fidelity, pmu_events
 from targets.simulator.timing.work import block_work, network_work
@@ -233,6 +234,47 @@ def test_flash_bound_time_is_beats_times_the_caps_pace() -> None:
     beats = operation_traffic(layer, PortMap()).counters["AXI1_RD_DATA_BEAT_RECEIVED"]
     # Seven bursts of 8 beats in each period of 400 cycles; what surrounds it is a few hundred.
     assert timed([layer]).npu_active == pytest.approx(beats * 400 / 56, rel=0.01)
+
+
+def with_assumptions(operations: list[BlockOperation], assumptions: Assumptions) -> NetworkTiming:
+    traffic = network_traffic(stream(operations), WORDS * len(operations) + 1, PortMap())
+    return estimate(network_work(traffic, 128, assumptions), MODE, HIGH_END)
+
+
+@settings(max_examples=40, deadline=None)
+@given(streams)
+def test_an_operation_starts_when_the_one_before_has_ended_and_the_engines_have_filled(
+    operations: list[BlockOperation],
+) -> None:
+    blocks = [
+        row for row in timed(operations).operations if isinstance(row.operation, BlockOperation)
+    ]
+    for before, after in pairwise(blocks):
+        assert after.start >= before.end + DECIDED.restart - 1e-6
+
+
+def test_what_waits_for_an_operation_costs_a_restart_each_time() -> None:
+    # Of one block and little to fetch, so that nothing hides it.
+    small = conv(feature_map(4, 4, 16), feature_map(4, 4, 16), (4, 4, 16), POINT)
+    chain: list[BlockOperation] = [small] * 5
+    quick = with_assumptions(chain, replace(DECIDED, restart=0))
+    slow = with_assumptions(chain, replace(DECIDED, restart=500))
+    assert slow.npu_active - quick.npu_active == pytest.approx(4 * 500, abs=HIGH_END.ext.period)
+
+
+def test_where_two_may_be_under_way_blockdep_decides() -> None:
+    large = conv(feature_map(64, 16, 32), feature_map(64, 16, 32), (8, 16, 32), POINT)
+    free, bound = (
+        replace(large, block=replace(large.block, blockdep=blockdep)) for blockdep in (3, 0)
+    )
+    two = replace(DECIDED, under_way=2)
+    overlapping = with_assumptions([large, free], two)
+    waiting = with_assumptions([large, bound], two)
+    assert overlapping.operations[1].start < overlapping.operations[0].end
+    assert waiting.operations[1].start >= waiting.operations[0].end + two.restart
+    assert overlapping.npu_active < waiting.npu_active
+    # As decided, it makes no difference.
+    assert timed([large, free]).npu_active == timed([large, bound]).npu_active
 
 
 def test_another_mac_count_is_refused() -> None:
