@@ -21,6 +21,7 @@ from typing import Any
 import numpy as np
 import numpy.typing as npt
 
+from models.quantise import convert
 from models.runtime import reset, tf
 
 __all__ = ["NETWORKS", "Network", "reconstruct"]
@@ -201,7 +202,7 @@ def reconstruct(network: Network) -> bytes:
 def _quantised(
     model: Any, ranges: Sequence[tuple[float, float]], random: np.random.Generator
 ) -> bytes:
-    """As `models.quantise` does, for any number of inputs."""
+    """Quantised for inputs that lie anywhere in their ranges."""
     signature = [
         tf.TensorSpec((1, *each.shape[1:]), tf.float32, name=f"input_{i}")
         for i, each in enumerate(model.inputs)
@@ -218,14 +219,7 @@ def _quantised(
                 for limits, spec in zip(ranges, signature, strict=True)
             ]
 
-    converter = tf.lite.TFLiteConverter.from_concrete_functions([infer.get_concrete_function()])
-    converter.optimizations = [tf.lite.Optimize.DEFAULT]
-    converter.representative_dataset = calibration
-    converter.target_spec.supported_ops = [tf.lite.OpsSet.TFLITE_BUILTINS_INT8]
-    converter.inference_input_type = tf.int8
-    converter.inference_output_type = tf.int8
-    converter._experimental_disable_per_channel_quantization_for_dense_layers = True
-    return bytes(converter.convert())
+    return convert(infer.get_concrete_function(), calibration, per_channel_dense=False)
 
 
 def main() -> None:

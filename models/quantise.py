@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from collections.abc import Iterator
+from collections.abc import Callable, Iterator
 from typing import Any
 
 import numpy as np
@@ -11,7 +11,7 @@ import numpy.typing as npt
 from models.runtime import tf
 from models.spec import QuantiseSpec
 
-__all__ = ["quantise"]
+__all__ = ["convert", "quantise"]
 
 
 def quantise(model: Any, spec: QuantiseSpec, images: npt.NDArray[np.float32]) -> bytes:
@@ -37,13 +37,28 @@ def quantise(model: Any, spec: QuantiseSpec, images: npt.NDArray[np.float32]) ->
 
     # Of a function alone, not of the model: the latter goes through a SavedModel on disk, which
     # takes up to ten times as long and gives the same operators.
-    converter = tf.lite.TFLiteConverter.from_concrete_functions([infer.get_concrete_function()])
+    function = infer.get_concrete_function()
+    return convert(function, calibration, per_channel_dense=spec.per_channel_dense)
+
+
+def convert(
+    function: Any,
+    calibration: Callable[[], Iterator[list[npt.NDArray[np.float32]]]],
+    *,
+    per_channel_dense: bool,
+) -> bytes:
+    """The int8 `.tflite` of a concrete TensorFlow function, with int8 inputs and outputs.
+
+    `calibration` yields, for each sample, an array for each input, from which the ranges of the
+    activations are taken. `per_channel_dense` as in `QuantiseSpec`.
+    """
+    converter = tf.lite.TFLiteConverter.from_concrete_functions([function])
     converter.optimizations = [tf.lite.Optimize.DEFAULT]
     converter.representative_dataset = calibration
     converter.target_spec.supported_ops = [tf.lite.OpsSet.TFLITE_BUILTINS_INT8]
     converter.inference_input_type = tf.int8
     converter.inference_output_type = tf.int8
     converter._experimental_disable_per_channel_quantization_for_dense_layers = (
-        not spec.per_channel_dense
+        not per_channel_dense
     )
     return bytes(converter.convert())

@@ -26,7 +26,9 @@ class Assumptions:
     under_way: int = 1
     #: Cycles from an operation's end, its last write acknowledged, until one that waits for it
     #: fetches: the engines drain, and fill again. Shows in networks of tiny operations one after
-    #: another, a softmax or the gates of a recurrent layer.
+    #: another, a softmax or the gates of a recurrent layer. In steps of 16: 16 to 64 keep the four
+    #: rows of `mnist_fc` within 3 % with its commands on AXI1, 48 to 96 with them on AXI0; RNNoise
+    #: on the FVP would have it larger still.
     restart: int = 48
     #: Bits of the IFM that pooling takes in a quarter of a multiplier pass, except on the smallest
     #: NPU. Vela's two compilers disagree: 2 in regor (8-bit pooling costs 4 passes), 8 in the
