@@ -15,6 +15,7 @@ import sys
 from collections.abc import Mapping, Sequence
 from pathlib import Path
 
+from benchmarks.markdown import table
 from benchmarks.published_rows import (
     CHOICES,
     MODE,
@@ -38,10 +39,11 @@ PAGE = Path(__file__).resolve().parent.parent / "docs" / "fidelity.md"
 LIMIT = 0.03
 
 
-def kept_promises(kws: Sequence[Row], fc: Sequence[Row]) -> list[str]:
-    """What is wrong; empty if every promise is kept."""
-    wrong = [f"{row.label}: {row.error:+.2%}" for row in (*kws, *fc) if abs(row.error) > LIMIT]
-    for rows in (kws, fc):
+def broken_promises(*networks: Sequence[Row]) -> list[str]:
+    """What is wrong with the rows of each network; empty if every promise is kept."""
+    wrong = []
+    for rows in networks:
+        wrong += [f"{row.label}: {row.error:+.2%}" for row in rows if abs(row.error) > LIMIT]
         ours, vela = (max(map(abs, errors)) for errors in zip(*map(_errors, rows), strict=True))
         if ours >= vela:
             wrong.append(f"{rows[0].label.split(',')[0]}: {ours:.2%}, Vela {vela:.2%}")
@@ -65,20 +67,20 @@ def tables(reference: Path, zoo: Path) -> tuple[dict[str, str], list[str]]:
         "assumptions": _assumption_table(rows),
         "events": event_table(),
     }
-    return text, [*kept_promises(kws, fc), *kept_promises(kws, elsewhere)]
+    return text, broken_promises(kws, fc, elsewhere)
 
 
 def _row_table(rows: Sequence[Row]) -> str:
     beats = any(row.published_beats for row in rows)
     titles = ["Row", "Published", "`sim`", "Error", "Vela", "Error"]
     titles += ["AXI1 beats published", "`sim`"] if beats else []
-    lines = [f"| {' | '.join(titles)} |", "| " + " | ".join(["---"] * len(titles)) + " |"]
+    lines = []
     for row in rows:
         cells = [row.label, f"{row.published:,}", f"{row.ours:,.0f}", f"{row.error:+.1%}"]
         cells += [f"{row.vela:,.0f}", f"{row.vela_error:+.1%}"]
         cells += [f"{row.published_beats:,}", f"{row.beats:,.0f}"] if beats else []
-        lines.append(f"| {' | '.join(cells)} |")
-    return "\n".join(lines)
+        lines.append(cells)
+    return table(titles, lines)
 
 
 def _choice_text(choice: Assumptions) -> str:
@@ -89,8 +91,7 @@ def _choice_text(choice: Assumptions) -> str:
 
 
 def _left_out_table(found: Sequence[LeftOut]) -> str:
-    lines = ["| Left out | Decided by | Choices left | Error of the prediction |"]
-    lines.append("| --- | --- | --- | --- |")
+    lines = []
     for each in found:
         by = "the other network" if each.whole_network else "the other seven rows"
         choices = f"{len(each.choices)} of {len(CHOICES)}"
@@ -99,20 +100,20 @@ def _left_out_table(found: Sequence[LeftOut]) -> str:
             choices = "as now" if only == DECIDED else _choice_text(only)
         low, high = min(each.errors), max(each.errors)
         error = f"{low:+.1%}" if f"{low:.1%}" == f"{high:.1%}" else f"{low:+.1%} to {high:+.1%}"
-        lines.append(f"| {each.label} | {by} | {choices} | {error} |")
-    return "\n".join(lines)
+        lines.append((each.label, by, choices, error))
+    return table(("Left out", "Decided by", "Choices left", "Error of the prediction"), lines)
 
 
 def _assumption_table(rows: Mapping[Assumptions, Sequence[Row]]) -> str:
     """The choices that differ from today's in one assumption, with every row's error."""
     labels = [row.label.removeprefix(f"{MODEL}, ") for row in rows[DECIDED]]
-    lines = ["| Choice | " + " | ".join(labels) + " |", "| --- " * (len(labels) + 1) + "|"]
+    lines = []
     for choice, mine in rows.items():
         pairs = zip(vars(choice).values(), vars(DECIDED).values(), strict=True)
         if sum(one != other for one, other in pairs) <= 1:
             name = ("as now: " if choice == DECIDED else "") + _choice_text(choice)
-            lines.append(f"| {name} | " + " | ".join(f"{row.error:+.1%}" for row in mine) + " |")
-    return "\n".join(lines)
+            lines.append((name, *(f"{row.error:+.1%}" for row in mine)))
+    return table(("Choice", *labels), lines)
 
 
 def event_table() -> str:
@@ -121,14 +122,13 @@ def event_table() -> str:
     Those of AXI1 are left out: they are AXI0's, 256 higher.
     """
     nothing = estimate(network_work(network_traffic((), 0, PortMap()), 32), MODE, PROFILE)
-    lines = ["| Event | Number | Kind | What is counted, or why nothing is |"]
-    lines.append("| --- | --- | --- | --- |")
+    lines = []
     for event in pmu_events(nothing):
         if not event.name.startswith("AXI1"):
             name = event.name.replace("AXI0_", "AXI0, AXI1: ")
             text = event.meaning or event.reason
-            lines.append(f"| {name} | {event.number} | {event.fidelity.value} | {text} |")
-    return "\n".join(lines)
+            lines.append((name, event.number, event.fidelity.value, text))
+    return table(("Event", "Number", "Kind", "What is counted, or why nothing is"), lines)
 
 
 def filled(page: str, text: Mapping[str, str]) -> str:
@@ -150,8 +150,8 @@ def main() -> int:
     text, broken = tables(arguments.reference, arguments.zoo)
     page = PAGE.read_text(encoding="utf-8")
     current = filled(page, text) == page
-    for name, table in text.items():
-        print(f"{name}\n{table}\n")
+    for name, figures in text.items():
+        print(f"{name}\n{figures}\n")
     if not arguments.check:
         PAGE.write_text(filled(page, text), encoding="utf-8")
     elif not current:

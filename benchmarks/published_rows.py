@@ -30,6 +30,7 @@ from tests.tflite_factory import mlp
 
 __all__ = [
     "CHOICES",
+    "DRIVER",
     "MODE",
     "MODEL",
     "PROFILE",
@@ -37,6 +38,8 @@ __all__ = [
     "LeftOut",
     "Row",
     "fc_rows",
+    "fvp_networks",
+    "fvp_rows",
     "kws_rows",
     "leave_one_out",
 ]
@@ -102,12 +105,12 @@ def kws_rows(reference: Path, zoo: Path, choice: Assumptions = DECIDED) -> list[
     """The four FVP rows of `kws_micronet_m`, on the very artefacts the FVP ran."""
     return [
         Row(
-            f"{MODEL}, {int(macs)} MACs",
-            _published(macs),
-            _cycles(reference / f"{MODEL}_{macs.slug}.tflite", choice),
-            _vela_cycles(zoo / f"{MODEL}.tflite", macs),
+            f"{MODEL}, {int(row.macs)} MACs",
+            _active(row),
+            _cycles(reference / f"{MODEL}_{row.macs.slug}.tflite", choice),
+            _vela_cycles(zoo / f"{MODEL}.tflite", row.macs),
         )
-        for macs in Accelerator
+        for row in fvp_rows(MODEL)
     ]
 
 
@@ -129,12 +132,11 @@ def fc_rows(choice: Assumptions = DECIDED, ports: PortMap = DRIVER) -> list[Row]
         if row.workload != "mnist_fc":
             continue
         assert row.encoded_weights_kib is not None, "published with its size"
-        assert row.npu_active_cycles is not None, "published with its cycles"
         size = row.encoded_weights_kib
         rows.append(
             Row(
                 f"mnist_fc, {row.variant}",
-                row.npu_active_cycles,
+                _active(row),
                 float(np.interp(size, sizes, ours)),
                 float(np.interp(size, sizes, vela)),
                 ROUNDED_TO / 2,
@@ -145,14 +147,23 @@ def fc_rows(choice: Assumptions = DECIDED, ports: PortMap = DRIVER) -> list[Row]
     return rows
 
 
-def _published(macs: Accelerator) -> int:
-    (row,) = (row for row in published_rows() if _is_fvp(row) and row.macs is macs)
-    assert row.npu_active_cycles is not None, "the FVP's rows have cycles"
+def fvp_networks() -> list[str]:
+    """The networks whose cycles the FVP has counted."""
+    return list(dict.fromkeys(row.model for row in _of_the_fvp()))
+
+
+def fvp_rows(network: str) -> list[PublishedRow]:
+    """The FVP's rows of a network, by rising MACs."""
+    return sorted((row for row in _of_the_fvp() if row.model == network), key=lambda row: row.macs)
+
+
+def _of_the_fvp() -> list[PublishedRow]:
+    return [row for row in published_rows() if row.measured_on.startswith("FVP Corstone-300 11")]
+
+
+def _active(row: PublishedRow) -> int:
+    assert row.npu_active_cycles is not None, "published with its cycles"
     return row.npu_active_cycles
-
-
-def _is_fvp(row: PublishedRow) -> bool:
-    return row.model == MODEL and row.measured_on.startswith("FVP Corstone-300 11")
 
 
 @cache

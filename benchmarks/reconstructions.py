@@ -23,30 +23,21 @@ import csv
 import subprocess
 import sys
 import tempfile
-from collections.abc import Mapping, Sequence
 from dataclasses import dataclass
 from functools import cache
 from pathlib import Path
 from typing import NamedTuple
 
-from bench.cell import Accelerator, MemoryMode
-from bench.published import PublishedRow, published_rows
+from bench.cell import Accelerator
+from bench.published import PublishedRow
+from benchmarks.markdown import header, line
+from benchmarks.published_rows import MODE, MODEL, PROFILE, fvp_networks, fvp_rows
 from targets.simulator.simulator import Simulator
-from targets.simulator.timing import PortTiming, TimingProfile, estimate, named_profile
+from targets.simulator.timing import PortTiming, TimingProfile
 
-__all__ = ["NETWORKS", "Compiled", "Swept", "built", "compiled", "published", "sweeps"]
+__all__ = ["Compiled", "Swept", "built", "compiled", "sweeps"]
 
-#: Names in the published rows.
-NETWORKS = (
-    "rnnoise_INT8",
-    "ad_medium_int8",
-    "vww4_128_128_INT8",
-    "mobilenet_v2_1.0_224_INT8",
-    "wav2letter_pruned_int8",
-)
 SWEEPS = Path(__file__).with_name("adapter_sweeps.csv")
-MODE = MemoryMode.SHARED_SRAM
-PROFILE = named_profile("u55_high_end")
 INSTALLED = str(Path(sys.executable).parent / "vela")
 _SYSTEM = "Ethos_U55_High_End_Embedded"
 _TITLES = ("network", "MACs", "published cycles", "cycles, `sim`", "cycles, Vela")
@@ -63,7 +54,7 @@ class Compiled:
 
     def cycles(self, profile: TimingProfile = PROFILE) -> int:
         """NPU_ACTIVE behind the memories of `profile`. Estimated."""
-        return estimate(self.simulator.work[0], MODE, profile).npu_active
+        return self.simulator.timing(MODE, profile).npu_active
 
     @property
     def beats(self) -> tuple[int, int, int]:
@@ -106,16 +97,6 @@ def compiled(model: Path, macs: Accelerator, vela: str = INSTALLED) -> Compiled:
     return Compiled(Simulator(directory / f"{model.stem}_vela.tflite", macs), cycles)
 
 
-def published(network: str) -> list[PublishedRow]:
-    """The FVP's rows of a network, by rising MACs."""
-    rows = [
-        row
-        for row in published_rows()
-        if row.model == network and row.measured_on.startswith("FVP Corstone-300 11")
-    ]
-    return sorted(rows, key=lambda row: row.macs)
-
-
 class Swept(NamedTuple):
     """A published count behind another adapter than `u55_high_end`. Caps in beats a period."""
 
@@ -156,14 +137,6 @@ def sweeps() -> tuple[Swept, ...]:
         )
 
 
-def _line(cells: Sequence[object]) -> str:
-    return f"| {' | '.join(map(str, cells))} |"
-
-
-def _header(titles: Sequence[str]) -> str:
-    return f"{_line(titles)}\n{_line(['---'] * len(titles))}"
-
-
 def _compared(row: PublishedRow, ours: Compiled) -> str:
     figures = (
         (ours.cycles(), row.npu_active_cycles),
@@ -171,13 +144,13 @@ def _compared(row: PublishedRow, ours: Compiled) -> str:
         *zip(ours.beats, (row.axi0_rd_beats, row.axi0_wr_beats, row.axi1_rd_beats), strict=True),
     )
     errors = [f"{mine / theirs - 1:+.1%}" if theirs else "-" for mine, theirs in figures]
-    return _line((row.model, int(row.macs), f"{row.npu_active_cycles:,}", *errors))
+    return line((row.model, int(row.macs), f"{row.npu_active_cycles:,}", *errors))
 
 
-def _swept(row: Swept, cycles: int) -> str:
+def _swept(row: Swept, simulator: Simulator) -> str:
     caps = [cap or "none" for cap in (row.sram_bwcap, row.ext_bwcap)]
-    error = f"{cycles / row.npu_active - 1:+.1%}"
-    return _line((row.model, int(row.macs), *caps, row.ext_rlatency, f"{row.npu_active:,}", error))
+    error = f"{simulator.timing(MODE, row.profile).npu_active / row.npu_active - 1:+.1%}"
+    return line((row.model, int(row.macs), *caps, row.ext_rlatency, f"{row.npu_active:,}", error))
 
 
 def main() -> None:
@@ -188,30 +161,26 @@ def main() -> None:
     parser.add_argument("--vela", default=INSTALLED, help="the compiler; default: the installed")
     parser.add_argument("--reference", type=Path, help="directory of the published artefacts")
     arguments = parser.parse_args()
-    made: dict[tuple[str, Accelerator], Compiled] = {}
-    print(_header((*_TITLES, *_BEATS)))
+    simulators: dict[tuple[str, Accelerator], Simulator] = {}
+    print(header((*_TITLES, *_BEATS)))
     with tempfile.TemporaryDirectory() as scratch:
-        for network in NETWORKS:
+        for network in fvp_networks():
+            if network == MODEL:  # Not reconstructed: its artefacts are published.
+                continue
             model = built(network, Path(scratch))
-            for row in published(network):
+            for row in fvp_rows(network):
                 ours = compiled(model, row.macs, arguments.vela)
-                made[network, row.macs] = ours
+                simulators[network, row.macs] = ours.simulator
                 print(_compared(row, ours), flush=True)
-    print(f"\n{_header(_SWEPT)}")
+    if arguments.reference is not None:
+        for row in fvp_rows(MODEL):
+            artefact = arguments.reference / f"{MODEL}_{row.macs.slug}.tflite"
+            simulators[MODEL, row.macs] = Simulator(artefact)
+    print(f"\n{header(_SWEPT)}")
     for each in sweeps():
-        print(_sweep_line(each, made, arguments.reference), flush=True)
-
-
-def _sweep_line(
-    row: Swept, made: Mapping[tuple[str, Accelerator], Compiled], reference: Path | None
-) -> str:
-    ours = made.get((row.model, row.macs))
-    if ours is not None:
-        return _swept(row, ours.cycles(row.profile))
-    if reference is None:
-        return f"{row.model}: left out, give --reference"
-    simulator = Simulator(reference / f"{row.model}_{row.macs.slug}.tflite")
-    return _swept(row, simulator.timing(MODE, row.profile).npu_active)
+        simulator = simulators.get((each.model, each.macs))
+        missing = f"{each.model}: left out, give --reference"
+        print(_swept(each, simulator) if simulator else missing, flush=True)
 
 
 if __name__ == "__main__":

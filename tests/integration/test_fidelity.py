@@ -10,6 +10,7 @@ import pytest
 from benchmarks import fidelity
 from benchmarks.published_rows import (
     CHOICES,
+    DRIVER,
     STREAM_ON_AXI0,
     fc_rows,
     kws_rows,
@@ -37,12 +38,14 @@ def test_kws_micronet_m_is_within_3_percent_of_every_fvp_row_and_better_than_vel
     assert max(abs(row.error) for row in rows) < max(abs(row.vela_error) for row in rows)
 
 
-@pytest.mark.parametrize("ports", [None, STREAM_ON_AXI0], ids=["driver's ports", "stream on AXI0"])
+@pytest.mark.parametrize(
+    "ports", [DRIVER, STREAM_ON_AXI0], ids=["driver's ports", "stream on AXI0"]
+)
 def test_mnist_fc_is_within_3_percent_of_every_fpga_row_and_better_than_vela(
-    ports: PortMap | None,
+    ports: PortMap,
 ) -> None:
     # At equal encoded size, whichever port fetched the commands: the article does not say.
-    rows = fc_rows() if ports is None else fc_rows(ports=ports)
+    rows = fc_rows(ports=ports)
     assert len(rows) == 4
     assert {row.label: row.error for row in rows if abs(row.error) > fidelity.LIMIT} == {}
     assert max(abs(row.error) for row in rows) < max(abs(row.vela_error) for row in rows)

@@ -12,7 +12,7 @@ from pydantic import ValidationError
 from bench.cell import MemoryMode
 from bench.errors import ConfigError
 from targets.simulator.timing import PROFILES, PortTiming, named_profile
-from targets.simulator.timing.memory import Budget, Channel, channels, read_channel
+from targets.simulator.timing.memory import Budget, Channel, channels
 
 BURST = 8
 
@@ -57,6 +57,11 @@ def one_by_one(timing: PortTiming, asked: list[Asked]) -> list[float]:
             under_way.append(time + timing.rlatency + BURST)
         ends.append(lane + timing.rlatency)
     return [float(end) for end in ends]
+
+
+def read_channel(timing: PortTiming) -> Channel:
+    """Reads of a port that nobody writes through."""
+    return channels(timing)[0]
 
 
 def served(timing: PortTiming, asked: list[Asked]) -> list[float]:
@@ -170,17 +175,10 @@ def test_reads_and_writes_of_a_port_share_its_cap() -> None:
 def test_no_period_serves_more_than_its_cap(
     reads: int, asked: int, writes: int, later: int
 ) -> None:
-    timing = PortTiming(rlatency=5, wlatency=7, pulse_on=80, pulse_off=20, bwcap=40)
-    read, write = channels(timing)
-    read.serve(asked, 8 * reads, reads)
-    write.serve(later, 8 * writes, writes)
-    # Whatever has been used: a period that is not full serves the next transaction.
+    timing = PortTiming(pulse_on=80, pulse_off=20, bwcap=40)
     budget = Budget(timing.period)
-    for channel, at, count in (
-        (Channel(timing, latency=5, limit=0, budget=budget), asked, reads),
-        (Channel(timing, latency=7, limit=0, budget=budget), later, writes),
-    ):
-        channel.serve(at, 8 * count, count)
+    Channel(timing, latency=5, limit=0, budget=budget).serve(asked, 8 * reads, reads)
+    Channel(timing, latency=7, limit=0, budget=budget).serve(later, 8 * writes, writes)
     used = [budget.used(window) for window in range(200)]
     assert sum(used) == 8 * (reads + writes)
     assert max(used) <= 40
@@ -241,7 +239,7 @@ def test_a_slower_adapter_never_serves_a_stream_sooner(
 
 @given(st.integers(0, 5_000), st.integers(1, 40), st.integers(0, 300))
 def test_the_ideal_memory_takes_a_cycle_a_beat(ready: int, bursts: int, later: int) -> None:
-    channel = Channel(PortTiming(), latency=0, limit=0)
+    channel = read_channel(PortTiming())
     assert channel.serve(ready, bursts * 8, bursts).done == ready + bursts * 8
     assert channel.serve(ready + later, 8, 1).start == max(ready + later, ready + bursts * 8)
 

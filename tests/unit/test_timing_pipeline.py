@@ -46,12 +46,13 @@ def stream(operations: list[BlockOperation]) -> list[Operation]:
 
 
 def timed(
-    operations: list[BlockOperation], macs: int = 128, name: str = "u55_high_end"
+    operations: list[BlockOperation],
+    macs: int = 128,
+    name: str = "u55_high_end",
+    assumptions: Assumptions = DECIDED,
 ) -> NetworkTiming:
-    work = network_work(
-        network_traffic(stream(operations), WORDS * len(operations) + 1, PortMap()), macs
-    )
-    return estimate(work, MODE, PROFILES[name])
+    traffic = network_traffic(stream(operations), WORDS * len(operations) + 1, PortMap())
+    return estimate(network_work(traffic, macs, assumptions), MODE, PROFILES[name])
 
 
 def dense(inputs: int, outputs: int, encoded: int) -> Conv:
@@ -236,11 +237,6 @@ def test_flash_bound_time_is_beats_times_the_caps_pace() -> None:
     assert timed([layer]).npu_active == pytest.approx(beats * 400 / 56, rel=0.01)
 
 
-def with_assumptions(operations: list[BlockOperation], assumptions: Assumptions) -> NetworkTiming:
-    traffic = network_traffic(stream(operations), WORDS * len(operations) + 1, PortMap())
-    return estimate(network_work(traffic, 128, assumptions), MODE, HIGH_END)
-
-
 @settings(max_examples=40, deadline=None)
 @given(streams)
 def test_an_operation_starts_when_the_one_before_has_ended_and_the_engines_have_filled(
@@ -257,8 +253,8 @@ def test_what_waits_for_an_operation_costs_a_restart_each_time() -> None:
     # Of one block and little to fetch, so that nothing hides it.
     small = conv(feature_map(4, 4, 16), feature_map(4, 4, 16), (4, 4, 16), POINT)
     chain: list[BlockOperation] = [small] * 5
-    quick = with_assumptions(chain, replace(DECIDED, restart=0))
-    slow = with_assumptions(chain, replace(DECIDED, restart=500))
+    quick = timed(chain, assumptions=replace(DECIDED, restart=0))
+    slow = timed(chain, assumptions=replace(DECIDED, restart=500))
     assert slow.npu_active - quick.npu_active == pytest.approx(4 * 500, abs=HIGH_END.ext.period)
 
 
@@ -268,8 +264,8 @@ def test_where_two_may_be_under_way_blockdep_decides() -> None:
         replace(large, block=replace(large.block, blockdep=blockdep)) for blockdep in (3, 0)
     )
     two = replace(DECIDED, under_way=2)
-    overlapping = with_assumptions([large, free], two)
-    waiting = with_assumptions([large, bound], two)
+    overlapping = timed([large, free], assumptions=two)
+    waiting = timed([large, bound], assumptions=two)
     assert overlapping.operations[1].start < overlapping.operations[0].end
     assert waiting.operations[1].start >= waiting.operations[0].end + two.restart
     assert overlapping.npu_active < waiting.npu_active

@@ -17,7 +17,7 @@ from typing import NamedTuple
 
 from targets.simulator.timing.profiles import PortTiming
 
-__all__ = ["Budget", "Channel", "Served", "channels", "read_channel"]
+__all__ = ["Budget", "Channel", "Served", "channels"]
 
 #: Rounding of float times must not admit a transaction at the very end of a pulse.
 _EPSILON = 1e-9
@@ -73,7 +73,7 @@ class Budget:
 
     def spread(self, start: float, end: float, beats: float) -> None:
         """Use `beats` between two times, at an even rate."""
-        if not self._period or end <= start:
+        if end <= start:
             return
         window = start // self._period
         while window * self._period < end:
@@ -103,9 +103,7 @@ class Channel:
         "stalled",
     )
 
-    def __init__(
-        self, timing: PortTiming, *, latency: int, limit: int, budget: Budget | None = None
-    ) -> None:
+    def __init__(self, timing: PortTiming, *, latency: int, limit: int, budget: Budget) -> None:
         both = timing.maxrw
         self._limit = min(limit, both) if limit and both else limit or both
         #: Cycles from the address to the first beat, or from the last beat to the response.
@@ -113,7 +111,7 @@ class Channel:
         self._period = timing.period
         self._on = timing.pulse_on
         self._cap = timing.bwcap if timing.period else 0
-        self._budget = Budget(timing.period) if budget is None else budget
+        self._budget = budget
         #: Places taken since all of them were free, modulo their number.
         self._taken = 0.0
         #: When all places are free again.
@@ -169,7 +167,8 @@ class Channel:
             start, last = self._admit(asked, bursts, burst, turn)
         else:
             start = asked
-            last = self._accept(asked, bursts, burst, turn)
+            taken = self._taken if asked < self._drained else 0.0
+            last = self._accept(asked, bursts, burst, turn, taken)
         waited = last - asked - bursts
         if waited > 0:
             self.stalled += waited
@@ -180,11 +179,11 @@ class Channel:
         if self._cap:
             self._budget.spread(start, end, beats)
 
-    def _accept(self, time: float, count: float, burst: float, turn: float) -> float:
+    def _accept(self, time: float, count: float, burst: float, turn: float, taken: float) -> float:
         """Accept `count` transactions from `time` on; when the last of them is accepted.
 
-        Up to `limit` of them come at the pace of the data lane, the next when the first one ends,
-        a `turn` after it was accepted.
+        Up to `limit` of them, less the `taken` places, come at the pace of the data lane, the next
+        when the first one ends, a `turn` after it was accepted.
         """
         last = time
         if not turn:
@@ -194,7 +193,6 @@ class Channel:
             self._taken = 0.0
         else:
             limit = self._limit
-            taken = 0.0 if time >= self._drained else self._taken
             ends = taken + count
             rounds = ends // limit
             self._taken = ends - rounds * limit
@@ -223,7 +221,7 @@ class Channel:
             if position >= on or (cap and used >= cap):
                 time = (window + 1) * period
                 continue
-            taken = self._taken if turn and time < self._drained else 0.0
+            taken = self._taken if time < self._drained else 0.0
             count = self._fitting(on - position - _EPSILON, burst, turn, taken)
             if cap:
                 allowed = -((_EPSILON - (cap - used) / burst) // 1)
@@ -233,32 +231,27 @@ class Channel:
                 count = left
             if start < 0:
                 start = time
-            last = self._accept(time, count, burst, turn)
+            last = self._accept(time, count, burst, turn, taken)
             if cap:
                 budget.record(window, used + count * burst)
             left -= count
             if left <= _EPSILON:
                 return start, last
             window += 1
-            if left > 1 and (not cap or budget.untouched_after(window - 1)):
+            if not cap or budget.untouched_after(window - 1):
                 # Whole periods of a steady stream are skipped; the rest is served above.
                 steady = self._per_period(burst, turn)
                 full = -(-left // steady) - 1
-                if full > 0:
-                    left -= full * steady
-                    if cap:
-                        budget.record_steadily(window, full, steady * burst)
-                    window += full
+                if cap and full:
+                    budget.record_steadily(window, full, steady * burst)
+                left -= full * steady
+                window += full
             time = window * period
 
 
 def channels(timing: PortTiming) -> tuple[Channel, Channel]:
     """The read and the write direction of a port."""
     budget = Budget(timing.period)
+    reads = Channel(timing, latency=timing.rlatency, limit=timing.maxr, budget=budget)
     writes = Channel(timing, latency=timing.wlatency, limit=timing.maxw, budget=budget)
-    return read_channel(timing, budget), writes
-
-
-def read_channel(timing: PortTiming, budget: Budget | None = None) -> Channel:
-    """The read direction of a port, alone unless it shares its `budget`."""
-    return Channel(timing, latency=timing.rlatency, limit=timing.maxr, budget=budget)
+    return reads, writes
