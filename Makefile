@@ -53,7 +53,7 @@ test-fvp: $(VENV)/.dev-ready ## target fvp against target sim, on all models and
 	BENCH_TEST_FVP=1 $(BIN)/pytest -n $(JOBS) tests/integration/test_fvp_models.py $(ARGS)
 
 test-images: $(VENV)/.dev-ready ## build the container images and run the bench in them; as root it gets an engine
-	$(BIN)/python -m deploy.docker.try_images $(ARGS)
+	$(BIN)/python -m tests.images.try_images $(ARGS)
 
 test-board: $(VENV)/.dev-ready ## target mps3 on the virtual board against target sim, on all models (many minutes)
 	BENCH_TEST_BOARD=1 $(BIN)/pytest tests/integration/test_mps3_models.py \

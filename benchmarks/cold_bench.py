@@ -28,8 +28,8 @@ sys.path.insert(0, str(ROOT))
 
 def plain(directory: Path) -> None:
     """Train and compile the default grid, in sequence."""
-    from bench.config import TrainedWorkload, load_config
-    from bench.grid import make_plan
+    from bench.plan.config import TrainedWorkload, load_config
+    from bench.plan.grid import make_plan
     from models.builder import build
     from models.data import resolve_mnist
     from models.messages import BuildRequest

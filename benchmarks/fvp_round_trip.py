@@ -20,11 +20,11 @@ from pathlib import Path
 
 import numpy as np
 
-from bench.cell import Accelerator, MemoryMode
-from bench.interpreters import run_tflm
+from bench.plan.cell import Accelerator, MemoryMode
+from bench.tflite.interpreters import run_tflm
 from targets.fvp.settings import FvpSettings
 from targets.fvp.target import FvpTarget
-from tests.compiled_jobs import compiled_job
+from tests.support.compiled_jobs import compiled_job
 
 __all__ = ["compare", "main"]
 

@@ -18,15 +18,15 @@ from pathlib import Path
 
 import numpy as np
 
-from bench.cell import Accelerator, MemoryMode
 from bench.compiler import VelaOptions, compile_model
-from bench.published import PublishedRow, published_rows
+from bench.plan.cell import Accelerator, MemoryMode
+from bench.report.published import PublishedRow, published_rows
 from targets.simulator.simulator import Simulator
 from targets.simulator.timing import estimate, named_profile
 from targets.simulator.timing.assumptions import DECIDED, Assumptions
 from targets.simulator.timing.work import network_work
-from targets.simulator.traffic import PortMap
-from tests.tflite_factory import mlp
+from targets.simulator.traffic.network import PortMap
+from tests.support.tflite_factory import mlp
 
 __all__ = [
     "CHOICES",

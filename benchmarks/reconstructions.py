@@ -28,8 +28,8 @@ from functools import cache
 from pathlib import Path
 from typing import NamedTuple
 
-from bench.cell import Accelerator
-from bench.published import PublishedRow
+from bench.plan.cell import Accelerator
+from bench.report.published import PublishedRow
 from benchmarks.markdown import header, line
 from benchmarks.published_rows import MODE, MODEL, PROFILE, fvp_networks, fvp_rows
 from targets.simulator.simulator import Simulator

@@ -24,10 +24,10 @@ from collections.abc import Callable
 from dataclasses import dataclass
 from pathlib import Path
 
-from bench.cell import Accelerator, MemoryMode
 from bench.compiler import VelaOptions, compile_model
-from bench.interpreters import Array, random_inputs
-from bench.tflite import inspect
+from bench.plan.cell import Accelerator, MemoryMode
+from bench.tflite.interpreters import Array, random_inputs
+from bench.tflite.model_file import inspect
 from targets.simulator.simulator import Simulator
 
 BATCH = 256

@@ -19,11 +19,11 @@ from collections.abc import Callable
 from dataclasses import dataclass
 from pathlib import Path
 
-from bench.cell import Accelerator, MemoryMode
 from bench.compiler import VelaOptions, compile_model
-from bench.interpreters import Array, random_inputs
-from bench.tflite import inspect
-from targets.simulator.artefact import load_artefact
+from bench.plan.cell import Accelerator, MemoryMode
+from bench.tflite.interpreters import Array, random_inputs
+from bench.tflite.model_file import inspect
+from targets.artefact import load_artefact
 from targets.simulator.simulator import Simulator
 from targets.simulator.timing import named_profile
 

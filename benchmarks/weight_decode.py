@@ -15,8 +15,8 @@ import numpy as np
 from ethosu import mlw_codec
 from numpy.typing import NDArray
 
-from targets.simulator.traversal import Traversal, WeightOrder
-from targets.simulator.weights import decode_weights
+from targets.simulator.weights.decoding import decode_weights
+from targets.simulator.weights.traversal import Traversal, WeightOrder
 
 LAYERS = ((128, 784), (64, 128), (10, 64))
 REPEATS = 15

@@ -9,8 +9,8 @@ from typing import Any
 import numpy as np
 import numpy.typing as npt
 
-from bench.errors import BuildError
-from bench.files import write_atomically
+from bench.core.errors import BuildError
+from bench.core.files import write_atomically
 from models import compress, weights
 from models.compress import OnProgress, TrainingSet
 from models.data import MnistData, load, to_float

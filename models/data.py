@@ -21,9 +21,9 @@ from typing import Any, Literal
 import numpy as np
 import numpy.typing as npt
 
-from bench.errors import ModelError, PrerequisiteError
-from bench.files import write_atomically
-from bench.schema import StrictModel
+from bench.core.errors import ModelError, PrerequisiteError
+from bench.core.files import write_atomically
+from bench.core.schema import StrictModel
 
 __all__ = [
     "FULL",

@@ -7,7 +7,7 @@ from typing import Annotated, Literal
 
 from pydantic import Field, TypeAdapter, model_validator
 
-from bench.schema import StrictModel
+from bench.core.schema import StrictModel
 from models.data import DataSource
 from models.spec import QuantiseSpec, TrainSpec, VariantSpec
 
@@ -141,7 +141,7 @@ class Done(StrictModel):
 
 
 class Failed(StrictModel):
-    """Builder to client: no files. `kind` names a class of `bench.errors`."""
+    """Builder to client: no files. `kind` names a class of `bench.core.errors`."""
 
     event: Literal["error"] = "error"
     kind: str

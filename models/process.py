@@ -12,7 +12,7 @@ import time
 from collections.abc import Sequence
 from pathlib import Path
 
-from bench.errors import BuildError
+from bench.core.errors import BuildError
 
 __all__ = ["WORKER_COMMAND", "WorkerProcess"]
 

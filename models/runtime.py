@@ -15,7 +15,7 @@ import sys
 from importlib.metadata import version
 from typing import Any
 
-from bench.errors import PrerequisiteError
+from bench.core.errors import PrerequisiteError
 
 __all__ = ["library_versions", "reset", "tf", "tfmot"]
 

@@ -9,8 +9,8 @@ from types import TracebackType
 
 from pydantic import ValidationError
 
-from bench import errors
-from bench.errors import BenchError, BuildError
+from bench.core import errors
+from bench.core.errors import BenchError, BuildError
 from models.messages import (
     BuildOrder,
     BuildRequest,
@@ -123,6 +123,6 @@ class VariantBuilder:
 
 
 def _error_class(kind: str) -> type[BenchError]:
-    """The class of `bench.errors` called `kind`; BuildError for a name that is none."""
+    """The class of `bench.core.errors` called `kind`; BuildError for a name that is none."""
     found = getattr(errors, kind, None) if kind in errors.__all__ else None
     return found or BuildError

@@ -10,7 +10,7 @@ from typing import Annotated, Literal
 
 from pydantic import Field, model_validator
 
-from bench.schema import StrictModel
+from bench.core.schema import StrictModel
 
 __all__ = [
     "ClusterSpec",

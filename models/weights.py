@@ -11,7 +11,7 @@ from typing import Any
 import numpy as np
 import numpy.typing as npt
 
-from bench.errors import ModelError
+from bench.core.errors import ModelError
 from models.messages import KernelStats
 
 __all__ = ["Weights", "kernel_stats", "pack", "read"]

@@ -21,7 +21,7 @@ from typing import BinaryIO
 
 from pydantic import ValidationError
 
-from bench.errors import BenchError
+from bench.core.errors import BenchError
 from models.messages import BuildOrder, Done, Failed, Progress
 
 __all__ = ["main"]

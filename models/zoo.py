@@ -9,7 +9,7 @@ from pathlib import Path
 
 from pydantic import Field
 
-from bench.schema import StrictModel
+from bench.core.schema import StrictModel
 
 if sys.version_info >= (3, 11):
     import tomllib

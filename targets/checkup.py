@@ -8,7 +8,7 @@ from enum import Enum
 from pathlib import Path
 from typing import Protocol
 
-from bench.errors import BenchError
+from bench.core.errors import BenchError
 from targets.settings import TargetSettings
 
 __all__ = ["Checkup", "Finding", "State", "found", "missing"]

@@ -15,10 +15,10 @@ from typing import Any, Protocol, runtime_checkable
 
 import numpy.typing as npt
 
-from bench.cell import Accelerator, MemoryMode
 from bench.compiler import VelaReport
-from bench.errors import BenchError
-from targets.simulator.timing.profiles import TimingProfile
+from bench.core.errors import BenchError
+from bench.plan.cell import Accelerator, MemoryMode
+from targets.timing_profiles import TimingProfile
 
 __all__ = [
     "Array",

@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from bench.schema import StrictModel
+from bench.core.schema import StrictModel
 from targets.fvp.settings import FvpSettings
 from targets.mps3.settings import Mps3Settings
 

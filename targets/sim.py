@@ -7,21 +7,21 @@ from functools import cache, partial
 from importlib.metadata import version
 from pathlib import Path
 
-from bench.cell import MemoryMode
 from bench.compiler import LayerReport
-from bench.fingerprint import source_fingerprint
+from bench.core.fingerprint import source_fingerprint
+from bench.plan.cell import MemoryMode
+from targets.artefact.layer_names import NamedLayer, layer_names
+from targets.artefact.stream.operations import BlockOperation
 from targets.checkup import Finding, found
 from targets.protocol import Capabilities, Job, LayerCycles, Measurement, Source
 from targets.settings import TargetSettings
-from targets.simulator.operations import BlockOperation
 from targets.simulator.simulator import Simulator
 from targets.simulator.timing import PROFILES, Bound, NetworkTiming, OperationTiming, estimate
 from targets.simulator.timing.events import pmu_events
 from targets.simulator.timing.explain import explain, operation_label
-from targets.simulator.timing.layer_names import NamedLayer, layer_names
-from targets.simulator.timing.weight_count import weight_stream
 from targets.simulator.timing.work import network_work
-from targets.simulator.traffic import PortMap, network_traffic
+from targets.simulator.traffic.network import PortMap, network_traffic
+from targets.simulator.weights.count import weight_stream
 
 __all__ = ["SimulatorTarget", "check_sim", "layer_cycles", "names_of"]
 

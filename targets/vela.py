@@ -11,8 +11,8 @@ from importlib.metadata import version
 from pathlib import Path
 
 from bench.compiler import MemoryReport
-from bench.fingerprint import source_fingerprint
-from bench.metrics import BEAT_BYTES
+from bench.core.fingerprint import source_fingerprint
+from bench.plan.metrics import BEAT_BYTES
 from targets.checkup import Finding, found
 from targets.protocol import Array, Capabilities, Job, Measurement, Source
 from targets.settings import TargetSettings

@@ -21,7 +21,7 @@ from bench.cache.journal import BuildEvent, append_event
 from bench.cache.key import CacheKey
 from bench.cache.layout import FILES, FORMAT_VERSION, MANIFEST, Layout
 from bench.cache.manifest import Manifest, record_files
-from bench.files import sync_directory
+from bench.core.files import sync_directory
 
 __all__ = ["Build", "build_entry"]
 

@@ -10,7 +10,7 @@ import os
 import shutil
 from pathlib import Path
 
-from bench.files import sync_directory
+from bench.core.files import sync_directory
 
 __all__ = ["list_directory", "make_directory", "remove_tree", "write_file"]
 

@@ -8,7 +8,7 @@ from collections.abc import Iterator
 from contextlib import contextmanager
 from pathlib import Path
 
-from bench.errors import CacheError
+from bench.core.errors import CacheError
 
 __all__ = ["DISK_FULL", "cache_error", "reporting"]
 

@@ -10,7 +10,7 @@ from collections.abc import Mapping, Sequence
 from dataclasses import dataclass
 from typing import Any, TypeAlias
 
-from bench.errors import CacheError
+from bench.core.errors import CacheError
 
 __all__ = ["JSON", "KIND_PATTERN", "CacheKey", "canonical_json"]
 

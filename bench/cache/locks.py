@@ -31,7 +31,7 @@ from pydantic import AwareDatetime, BaseModel, ConfigDict, ValidationError
 from bench.cache.durable import make_directory
 from bench.cache.faults import cache_error, reporting
 from bench.cache.layout import Layout
-from bench.errors import CacheError
+from bench.core.errors import CacheError
 
 __all__ = ["Holder", "KeyLocks", "LockInfo", "OnWait"]
 

@@ -22,7 +22,7 @@ from pydantic import (
 )
 
 from bench.cache.key import CacheKey
-from bench.errors import CacheError
+from bench.core.errors import CacheError
 
 __all__ = ["FileRecord", "Manifest", "parse_manifest", "record_files", "sha256_of"]
 

@@ -20,7 +20,7 @@ from bench.cache.manifest import Manifest
 from bench.cache.sweeping import SweepReport, remove_dead, sweep_quarantine, sweep_temporaries
 from bench.cache.usage import Stats, measure, scan, touch
 from bench.cache.verification import Problem, ProblemKind, verify_cache
-from bench.errors import CacheError
+from bench.core.errors import CacheError
 
 __all__ = ["ArtefactCache", "Entry"]
 

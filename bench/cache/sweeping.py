@@ -14,7 +14,7 @@ from bench.cache.durable import list_directory, remove_tree
 from bench.cache.faults import reporting
 from bench.cache.layout import Layout, digest_of
 from bench.cache.locks import KeyLocks
-from bench.errors import CacheError
+from bench.core.errors import CacheError
 
 __all__ = ["SweepReport", "remove_dead", "sweep_quarantine", "sweep_temporaries"]
 

@@ -15,7 +15,7 @@ import re
 from collections.abc import Sequence
 from dataclasses import dataclass
 
-from bench.errors import CompilerError
+from bench.core.errors import CompilerError
 
 __all__ = ["LAYER_COLUMNS", "Table", "parse_layers", "parse_summary"]
 

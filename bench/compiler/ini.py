@@ -20,7 +20,7 @@ import math
 import re
 from pathlib import Path
 
-from bench.errors import ConfigError
+from bench.core.errors import ConfigError
 
 __all__ = ["SYSTEM_CONFIG_PREFIX", "check_sections"]
 

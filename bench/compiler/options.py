@@ -8,11 +8,11 @@ import importlib.util
 from pathlib import Path
 from typing import Any, Literal
 
-from bench.cell import DEFAULT_SYSTEM_CONFIG, Accelerator, MemoryMode
 from bench.compiler.ini import check_sections
-from bench.errors import ConfigError, PrerequisiteError
-from bench.fingerprint import installed_version
-from bench.schema import StrictModel
+from bench.core.errors import ConfigError, PrerequisiteError
+from bench.core.fingerprint import installed_version
+from bench.core.schema import StrictModel
+from bench.plan.cell import DEFAULT_SYSTEM_CONFIG, Accelerator, MemoryMode
 
 __all__ = ["BUNDLED_CONFIG", "VelaOptions", "require_vela", "vela_version"]
 

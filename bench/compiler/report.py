@@ -10,8 +10,8 @@ from enum import Enum
 from pathlib import Path
 
 from bench.compiler.csv_text import Table, parse_layers, parse_summary
-from bench.errors import CompilerError
-from bench.schema import StrictModel
+from bench.core.errors import CompilerError
+from bench.core.schema import StrictModel
 
 __all__ = [
     "LayerReport",

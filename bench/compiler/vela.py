@@ -13,8 +13,8 @@ from pathlib import Path
 from bench.compiler.options import VelaOptions, require_vela, vela_version
 from bench.compiler.report import VelaReport, per_layer_name, read_report, summary_name
 from bench.compiler.running import TimedOutError, VelaRunner, run_alone
-from bench.errors import CompilerError, ModelError
-from bench.schema import StrictModel
+from bench.core.errors import CompilerError, ModelError
+from bench.core.schema import StrictModel
 
 __all__ = ["CompiledModel", "compile_model"]
 

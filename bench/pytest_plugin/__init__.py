@@ -14,15 +14,15 @@ from typing import Any
 import pytest
 
 from bench.cache import default_root
-from bench.cell import Cell
-from bench.errors import BenchError
-from bench.grid import Group, base_of
+from bench.core.errors import BenchError
+from bench.plan.cell import Cell
+from bench.plan.grid import Group, base_of
 from bench.pytest_plugin.check import Check
 from bench.pytest_plugin.scheduler import FamilyScheduling
 from bench.pytest_plugin.session import BenchSession, RunSetup
 from bench.pytest_plugin.setup import prepare_run, require_targets
 from bench.pytest_plugin.terminal import TerminalReport
-from bench.run import RunDirectory
+from bench.records.run_directory import RunDirectory
 
 __all__ = ["bench", "check"]
 

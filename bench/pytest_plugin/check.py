@@ -7,12 +7,12 @@ from typing import TypeVar
 
 import pytest
 
-from bench.cell import Cell
-from bench.errors import BenchError, MissingFigureError, PrerequisiteError
-from bench.grid import Group
+from bench.core.errors import BenchError, MissingFigureError, PrerequisiteError
+from bench.judging.suites import SUITES
+from bench.plan.cell import Cell
+from bench.plan.grid import Group
 from bench.pytest_plugin.session import BenchSession
-from bench.record import Record, Status, Verdict
-from bench.suites import SUITES
+from bench.records.record import Record, Status, Verdict
 
 __all__ = ["Check"]
 

@@ -2,7 +2,7 @@
 
 All tests of the cells that share one trained model go to one worker, so a worker does not sit
 waiting for another's training while there is other work. The families alternate between
-workloads (see `bench.grid.make_plan`), so the first workers begin with different trainings.
+workloads (see `bench.plan.grid.make_plan`), so the first workers begin with different trainings.
 Cells of a target with a single device go to one worker, whatever their family: it drives the device
 and gives it all of them together.
 """

@@ -9,17 +9,17 @@ from pathlib import Path
 from typing import Any
 
 from bench.cache import ArtefactCache
-from bench.cell import Cell
 from bench.compiler import VelaServer
-from bench.config import BenchConfig, fingerprint
-from bench.engine import Engine
-from bench.grid import Plan, make_plan
-from bench.judged import Judge
-from bench.progress import append_to, device_progress
-from bench.reference import cached_reference
-from bench.run import RunDirectory, RunManifest
-from bench.sources import ModelSource
-from bench.suites import reproduce_command
+from bench.judging.judge import Judge
+from bench.judging.suites import reproduce_command
+from bench.measuring.engine import Engine
+from bench.measuring.progress import append_to, device_progress
+from bench.measuring.reference import cached_reference
+from bench.measuring.sources import ModelSource
+from bench.plan.cell import Cell
+from bench.plan.config import BenchConfig, fingerprint
+from bench.plan.grid import Plan, make_plan
+from bench.records.run_directory import RunDirectory, RunManifest
 from models.data import DataSource
 from models.service import VariantBuilder
 from targets.registry import TARGETS, TargetContext

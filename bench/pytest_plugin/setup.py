@@ -5,16 +5,16 @@ from __future__ import annotations
 from itertools import product
 from pathlib import Path
 
-from bench.accuracy import load_dataset
 from bench.compiler import VelaOptions, require_vela
-from bench.config import BenchConfig, ModelFileWorkload, load_config
-from bench.errors import BenchError, ConfigError, ModelError
-from bench.grid import make_plan
-from bench.interpreters import run_tflm
+from bench.core.errors import BenchError, ConfigError, ModelError
+from bench.core.schema import suggest
+from bench.measuring.accuracy import load_dataset
+from bench.plan.config import BenchConfig, ModelFileWorkload, load_config
+from bench.plan.grid import make_plan
 from bench.pytest_plugin.session import RunSetup
-from bench.run import RunDirectory, run_name
-from bench.schema import suggest
-from bench.tflite import load_quantised
+from bench.records.run_directory import RunDirectory, run_name
+from bench.tflite.interpreters import run_tflm
+from bench.tflite.model_file import load_quantised
 from models.data import resolve_mnist
 from targets.registry import TARGETS, TargetContext
 

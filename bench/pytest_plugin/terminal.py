@@ -10,12 +10,12 @@ from typing import Any
 
 import pytest
 
-from bench.errors import BenchError
-from bench.progress import Follower, ProgressEvent
-from bench.record import Record, Status, SweepRecord, UnavailableRecord
+from bench.core.errors import BenchError
+from bench.measuring.progress import Follower, ProgressEvent
+from bench.records.record import Record, Status, SweepRecord, UnavailableRecord
+from bench.records.run_directory import OrderRecord, RunDirectory
 from bench.report.junit import merged_junit
 from bench.report.table import render, unavailable_table, workload_tables
-from bench.run import OrderRecord, RunDirectory
 
 __all__ = ["ProgressLines", "TerminalReport"]
 

@@ -6,8 +6,8 @@ from collections.abc import Sequence
 
 from rich.text import Text
 
-from bench.cell import Accelerator
-from bench.record import Record, SweepRecord
+from bench.plan.cell import Accelerator
+from bench.records.record import Record, SweepRecord
 
 __all__ = ["finding_lines", "headline"]
 

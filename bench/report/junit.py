@@ -11,9 +11,9 @@ from collections.abc import Iterable, Sequence
 
 from junit_xml import TestCase, TestSuite, to_xml_report_string
 
-from bench.judge import worst
-from bench.record import Record, Status, SweepRecord, UnavailableRecord, Verdict
-from bench.run import OrderRecord
+from bench.judging.verdicts import worst
+from bench.records.record import Record, Status, SweepRecord, UnavailableRecord, Verdict
+from bench.records.run_directory import OrderRecord
 
 __all__ = ["merged_junit"]
 

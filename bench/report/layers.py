@@ -4,8 +4,8 @@ from __future__ import annotations
 
 from rich.table import Table
 
-from bench.metrics import MetricName
-from bench.record import LayerRecord, Record, metric_value
+from bench.plan.metrics import MetricName
+from bench.records.record import LayerRecord, Record, metric_value
 
 __all__ = ["layer_table"]
 

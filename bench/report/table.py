@@ -8,11 +8,11 @@ from rich.console import Console, RenderableType
 from rich.table import Table
 from rich.text import Text
 
-from bench.cell import Accelerator
-from bench.metrics import KIB, MetricName
-from bench.published import PublishedRow, matching
-from bench.record import Record, Status, SweepRecord, UnavailableRecord, metric_value
+from bench.plan.cell import Accelerator
+from bench.plan.metrics import KIB, MetricName
+from bench.records.record import Record, Status, SweepRecord, UnavailableRecord, metric_value
 from bench.report.findings import finding_lines
+from bench.report.published import PublishedRow, matching
 
 __all__ = ["render", "unavailable_table", "workload_tables"]
 

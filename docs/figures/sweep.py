@@ -17,11 +17,11 @@ from dataclasses import dataclass
 from pathlib import Path
 from xml.sax.saxutils import escape
 
-from bench.cell import MemoryMode
-from bench.metrics import MetricName
-from bench.published import matching
-from bench.record import Record, metric_value
-from bench.run import RunDirectory
+from bench.plan.cell import MemoryMode
+from bench.plan.metrics import MetricName
+from bench.records.record import Record, metric_value
+from bench.records.run_directory import RunDirectory
+from bench.report.published import matching
 
 ROOT = Path(__file__).resolve().parent.parent.parent
 

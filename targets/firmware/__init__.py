@@ -10,7 +10,7 @@ from __future__ import annotations
 import hashlib
 from pathlib import Path
 
-from bench.errors import PrerequisiteError
+from bench.core.errors import PrerequisiteError
 
 __all__ = ["ELF_NAME", "FIRMWARE_DIRECTORY", "firmware_elf", "firmware_sha256"]
 

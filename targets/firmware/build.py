@@ -17,7 +17,7 @@ from enum import Enum
 from importlib.util import find_spec
 from pathlib import Path
 
-from bench.errors import BenchError, BuildError, PrerequisiteError
+from bench.core.errors import BenchError, BuildError, PrerequisiteError
 from targets.firmware import ELF_NAME, FIRMWARE_DIRECTORY
 
 __all__ = ["Compiler", "build", "main"]

@@ -5,7 +5,7 @@ from __future__ import annotations
 import struct
 from dataclasses import dataclass
 
-from bench.errors import ModelError
+from bench.core.errors import ModelError
 
 __all__ = ["Program", "Segment", "read_elf"]
 

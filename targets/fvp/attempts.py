@@ -8,12 +8,12 @@ from collections.abc import Sequence
 from dataclasses import dataclass
 from pathlib import Path
 
-from bench.errors import BenchError, TargetError
+from bench.core.errors import BenchError, TargetError
 from targets.fvp.diagnosis import diagnose
 from targets.fvp.errors import InfrastructureError, MissingAnswerError
 from targets.fvp.launch import Launch, Launcher, Limits
+from targets.fvp.process_slots import seat, seats_directory
 from targets.fvp.runner import Process
-from targets.fvp.seats import seat, seats_directory
 
 __all__ = ["Attempts"]
 

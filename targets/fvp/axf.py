@@ -7,7 +7,7 @@ import re
 from importlib.metadata import PackageNotFoundError, files
 from pathlib import Path
 
-from bench.errors import PrerequisiteError
+from bench.core.errors import PrerequisiteError
 from targets.protocol import Job
 
 __all__ = ["Programs", "offer", "prebuilt_runner"]

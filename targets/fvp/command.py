@@ -7,7 +7,7 @@ from __future__ import annotations
 
 from collections.abc import Mapping
 
-from bench.cell import Accelerator
+from bench.plan.cell import Accelerator
 
 __all__ = ["bench_options"]
 

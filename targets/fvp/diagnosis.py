@@ -7,7 +7,7 @@ import signal
 from collections.abc import Callable
 from dataclasses import dataclass
 
-from bench.errors import BenchError, ConfigError, PrerequisiteError, TargetError
+from bench.core.errors import BenchError, ConfigError, PrerequisiteError, TargetError
 from targets.fvp.errors import InfrastructureError
 from targets.fvp.launch import Ending, Limits, Outcome
 

@@ -5,7 +5,7 @@ from __future__ import annotations
 from collections.abc import Iterator, Sequence
 from pathlib import Path
 
-from bench.errors import BenchError
+from bench.core.errors import BenchError
 from targets.checkup import Finding, found, missing
 from targets.fvp.target import FvpTarget
 from targets.protocol import Array

@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from bench.errors import TargetError
+from bench.core.errors import TargetError
 
 __all__ = ["InfrastructureError", "MissingAnswerError"]
 

@@ -7,7 +7,7 @@ import shutil
 from collections.abc import Mapping
 from pathlib import Path
 
-from bench.errors import PrerequisiteError
+from bench.core.errors import PrerequisiteError
 
 __all__ = ["NAMES", "VARIABLE", "find_executable"]
 

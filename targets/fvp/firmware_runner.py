@@ -6,7 +6,8 @@ import re
 from collections.abc import Iterator, Mapping
 from pathlib import Path
 
-from bench.errors import TargetError
+from bench.core.errors import TargetError
+from targets.ethos_u55.pmu_events import EVENT_NUMBERS, event_name
 from targets.firmware import firmware_elf, firmware_sha256
 from targets.fvp.axf import offer
 from targets.fvp.errors import InfrastructureError, MissingAnswerError
@@ -18,7 +19,6 @@ from targets.jobs.frames import FrameParser
 from targets.jobs.image import build_image
 from targets.jobs.inference import Batch, BatchLimits, Inference
 from targets.jobs.memory import JOB_LOAD_ADDRESS
-from targets.jobs.pmu import EVENT_NUMBERS, event_name
 from targets.protocol import Job, Measurement, Source
 
 __all__ = ["FirmwareRunner"]

@@ -10,7 +10,7 @@ from dataclasses import dataclass, field
 from functools import cache
 from pathlib import Path
 
-from bench.errors import PrerequisiteError
+from bench.core.errors import PrerequisiteError
 from targets.fvp.launch import Consumer, Launch, Outcome
 from targets.fvp.process import run_process
 

@@ -13,14 +13,14 @@ from pathlib import Path
 
 import numpy as np
 
+from targets.artefact import ModelTensor, load_artefact
+from targets.ethos_u55.pmu_events import EVENT_NUMBERS
 from targets.fvp.axf import Programs
 from targets.fvp.errors import MissingAnswerError
 from targets.fvp.launch import Outcome
 from targets.fvp.runner_log import LineReader, RunnerLog, executorch_log, mlek_log
 from targets.jobs.errors import AnswerError, JobError
-from targets.jobs.pmu import EVENT_NUMBERS
 from targets.protocol import Array, Job, Measurement, Source
-from targets.simulator.artefact import ModelTensor, load_artefact
 
 __all__ = ["EXECUTORCH", "MLEK", "LoggedRunner", "Program", "Reference"]
 

@@ -11,7 +11,7 @@ import time
 from collections.abc import Callable, Mapping, Sequence
 from typing import IO
 
-from bench.errors import PrerequisiteError
+from bench.core.errors import PrerequisiteError
 from targets.fvp.launch import Consumer, Ending, Launch, Limits, Outcome
 from targets.fvp.log import OutputLog
 

@@ -15,8 +15,8 @@ from collections.abc import Iterator
 from dataclasses import dataclass, field
 from typing import Any
 
+from targets.ethos_u55.pmu_events import EVENT_NUMBERS
 from targets.jobs.errors import AnswerError
-from targets.jobs.pmu import EVENT_NUMBERS
 
 __all__ = ["LineReader", "RunnerLog", "executorch_log", "mlek_log"]
 

@@ -9,7 +9,7 @@ from pathlib import Path
 
 from pydantic import Field, field_validator, model_validator
 
-from bench.schema import StrictModel
+from bench.core.schema import StrictModel
 
 __all__ = ["FvpContainerSettings", "FvpSettings", "RunnerName"]
 

@@ -12,12 +12,12 @@ from dataclasses import replace
 from functools import cached_property
 from pathlib import Path
 
-from bench.errors import BenchError, PrerequisiteError
-from bench.fingerprint import source_fingerprint
+from bench.core.errors import BenchError, PrerequisiteError
+from bench.core.fingerprint import source_fingerprint
 from targets.fvp.attempts import Attempts
 from targets.fvp.axf import Programs, prebuilt_runner
 from targets.fvp.command import bench_options
-from targets.fvp.containers import ContainerLauncher, ContainerSettings
+from targets.fvp.containers.launcher import ContainerLauncher, ContainerSettings
 from targets.fvp.diagnosis import diagnose, known_failure
 from targets.fvp.find import find_executable
 from targets.fvp.firmware_runner import FirmwareRunner

@@ -8,18 +8,12 @@ from typing import Any
 import numpy as np
 from numpy.typing import NDArray
 
-from bench.cell import MemoryMode
+from bench.plan.cell import MemoryMode
+from targets.artefact import ArenaRegion, Artefact, FlashRegion, NpuOperator, Region
 from targets.jobs.device_job import DeviceJob, Input, Output, RegionBase, Space, TimingAdapter
 from targets.jobs.errors import JobError, UnsupportedGraphError
 from targets.jobs.memory import NPU_MEMORIES, MemoryBank
-from targets.simulator.artefact import (
-    ArenaRegion,
-    Artefact,
-    FlashRegion,
-    NpuOperator,
-    Region,
-)
-from targets.simulator.traffic import PortMap
+from targets.simulator.traffic.network import PortMap
 
 __all__ = ["inputs_for", "job_for"]
 

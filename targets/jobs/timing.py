@@ -2,9 +2,9 @@
 
 from __future__ import annotations
 
-from bench.cell import MemoryMode
+from bench.plan.cell import MemoryMode
 from targets.jobs.device_job import AxiLimit, TimingAdapter
-from targets.simulator.timing.profiles import PortTiming, TimingProfile
+from targets.timing_profiles import PortTiming, TimingProfile
 
 __all__ = ["axi_limits", "timing_adapters"]
 

@@ -9,7 +9,7 @@ from collections.abc import Iterator
 from contextlib import contextmanager
 from pathlib import Path
 
-from bench.files import sync_directory
+from bench.core.files import sync_directory
 from targets.mps3.errors import volume_error
 
 __all__ = ["DirectoryVolume"]

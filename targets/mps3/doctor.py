@@ -8,11 +8,12 @@ from collections.abc import Iterator
 from contextlib import ExitStack
 from pathlib import Path
 
-from bench.errors import BenchError, PrerequisiteError
+from bench.core.errors import BenchError, PrerequisiteError
 from targets.checkup import Finding, State, found, missing
 from targets.jobs.device_job import DeviceJob, Image, RegionBase, Space
 from targets.jobs.image import build_image
 from targets.jobs.memory import NPU_MEMORIES
+from targets.mps3.batching import Load, Unit
 from targets.mps3.card import check_volume
 from targets.mps3.console import Console
 from targets.mps3.errors import BoardUnavailableError, CardError
@@ -24,7 +25,6 @@ from targets.mps3.quarantine import Quarantine
 from targets.mps3.session import Session
 from targets.mps3.settings import Mps3Settings
 from targets.mps3.target import firmware_image, open_ports
-from targets.mps3.work import Load, Unit
 from targets.settings import TargetSettings
 
 __all__ = ["check_mps3"]

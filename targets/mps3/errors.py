@@ -4,7 +4,7 @@ from __future__ import annotations
 
 import errno
 
-from bench.errors import BenchError, PrerequisiteError, TargetError
+from bench.core.errors import BenchError, PrerequisiteError, TargetError
 
 __all__ = ["BoardError", "BoardUnavailableError", "CardError", "volume_error"]
 

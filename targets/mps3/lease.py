@@ -21,7 +21,7 @@ from pathlib import Path
 
 from pydantic import AwareDatetime, BaseModel, ConfigDict, ValidationError
 
-from bench.files import write_atomically
+from bench.core.files import write_atomically
 from targets.mps3.errors import BoardUnavailableError
 
 __all__ = ["EXPIRY", "HEARTBEAT", "Lease", "LeaseOwner", "acquire", "default_directory", "owner_of"]

@@ -7,8 +7,8 @@ from pathlib import Path
 
 from pydantic import AwareDatetime, ValidationError
 
-from bench.files import write_atomically
-from bench.schema import StrictModel
+from bench.core.files import write_atomically
+from bench.core.schema import StrictModel
 from targets.mps3.errors import BoardUnavailableError
 
 __all__ = ["FAILURES", "Quarantine"]

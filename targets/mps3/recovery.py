@@ -6,12 +6,12 @@ from collections.abc import Iterator, Mapping
 from enum import Enum
 
 from targets.jobs.answers import JobAnswer
+from targets.mps3.batching import Load, Unit, Work, pack
 from targets.mps3.errors import BoardError, BoardUnavailableError
 from targets.mps3.log import BoardLog
 from targets.mps3.quarantine import FAILURES, Quarantine
 from targets.mps3.session import Session
 from targets.mps3.settings import Mps3Settings
-from targets.mps3.work import Load, Unit, Work, pack
 
 __all__ = ["Rung", "answers"]
 

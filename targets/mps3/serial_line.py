@@ -5,7 +5,7 @@ from __future__ import annotations
 import time
 from typing import Any
 
-from bench.errors import PrerequisiteError
+from bench.core.errors import PrerequisiteError
 from targets.mps3.errors import BoardError
 
 __all__ = ["SerialLine"]

@@ -6,9 +6,10 @@ import time
 from collections.abc import Callable, Iterator
 from contextlib import suppress
 
-from bench.errors import BenchError, TargetError
+from bench.core.errors import BenchError, TargetError
 from targets.jobs.answers import Answers, Collector, JobAnswer
 from targets.jobs.frames import FrameParser
+from targets.mps3.batching import Load
 from targets.mps3.card import Card, check_volume
 from targets.mps3.console import Console
 from targets.mps3.errors import BoardError, BoardUnavailableError
@@ -16,7 +17,6 @@ from targets.mps3.images_txt import JOB_WINDOW
 from targets.mps3.log import BoardLog
 from targets.mps3.ports import BoardPorts, Line
 from targets.mps3.settings import Mps3Settings
-from targets.mps3.work import Load
 
 __all__ = ["Session"]
 

@@ -8,7 +8,7 @@ from typing import Literal
 
 from pydantic import Field, model_validator
 
-from bench.schema import StrictModel
+from bench.core.schema import StrictModel
 
 __all__ = ["Mps3Settings", "Timings"]
 

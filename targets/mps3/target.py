@@ -7,12 +7,13 @@ from contextlib import ExitStack
 from importlib.util import find_spec
 from pathlib import Path
 
-from bench.cell import Accelerator
-from bench.errors import BenchError, PrerequisiteError
-from bench.fingerprint import source_fingerprint
+from bench.core.errors import BenchError, PrerequisiteError
+from bench.core.fingerprint import source_fingerprint
+from bench.plan.cell import Accelerator
+from targets.ethos_u55.pmu_events import EVENT_NUMBERS
 from targets.firmware import firmware_elf, firmware_sha256
 from targets.firmware.elf import read_elf
-from targets.jobs.pmu import EVENT_NUMBERS
+from targets.mps3.batching import Work
 from targets.mps3.errors import BoardError, BoardUnavailableError, CardError
 from targets.mps3.lease import acquire, default_directory
 from targets.mps3.local_ports import LocalPorts
@@ -22,7 +23,6 @@ from targets.mps3.quarantine import Quarantine
 from targets.mps3.recovery import answers
 from targets.mps3.session import Session
 from targets.mps3.settings import Mps3Settings
-from targets.mps3.work import Work
 from targets.protocol import Capabilities, Job, Measurement, Source
 from targets.sim import SimulatorTarget
 
@@ -37,7 +37,7 @@ def open_ports(settings: Mps3Settings) -> BoardPorts:
     if settings.labgrid_environment is None:
         return LocalPorts(settings)
     # labgrid is an extra, and takes half a second to import.
-    from targets.mps3.labgrid_ports import LabgridPorts
+    from targets.mps3.labgrid.ports import LabgridPorts
 
     return LabgridPorts(settings)
 

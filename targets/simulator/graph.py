@@ -13,18 +13,12 @@ from typing import Any
 import numpy as np
 from numpy.typing import NDArray
 
-from bench.errors import ModelError
-from targets.simulator.artefact import (
-    ArenaRegion,
-    Artefact,
-    FlashRegion,
-    InterfaceRegion,
-    NpuOperator,
-)
-from targets.simulator.cpu_operator import CpuOperation
-from targets.simulator.errors import stream_of
-from targets.simulator.memory import Bytes, Memory, MemoryMap, RegionInfo
-from targets.simulator.npu import Program
+from bench.core.errors import ModelError
+from targets.artefact import ArenaRegion, Artefact, FlashRegion, InterfaceRegion, NpuOperator
+from targets.artefact.errors import stream_of
+from targets.simulator.cpu.operator import CpuOperation
+from targets.simulator.execution.memory import Bytes, Memory, MemoryMap, RegionInfo
+from targets.simulator.execution.program import Program
 
 __all__ = ["Graph"]
 

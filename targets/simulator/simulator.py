@@ -12,13 +12,18 @@ from typing import Any
 import numpy as np
 from numpy.typing import NDArray
 
-from bench.cell import Accelerator, MemoryMode
-from bench.errors import ModelError, TargetError
-from targets.simulator.artefact import Artefact, load_artefact
+from bench.core.errors import ModelError, TargetError
+from bench.plan.cell import Accelerator, MemoryMode
+from targets.artefact import Artefact, load_artefact
 from targets.simulator.graph import Graph
 from targets.simulator.timing import NetworkTiming, TimingProfile, estimate
 from targets.simulator.timing.work import NetworkWork, network_work
-from targets.simulator.traffic import NetworkTraffic, OperationTraffic, PortMap, operator_traffic
+from targets.simulator.traffic.network import (
+    NetworkTraffic,
+    OperationTraffic,
+    PortMap,
+    operator_traffic,
+)
 
 __all__ = ["SimulationResult", "Simulator"]
 

@@ -10,8 +10,8 @@ from pathlib import Path
 from typing import NoReturn
 
 from targets.virtual.errors import ParameterError
-from targets.virtual.limits import Limits
 from targets.virtual.parameters import Value, parse_parameters
+from targets.virtual.time_limits import Limits
 
 __all__ = ["DataFile", "Dump", "Options", "parse_options"]
 

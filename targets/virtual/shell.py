@@ -10,8 +10,8 @@ import sys
 from collections.abc import Callable, Sequence
 from typing import TYPE_CHECKING, BinaryIO
 
-from bench.errors import BenchError
-from bench.fingerprint import source_fingerprint
+from bench.core.errors import BenchError
+from bench.core.fingerprint import source_fingerprint
 from targets.virtual.options import parse_options
 from targets.virtual.output import BANNER, say
 from targets.virtual.parameters import Value, describe_parameters

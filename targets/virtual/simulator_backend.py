@@ -9,15 +9,10 @@ from typing import Literal
 
 import numpy as np
 
-from bench.cell import MemoryMode
-from targets.jobs.device_job import TimingAdapter
-from targets.jobs.pmu import event_number
-from targets.simulator.decode import decode
-from targets.simulator.errors import StreamError
-from targets.simulator.feature_maps import FeatureMapPort
-from targets.simulator.memory import Memory, MemoryMap, RegionInfo, Site
-from targets.simulator.npu import Program
-from targets.simulator.operations import (
+from bench.plan.cell import MemoryMode
+from targets.artefact.errors import StreamError
+from targets.artefact.stream.decode import decode
+from targets.artefact.stream.operations import (
     BlockOperation,
     Conv,
     Depthwise,
@@ -27,10 +22,15 @@ from targets.simulator.operations import (
     FlashRange,
     Operation,
 )
+from targets.ethos_u55.pmu_events import event_number
+from targets.jobs.device_job import TimingAdapter
+from targets.simulator.execution.feature_maps import FeatureMapPort
+from targets.simulator.execution.memory import Memory, MemoryMap, RegionInfo, Site
+from targets.simulator.execution.program import Program
 from targets.simulator.timing import PortTiming, TimingProfile, estimate
 from targets.simulator.timing.events import pmu_events
 from targets.simulator.timing.work import network_work
-from targets.simulator.traffic import PortMap, network_traffic
+from targets.simulator.traffic.network import PortMap, network_traffic
 from targets.virtual.backend import NpuFault, NpuOutcome, NpuRequest
 from targets.virtual.memory import Block, Bytes
 

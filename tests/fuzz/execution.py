@@ -10,11 +10,11 @@ from typing import Any
 
 import numpy as np
 
-from bench.cell import MemoryMode
-from bench.errors import BenchError
-from targets.simulator.artefact import ModelTensor
-from targets.simulator.disassembly import disassemble
-from targets.simulator.errors import StreamError
+from bench.core.errors import BenchError
+from bench.plan.cell import MemoryMode
+from targets.artefact import ModelTensor
+from targets.artefact.disassembly import disassemble
+from targets.artefact.errors import StreamError
 from targets.simulator.simulator import SimulationResult, Simulator
 from targets.simulator.timing import named_profile
 from tests.fuzz.cases import Case, Category

@@ -17,8 +17,9 @@ import numpy as np
 from numpy.lib import stride_tricks
 from numpy.lib.array_utils import byte_bounds
 
-from targets.simulator import dma, feature_maps, graph, windows
-from targets.simulator.memory import Bytes, Memory, MemoryMap
+from targets.simulator import graph
+from targets.simulator.execution import dma, feature_maps, windows
+from targets.simulator.execution.memory import Bytes, Memory, MemoryMap
 
 __all__ = ["OutOfRegionError", "guarded"]
 

@@ -9,8 +9,8 @@ from collections.abc import Callable
 
 import numpy as np
 
-from targets.simulator.driver_actions import PayloadFormat, parse_payload
-from targets.simulator.registers import COMMANDS, PAYLOAD, Op, Reg
+from targets.artefact.driver_actions import PayloadFormat, parse_payload
+from targets.artefact.stream.registers import COMMANDS, PAYLOAD, Op, Reg
 
 __all__ = ["mutate_payload", "mutate_payload_bytes"]
 

@@ -6,8 +6,8 @@ from collections.abc import Callable, Sequence
 from dataclasses import dataclass
 from pathlib import Path
 
-from bench.cell import Accelerator, MemoryMode
 from bench.compiler import VelaOptions, compile_model
+from bench.plan.cell import Accelerator, MemoryMode
 from tests.operators.network import Network, Value
 from tests.operators.pointwise import (
     binary,
@@ -22,7 +22,7 @@ from tests.operators.reducing import mean, pool
 from tests.operators.shaping import concatenate, resize, slice_
 from tests.operators.toolchain import compile_in_process
 from tests.operators.weighted import conv2d, depthwise, fully_connected, transpose_conv
-from tests.vela_files import run_vela, small_mlp
+from tests.support.vela_files import run_vela, small_mlp
 
 __all__ = ["Seed", "build_seeds", "load_seeds", "zoo_seeds"]
 

@@ -13,7 +13,7 @@ from pathlib import Path
 import numpy as np
 import pytest
 
-from targets.simulator.memory import MemoryMap, RegionInfo
+from targets.simulator.execution.memory import MemoryMap, RegionInfo
 from targets.simulator.simulator import Simulator
 from tests.fuzz.campaign import run_campaign
 from tests.fuzz.cases import Case, Category, make_case

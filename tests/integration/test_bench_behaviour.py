@@ -16,8 +16,8 @@ import psutil
 import pytest
 
 from bench.cache import ArtefactCache
-from bench.run import RunDirectory
-from tests.bench_runs import QUICK, ROOT, BenchRun, BenchRunner
+from bench.records.run_directory import RunDirectory
+from tests.support.bench_runs import QUICK, ROOT, BenchRun, BenchRunner
 
 
 @pytest.fixture(scope="module")

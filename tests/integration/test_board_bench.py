@@ -10,11 +10,11 @@ from xml.etree import ElementTree
 import numpy as np
 import pytest
 
-from bench.record import Status
-from targets.virtual.board_faults import Fault, FaultKind
-from tests.bench_runs import BenchRunner
-from tests.tflite_factory import mlp
-from tests.virtual_boards import Board, virtual_board
+from bench.records.record import Status
+from targets.virtual.board.faults import Fault, FaultKind
+from tests.support.bench_runs import BenchRunner
+from tests.support.tflite_factory import mlp
+from tests.support.virtual_boards import Board, virtual_board
 
 GRID = """
 [grid]

@@ -11,11 +11,11 @@ import pytest
 
 from models.zoo import zoo_models
 from targets.protocol import Array
-from tests.bench_runs import BenchRunner
 from tests.operators.network import Network
 from tests.operators.pointwise import binary
 from tests.operators.weighted import fully_connected
-from tests.tflite_factory import mlp
+from tests.support.bench_runs import BenchRunner
+from tests.support.tflite_factory import mlp
 
 ZOO = os.environ.get("BENCH_MODEL_ZOO")
 needs_zoo = pytest.mark.skipif(

@@ -19,7 +19,7 @@ import pytest
 
 import bench
 from bench.cache import ArtefactCache, CacheKey
-from bench.errors import CacheError
+from bench.core.errors import CacheError
 
 KEY = CacheKey("variant", {"name": "wanted"})
 SMALL = CacheKey("variant", {"name": "small"})

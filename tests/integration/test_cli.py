@@ -15,12 +15,12 @@ import numpy as np
 import pytest
 
 from bench.cache import ArtefactCache, CacheKey
-from bench.cell import Accelerator, MemoryMode
 from bench.compiler import VelaOptions, compile_model
-from bench.download import fetch
-from bench.errors import ModelError
-from tests.bench_runs import ROOT
-from tests.tflite_factory import mlp
+from bench.core.errors import ModelError
+from bench.measuring.download import fetch
+from bench.plan.cell import Accelerator, MemoryMode
+from tests.support.bench_runs import ROOT
+from tests.support.tflite_factory import mlp
 
 
 def bench(*arguments: str, cache: Path | None = None) -> subprocess.CompletedProcess[str]:

@@ -17,9 +17,9 @@ from xml.etree import ElementTree
 import numpy as np
 import pytest
 
-from bench import cli
-from tests.bench_runs import BenchRun, BenchRunner
-from tests.tflite_factory import mlp
+from bench.cli import commands as cli
+from tests.support.bench_runs import BenchRun, BenchRunner
+from tests.support.tflite_factory import mlp
 
 #: A network bound by flash, judged against limits it breaks, so that every message is seen.
 CONFIG = """

@@ -8,10 +8,10 @@ from pathlib import Path
 
 import pytest
 
-from targets.virtual.board_faults import Fault, FaultKind
-from tests.bench_runs import ROOT
-from tests.mps3_volumes import tree
-from tests.virtual_boards import Board, virtual_board
+from targets.virtual.board.faults import Fault, FaultKind
+from tests.support.bench_runs import ROOT
+from tests.support.mps3_volumes import tree
+from tests.support.virtual_boards import Board, virtual_board
 
 GRID = '[grid]\nworkloads = ["x"]\ntargets = ["sim"]\n[workloads]\nx = "x.tflite"\n'
 

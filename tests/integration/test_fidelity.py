@@ -17,7 +17,7 @@ from benchmarks.published_rows import (
     leave_one_out,
 )
 from targets.simulator.timing.assumptions import DECIDED
-from targets.simulator.traffic import PortMap
+from targets.simulator.traffic.network import PortMap
 
 
 def artefacts() -> tuple[Path, Path]:

@@ -14,13 +14,13 @@ from pathlib import Path
 
 import pytest
 
-from bench.errors import PrerequisiteError, TargetError
-from deploy.docker.engine import RunningEngine
-from targets.fvp.container_life import LABEL, Owner
-from targets.fvp.containers import ContainerLauncher, ContainerSettings
+from bench.core.errors import PrerequisiteError, TargetError
+from targets.fvp.containers.launcher import ContainerLauncher, ContainerSettings
+from targets.fvp.containers.life import LABEL, Owner
 from targets.fvp.launch import Ending, Launch, Limits, Outcome
-from tests.bench_runs import ROOT
-from tests.engines import SHELL_IMAGE, docker_engine, shell_archive, shell_image
+from tests.images.engine import RunningEngine
+from tests.support.bench_runs import ROOT
+from tests.support.docker_engines import SHELL_IMAGE, docker_engine, shell_archive, shell_image
 
 __all__ = ["docker_engine", "shell_image"]
 
@@ -30,7 +30,7 @@ PATIENCE = 20.0
 BENCH = """
 import sys
 from pathlib import Path
-from targets.fvp.containers import ContainerLauncher, ContainerSettings
+from targets.fvp.containers.launcher import ContainerLauncher, ContainerSettings
 from targets.fvp.launch import Launch, Limits
 directory = Path(sys.argv[2])
 launch = Launch(("-c", "echo up; sleep 1000"), directory, directory / "log", Limits(900))
@@ -239,7 +239,7 @@ def test_what_nobody_could_remove_is_swept(
             [
                 sys.executable,
                 "-c",
-                "import sys; from targets.fvp.containers import *; "
+                "import sys; from targets.fvp.containers.launcher import *; "
                 "ContainerLauncher(ContainerSettings(sys.argv[1])).identity()",
                 shell_image,
             ],

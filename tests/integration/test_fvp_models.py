@@ -14,16 +14,16 @@ from pathlib import Path
 import numpy as np
 import pytest
 
-from bench.cell import Accelerator, MemoryMode
-from bench.interpreters import run_tflm
+from bench.plan.cell import Accelerator, MemoryMode
+from bench.tflite.interpreters import run_tflm
 from targets.fvp.settings import FvpSettings
 from targets.fvp.target import FvpTarget
 from targets.protocol import Job, Source
 from targets.sim import SimulatorTarget
-from tests.bench_runs import DEFAULT_CONFIG, BenchRunner
-from tests.compiled_jobs import compiled_job
-from tests.fvp_stand_ins import virtual_fvp, write_fvp
-from tests.vela_files import zoo
+from tests.support.bench_runs import DEFAULT_CONFIG, BenchRunner
+from tests.support.compiled_jobs import compiled_job
+from tests.support.fvp_stand_ins import virtual_fvp, write_fvp
+from tests.support.vela_files import zoo
 
 MODELS = (
     "ad01_int8",

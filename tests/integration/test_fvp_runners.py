@@ -10,18 +10,18 @@ from pathlib import Path
 import numpy as np
 import pytest
 
-from bench.errors import PrerequisiteError, TargetError
-from bench.interpreters import run_tflm
-from bench.measurements import EVENTS
+from bench.core.errors import PrerequisiteError, TargetError
+from bench.measuring.measurements import EVENTS
+from bench.tflite.interpreters import run_tflm
 from targets.fvp import axf
 from targets.fvp.settings import FvpSettings
 from targets.fvp.target import FvpTarget
 from targets.jobs.errors import UnsupportedGraphError
 from targets.protocol import Job, Source
-from tests import fvp_logs
-from tests.compiled_jobs import small_job
-from tests.fvp_stand_ins import write_fvp, write_runner_fvp
-from tests.vela_files import mixed_graph, run_vela
+from tests.support import fvp_logs
+from tests.support.compiled_jobs import small_job
+from tests.support.fvp_stand_ins import write_fvp, write_runner_fvp
+from tests.support.vela_files import mixed_graph, run_vela
 
 Make = Callable[..., FvpTarget]
 END = "Application exit code: 0.\n\x04EXITTHESIM\n"

@@ -16,19 +16,19 @@ from pathlib import Path
 import numpy as np
 import pytest
 
-from bench.cell import Accelerator
-from bench.errors import BenchError, PrerequisiteError, TargetError
-from bench.interpreters import run_tflm
+from bench.core.errors import BenchError, PrerequisiteError, TargetError
+from bench.plan.cell import Accelerator
+from bench.tflite.interpreters import run_tflm
 from targets.firmware import firmware_sha256
 from targets.fvp.errors import InfrastructureError
 from targets.fvp.settings import FvpSettings
 from targets.fvp.target import FvpTarget
 from targets.protocol import Job, Source
 from targets.sim import SimulatorTarget
-from tests.bench_runs import BenchRunner
-from tests.compiled_jobs import small_job
-from tests.fvp_stand_ins import as_fvp, write_fvp
-from tests.vela_files import small_mlp
+from tests.support.bench_runs import BenchRunner
+from tests.support.compiled_jobs import small_job
+from tests.support.fvp_stand_ins import as_fvp, write_fvp
+from tests.support.vela_files import small_mlp
 
 Make = Callable[..., FvpTarget]
 
@@ -283,7 +283,7 @@ def test_ctrl_c_leaves_nothing(make: Make, job: Job, tmp_path: Path) -> None:
     program = (
         "import pickle, signal, sys, tempfile\n"
         "from pathlib import Path\n"
-        "from bench.interpreters import run_tflm\n"
+        "from bench.tflite.interpreters import run_tflm\n"
         "from targets.fvp.settings import FvpSettings\n"
         "from targets.fvp.target import FvpTarget\n"
         "signal.signal(signal.SIGINT, signal.default_int_handler)\n"

@@ -8,8 +8,8 @@ from pathlib import Path
 import numpy as np
 import pytest
 
-from bench.cell import Accelerator, MemoryMode
 from bench.compiler import VelaOptions, compile_model
+from bench.plan.cell import Accelerator, MemoryMode
 from targets.jobs.device_job import Image
 from targets.jobs.errors import AnswerError, JobError
 from targets.jobs.image import build_image
@@ -17,8 +17,8 @@ from targets.jobs.inference import Batch, BatchLimits, Inference
 from targets.protocol import Array, Job, Measurement, Source
 from targets.sim import SimulatorTarget
 from targets.simulator.timing import PROFILES
-from tests.vela_files import mixed_graph, run_vela, small_mlp
-from tests.virtual_machines import run_firmware
+from tests.support.vela_files import mixed_graph, run_vela, small_mlp
+from tests.support.virtual_machines import run_firmware
 
 pytest.importorskip("unicorn", reason="the package unicorn is missing: firmware NOT run")
 

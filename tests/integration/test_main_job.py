@@ -9,10 +9,10 @@ from xml.etree import ElementTree
 import pytest
 
 from bench.cache import ArtefactCache
-from bench.metrics import KIB
+from bench.plan.metrics import KIB
 from targets.protocol import Source
-from tests.bench_runs import DEFAULT_CONFIG, BenchRun, BenchRunner
-from tests.fvp_stand_ins import virtual_fvp
+from tests.support.bench_runs import DEFAULT_CONFIG, BenchRun, BenchRunner
+from tests.support.fvp_stand_ins import virtual_fvp
 
 #: KiB of encoded weights at 128 MACs, Shared_Sram, that the study must reproduce.
 ENCODED_KIB = {

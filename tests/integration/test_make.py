@@ -9,7 +9,7 @@ from pathlib import Path
 
 import pytest
 
-from tests.bench_runs import ROOT
+from tests.support.bench_runs import ROOT
 
 pytestmark = pytest.mark.skipif(shutil.which("make") is None, reason="make is not installed")
 

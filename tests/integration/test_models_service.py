@@ -13,7 +13,7 @@ from pathlib import Path
 
 import pytest
 
-from bench.errors import BuildError, ModelError
+from bench.core.errors import BuildError, ModelError
 from models.data import SUBSET
 from models.messages import BuildRequest, Progress
 from models.process import WorkerProcess

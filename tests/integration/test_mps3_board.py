@@ -15,7 +15,7 @@ from pathlib import Path
 
 import pytest
 
-from bench.errors import PrerequisiteError
+from bench.core.errors import PrerequisiteError
 from targets.jobs.errors import JobError
 from targets.mps3.console import Console
 from targets.mps3.lease import owner_of
@@ -24,12 +24,12 @@ from targets.mps3.log import BoardLog
 from targets.mps3.serial_line import SerialLine
 from targets.mps3.target import Mps3Target, firmware_image
 from targets.protocol import BatchTarget, Job, Source
-from targets.virtual.board_card import load_images
-from targets.virtual.board_faults import Fault, FaultKind
-from tests.bench_runs import ROOT
-from tests.mps3_jobs import assert_as_sim, board_job, small_job
-from tests.mps3_volumes import tree
-from tests.virtual_boards import Board, virtual_board
+from targets.virtual.board.card import load_images
+from targets.virtual.board.faults import Fault, FaultKind
+from tests.support.bench_runs import ROOT
+from tests.support.mps3_jobs import assert_as_sim, board_job, small_job
+from tests.support.mps3_volumes import tree
+from tests.support.virtual_boards import Board, virtual_board
 
 #: Where a bench is killed: so many places, or with `make fuzz-board` all.
 KILLS = int(os.environ.get("BENCH_BOARD_KILLS", "5"))
@@ -95,7 +95,7 @@ def big_model(directory: Path) -> Path:
     """Over a MiB of constants."""
     import numpy as np
 
-    from tests.tflite_factory import mlp
+    from tests.support.tflite_factory import mlp
 
     weights = np.random.default_rng(1).integers(-127, 128, (1100, 1100), dtype=np.int8)
     path = directory / "big.tflite"
@@ -144,7 +144,7 @@ def test_a_model_beyond_the_controllers_window_is_refused_before_a_boot(
     board: Board, job: Job, tmp_path: Path, monkeypatch: pytest.MonkeyPatch
 ) -> None:
     # A real one would have to have 64 MiB of weights.
-    monkeypatch.setattr("targets.mps3.work.JOB_WINDOW", 1000)
+    monkeypatch.setattr("targets.mps3.batching.JOB_WINDOW", 1000)
     before = boots(board)
     ((_, outcome),) = Mps3Target(board.settings(), tmp_path).run_batch([job])
     assert isinstance(outcome, JobError)
@@ -171,7 +171,7 @@ def test_a_virtual_board_is_not_taken_for_a_real_one(
 def driver(board: Board, job: Path, logs: Path, step: int) -> subprocess.Popen[str]:
     text = board.settings(repetitions=1).model_dump_json()
     return subprocess.Popen(
-        [sys.executable, "-m", "tests.mps3_driver", text, str(job), str(logs), str(step)],
+        [sys.executable, "-m", "tests.support.mps3_driver", text, str(job), str(logs), str(step)],
         cwd=ROOT,
         stdout=subprocess.PIPE,
         text=True,

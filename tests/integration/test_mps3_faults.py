@@ -11,15 +11,15 @@ from pathlib import Path
 
 import pytest
 
-from bench.errors import BenchError, PrerequisiteError, TargetError
+from bench.core.errors import BenchError, PrerequisiteError, TargetError
 from targets.mps3.lease import owner_of
 from targets.mps3.local_ports import LocalPorts
 from targets.mps3.target import Mps3Target
 from targets.protocol import Job, Measurement
-from targets.virtual.board_faults import Fault, FaultKind
-from tests.mps3_jobs import assert_as_sim, small_job
-from tests.mps3_volumes import tree
-from tests.virtual_boards import Board, virtual_board
+from targets.virtual.board.faults import Fault, FaultKind
+from tests.support.mps3_jobs import assert_as_sim, small_job
+from tests.support.mps3_volumes import tree
+from tests.support.virtual_boards import Board, virtual_board
 
 #: Faults that pass, and how many boots the recovery may take.
 PASSING = {

@@ -8,15 +8,15 @@ from pathlib import Path
 import pytest
 import yaml
 
-from bench.errors import PrerequisiteError
+from bench.core.errors import PrerequisiteError
 from targets.mps3.settings import Mps3Settings
 from targets.mps3.target import Mps3Target
-from targets.virtual.board_faults import Fault, FaultKind
-from tests.bench_runs import ROOT
-from tests.labgrid_stands import PLACE, client, labgrid_board
-from tests.mps3_jobs import assert_as_sim, small_job
-from tests.mps3_volumes import tree
-from tests.virtual_boards import Board, virtual_board
+from targets.virtual.board.faults import Fault, FaultKind
+from tests.support.bench_runs import ROOT
+from tests.support.labgrid_stands import PLACE, client, labgrid_board
+from tests.support.mps3_jobs import assert_as_sim, small_job
+from tests.support.mps3_volumes import tree
+from tests.support.virtual_boards import Board, virtual_board
 
 
 @pytest.fixture(scope="module")

@@ -11,13 +11,13 @@ from pathlib import Path
 
 import pytest
 
-from bench.cell import Accelerator, MemoryMode
+from bench.plan.cell import Accelerator, MemoryMode
 from targets.mps3.target import Mps3Target
-from tests.bench_runs import DEFAULT_CONFIG, BenchRunner
-from tests.compiled_jobs import compiled_job
-from tests.mps3_jobs import assert_as_sim
-from tests.vela_files import zoo
-from tests.virtual_boards import virtual_board
+from tests.support.bench_runs import DEFAULT_CONFIG, BenchRunner
+from tests.support.compiled_jobs import compiled_job
+from tests.support.mps3_jobs import assert_as_sim
+from tests.support.vela_files import zoo
+from tests.support.virtual_boards import virtual_board
 
 MODELS = (
     "ad01_int8",

@@ -9,7 +9,7 @@ from pathlib import Path
 
 import pytest
 
-from bench.cell import Accelerator
+from bench.plan.cell import Accelerator
 from benchmarks.published_rows import fvp_rows
 from benchmarks.reconstructions import Compiled, built, compiled, sweeps
 

@@ -14,12 +14,12 @@ from pathlib import Path
 import numpy as np
 import pytest
 
-from bench.cell import Accelerator, MemoryMode
 from bench.compiler import VelaOptions, compile_model
-from bench.interpreters import Array, random_inputs, run_tflm
-from bench.tflite import inspect
-from targets.simulator.artefact import CpuOperator, NpuOperator, load_artefact
-from targets.simulator.errors import StreamError
+from bench.plan.cell import Accelerator, MemoryMode
+from bench.tflite.interpreters import Array, random_inputs, run_tflm
+from bench.tflite.model_file import inspect
+from targets.artefact import CpuOperator, NpuOperator, load_artefact
+from targets.artefact.errors import StreamError
 from targets.simulator.simulator import Simulator
 from tests.operators.case import single_input
 from tests.operators.network import Network, Quantisation, Value
@@ -27,7 +27,7 @@ from tests.operators.pointwise import binary, requantise, softmax, table
 from tests.operators.reducing import pool
 from tests.operators.shaping import reshape, resize
 from tests.operators.weighted import conv2d, depthwise, fully_connected
-from tests.vela_files import run_vela
+from tests.support.vela_files import run_vela
 
 ROWS = 20
 SEPARATE = ("--cop-format", "COP2", "--separate-io-regions")

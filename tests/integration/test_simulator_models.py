@@ -10,13 +10,13 @@ from pathlib import Path
 import numpy as np
 import pytest
 
-from bench.cell import Accelerator, MemoryMode
 from bench.compiler import VelaOptions, compile_model
-from bench.errors import TargetError
-from bench.interpreters import Array, random_inputs, run_tflm
-from bench.tflite import inspect
+from bench.core.errors import TargetError
+from bench.plan.cell import Accelerator, MemoryMode
+from bench.tflite.interpreters import Array, random_inputs, run_tflm
+from bench.tflite.model_file import inspect
 from targets.simulator.simulator import Simulator
-from tests.cut_model import before_softmax
+from tests.support.softmax_cut import before_softmax
 
 WITH_SOFTMAX = ("kws_ref_model", "pretrainedResnet_quant", "vww_96_int8")
 MODELS = ("ad01_int8", "kws_micronet_m", *WITH_SOFTMAX)

@@ -8,10 +8,10 @@ import numpy as np
 import pytest
 from tflite_micro.python.tflite_micro import runtime
 
-from bench.cell import Accelerator, MemoryMode
 from bench.compiler import VelaOptions, compile_model
-from bench.interpreters import Array, random_inputs
-from bench.tflite import inspect
+from bench.plan.cell import Accelerator, MemoryMode
+from bench.tflite.interpreters import Array, random_inputs
+from bench.tflite.model_file import inspect
 from targets.simulator.simulator import Simulator
 from tests.operators.case import Case
 from tests.operators.recurrent import fused_lstm

@@ -8,9 +8,9 @@ from __future__ import annotations
 
 import pytest
 
-from bench.cell import Accelerator
+from bench.plan.cell import Accelerator
 from benchmarks.simulator_speed import measure
-from tests.vela_files import zoo
+from tests.support.vela_files import zoo
 
 
 @pytest.mark.parametrize("name", ["ad01_int8", "kws_ref_model", "vww_96_int8"])

@@ -8,8 +8,8 @@ from pathlib import Path
 
 import pytest
 
-from targets.simulator.artefact import load_artefact
-from targets.simulator.traffic import PortMap, artefact_traffic
+from targets.artefact import load_artefact
+from targets.simulator.traffic.network import PortMap, artefact_traffic
 
 MODEL = "kws_micronet_m"
 EVENTS = {

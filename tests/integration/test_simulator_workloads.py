@@ -12,12 +12,12 @@ from pathlib import Path
 import numpy as np
 import pytest
 
-from bench.interpreters import random_inputs
-from bench.tflite import inspect
+from bench.tflite.interpreters import random_inputs
+from bench.tflite.model_file import inspect
 from targets.simulator.simulator import Simulator
-from tests.cut_model import before_softmax
 from tests.integration.test_models_variants import DS_CNN, FC, Built, mnist_ds_cnn, mnist_fc, used
 from tests.operators.toolchain import CONFIGURATIONS, build
+from tests.support.softmax_cut import before_softmax
 
 __all__ = ["mnist_ds_cnn", "mnist_fc", "used"]
 

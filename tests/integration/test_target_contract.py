@@ -11,17 +11,17 @@ from pathlib import Path
 import numpy as np
 import pytest
 
-from bench.cell import Accelerator, MemoryMode
-from bench.interpreters import run_tflm
-from bench.measurements import EVENTS
+from bench.measuring.measurements import EVENTS
+from bench.plan.cell import Accelerator, MemoryMode
+from bench.tflite.interpreters import run_tflm
 from targets.protocol import Job, Source, Target
 from targets.registry import TARGETS, TargetContext
 from targets.settings import TargetSettings
-from tests.compiled_jobs import compiled_job
-from tests.fvp_stand_ins import virtual_fvp
-from tests.labgrid_stands import labgrid_board
-from tests.tflite_factory import mlp
-from tests.virtual_boards import virtual_board
+from tests.support.compiled_jobs import compiled_job
+from tests.support.fvp_stand_ins import virtual_fvp
+from tests.support.labgrid_stands import labgrid_board
+from tests.support.tflite_factory import mlp
+from tests.support.virtual_boards import virtual_board
 
 ODD_EVENTS = ("ECC_DMA", "AXI_LATENCY_ANY")
 

@@ -11,11 +11,11 @@ import pytest
 from hypothesis import HealthCheck, given, settings
 from hypothesis import strategies as st
 
-from bench.cell import Accelerator, MemoryMode
 from bench.compiler import VelaOptions, VelaReport, compile_model
+from bench.plan.cell import Accelerator, MemoryMode
 from benchmarks import timing_speed
+from targets.artefact.stream.operations import BlockOperation, Conv, Depthwise
 from targets.sim import names_of
-from targets.simulator.operations import BlockOperation, Conv, Depthwise
 from targets.simulator.simulator import Simulator
 from targets.simulator.timing import PROFILES, Bound, PortTiming, TimingProfile
 from targets.simulator.timing.trace import chrome_trace

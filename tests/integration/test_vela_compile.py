@@ -14,11 +14,18 @@ from pathlib import Path
 import numpy as np
 import pytest
 
-from bench.cell import Accelerator, MemoryMode
 from bench.compiler import CompiledModel, Placement, VelaOptions, compile_model
-from bench.errors import CompilerError, ModelError
-from bench.tflite import inspect
-from tests.tflite_factory import Op, Tensor, fully_connected, mlp, model_bytes, single_operator
+from bench.core.errors import CompilerError, ModelError
+from bench.plan.cell import Accelerator, MemoryMode
+from bench.tflite.model_file import inspect
+from tests.support.tflite_factory import (
+    Op,
+    Tensor,
+    fully_connected,
+    mlp,
+    model_bytes,
+    single_operator,
+)
 
 OPTIONS = VelaOptions(accelerator=Accelerator.U55_128, memory_mode=MemoryMode.SHARED_SRAM)
 

@@ -15,12 +15,12 @@ import numpy as np
 import psutil
 import pytest
 
-from bench.cell import Accelerator, MemoryMode
 from bench.compiler import VelaOptions, VelaServer, compile_model
 from bench.compiler.running import run_alone
-from bench.errors import CompilerError
-from tests.bench_runs import ROOT
-from tests.tflite_factory import mlp
+from bench.core.errors import CompilerError
+from bench.plan.cell import Accelerator, MemoryMode
+from tests.support.bench_runs import ROOT
+from tests.support.tflite_factory import mlp
 
 OPTIONS = VelaOptions(accelerator=Accelerator.U55_128, memory_mode=MemoryMode.SHARED_SRAM)
 

@@ -8,22 +8,22 @@ from pathlib import Path
 import numpy as np
 import pytest
 
-from bench.cell import Accelerator, MemoryMode
 from bench.compiler import VelaOptions, compile_model
+from bench.plan.cell import Accelerator, MemoryMode
 from benchmarks.fvp_round_trip import compare
+from targets.artefact import Artefact, load_artefact
+from targets.ethos_u55.pmu_events import event_number
 from targets.jobs.compiled import job_for
 from targets.jobs.device_job import Image
 from targets.jobs.errors import JobError
 from targets.jobs.image import build_image
-from targets.jobs.pmu import event_number
 from targets.jobs.timing import timing_adapters
-from targets.simulator.artefact import Artefact, load_artefact
 from targets.simulator.simulator import Simulator
 from targets.simulator.timing import PROFILES
 from targets.simulator.timing.events import pmu_events
-from targets.simulator.traffic import PortMap
-from tests.vela_files import mixed_graph, run_vela, small_mlp, zoo
-from tests.virtual_machines import run_firmware
+from targets.simulator.traffic.network import PortMap
+from tests.support.vela_files import mixed_graph, run_vela, small_mlp, zoo
+from tests.support.virtual_machines import run_firmware
 
 pytest.importorskip("unicorn", reason="the package unicorn is missing: models NOT run")
 

@@ -8,8 +8,8 @@ from pathlib import Path
 import numpy as np
 import pytest
 
-from tests.bench_runs import QUICK, BenchRunner
-from tests.tflite_factory import Op, Tensor, fully_connected, single_operator
+from tests.support.bench_runs import QUICK, BenchRunner
+from tests.support.tflite_factory import Op, Tensor, fully_connected, single_operator
 
 
 def _add_model(name: str) -> str:

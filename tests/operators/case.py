@@ -10,8 +10,8 @@ from typing import Any
 
 import numpy as np
 
-from bench.cell import Accelerator
-from bench.tflite import ModelFile, inspect
+from bench.plan.cell import Accelerator
+from bench.tflite.model_file import ModelFile, inspect
 from tests.operators.network import RANGES, Array, Network, Value
 from tests.operators.toolchain import Oracle
 

@@ -8,7 +8,7 @@ from __future__ import annotations
 
 from collections.abc import Iterator
 
-from bench.cell import Accelerator
+from bench.plan.cell import Accelerator
 from tests.operators import shaping
 from tests.operators.case import Case
 from tests.operators.network import Network, Value

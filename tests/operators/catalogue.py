@@ -4,8 +4,8 @@ from __future__ import annotations
 
 import itertools
 
-from bench.cell import Accelerator
 from bench.compiler import VelaOptions
+from bench.plan.cell import Accelerator
 from tests.operators import (
     cases_faulty,
     cases_pointwise,

@@ -16,7 +16,7 @@ from typing import Any
 import numpy as np
 import numpy.typing as npt
 
-from tests.tflite_factory import Op, Tensor, model_bytes
+from tests.support.tflite_factory import Op, Tensor, model_bytes
 
 __all__ = ["RANGES", "Array", "Network", "Quantisation", "Value"]
 

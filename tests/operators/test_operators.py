@@ -7,8 +7,8 @@ from pathlib import Path
 import numpy as np
 import pytest
 
-from bench.tflite import inspect
-from targets.simulator.errors import StreamError
+from bench.tflite.model_file import inspect
+from targets.artefact.errors import StreamError
 from targets.simulator.simulator import Simulator
 from tests.operators.case import ROWS, Case, inputs_for, seed_of
 from tests.operators.catalogue import CASES, configurations

@@ -12,8 +12,8 @@ from pathlib import Path
 import numpy as np
 import pytest
 
-from targets.simulator.artefact import FlashRegion, load_artefact
-from targets.simulator.operations import Dma
+from targets.artefact import FlashRegion, load_artefact
+from targets.artefact.stream.operations import Dma
 from targets.simulator.simulator import Simulator
 from tests.operators.case import inputs_for, single_input
 from tests.operators.pointwise import softmax

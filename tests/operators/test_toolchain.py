@@ -9,7 +9,7 @@ from pathlib import Path
 import pytest
 
 from bench.compiler import VelaOptions, compile_model
-from bench.errors import CompilerError
+from bench.core.errors import CompilerError
 from tests.operators import toolchain
 from tests.operators.case import Case, inputs_for
 from tests.operators.catalogue import CASES

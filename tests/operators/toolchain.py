@@ -18,10 +18,10 @@ from dataclasses import dataclass
 from enum import Enum
 from pathlib import Path
 
-from bench.cell import Accelerator, MemoryMode
 from bench.compiler import VelaOptions
-from bench.errors import CompilerError
-from bench.interpreters import run_litert, run_tflm
+from bench.core.errors import CompilerError
+from bench.plan.cell import Accelerator, MemoryMode
+from bench.tflite.interpreters import run_litert, run_tflm
 from tests.operators.network import Array
 
 __all__ = ["CONFIGURATIONS", "Oracle", "Reference", "build", "children"]

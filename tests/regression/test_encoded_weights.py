@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from bench.cell import Cell
+from bench.plan.cell import Cell
 from bench.pytest_plugin.check import Check
 
 

@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from bench.grid import Group
+from bench.plan.grid import Group
 from bench.pytest_plugin.check import Check
 
 

@@ -17,7 +17,8 @@ from sklearn.metrics import (  # type: ignore[import-untyped]
     roc_auc_score,
 )
 
-from bench.accuracy import (
+from bench.core.errors import ModelError
+from bench.measuring.accuracy import (
     Metric,
     auc,
     dequantise,
@@ -27,10 +28,9 @@ from bench.accuracy import (
     quantise,
     top1,
 )
-from bench.errors import ModelError
-from bench.interpreters import Kernels, run_litert
-from bench.tflite import ModelFile, inspect
-from tests.tflite_factory import Op, Tensor, model_bytes, single_operator
+from bench.tflite.interpreters import Kernels, run_litert
+from bench.tflite.model_file import ModelFile, inspect
+from tests.support.tflite_factory import Op, Tensor, model_bytes, single_operator
 
 Array = npt.NDArray[Any]
 

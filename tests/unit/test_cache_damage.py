@@ -14,7 +14,7 @@ from hypothesis import HealthCheck, given, settings
 from hypothesis import strategies as st
 
 from bench.cache import ArtefactCache, CacheKey, Entry, ProblemKind
-from bench.errors import CacheError
+from bench.core.errors import CacheError
 
 KEY = CacheKey("variant", {"rate": 0.1, "epochs": 3})
 OTHER = CacheKey("variant", {"rate": 0.2, "epochs": 3})

@@ -18,7 +18,7 @@ from hypothesis import strategies as st
 
 import bench
 from bench.cache import CacheKey
-from bench.errors import CacheError
+from bench.core.errors import CacheError
 
 #: Few values, many of them equal to Python or alike in print: collisions would show here.
 _LOOKALIKES = st.sampled_from(

@@ -13,7 +13,7 @@ import pytest
 from filelock import FileLock
 
 from bench.cache import ArtefactCache, CacheKey, LockInfo, default_root
-from bench.errors import BuildError, CacheError
+from bench.core.errors import BuildError, CacheError
 
 KEY = CacheKey("compiled", {"model": "ab" * 32, "rate": 0.1, "vela": "5.2.0"})
 

@@ -7,9 +7,9 @@ from pathlib import Path
 
 import pytest
 
-from bench.cell import Accelerator, MemoryMode
 from bench.compiler import VelaOptions, require_vela
-from bench.errors import ConfigError
+from bench.core.errors import ConfigError
+from bench.plan.cell import Accelerator, MemoryMode
 
 BASE = {
     "core_clock": "500e6",

@@ -12,7 +12,7 @@ from hypothesis import strategies as st
 from bench.compiler import Placement, VelaReport, read_report
 from bench.compiler.csv_text import LAYER_COLUMNS, parse_layers, parse_summary
 from bench.compiler.report import build_report, per_layer_name, summary_name
-from bench.errors import CompilerError
+from bench.core.errors import CompilerError
 
 SYSTEM = "Ethos_U55_High_End_Embedded"
 

@@ -6,10 +6,10 @@ from pathlib import Path
 
 import pytest
 
-from bench.cell import Accelerator
-from bench.config import ModelFileWorkload, TrainedWorkload, load_config, parse_config
-from bench.errors import ConfigError
-from tests.bench_runs import DEFAULT_CONFIG
+from bench.core.errors import ConfigError
+from bench.plan.cell import Accelerator
+from bench.plan.config import ModelFileWorkload, TrainedWorkload, load_config, parse_config
+from tests.support.bench_runs import DEFAULT_CONFIG
 
 PATH = Path("some/bench.toml")
 

@@ -13,7 +13,7 @@ from typing import Any
 import pytest
 import typer.main
 
-from bench import cli
+from bench.cli import commands as cli
 from targets.registry import TARGETS
 
 ROOT = Path(__file__).resolve().parent.parent.parent

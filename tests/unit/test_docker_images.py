@@ -9,9 +9,9 @@ from pathlib import Path
 
 import pytest
 
-from deploy.docker.base_image import mirror_of
 from deploy.docker.install_fvp import EXECUTABLE, InstallationError, Request, install, main, verify
-from deploy.docker.try_images import _write_stand_in
+from tests.images.base_image import mirror_of
+from tests.images.try_images import _write_stand_in
 
 EULA = "ARM_FVP_INSTALL_I_AGREE_TO_THE_CONTAINED_EULA"
 ROOT = Path(__file__).resolve().parents[2]

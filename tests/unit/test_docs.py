@@ -16,11 +16,11 @@ from xml.etree import ElementTree
 import pytest
 import typer.main
 
-from bench import cli
+from bench.cli import commands as cli
 from bench.compiler.ini import check_sections
-from bench.config import BenchConfig, load_config, parse_config
-from bench.metrics import MetricName
-from bench.record import Record, Status
+from bench.plan.config import BenchConfig, load_config, parse_config
+from bench.plan.metrics import MetricName
+from bench.records.record import Record, Status
 from targets.registry import TARGETS
 
 if sys.version_info >= (3, 11):

@@ -8,14 +8,14 @@ from pathlib import Path
 
 import pytest
 
-from bench.errors import BuildError, PrerequisiteError
+from bench.core.errors import BuildError, PrerequisiteError
 from targets import firmware
 from targets.firmware import FIRMWARE_DIRECTORY, firmware_elf, firmware_sha256
 from targets.firmware.build import Compiler, build
 from targets.firmware.elf import read_elf
 from targets.jobs.device_job import Image
 from targets.jobs.image import build_image
-from tests.virtual_machines import AddOne, job, run_firmware
+from tests.support.virtual_machines import AddOne, job, run_firmware
 
 TEXT_AND_DATA_MAX = 16 << 10
 

@@ -11,16 +11,16 @@ import pytest
 from hypothesis import given
 from hypothesis import strategies as st
 
-from bench.errors import ConfigError, PrerequisiteError
-from targets.fvp.container_engine import Engine, EngineKind, explain, find_engine
-from targets.fvp.container_life import Owner, remove, sweep
-from targets.fvp.containers import (
+from bench.core.errors import ConfigError, PrerequisiteError
+from targets.fvp.containers.engine import Engine, EngineKind, explain, find_engine
+from targets.fvp.containers.launcher import (
     ContainerLauncher,
     ContainerSettings,
     ContainerUser,
     container_options,
     work_mount,
 )
+from targets.fvp.containers.life import Owner, remove, sweep
 from targets.fvp.launch import Launch, Limits
 
 SETTINGS = ContainerSettings("fvp:1", environment={"GLIBC_TUNABLES": "a.b=2"})
@@ -159,7 +159,7 @@ def test_no_engine_at_all(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> No
 
 
 def test_an_engine_that_never_answers(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
-    monkeypatch.setattr("targets.fvp.container_engine._ANSWER_SECONDS", 0.3)
+    monkeypatch.setattr("targets.fvp.containers.engine._ANSWER_SECONDS", 0.3)
     with pytest.raises(PrerequisiteError, match=r"no answer in 0\.3 s"):
         Engine(EngineKind.DOCKER, fake_client(tmp_path, "sleep 1000")).ask("ps")
 

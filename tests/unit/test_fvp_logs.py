@@ -10,7 +10,7 @@ from hypothesis import strategies as st
 
 from targets.fvp.runner_log import LineReader, RunnerLog, executorch_log, mlek_log
 from targets.jobs.errors import AnswerError
-from tests import fvp_logs
+from tests.support import fvp_logs
 
 Take = Callable[[RunnerLog, str], None]
 

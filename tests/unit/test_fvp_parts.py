@@ -13,17 +13,17 @@ import pytest
 from hypothesis import given
 from hypothesis import strategies as st
 
-from bench.cell import Accelerator
-from bench.config import load_config
-from bench.errors import BenchError, ConfigError, PrerequisiteError, TargetError
+from bench.core.errors import BenchError, ConfigError, PrerequisiteError, TargetError
+from bench.plan.cell import Accelerator
+from bench.plan.config import load_config
 from targets.fvp.command import bench_options
 from targets.fvp.diagnosis import diagnose
 from targets.fvp.errors import InfrastructureError
 from targets.fvp.find import NAMES, find_executable
 from targets.fvp.launch import Ending, Limits, Outcome
-from targets.fvp.seats import seat
+from targets.fvp.process_slots import seat
 from targets.virtual.parameters import parse_parameters
-from tests.bench_runs import QUICK
+from tests.support.bench_runs import QUICK
 
 
 def executable(directory: Path, name: str) -> Path:

@@ -12,7 +12,7 @@ from pathlib import Path
 
 import pytest
 
-from bench.errors import PrerequisiteError
+from bench.core.errors import PrerequisiteError
 from targets.fvp.launch import Ending, Launch, Limits, Outcome
 from targets.fvp.local import LocalLauncher
 

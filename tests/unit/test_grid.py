@@ -9,13 +9,13 @@ import pytest
 from hypothesis import given
 from hypothesis import strategies as st
 
-from bench.cell import Accelerator, Cell, MemoryMode
-from bench.config import BenchConfig, load_config, parse_config
-from bench.errors import ConfigError
-from bench.grid import base_of, make_plan
+from bench.core.errors import ConfigError
+from bench.judging.suites import reproduce_command
+from bench.plan.cell import Accelerator, Cell, MemoryMode
+from bench.plan.config import BenchConfig, load_config, parse_config
+from bench.plan.grid import base_of, make_plan
 from bench.pytest_plugin.scheduler import family_of
-from bench.suites import reproduce_command
-from tests.bench_runs import DEFAULT_CONFIG
+from tests.support.bench_runs import DEFAULT_CONFIG
 
 names = st.from_regex(r"[a-z][a-z0-9_]{0,8}", fullmatch=True)
 cells = st.builds(

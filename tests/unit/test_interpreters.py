@@ -11,10 +11,17 @@ import numpy.typing as npt
 import pytest
 from ai_edge_litert import schema_py_generated as schema
 
-from bench.errors import ModelError
-from bench.interpreters import Array, Kernels, random_inputs, run_litert, run_tflm
-from bench.tflite import inspect
-from tests.tflite_factory import Op, Tensor, fully_connected, mlp, model_bytes, single_operator
+from bench.core.errors import ModelError
+from bench.tflite.interpreters import Array, Kernels, random_inputs, run_litert, run_tflm
+from bench.tflite.model_file import inspect
+from tests.support.tflite_factory import (
+    Op,
+    Tensor,
+    fully_connected,
+    mlp,
+    model_bytes,
+    single_operator,
+)
 
 Runner = Callable[[Path, Sequence[Array]], tuple[Array, ...]]
 RUNNERS = pytest.mark.parametrize("run", [run_tflm, run_litert], ids=["tflm", "litert"])

@@ -8,6 +8,7 @@ import pytest
 from hypothesis import given, settings
 from hypothesis import strategies as st
 
+from targets.ethos_u55.pmu_events import EVENT_NUMBERS, event_name, event_number
 from targets.jobs.device_job import (
     AxiLimit,
     DeviceJob,
@@ -21,7 +22,6 @@ from targets.jobs.device_job import (
 )
 from targets.jobs.errors import JobError
 from targets.jobs.image import build_image, parse_image
-from targets.jobs.pmu import EVENT_NUMBERS, event_name, event_number
 
 WORD = st.integers(0, 0xFFFF_FFFF)
 ARENA_BYTES = 4096

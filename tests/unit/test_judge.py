@@ -7,13 +7,14 @@ import pytest
 from hypothesis import given
 from hypothesis import strategies as st
 
-from bench.accuracy import Metric
-from bench.cell import Accelerator, Cell, MemoryMode
 from bench.compiler import VelaOptions, compile_model
-from bench.config import LimitRule
-from bench.judge import judge_cell, judge_order, judge_sweep, worst
-from bench.metrics import MetricName
-from bench.record import (
+from bench.judging.sweep import SweepResult, binding_of_report
+from bench.judging.verdicts import judge_cell, judge_order, judge_sweep, worst
+from bench.measuring.accuracy import Metric
+from bench.plan.cell import Accelerator, Cell, MemoryMode
+from bench.plan.config import LimitRule
+from bench.plan.metrics import MetricName
+from bench.records.record import (
     AccuracyRecord,
     CellIdentity,
     CompilationRecord,
@@ -24,9 +25,8 @@ from bench.record import (
     Status,
     metric_value,
 )
-from bench.sweep import SweepResult, binding_of_report
 from targets.protocol import Source
-from tests.tflite_factory import mlp
+from tests.support.tflite_factory import mlp
 
 
 def reproduce(metric: str, subject: str) -> str:

@@ -16,7 +16,7 @@ from pathlib import Path
 import numpy as np
 import pytest
 
-from bench.errors import ModelError, PrerequisiteError
+from bench.core.errors import ModelError, PrerequisiteError
 from models.data import FULL, SUBSET, keras_cache_file, load, resolve_mnist, write_test_set
 
 

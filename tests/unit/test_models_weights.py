@@ -9,7 +9,7 @@ from hypothesis import given
 from hypothesis import strategies as st
 from hypothesis.extra.numpy import arrays
 
-from bench.errors import ModelError
+from bench.core.errors import ModelError
 from models.weights import kernel_stats, pack, read
 
 VALUES = st.sampled_from([0.0, -0.0, 0.5, -0.25, 3.0])

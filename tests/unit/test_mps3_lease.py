@@ -15,7 +15,7 @@ import pytest
 from targets.mps3 import lease as lease_module
 from targets.mps3.errors import BoardUnavailableError
 from targets.mps3.lease import Lease, acquire, owner_of
-from tests.bench_runs import ROOT
+from tests.support.bench_runs import ROOT
 
 #: Takes a lease, says so, and holds it until it is killed.
 HOLDER = """

@@ -6,14 +6,14 @@ from dataclasses import replace
 
 import pytest
 
+from targets.ethos_u55.pmu_events import event_number
 from targets.jobs.answers import ErrorAnswer, JobAnswer, OutputAnswer
 from targets.jobs.errors import AnswerError
 from targets.jobs.image import parse_image
 from targets.jobs.payloads import Pass
-from targets.jobs.pmu import event_number
-from targets.mps3.work import Work, pack
+from targets.mps3.batching import Work, pack
 from targets.protocol import Job, Measurement, Source
-from tests.mps3_jobs import small_job
+from tests.support.mps3_jobs import small_job
 
 ACTIVE, READ = event_number("NPU_ACTIVE"), event_number("AXI0_RD_DATA_BEAT_RECEIVED")
 

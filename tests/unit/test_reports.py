@@ -10,13 +10,13 @@ import pytest
 from hypothesis import given
 from hypothesis import strategies as st
 
-from bench.cell import Accelerator
-from bench.errors import BenchError
-from bench.files import write_atomically
-from bench.progress import Follower, ProgressEvent, Task, append_to
-from bench.published import published_rows
+from bench.core.errors import BenchError
+from bench.core.files import write_atomically
+from bench.measuring.progress import Follower, ProgressEvent, Task, append_to
+from bench.plan.cell import Accelerator
 from bench.pytest_plugin.terminal import ProgressLines
-from bench.run import RunDirectory
+from bench.records.run_directory import RunDirectory
+from bench.report.published import published_rows
 
 
 def event(kind: str = "train", state: str = "update", pid: int = 1) -> ProgressEvent:

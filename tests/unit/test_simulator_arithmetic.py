@@ -10,8 +10,8 @@ import pytest
 from hypothesis import given
 from hypothesis import strategies as st
 
-from targets.simulator.arithmetic import MAX_PRODUCT, scale, wrap_int32
-from targets.simulator.operations import Rounding
+from targets.artefact.stream.operations import Rounding
+from targets.simulator.execution.arithmetic import MAX_PRODUCT, scale, wrap_int32
 
 VALUES = st.integers(-(2**33), 2**33)
 MULTIPLIERS = st.integers(0, 2**32 - 1)

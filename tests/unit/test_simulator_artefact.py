@@ -12,11 +12,11 @@ import pytest
 from hypothesis import HealthCheck, given, settings
 from hypothesis import strategies as st
 
-from bench.cell import Accelerator, MemoryMode
 from bench.compiler import VelaOptions, compile_model
-from bench.errors import ModelError, TargetError
-from bench.tflite import inspect
-from targets.simulator.artefact import (
+from bench.core.errors import ModelError, TargetError
+from bench.plan.cell import Accelerator, MemoryMode
+from bench.tflite.model_file import inspect
+from targets.artefact import (
     ArenaRegion,
     Artefact,
     CpuOperator,
@@ -25,11 +25,17 @@ from targets.simulator.artefact import (
     NpuOperator,
     load_artefact,
 )
-from targets.simulator.driver_actions import PayloadFormat, parse_payload
-from targets.simulator.errors import StreamError
-from targets.simulator.operations import BlockOperation, Conv, Depthwise, Elementwise, FeatureMap
+from targets.artefact.driver_actions import PayloadFormat, parse_payload
+from targets.artefact.errors import StreamError
+from targets.artefact.stream.operations import (
+    BlockOperation,
+    Conv,
+    Depthwise,
+    Elementwise,
+    FeatureMap,
+)
 from targets.simulator.simulator import Simulator
-from tests.vela_files import mixed_graph, run_vela, small_mlp, zoo
+from tests.support.vela_files import mixed_graph, run_vela, small_mlp, zoo
 
 SEPARATE = ("--cop-format", "COP2", "--separate-io-regions")
 

@@ -11,10 +11,9 @@ import pytest
 from hypothesis import given, settings
 from hypothesis import strategies as st
 
-from bench.cell import MemoryMode
-from bench.errors import ConfigError
-from targets.simulator import blocks
-from targets.simulator.operations import (
+from bench.core.errors import ConfigError
+from bench.plan.cell import MemoryMode
+from targets.artefact.stream.operations import (
     BlockOperation,
     Conv,
     Dma,
@@ -31,8 +30,9 @@ from targets.simulator.operations import (
     Scale,
     Upscale,
 )
-from targets.simulator.runs import Transfers
-from targets.simulator.traffic import (
+from targets.simulator.traffic import blocks
+from targets.simulator.traffic.axi_runs import Transfers
+from targets.simulator.traffic.network import (
     Direction,
     MemoryArea,
     PortMap,
@@ -40,7 +40,7 @@ from targets.simulator.traffic import (
     network_traffic,
     operation_traffic,
 )
-from tests.block_operations import POINT, block_operations, common, conv, feature_map
+from tests.support.block_operations import POINT, block_operations, common, conv, feature_map
 
 
 def address(fm: FeatureMap, y: int, x: int, c: int) -> int:

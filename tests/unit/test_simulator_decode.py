@@ -13,12 +13,12 @@ from ethosu.vela.ethos_u55_regs.ethos_u55_regs import cmd0, cmd1
 from hypothesis import HealthCheck, given, settings
 from hypothesis import strategies as st
 
-from bench.cell import Accelerator, MemoryMode
 from bench.compiler import VelaOptions, compile_model
-from targets.simulator.artefact import load_artefact
-from targets.simulator.decode import decode
-from targets.simulator.errors import StreamError
-from targets.simulator.operations import (
+from bench.plan.cell import Accelerator, MemoryMode
+from targets.artefact import load_artefact
+from targets.artefact.errors import StreamError
+from targets.artefact.stream.decode import decode
+from targets.artefact.stream.operations import (
     Conv,
     DataType,
     Depthwise,
@@ -30,8 +30,8 @@ from targets.simulator.operations import (
     PoolMode,
     Stop,
 )
-from targets.simulator.registers import COMMANDS, PAYLOAD, Op, Reg
-from tests.vela_files import run_vela, small_mlp, zoo
+from targets.artefact.stream.registers import COMMANDS, PAYLOAD, Op, Reg
+from tests.support.vela_files import run_vela, small_mlp, zoo
 
 Words = npt.NDArray[np.uint32]
 

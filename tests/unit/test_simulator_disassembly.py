@@ -9,12 +9,12 @@ from pathlib import Path
 
 import pytest
 
-from bench.errors import ModelError
-from targets.simulator.artefact import Artefact, load_artefact
-from targets.simulator.disassembly import disassemble
-from targets.simulator.layers import debug_database, read_layers
-from targets.simulator.operations import BlockOperation, Conv, Dma
-from tests.vela_files import mixed_graph, run_vela, small_mlp
+from bench.core.errors import ModelError
+from targets.artefact import Artefact, load_artefact
+from targets.artefact.disassembly import disassemble
+from targets.artefact.layers import debug_database, read_layers
+from targets.artefact.stream.operations import BlockOperation, Conv, Dma
+from tests.support.vela_files import mixed_graph, run_vela, small_mlp
 
 
 @pytest.fixture(scope="module")

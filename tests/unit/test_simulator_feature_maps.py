@@ -7,10 +7,10 @@ import pytest
 from hypothesis import given, settings
 from hypothesis import strategies as st
 
-from targets.simulator.errors import StreamError
-from targets.simulator.feature_maps import FeatureMapPort
-from targets.simulator.memory import Memory, MemoryMap, RegionInfo, Site
-from targets.simulator.operations import DataType, FeatureMap, Layout
+from targets.artefact.errors import StreamError
+from targets.artefact.stream.operations import DataType, FeatureMap, Layout
+from targets.simulator.execution.feature_maps import FeatureMapPort
+from targets.simulator.execution.memory import Memory, MemoryMap, RegionInfo, Site
 
 SIZE = 1 << 16
 ROWS = 2

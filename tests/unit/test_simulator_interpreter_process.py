@@ -10,10 +10,10 @@ from pathlib import Path
 import numpy as np
 import pytest
 
-from bench.interpreters import run_tflm
-from targets.simulator.interpreter_process import InterpreterProcess, Verdict
-from tests.tflite_factory import Op, Tensor, single_operator
-from tests.vela_files import small_mlp
+from bench.tflite.interpreter_process import InterpreterProcess, Verdict
+from bench.tflite.interpreters import run_tflm
+from tests.support.tflite_factory import Op, Tensor, single_operator
+from tests.support.vela_files import small_mlp
 
 
 @pytest.fixture
@@ -65,8 +65,8 @@ def test_a_dead_child_costs_one_run(process: InterpreterProcess) -> None:
 def test_a_child_that_hangs_is_ended(
     process: InterpreterProcess, monkeypatch: pytest.MonkeyPatch
 ) -> None:
-    monkeypatch.setattr("targets.simulator.interpreter_process._REQUEST_S", 0.5)
-    monkeypatch.setattr("targets.simulator.interpreter_process._ROW_S", 0.0)
+    monkeypatch.setattr("bench.tflite.interpreter_process._REQUEST_S", 0.5)
+    monkeypatch.setattr("bench.tflite.interpreter_process._ROW_S", 0.0)
     inputs = [rows(2)]
     assert process.run(small_mlp(), inputs, 1)[0] is Verdict.DONE
     child = process._child

@@ -10,10 +10,9 @@ from dataclasses import replace
 import numpy as np
 import pytest
 
-from targets.simulator.artefact import Artefact, NpuOperator, load_artefact
-from targets.simulator.errors import StreamError
-from targets.simulator.graph import Graph
-from targets.simulator.operations import (
+from targets.artefact import Artefact, NpuOperator, load_artefact
+from targets.artefact.errors import StreamError
+from targets.artefact.stream.operations import (
     BlockOperation,
     Conv,
     Dma,
@@ -23,7 +22,8 @@ from targets.simulator.operations import (
     Padding,
     Stop,
 )
-from tests.vela_files import run_vela, small_mlp
+from targets.simulator.graph import Graph
+from tests.support.vela_files import run_vela, small_mlp
 
 #: Peak memory and processor time in which a refusal must come.
 MEMORY_BYTES = 16 << 20

@@ -9,10 +9,8 @@ import pytest
 from hypothesis import given, settings
 from hypothesis import strategies as st
 
-from targets.simulator.errors import StreamError
-from targets.simulator.memory import Memory, MemoryMap, RegionInfo
-from targets.simulator.npu import Program
-from targets.simulator.operations import (
+from targets.artefact.errors import StreamError
+from targets.artefact.stream.operations import (
     AccumulatorFormat,
     Activation,
     ActivationFunction,
@@ -33,6 +31,8 @@ from targets.simulator.operations import (
     Stop,
     Upscale,
 )
+from targets.simulator.execution.memory import Memory, MemoryMap, RegionInfo
+from targets.simulator.execution.program import Program
 
 FLASH, ARENA, SIZE, ROWS = 0, 1, 4096, 3
 CONTENT = np.random.default_rng(1).integers(0, 256, SIZE).astype(np.uint8)

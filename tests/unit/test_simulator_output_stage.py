@@ -7,12 +7,12 @@ import pytest
 from hypothesis import given, settings
 from hypothesis import strategies as st
 
-from targets.simulator.activation import LUT_BYTES, Activator
-from targets.simulator.arithmetic import scale
-from targets.simulator.errors import StreamError
-from targets.simulator.memory import Site
-from targets.simulator.operations import Activation, ActivationFunction, DataType, Rounding
-from targets.simulator.output_stage import OutputStage, Scaling
+from targets.artefact.errors import StreamError
+from targets.artefact.stream.operations import Activation, ActivationFunction, DataType, Rounding
+from targets.simulator.execution.activation import LUT_BYTES, Activator
+from targets.simulator.execution.arithmetic import scale
+from targets.simulator.execution.memory import Site
+from targets.simulator.execution.output_stage import OutputStage, Scaling
 
 NO_TABLES = np.zeros(LUT_BYTES, np.uint8)
 SITE = Site(7, "NPU_OP_POOL AVERAGE")

@@ -19,14 +19,15 @@ from ethosu.vela.weight_compressor import encode_bias
 from hypothesis import given, settings
 from hypothesis import strategies as st
 
-from bench.cell import Accelerator, MemoryMode
 from bench.compiler import VelaOptions, compile_model
-from targets.simulator.decode import decode
-from targets.simulator.driver_actions import parse_payload
-from targets.simulator.errors import StreamError
-from targets.simulator.mlw import MAX_WEIGHTS_PER_BYTE, decode_stream
-from targets.simulator.operations import Conv, Depthwise, Dma, FlashRange
-from targets.simulator.traversal import (
+from bench.plan.cell import Accelerator, MemoryMode
+from targets.artefact.driver_actions import parse_payload
+from targets.artefact.errors import StreamError
+from targets.artefact.stream.decode import decode
+from targets.artefact.stream.operations import Conv, Depthwise, Dma, FlashRange
+from targets.simulator.weights.decoding import BYTES_PER_SCALE, decode_scales, decode_weights
+from targets.simulator.weights.mlw import MAX_WEIGHTS_PER_BYTE, decode_stream
+from targets.simulator.weights.traversal import (
     Shape,
     Traversal,
     WeightOrder,
@@ -34,8 +35,7 @@ from targets.simulator.traversal import (
     stream_length,
     traversal_of,
 )
-from targets.simulator.weights import BYTES_PER_SCALE, decode_scales, decode_weights
-from tests.mlw_writer import PaletteSpec, SliceSpec, pack, slice_fields, stream
+from tests.support.mlw_writer import PaletteSpec, SliceSpec, pack, slice_fields, stream
 
 
 class _Where(TypedDict):

@@ -5,9 +5,9 @@ from __future__ import annotations
 from hypothesis import given
 from hypothesis import strategies as st
 
-from bench.cell import Accelerator
-from bench.config import SweepConfig
-from bench.sweep import CellBinding, classify, scaling_efficiency
+from bench.judging.sweep import CellBinding, classify, scaling_efficiency
+from bench.plan.cell import Accelerator
+from bench.plan.config import SweepConfig
 
 CONFIG = SweepConfig()
 ARTICLE_BASE = {Accelerator.U55_32: 94_000, Accelerator.U55_256: 91_000}

@@ -14,9 +14,16 @@ import pytest
 from hypothesis import HealthCheck, given, settings
 from hypothesis import strategies as st
 
-from bench.errors import ModelError
-from bench.tflite import ModelFile, inspect, load_quantised
-from tests.tflite_factory import Op, Tensor, fully_connected, mlp, model_bytes, single_operator
+from bench.core.errors import ModelError
+from bench.tflite.model_file import ModelFile, inspect, load_quantised
+from tests.support.tflite_factory import (
+    Op,
+    Tensor,
+    fully_connected,
+    mlp,
+    model_bytes,
+    single_operator,
+)
 
 WEIGHTS = np.arange(-16, 16, dtype=np.int8).reshape(4, 8)
 SMALL = mlp([WEIGHTS, WEIGHTS[:, :4]], softmax=True)
@@ -196,7 +203,7 @@ def test_a_length_of_billions_is_refused_at_once(tmp_path: Path) -> None:
 
 def test_inspection_needs_no_interpreter_and_no_tensorflow() -> None:
     script = (
-        "import sys, bench.tflite, bench.interpreters, bench.accuracy\n"
+        "import sys, bench.tflite.model_file, bench.tflite.interpreters, bench.measuring.accuracy\n"
         "heavy = [m for m in sys.modules if m.split('.')[0] in ('tensorflow', 'tflite_micro')"
         " or m.startswith('ai_edge_litert.interpreter')]\n"
         "assert not heavy, heavy\n"

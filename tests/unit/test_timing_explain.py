@@ -13,16 +13,16 @@ from ethosu import mlw_codec
 from hypothesis import given, settings
 from hypothesis import strategies as st
 
-from bench.cell import Accelerator, MemoryMode
 from bench.compiler import LayerReport, Placement, VelaOptions, VelaReport, compile_model
+from bench.plan.cell import Accelerator, MemoryMode
+from targets.artefact.layer_names import layer_names, short_name
 from targets.sim import layer_cycles, names_of
 from targets.simulator.simulator import Simulator
 from targets.simulator.timing import PROFILES, Bound, NetworkTiming
-from targets.simulator.timing.compression import WeightStream
 from targets.simulator.timing.explain import explain, layers_of
-from targets.simulator.timing.layer_names import layer_names, short_name
-from targets.simulator.timing.weight_count import weight_stream
-from tests.tflite_factory import mlp
+from targets.simulator.weights.compression import WeightStream
+from targets.simulator.weights.count import weight_stream
+from tests.support.tflite_factory import mlp
 
 MODE = MemoryMode.SHARED_SRAM
 PROFILE = PROFILES["u55_high_end"]

@@ -9,8 +9,8 @@ from hypothesis import given, settings
 from hypothesis import strategies as st
 from pydantic import ValidationError
 
-from bench.cell import MemoryMode
-from bench.errors import ConfigError
+from bench.core.errors import ConfigError
+from bench.plan.cell import MemoryMode
 from targets.simulator.timing import PROFILES, PortTiming, named_profile
 from targets.simulator.timing.memory import Budget, Channel, channels
 

@@ -9,10 +9,9 @@ import pytest
 from hypothesis import given, settings
 from hypothesis import strategies as st
 
-from bench.cell import MemoryMode
-from bench.errors import ConfigError
-from targets.jobs.pmu import event_number
-from targets.simulator.operations import (
+from bench.core.errors import ConfigError
+from bench.plan.cell import MemoryMode
+from targets.artefact.stream.operations import (
     BlockOperation,
     Conv,
     Depthwise,
@@ -20,13 +19,14 @@ from targets.simulator.operations import (
     Operation,
     Stop,
 )
+from targets.ethos_u55.pmu_events import event_number
 from targets.simulator.timing import PROFILES, Bound, NetworkTiming, estimate
 from targets.simulator.timing.assumptions import DECIDED, Assumptions
 from targets.simulator.timing.engines import Engines
 from targets.simulator.timing.events import Event, Fidelity, pmu_events
 from targets.simulator.timing.work import block_work, network_work
-from targets.simulator.traffic import PortMap, network_traffic, operation_traffic
-from tests.block_operations import POINT, block_operations, conv, feature_map
+from targets.simulator.traffic.network import PortMap, network_traffic, operation_traffic
+from tests.support.block_operations import POINT, block_operations, conv, feature_map
 
 MACS = (32, 64, 128, 256)
 MODE = MemoryMode.SHARED_SRAM

@@ -10,7 +10,7 @@ import pytest
 from hypothesis import given, settings
 from hypothesis import strategies as st
 
-from bench.errors import ModelError
+from bench.core.errors import ModelError
 from targets.firmware import firmware_elf
 from targets.firmware.elf import read_elf
 from targets.virtual.backend import NpuFault, NpuMemory, NpuOutcome, NpuRequest

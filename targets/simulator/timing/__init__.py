@@ -7,13 +7,8 @@ say what it found.
 from __future__ import annotations
 
 from targets.simulator.timing.estimate import estimate
-from targets.simulator.timing.profiles import (
-    PROFILES,
-    PortTiming,
-    TimingProfile,
-    named_profile,
-)
 from targets.simulator.timing.results import Bound, NetworkTiming, OperationTiming
+from targets.timing_profiles import PROFILES, PortTiming, TimingProfile, named_profile
 
 __all__ = [
     "PROFILES",

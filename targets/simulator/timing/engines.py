@@ -17,8 +17,7 @@ from dataclasses import dataclass
 from functools import cached_property
 from types import MappingProxyType
 
-from targets.simulator.blocks import ifm_block_depth
-from targets.simulator.operations import (
+from targets.artefact.stream.operations import (
     AccumulatorFormat,
     ActivationFunction,
     BlockOperation,
@@ -31,6 +30,7 @@ from targets.simulator.operations import (
     PoolMode,
 )
 from targets.simulator.timing.assumptions import DECIDED, Assumptions
+from targets.simulator.traffic.blocks import ifm_block_depth
 
 __all__ = ["DECODED_PER_CYCLE", "BlockCycles", "Engines"]
 

@@ -17,18 +17,11 @@ from __future__ import annotations
 from collections.abc import Mapping
 from types import MappingProxyType
 
-from bench.cell import MemoryMode
-from targets.simulator.operations import (
-    BlockOperation,
-    Dma,
-    DmaWait,
-    KernelWait,
-    Operation,
-)
+from bench.plan.cell import MemoryMode
+from targets.artefact.stream.operations import BlockOperation, Dma, DmaWait, KernelWait, Operation
 from targets.simulator.timing.command_fetch import WORD_BYTES, CommandFetch
 from targets.simulator.timing.memory import Channel, channels
 from targets.simulator.timing.pipeline import BlockPipeline, Ports
-from targets.simulator.timing.profiles import TimingProfile
 from targets.simulator.timing.results import (
     Beats,
     Bound,
@@ -39,7 +32,8 @@ from targets.simulator.timing.results import (
     Waits,
 )
 from targets.simulator.timing.work import BlockWork, Moves, NetworkWork
-from targets.simulator.traffic import Direction, OperationTraffic
+from targets.simulator.traffic.network import Direction, OperationTraffic
+from targets.timing_profiles import TimingProfile
 
 __all__ = ["estimate"]
 

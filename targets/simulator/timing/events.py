@@ -10,7 +10,7 @@ from __future__ import annotations
 from dataclasses import dataclass
 from enum import Enum
 
-from targets.simulator.operations import BlockOperation, Elementwise
+from targets.artefact.stream.operations import BlockOperation, Elementwise
 from targets.simulator.timing.results import NetworkTiming, OperationTiming
 
 __all__ = ["Event", "Fidelity", "pmu_events"]

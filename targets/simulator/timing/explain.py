@@ -11,10 +11,10 @@ from __future__ import annotations
 from collections.abc import Callable, Mapping, Sequence
 from dataclasses import dataclass
 
-from targets.simulator.operations import BlockOperation, Conv, Depthwise, Dma
-from targets.simulator.timing.compression import WeightStream
-from targets.simulator.timing.layer_names import NamedLayer
+from targets.artefact.layer_names import NamedLayer
+from targets.artefact.stream.operations import BlockOperation, Conv, Depthwise, Dma
 from targets.simulator.timing.results import Bound, NetworkTiming, OperationTiming
+from targets.simulator.weights.compression import WeightStream
 
 __all__ = ["Layer", "explain", "layers_of", "operation_label"]
 

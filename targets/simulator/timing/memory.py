@@ -15,7 +15,7 @@ from __future__ import annotations
 import math
 from typing import NamedTuple
 
-from targets.simulator.timing.profiles import PortTiming
+from targets.timing_profiles import PortTiming
 
 __all__ = ["Budget", "Channel", "Served", "channels"]
 

@@ -9,9 +9,9 @@ from collections.abc import Iterable
 from dataclasses import dataclass, replace
 from enum import Enum
 
-from bench.cell import MemoryMode
-from targets.simulator.operations import Operation
-from targets.simulator.timing.profiles import TimingProfile
+from bench.plan.cell import MemoryMode
+from targets.artefact.stream.operations import Operation
+from targets.timing_profiles import TimingProfile
 
 __all__ = ["Beats", "Bound", "Engine", "NetworkTiming", "OperationTiming", "Span", "Waits"]
 

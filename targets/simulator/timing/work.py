@@ -12,14 +12,14 @@ from functools import cached_property
 
 import numpy as np
 
-from bench.errors import ConfigError
-from targets.simulator.blocks import jobs_per_block
-from targets.simulator.operations import BlockOperation
-from targets.simulator.runs import Ints
+from bench.core.errors import ConfigError
+from targets.artefact.stream.operations import BlockOperation
 from targets.simulator.timing.assumptions import DECIDED, Assumptions
 from targets.simulator.timing.engines import Engines
 from targets.simulator.timing.results import Beats
-from targets.simulator.traffic import Flow, NetworkTraffic, OperationTraffic, Stream
+from targets.simulator.traffic.axi_runs import Ints
+from targets.simulator.traffic.blocks import jobs_per_block
+from targets.simulator.traffic.network import Flow, NetworkTraffic, OperationTraffic, Stream
 
 __all__ = ["BlockWork", "Moves", "NetworkWork", "block_work", "network_work"]
 

@@ -1,1 +1,0 @@
-"""Commands of the `bench` program that look at one cell of a finished run."""

@@ -1,0 +1,1 @@
+"""The ground: errors, schemas, files, fingerprints, arrays, processes. Imports nothing of ours."""

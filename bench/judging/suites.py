@@ -1,0 +1,32 @@
+"""The regression suites: which metrics each judges, and the command that runs one again."""
+
+from __future__ import annotations
+
+from bench.plan.metrics import MetricName
+
+__all__ = ["SUITES", "reproduce_command", "suite_of"]
+
+#: Suite (test file `tests/regression/test_<suite>.py`, test `test_<suite>`) -> its metrics.
+SUITES: dict[str, tuple[MetricName, ...]] = {
+    "accuracy": (MetricName.ACCURACY,),
+    "encoded_weights": (MetricName.ENCODED_WEIGHTS,),
+    "device_model": (MetricName.DEVICE_MODEL,),
+    "npu_cycles": (MetricName.NPU_CYCLES,),
+    "reference": (MetricName.REFERENCE,),
+    "axi_traffic": (MetricName.AXI0_READ, MetricName.AXI0_WRITE, MetricName.AXI1_READ),
+}
+
+
+def suite_of(metric: str) -> str:
+    """The suite that judges `metric`; group judgements are suites of their own name."""
+    for suite, metrics in SUITES.items():
+        if metric in {m.value for m in metrics}:
+            return suite
+    return metric
+
+
+def reproduce_command(metric: str, subject: str, extra: tuple[str, ...] = ()) -> str:
+    """The command that judges `metric` of `subject` again, from the project's root."""
+    suite = suite_of(metric)
+    node = f"tests/regression/test_{suite}.py::test_{suite}[{subject}]"
+    return " ".join(["pytest", *extra, f"'{node}'"])

@@ -1,0 +1,1 @@
+"""From a planned cell to its record: models, test sets, compilation, measurement, reference."""

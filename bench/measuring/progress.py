@@ -1,0 +1,143 @@
+"""What long work says of itself while it runs.
+
+Workers append events to one file of the run; whoever owns the terminal follows that file. So
+progress needs no channel between processes and survives a killed worker.
+"""
+
+from __future__ import annotations
+
+import json
+import os
+import time
+from collections.abc import Callable, Iterator
+from contextlib import contextmanager
+from dataclasses import asdict, dataclass
+from pathlib import Path
+from typing import Literal
+
+from bench.cache import LockInfo
+from bench.core.errors import BenchError
+
+__all__ = [
+    "Follower",
+    "ProgressEvent",
+    "Sink",
+    "Task",
+    "append_to",
+    "device_progress",
+    "ignore",
+    "waiting",
+]
+
+State = Literal["started", "update", "done", "failed"]
+
+
+@dataclass(frozen=True)
+class ProgressEvent:
+    """One thing worth telling. `task` names the work, `kind` its sort (`train`, `compile`)."""
+
+    kind: str
+    task: str
+    state: State
+    text: str
+    #: Seconds since the work began.
+    seconds: float
+    pid: int
+
+
+Sink = Callable[[ProgressEvent], None]
+
+
+def ignore(event: ProgressEvent) -> None:
+    """A sink for callers that show no progress."""
+
+
+def append_to(path: Path) -> Sink:
+    """A sink that appends events to the file at `path`, one JSON line each.
+
+    Lines are far below PIPE_BUF and written with one call to a file opened for appending, so
+    lines of several processes do not mix. The sink raises BenchError when it cannot write.
+    """
+
+    def sink(event: ProgressEvent) -> None:
+        line = json.dumps(asdict(event)) + "\n"
+        try:
+            handle = os.open(path, os.O_WRONLY | os.O_APPEND | os.O_CREAT, 0o666)
+            try:
+                os.write(handle, line.encode())
+            finally:
+                os.close(handle)
+        except OSError as error:
+            raise BenchError(
+                f"{path}: cannot be written: {error.strerror}",
+                cure="make room or give access there, or name another place: --bench-results=DIR",
+            ) from error
+
+    return sink
+
+
+class Task:
+    """A piece of work under way; made by `running`."""
+
+    def __init__(self, kind: str, name: str, sink: Sink) -> None:
+        self._kind = kind
+        self._name = name
+        self._sink = sink
+        self._start = time.monotonic()
+
+    def say(self, text: str, state: State = "update") -> None:
+        """Report `text`."""
+        seconds = time.monotonic() - self._start
+        self._sink(ProgressEvent(self._kind, self._name, state, text, seconds, os.getpid()))
+
+    @classmethod
+    @contextmanager
+    def running(cls, kind: str, name: str, sink: Sink) -> Iterator[Task]:
+        """Report the start of `name` and how it ended."""
+        task = cls(kind, name, sink)
+        task.say("", "started")
+        try:
+            yield task
+        except BaseException as error:
+            task.say(type(error).__name__, "failed")
+            raise
+        task.say("", "done")
+
+
+def waiting(name: str, sink: Sink) -> Callable[[LockInfo], None]:
+    """For the cache: report that `name` is being built by somebody else."""
+
+    def on_wait(info: LockInfo) -> None:
+        sink(ProgressEvent("wait", name, "update", str(info), info.waited, os.getpid()))
+
+    return on_wait
+
+
+def device_progress(sink: Sink) -> Callable[[str, str], None]:
+    """For targets: report what a device is being used for; an empty text ends it."""
+
+    def report(target: str, text: str) -> None:
+        state: State = "update" if text else "done"
+        sink(ProgressEvent("device", target, state, text, 0.0, os.getpid()))
+
+    return report
+
+
+class Follower:
+    """Reads the events that were appended to a file since the last look."""
+
+    def __init__(self, path: Path) -> None:
+        self._path = path
+        self._offset = 0
+
+    def new_events(self) -> list[ProgressEvent]:
+        """The events since the last call; a line that is still being written waits."""
+        try:
+            with self._path.open("rb") as stream:
+                stream.seek(self._offset)
+                data = stream.read()
+        except FileNotFoundError:
+            return []
+        complete = data[: data.rfind(b"\n") + 1]
+        self._offset += len(complete)
+        return [ProgressEvent(**json.loads(line)) for line in complete.splitlines()]

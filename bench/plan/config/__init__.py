@@ -1,0 +1,43 @@
+"""`bench.toml`: what it may say (`workloads`, `settings`) and how it is read (`loading`).
+
+Nothing here touches models, caches or targets.
+"""
+
+from bench.plan.config.loading import load_config, parse_config
+from bench.plan.config.settings import (
+    BenchConfig,
+    DataConfig,
+    GridConfig,
+    ReferenceConfig,
+    SweepConfig,
+    VelaConfig,
+    fingerprint,
+    timing_of,
+)
+from bench.plan.config.workloads import (
+    BASE_VARIANT,
+    Binding,
+    LimitRule,
+    ModelFileWorkload,
+    TrainedWorkload,
+    Workload,
+)
+
+__all__ = [
+    "BASE_VARIANT",
+    "BenchConfig",
+    "Binding",
+    "DataConfig",
+    "GridConfig",
+    "LimitRule",
+    "ModelFileWorkload",
+    "ReferenceConfig",
+    "SweepConfig",
+    "TrainedWorkload",
+    "VelaConfig",
+    "Workload",
+    "fingerprint",
+    "load_config",
+    "parse_config",
+    "timing_of",
+]

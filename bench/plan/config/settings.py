@@ -1,0 +1,157 @@
+"""The whole of `bench.toml` as typed, frozen objects."""
+
+from __future__ import annotations
+
+import hashlib
+from pathlib import Path
+from typing import Any, Literal
+
+from pydantic import Field, field_validator, model_validator
+
+from bench.core.schema import StrictModel, suggest
+from bench.plan.cell import DEFAULT_SYSTEM_CONFIG, DEFAULT_TIMING, Accelerator, Cell, MemoryMode
+from bench.plan.config.workloads import Workload, check_name
+from targets.settings import TargetSettings
+from targets.timing_profiles import PROFILES, TimingProfile
+
+__all__ = [
+    "BenchConfig",
+    "DataConfig",
+    "GridConfig",
+    "ReferenceConfig",
+    "SweepConfig",
+    "VelaConfig",
+    "fingerprint",
+    "timing_of",
+]
+
+
+class GridConfig(StrictModel):
+    """The axes of the grid. Every combination becomes a cell."""
+
+    #: Empty = every workload of the file.
+    workloads: tuple[str, ...] = ()
+    #: Empty = every variant of each workload.
+    variants: tuple[str, ...] = ()
+    macs: tuple[Accelerator, ...] = tuple(Accelerator)
+    memory_modes: tuple[MemoryMode, ...] = tuple(MemoryMode)
+    system_configs: tuple[str, ...] = (DEFAULT_SYSTEM_CONFIG,)
+    #: Descriptions of the memories, for targets that simulate or set them: built-in ones, those
+    #: of the [timing] section, or `default`, which follows the system configuration.
+    timing_profiles: tuple[str, ...] = (DEFAULT_TIMING,)
+    targets: tuple[str, ...] = ("sim",)
+
+
+class VelaConfig(StrictModel):
+    """How Vela is called."""
+
+    optimise: Literal["Performance", "Size"] = "Performance"
+    #: A custom `.ini`, relative to the configuration file; default: the one Vela ships.
+    config_file: Path | None = None
+    timeout_s: float = Field(default=600, gt=0)
+
+
+class SweepConfig(StrictModel):
+    """When the MAC sweep calls a network starved; see `bench.judging.sweep` for the definitions."""
+
+    #: Scaling efficiency below which the MAC engines count as starved.
+    starved_below: float = Field(default=0.4, gt=0, lt=1)
+    #: Share of cycles in memory-bound layers from which memory is named as the cause.
+    memory_share_from: float = Field(default=0.5, gt=0, le=1)
+
+
+class ReferenceConfig(StrictModel):
+    """How much of the test set is compared with the reference interpreter, bit by bit."""
+
+    samples: int = Field(default=100, ge=1)
+
+
+class DataConfig(StrictModel):
+    """Where the data of the trained workloads comes from."""
+
+    mnist: Literal["auto", "full", "subset"] = "auto"
+
+
+class BenchConfig(StrictModel):
+    """The whole of `bench.toml`."""
+
+    schema_version: Literal[1] = 1
+    grid: GridConfig = GridConfig()
+    vela: VelaConfig = VelaConfig()
+    sweep: SweepConfig = SweepConfig()
+    data: DataConfig = DataConfig()
+    reference: ReferenceConfig = ReferenceConfig()
+    #: The user's own timing profiles, by name.
+    timing: dict[str, TimingProfile] = Field(default_factory=dict)
+    #: Settings of single targets: `[targets.fvp]`, `[targets.mps3]`.
+    targets: TargetSettings = TargetSettings()
+    workloads: dict[str, Workload]
+
+    @field_validator("workloads", mode="before")
+    @classmethod
+    def _expand_paths(cls, value: Any) -> Any:
+        # `my_model = "model.tflite"` is the one-line way to bring a model.
+        if not isinstance(value, dict):
+            return value
+        return {k: {"model": v} if isinstance(v, str) else v for k, v in value.items()}
+
+    @model_validator(mode="after")
+    def _names_exist(self) -> BenchConfig:
+        for name in self.workloads:
+            check_name("workload", name)
+        for name in self.grid.workloads:
+            if name not in self.workloads:
+                raise ValueError(
+                    f"grid.workloads: unknown workload {name!r}; "
+                    f"{suggest(name, list(self.workloads))}"
+                )
+        variants = sorted({v for w in self.workloads.values() for v in w.variants})
+        for name in self.grid.variants:
+            if name not in variants:
+                raise ValueError(
+                    f"grid.variants: unknown variant {name!r}; {suggest(name, variants)}"
+                )
+        for name in self.grid.timing_profiles:
+            known = [DEFAULT_TIMING, *PROFILES, *self.timing]
+            if name not in known:
+                raise ValueError(
+                    f"grid.timing_profiles: unknown profile {name!r}; {suggest(name, known)}"
+                )
+        for name in self.timing:
+            check_name("timing profile", name)
+        if DEFAULT_TIMING in self.grid.timing_profiles:
+            for name in self.grid.system_configs:
+                if name not in _PROFILE_OF_SYSTEM:
+                    raise ValueError(
+                        f"grid.timing_profiles: there is no default for system_config {name!r}: "
+                        f"name one of {', '.join(PROFILES)}, or describe it under [timing]"
+                    )
+        for key, workload in self.workloads.items():
+            for i, rule in enumerate(workload.limits):
+                for name in rule.variants or ():
+                    if name not in workload.variants:
+                        raise ValueError(
+                            f"workloads.{key}.limits[{i}].variants: unknown variant {name!r}; "
+                            f"{suggest(name, list(workload.variants))}"
+                        )
+        return self
+
+
+#: The timing profile that describes the memories of each system configuration Vela ships.
+_PROFILE_OF_SYSTEM = {
+    "Ethos_U55_High_End_Embedded": "u55_high_end",
+    "Ethos_U55_Deep_Embedded": "u55_deep_embedded",
+}
+
+
+def timing_of(config: BenchConfig, cell: Cell) -> tuple[str, TimingProfile]:
+    """The name and content of the timing profile of `cell`."""
+    name = cell.timing
+    if name == DEFAULT_TIMING:
+        name = _PROFILE_OF_SYSTEM[cell.system_config]
+    return name, config.timing[name] if name in config.timing else PROFILES[name]
+
+
+def fingerprint(config: BenchConfig) -> str:
+    """sha256 of the configuration's content, for run manifests."""
+    return hashlib.sha256(config.model_dump_json().encode()).hexdigest()

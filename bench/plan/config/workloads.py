@@ -1,0 +1,185 @@
+"""The `[workloads]` of `bench.toml`: what is measured, in which variants, within which limits."""
+
+from __future__ import annotations
+
+from pathlib import Path
+from typing import Annotated, Any, Literal
+
+from pydantic import Discriminator, Field, Tag, field_validator, model_validator
+
+from bench.core.schema import StrictModel, suggest
+from bench.measuring.accuracy import Metric
+from bench.plan.cell import NAME_PATTERN, Accelerator, MemoryMode
+from bench.plan.metrics import MetricName
+from models.spec import QuantiseSpec, TrainSpec, VariantSpec
+
+__all__ = [
+    "BASE_VARIANT",
+    "Binding",
+    "LimitRule",
+    "ModelFileWorkload",
+    "TrainedWorkload",
+    "Workload",
+    "check_name",
+]
+
+#: The variant that drops and ratios are measured against.
+BASE_VARIANT = "base"
+
+#: What limits a network over the MAC sweep; see `bench.judging.sweep`.
+Binding = Literal["compute", "memory", "overhead"]
+
+
+def check_name(what: str, name: str) -> None:
+    """Raise ValueError if `name`, of a `what`, cannot be part of a cell id."""
+    if not NAME_PATTERN.fullmatch(name):
+        raise ValueError(
+            f"{what} {name!r}: a name becomes part of cell ids and file names; "
+            "use lower-case letters, digits and underscores, beginning with a letter"
+        )
+
+
+class LimitRule(StrictModel):
+    """One limit on one metric, for the cells its filters match (no filter = every cell)."""
+
+    metric: MetricName
+    variants: tuple[str, ...] | None = None
+    macs: tuple[Accelerator, ...] | None = None
+    memory_modes: tuple[MemoryMode, ...] | None = None
+    #: Absolute bounds, in the metric's unit.
+    min: float | None = None
+    max: float | None = None
+    #: The figure may lie at most this much below that of `base` in an otherwise equal cell.
+    max_drop_from_base: float | None = Field(default=None, ge=0)
+    #: The figure may be at most this many times that of `base` in an otherwise equal cell.
+    max_ratio_to_base: float | None = Field(default=None, gt=0)
+
+    @model_validator(mode="after")
+    def _states_a_bound(self) -> LimitRule:
+        bounds = (self.min, self.max, self.max_drop_from_base, self.max_ratio_to_base)
+        if all(bound is None for bound in bounds):
+            raise ValueError(
+                "states no bound: give min, max, max_drop_from_base or max_ratio_to_base"
+            )
+        if self.min is not None and self.max is not None and self.min > self.max:
+            raise ValueError(f"min {self.min} is above max {self.max}")
+        return self
+
+
+class _WorkloadBase(StrictModel):
+    """What every workload may state, wherever its model comes from."""
+
+    title: str = ""
+    limits: tuple[LimitRule, ...] = ()
+    #: Expected outcome of the MAC sweep for each memory mode.
+    expect_bound: dict[MemoryMode, Binding] = Field(default_factory=dict)
+
+
+class TrainedWorkload(_WorkloadBase):
+    """A workload whose variants the project trains itself (see `models.registry`)."""
+
+    architecture: str
+    seed: int = 0
+    quantise: QuantiseSpec = QuantiseSpec()
+    variants: dict[str, VariantSpec]
+    #: Variants from smallest to largest: encoded size and cycles must not fall along it.
+    order: tuple[str, ...] = ()
+    #: Share of a figure by which it may fall short of the one before it and still count as equal.
+    order_tolerance: float = Field(default=0.0, ge=0, lt=1)
+
+    @field_validator("architecture")
+    @classmethod
+    def _architecture_exists(cls, value: str) -> str:
+        from models.registry import ARCHITECTURES
+
+        if value not in ARCHITECTURES:
+            raise ValueError(
+                f"unknown architecture {value!r}; {suggest(value, list(ARCHITECTURES))}"
+            )
+        return value
+
+    @model_validator(mode="after")
+    def _variants_fit(self) -> TrainedWorkload:
+        base = self.variants.get(BASE_VARIANT)
+        if not isinstance(base, TrainSpec):
+            raise ValueError(
+                f'variants: {BASE_VARIANT!r} with method = "train" is needed: '
+                "the others are made from it and compared with it"
+            )
+        for name, spec in self.variants.items():
+            check_name("variant", name)
+            self._check_parents(name, spec)
+        for name in self.order:
+            if name not in self.variants:
+                raise ValueError(
+                    f"order: unknown variant {name!r}; {suggest(name, list(self.variants))}"
+                )
+        return self
+
+    def _check_parents(self, name: str, spec: VariantSpec) -> None:
+        seen = [name]
+        while not isinstance(spec, TrainSpec):
+            parent = spec.parent
+            if parent not in self.variants:
+                raise ValueError(
+                    f"variants.{seen[-1]}.parent: unknown variant {parent!r}; "
+                    f"{suggest(parent, list(self.variants))}"
+                )
+            if parent in seen:
+                raise ValueError(
+                    f"variants.{name}.parent: goes round in a circle: "
+                    f"{' <- '.join([*seen, parent])}"
+                )
+            seen.append(parent)
+            spec = self.variants[parent]
+
+
+class ModelFileWorkload(_WorkloadBase):
+    """Bring your own: a quantised `.tflite` from a file or an address."""
+
+    #: Path of the model, relative to the configuration file.
+    model: Path | None = None
+    #: Address of the model, downloaded once and checked against `sha256`.
+    url: str | None = None
+    sha256: str | None = Field(default=None, pattern=r"^[0-9a-f]{64}$")
+    #: `.npz` with `inputs` and optionally `labels`; without it random inputs are used.
+    dataset: Path | None = None
+    metric: Metric = Metric.TOP1
+    #: How many random inputs to run when there is no dataset.
+    random_inputs: int = Field(default=20, ge=1)
+    seed: int = 0
+
+    @model_validator(mode="after")
+    def _names_one_source(self) -> ModelFileWorkload:
+        if (self.model is None) == (self.url is None):
+            raise ValueError("give the model's path as `model`, or its address as `url`: one")
+        if self.url is not None and self.sha256 is None:
+            raise ValueError("`url` needs `sha256`: a download is used only when it is checked")
+        return self
+
+    @property
+    def variants(self) -> dict[str, VariantSpec]:
+        """A model file has one variant and no recipe."""
+        return {BASE_VARIANT: TrainSpec(epochs=1)}
+
+    @property
+    def order(self) -> tuple[str, ...]:
+        """One variant has no order."""
+        return ()
+
+    @property
+    def order_tolerance(self) -> float:
+        """And nothing to be tolerant about."""
+        return 0.0
+
+
+def _workload_kind(value: Any) -> str:
+    if isinstance(value, TrainedWorkload):
+        return "trained"
+    return "trained" if isinstance(value, dict) and "architecture" in value else "file"
+
+
+Workload = Annotated[
+    Annotated[TrainedWorkload, Tag("trained")] | Annotated[ModelFileWorkload, Tag("file")],
+    Discriminator(_workload_kind),
+]

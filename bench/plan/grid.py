@@ -1,0 +1,128 @@
+"""The plan: from a configuration to the cells to measure and the groups to judge together."""
+
+from __future__ import annotations
+
+from collections.abc import Iterable
+from dataclasses import dataclass
+from itertools import product
+
+from bench.core.errors import ConfigError
+from bench.plan.cell import Accelerator, Cell
+from bench.plan.config import BASE_VARIANT, BenchConfig
+
+__all__ = ["Group", "Plan", "base_of", "make_plan"]
+
+
+@dataclass(frozen=True)
+class Group:
+    """Cells that are judged together: a MAC sweep, or the variants of one configuration."""
+
+    id: str
+    cells: tuple[Cell, ...]
+
+    @property
+    def workload(self) -> str:
+        """The workload all cells of the group share."""
+        return self.cells[0].workload
+
+
+@dataclass(frozen=True)
+class Plan:
+    """What one run has to do. Built from the configuration alone, so every worker agrees."""
+
+    cells: tuple[Cell, ...]
+    #: One for each workload, variant, memory mode, target: its accelerators in rising order.
+    sweeps: tuple[Group, ...]
+    #: One for each workload, accelerator, memory mode, target: its ordered variants.
+    orders: tuple[Group, ...]
+
+    def cell(self, cell_id: str) -> Cell:
+        """The cell of that id. Raises KeyError for an id that is not in the plan."""
+        return next(c for c in self.cells if c.id == cell_id)
+
+
+def make_plan(config: BenchConfig, targets: Iterable[str] | None = None) -> Plan:
+    """Expand the grid of `config`; `targets` overrides the configured ones.
+
+    Cells are ordered variant by variant with the workloads taking turns, so that neighbouring
+    workers begin with different trainings.
+
+    Raises:
+        ConfigError: the grid is empty.
+    """
+    grid = config.grid
+    names = grid.workloads or tuple(config.workloads)
+    cells = []
+    for variant in _all_variants(config, names):
+        for name in names:
+            if variant not in _variants_of(config, name):
+                continue
+            axes = product(
+                grid.macs,
+                grid.memory_modes,
+                grid.system_configs,
+                grid.timing_profiles,
+                targets or grid.targets,
+            )
+            cells += [
+                Cell(name, variant, macs, mode, target, system, timing)
+                for macs, mode, system, timing, target in axes
+            ]
+    if not cells:
+        raise ConfigError(
+            "the grid is empty: no combination of workloads, variants, macs, memory_modes and "
+            "targets is left, so there is nothing to measure",
+            cure="widen the [grid] section of the configuration",
+        )
+    if len({cell.id for cell in cells}) != len(cells):
+        raise ConfigError("the grid names the same cell twice", cure="remove the repeated value")
+    return Plan(tuple(cells), _sweeps(cells), _orders(config, cells))
+
+
+def _variants_of(config: BenchConfig, workload: str) -> tuple[str, ...]:
+    wanted = config.grid.variants
+    return tuple(v for v in config.workloads[workload].variants if not wanted or v in wanted)
+
+
+def _all_variants(config: BenchConfig, workloads: Iterable[str]) -> tuple[str, ...]:
+    """Every variant of `workloads`, parents before children as the configuration has them."""
+    return tuple(dict.fromkeys(v for w in workloads for v in _variants_of(config, w)))
+
+
+def _sweeps(cells: list[Cell]) -> tuple[Group, ...]:
+    groups: dict[str, list[Cell]] = {}
+    for cell in cells:
+        groups.setdefault(cell.id.replace(f"-{cell.accelerator.slug}-", "-", 1), []).append(cell)
+    return tuple(
+        Group(key, tuple(sorted(group, key=lambda c: c.accelerator)))
+        for key, group in groups.items()
+        if len({c.accelerator for c in group}) > 1
+    )
+
+
+def _orders(config: BenchConfig, cells: list[Cell]) -> tuple[Group, ...]:
+    groups: dict[tuple[str, Accelerator, str], list[Cell]] = {}
+    for cell in cells:
+        if cell.variant in config.workloads[cell.workload].order:
+            tail = cell.id.removeprefix(f"{cell.family}-")
+            groups.setdefault((cell.workload, cell.accelerator, tail), []).append(cell)
+    result = []
+    for (workload, _, tail), group in groups.items():
+        order = config.workloads[workload].order
+        ranked = tuple(sorted(group, key=lambda c: order.index(c.variant)))
+        if len(ranked) > 1:
+            result.append(Group(f"{workload}-{tail}", ranked))
+    return tuple(result)
+
+
+def base_of(cell: Cell) -> Cell:
+    """The otherwise equal cell of the base variant."""
+    return Cell(
+        cell.workload,
+        BASE_VARIANT,
+        cell.accelerator,
+        cell.memory_mode,
+        cell.target,
+        cell.system_config,
+        cell.timing,
+    )

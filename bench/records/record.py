@@ -1,0 +1,271 @@
+"""What is kept of a cell: one strict, versioned JSON document with full provenance.
+
+A record holds no time stamps, durations, paths or host names: the same artefacts measured
+again give the same bytes, so two runs are compared with `diff`. What belongs to the run (when,
+where, how long) stands in the run's manifest.
+"""
+
+from __future__ import annotations
+
+from enum import Enum
+from typing import Literal
+
+from pydantic import Field
+
+from bench.compiler import VelaOptions, VelaReport
+from bench.core.schema import StrictModel
+from bench.measuring.accuracy import Metric
+from bench.plan.cell import Accelerator, Cell, MemoryMode
+from bench.plan.config import Binding
+from bench.plan.metrics import KIB, MetricName, describe
+from targets.protocol import Source
+
+__all__ = [
+    "AccuracyRecord",
+    "CellIdentity",
+    "CompilationRecord",
+    "DataIdentity",
+    "LayerRecord",
+    "MeasurementRecord",
+    "ModelRecord",
+    "Record",
+    "ReferenceRecord",
+    "Status",
+    "SweepRecord",
+    "UnavailableRecord",
+    "Verdict",
+    "metric_value",
+]
+
+
+class Status(str, Enum):
+    """The outcome of one judgement."""
+
+    PASS = "pass"
+    FAIL = "fail"
+    #: A figure was measured and nothing says what it should be.
+    NO_BASELINE = "no_baseline"
+    #: A figure that the target should have given is missing.
+    INCOMPLETE = "incomplete"
+    #: The target cannot give the figure, and says why.
+    UNAVAILABLE = "unavailable"
+
+
+class Verdict(StrictModel):
+    """One judgement of one figure of one cell or group."""
+
+    status: Status
+    #: Id of the cell or group.
+    subject: str
+    #: A `MetricName`, or `mac_sweep`, or `variant_order`.
+    metric: str
+    measured: str
+    #: The bound as the configuration states it, empty when there is none.
+    limit: str
+    #: `at least`, `at most`, `exactly`, or empty.
+    direction: str
+    reason: str
+    #: The command that makes this judgement again.
+    reproduce: str
+
+    @property
+    def line(self) -> str:
+        """One line that says everything; the first line of a failing test."""
+        wanted = f", must be {self.direction} {self.limit}" if self.limit else ""
+        return (
+            f"{self.subject}: {self.metric} {self.measured}{wanted} "
+            f"[{self.status.value}: {self.reason}] reproduce: {self.reproduce}"
+        )
+
+
+class CellIdentity(StrictModel):
+    """The coordinates of a cell in the grid."""
+
+    id: str
+    workload: str
+    variant: str
+    macs: Accelerator
+    memory_mode: MemoryMode
+    target: str
+    system_config: str
+    timing: str
+
+    @classmethod
+    def of(cls, cell: Cell) -> CellIdentity:
+        """The identity of `cell`."""
+        return cls(
+            id=cell.id,
+            workload=cell.workload,
+            variant=cell.variant,
+            macs=cell.accelerator,
+            memory_mode=cell.memory_mode,
+            target=cell.target,
+            system_config=cell.system_config,
+            timing=cell.timing,
+        )
+
+
+class DataIdentity(StrictModel):
+    """Which data a figure was measured on. Figures on different data are never compared."""
+
+    name: str
+    sha256: str
+    samples: int
+
+
+class ModelRecord(StrictModel):
+    """The quantised model that was given to Vela."""
+
+    origin: Literal["trained", "file"]
+    sha256: str
+    size_bytes: int
+    #: How it was made (seed, epochs, library versions) or where it came from.
+    provenance: dict[str, str]
+
+
+class CompilationRecord(StrictModel):
+    """What Vela made of it."""
+
+    vela_version: str
+    command: tuple[str, ...]
+    options: VelaOptions
+    sha256: str
+    #: What the device stores: the size of Vela's `.tflite`.
+    device_model_bytes: int
+    report: VelaReport
+
+
+class AccuracyRecord(StrictModel):
+    """The quality of the outputs over a labelled test set."""
+
+    metric: Metric
+    value: float
+    samples: int
+
+
+class ReferenceRecord(StrictModel):
+    """The target's outputs against those of the reference interpreter, bit by bit."""
+
+    interpreter: str
+    #: Inputs compared; the first ones of the test set.
+    samples: int
+    elements: int
+    #: Elements that differ; a correct NPU has none.
+    mismatches: int
+    #: The largest difference, in quantisation steps.
+    largest: int
+
+
+class LayerRecord(StrictModel):
+    """One operation of the command stream, in estimated NPU cycles.
+
+    See `targets.protocol.LayerCycles`; `vela_cycles` is Vela's own estimate.
+    """
+
+    name: str
+    compute: int
+    weight_decode: int
+    flash: int
+    sram: int
+    issue: int
+    total: int
+    bound_by: str
+    layer: str = ""
+    vela_cycles: int | None = None
+
+
+class MeasurementRecord(StrictModel):
+    """What the target answered, for one inference."""
+
+    source: Source
+    #: Arm's event name -> count.
+    counters: dict[str, int]
+    #: Arm's event name -> why the target cannot give it.
+    unavailable: dict[str, str]
+    #: Arm's event name -> `exact`, or `modelled` or `estimate`, which nothing has verified.
+    kinds: dict[str, str] = Field(default_factory=dict)
+    provenance: dict[str, str]
+    layers: tuple[LayerRecord, ...] = ()
+    explanation: str = ""
+    outputs_sha256: str
+
+
+class Record(StrictModel):
+    """Everything known of one measured cell."""
+
+    #: Raised whenever a reader of the previous version would misread the new one.
+    schema_version: Literal[1] = 1
+    cell: CellIdentity
+    data: DataIdentity
+    model: ModelRecord
+    compilation: CompilationRecord
+    measurement: MeasurementRecord
+    #: Absent, with the reason in `accuracy_absent`, when there are no labels.
+    accuracy: AccuracyRecord | None = None
+    accuracy_absent: str = ""
+    #: Absent, with the reason in `reference_absent`, for a target that executes nothing itself.
+    reference: ReferenceRecord | None = None
+    reference_absent: str = ""
+    #: Share of cycles of the layers each resource binds; see `bench.judging.sweep.CellBinding`.
+    binding: dict[str, float]
+    verdicts: tuple[Verdict, ...] = Field(default=())
+
+
+class UnavailableRecord(StrictModel):
+    """A cell of which nothing is known, because its target could not be had."""
+
+    schema_version: Literal[1] = 1
+    cell: CellIdentity
+    #: Always UNAVAILABLE; its metric is `measurement`.
+    verdict: Verdict
+
+
+class SweepRecord(StrictModel):
+    """The outcome of one MAC sweep."""
+
+    schema_version: Literal[1] = 1
+    id: str
+    cells: tuple[str, ...]
+    binding: Binding
+    efficiency: float
+    memory: str
+    memory_share: float
+    reason: str
+    #: How the sweep contradicts what binds the layers; empty where they agree.
+    disagreement: str = ""
+    #: What limits the cell of the largest accelerator, in the target's own words.
+    explanation: str = ""
+    verdict: Verdict
+
+
+def _accuracy(record: Record) -> float | str:
+    """The accuracy on the whole test set. On a part of it chance decides about a limit."""
+    if record.accuracy is None:
+        return record.accuracy_absent
+    ran, there = record.accuracy.samples, record.data.samples
+    if ran < there:
+        return (
+            f"target {record.cell.target!r} ran {ran:,} of {there:,} test samples, on which "
+            f"{record.accuracy.metric.value} is {record.accuracy.value:.4f}; "
+            "the accuracy of a part is not judged"
+        )
+    return record.accuracy.value
+
+
+def metric_value(record: Record, metric: MetricName) -> float | str:
+    """The figure of `metric` in its unit, or the sentence that says why there is none."""
+    report = record.compilation.report
+    if metric is MetricName.ENCODED_WEIGHTS:
+        return report.encoded_weights_bytes / KIB
+    if metric is MetricName.DEVICE_MODEL:
+        return record.compilation.device_model_bytes / KIB
+    if metric is MetricName.ACCURACY:
+        return _accuracy(record)
+    if metric is MetricName.REFERENCE:
+        return float(record.reference.mismatches) if record.reference else record.reference_absent
+    event = describe(metric).event
+    assert event is not None, f"{metric} is neither a size nor an event"
+    counters = record.measurement.counters
+    if event in counters:
+        return float(counters[event])
+    return record.measurement.unavailable.get(event, "")

@@ -1,0 +1,154 @@
+"""Read-only inspection of `.tflite` files: what a model is, and whether the bench can take it.
+
+Needs neither TensorFlow nor an interpreter; `bench.tflite.reader` reads the file.
+"""
+
+from __future__ import annotations
+
+import hashlib
+import math
+from pathlib import Path
+
+import numpy as np
+
+from bench.core.errors import ModelError
+from bench.core.schema import StrictModel
+from bench.tflite.reader import OperatorInfo, TensorInfo, read_graph
+
+__all__ = [
+    "QUANTISED_DTYPES",
+    "ModelFile",
+    "OperatorInfo",
+    "TensorInfo",
+    "inspect",
+    "load_quantised",
+]
+
+#: Element types the Ethos-U55 computes feature maps in.
+QUANTISED_DTYPES = ("int8", "uint8", "int16")
+
+#: Besides those, what a quantised model may give back (ARGMAX and its like count).
+_OUTPUT_DTYPES = (*QUANTISED_DTYPES, "int32", "int64")
+
+#: Vela's custom operator.
+_VELA_OPERATOR = "ethos-u"
+
+#: Operators that keep state from one inference to the next besides variable tensors.
+_STATEFUL = frozenset({"VAR_HANDLE", "CALL_ONCE"})
+
+
+class ModelFile(StrictModel):
+    """What a `.tflite` file holds. Inputs and outputs are in the model's own order."""
+
+    sha256: str
+    size_bytes: int
+    inputs: tuple[TensorInfo, ...]
+    outputs: tuple[TensorInfo, ...]
+    operators: tuple[OperatorInfo, ...]
+    tensors: tuple[TensorInfo, ...]
+
+    @property
+    def is_vela_output(self) -> bool:
+        """Whether Vela has compiled this model already (it holds an `ethos-u` operator)."""
+        return any(operator.custom == _VELA_OPERATOR for operator in self.operators)
+
+    @property
+    def has_state(self) -> bool:
+        """Whether an inference can depend on the one before it."""
+        return any(tensor.is_variable for tensor in self.tensors) or any(
+            operator.name in _STATEFUL for operator in self.operators
+        )
+
+
+def inspect(path: Path) -> ModelFile:
+    """Read the model at `path`, of whatever dtypes.
+
+    Raises `ModelError` naming the file when it is missing, no file, no TFLite model, or
+    damaged in a way that reading notices (a flipped bit in a weight is not).
+    """
+    graph = read_graph(path)
+    return ModelFile(
+        sha256=hashlib.sha256(graph.data).hexdigest(),
+        size_bytes=len(graph.data),
+        inputs=tuple(graph.tensors[i] for i in graph.inputs),
+        outputs=tuple(graph.tensors[i] for i in graph.outputs),
+        operators=tuple(node.info for node in graph.operators),
+        tensors=graph.tensors,
+    )
+
+
+def load_quantised(path: Path) -> ModelFile:
+    """Read a model the user brought, and check that the bench can compile, run and judge it.
+
+    Inputs must be int8, uint8 or int16 with one scale, outputs likewise or an integer count;
+    every input and output has a leading batch dimension of 1. A batch dimension left dynamic
+    is taken as the 1 its shape holds, as Vela and TFLite-Micro do; any other dynamic
+    dimension is refused.
+
+    Raises `ModelError` naming the file, the tensor and the cure.
+    """
+    model = inspect(path)
+    if model.is_vela_output:
+        raise ModelError(
+            f"{path} has been compiled by Vela already (it holds an ethos-u operator)",
+            cure="give the quantised model that Vela was given; the bench compiles it itself",
+        )
+    if not model.operators or not model.inputs or not model.outputs:
+        raise ModelError(
+            f"{path} has {len(model.operators)} operators, {len(model.inputs)} inputs and "
+            f"{len(model.outputs)} outputs: nothing can be measured",
+            cure="convert the model again",
+        )
+    floats = [tensor for tensor in (*model.inputs, *model.outputs) if "float" in tensor.dtype]
+    if floats:
+        raise _float_error(path, model, floats)
+    for tensor in model.inputs:
+        _check_interface(path, "input", tensor, QUANTISED_DTYPES)
+    for tensor in model.outputs:
+        _check_interface(path, "output", tensor, _OUTPUT_DTYPES)
+    return model
+
+
+def _float_error(path: Path, model: ModelFile, floats: list[TensorInfo]) -> ModelError:
+    listing = ", ".join(f"{tensor.name} {tensor.dtype}" for tensor in floats)
+    if any(operator.name == "QUANTIZE" for operator in model.operators):
+        return ModelError(
+            f"{path} is quantised inside but has a float interface; {listing}",
+            cure="convert it with inference_input_type and inference_output_type int8",
+        )
+    return ModelError(
+        f"{path} is a float model; {listing}",
+        cure="quantise it to int8 (full-integer post-training quantisation)",
+    )
+
+
+def _check_interface(path: Path, role: str, tensor: TensorInfo, dtypes: tuple[str, ...]) -> None:
+    where = f"{path}: {role} {tensor.name!r}"
+    if tensor.dtype not in dtypes:
+        raise ModelError(
+            f"{where} has dtype {tensor.dtype}, not one of {', '.join(dtypes)}",
+            cure="quantise the model to int8",
+        )
+    if any(size < 0 for size in tensor.shape_signature[1:]):
+        raise ModelError(
+            f"{where} has a dynamic shape {list(tensor.shape_signature)}",
+            cure="convert the model with a fixed input shape",
+        )
+    if not tensor.shape or tensor.shape[0] != 1 or min(tensor.shape) < 1:
+        raise ModelError(
+            f"{where} has shape {list(tensor.shape)}; the batch dimension must come first and be 1",
+            cure="convert the model with a fixed batch of 1",
+        )
+    if tensor.dtype in QUANTISED_DTYPES:
+        bounds = np.iinfo(tensor.dtype)
+        if (
+            len(tensor.scales) != 1
+            or len(tensor.zero_points) != 1
+            or not (math.isfinite(tensor.scales[0]) and tensor.scales[0] > 0)
+            or not bounds.min <= tensor.zero_points[0] <= bounds.max
+        ):
+            raise ModelError(
+                f"{where} ({tensor.dtype}) has no usable quantisation: "
+                f"scale {list(tensor.scales)}, zero point {list(tensor.zero_points)}",
+                cure="convert the model with full-integer quantisation",
+            )

@@ -1,0 +1,247 @@
+"""The flatbuffer of a `.tflite` file, read without trust: tensors, operators, constants, metadata.
+
+Needs neither TensorFlow nor an interpreter. A damaged file gives `ModelError`, never a crash
+or a hang: every vector is bounded by the size of the file before it is walked.
+"""
+
+from __future__ import annotations
+
+import struct
+from collections.abc import Callable, Mapping
+from dataclasses import dataclass
+from pathlib import Path
+from types import MappingProxyType
+from typing import Any
+
+import numpy as np
+import numpy.typing as npt
+from ai_edge_litert import schema_py_generated as schema
+
+from bench.core.errors import ModelError
+from bench.core.schema import StrictModel
+
+__all__ = ["FileGraph", "OperatorInfo", "OperatorNode", "TensorInfo", "read_graph"]
+
+_IDENTIFIER = b"TFL3"
+
+# What flatbuffers' and NumPy's readers raise when an offset points nowhere.
+_DAMAGE = (struct.error, IndexError, ValueError, TypeError, OverflowError)
+
+
+def _names(enumeration: type) -> dict[int, str]:
+    return {code: name for name, code in vars(enumeration).items() if not name.startswith("_")}
+
+
+_DTYPES = {code: name.lower() for code, name in _names(schema.TensorType).items()}
+_OPERATORS = _names(schema.BuiltinOperator)
+
+
+class TensorInfo(StrictModel):
+    """One tensor of the first subgraph."""
+
+    name: str
+    #: The shape the model was converted with; dynamic dimensions stand as 1.
+    shape: tuple[int, ...]
+    #: The shape with -1 for dynamic dimensions; equals `shape` where the file has none.
+    shape_signature: tuple[int, ...]
+    #: TFLite's type in lower case, which is NumPy's name where NumPy has the type.
+    dtype: str
+    #: Empty when not quantised, one value per tensor or one per channel. real = scale * (q - zp).
+    scales: tuple[float, ...]
+    zero_points: tuple[int, ...]
+    #: Size in bytes of the constant's data; 0 for a feature map.
+    constant_bytes: int
+    is_variable: bool
+
+
+class OperatorInfo(StrictModel):
+    """One operator of the first subgraph, in execution order."""
+
+    #: TFLite's builtin name such as `CONV_2D`, or `CUSTOM`.
+    name: str
+    #: The custom operator's own name, None for a builtin.
+    custom: str | None
+
+
+@dataclass(frozen=True)
+class OperatorNode:
+    """One operator and the tensors it is connected to, by index; -1 for an optional one."""
+
+    info: OperatorInfo
+    inputs: tuple[int, ...]
+    outputs: tuple[int, ...]
+
+
+@dataclass(frozen=True)
+class FileGraph:
+    """The first subgraph of a file, indices checked, with all the data it carries."""
+
+    #: The file itself.
+    data: bytes
+    tensors: tuple[TensorInfo, ...]
+    #: Indices of the graph's inputs and outputs, in the model's own order.
+    inputs: tuple[int, ...]
+    outputs: tuple[int, ...]
+    #: In execution order.
+    operators: tuple[OperatorNode, ...]
+    #: Each tensor's constant data, uint8 `[bytes]`, read-only; None for a feature map.
+    constants: tuple[npt.NDArray[np.uint8] | None, ...]
+    #: Name of the entry -> its bytes, uint8 `[bytes]`, read-only.
+    metadata: Mapping[str, npt.NDArray[np.uint8]]
+
+
+def read_graph(path: Path) -> FileGraph:
+    """Read the `.tflite` file at `path`.
+
+    Raises `ModelError` naming the file when it is missing, no file, no TFLite model, or
+    damaged in a way that reading notices (a flipped bit in a weight is not).
+    """
+    try:
+        data = path.read_bytes()
+    except OSError as error:
+        raise ModelError(
+            f"cannot read the model file {path}: {error.strerror or error}",
+            cure="give the path of a .tflite file",
+        ) from error
+    if data[4:8] != _IDENTIFIER:
+        raise ModelError(
+            f"{path} is not a TFLite model: the identifier TFL3 is missing",
+            cure="give the path of a .tflite file",
+        )
+    try:
+        return _Reader(data).read()
+    except _DAMAGE as error:
+        raise ModelError(
+            f"the TFLite model {path} ({len(data)} bytes) is truncated or damaged: {error}",
+            cure="copy or convert the model again",
+        ) from error
+
+
+class _Reader:
+    """One pass over a flatbuffer. Raises one of `_DAMAGE` where it is not what it should be.
+
+    flatbuffers' Python reader checks nothing, so a damaged length could send a loop through
+    billions of elements, and overlapping vectors could multiply that. In an intact model the
+    elements of all vectors together are fewer than the bytes of the file: that is the budget.
+    """
+
+    def __init__(self, data: bytes) -> None:
+        self._data = data
+        self._budget = len(data)
+
+    def read(self) -> FileGraph:
+        model = schema.Model.GetRootAsModel(self._data, 0)
+        buffers = [self._buffer(model, i) for i in range(self._spend(model.BuffersLength()))]
+        codes = [self._code(model, i) for i in range(self._spend(model.OperatorCodesLength()))]
+        if model.SubgraphsLength() < 1:
+            raise ValueError("it has no subgraph")
+        graph = model.Subgraphs(0)
+        found = [
+            self._tensor(graph.Tensors(i), buffers)
+            for i in range(self._spend(graph.TensorsLength()))
+        ]
+        inputs = self._vector(graph.InputsAsNumpy, graph.InputsLength())
+        outputs = self._vector(graph.OutputsAsNumpy, graph.OutputsLength())
+        operators = tuple(
+            self._operator(graph.Operators(i), codes, len(found))
+            for i in range(self._spend(graph.OperatorsLength()))
+        )
+        return FileGraph(
+            data=self._data,
+            tensors=tuple(tensor for tensor, _ in found),
+            inputs=tuple(_index(i, len(found), "input") for i in inputs),
+            outputs=tuple(_index(i, len(found), "output") for i in outputs),
+            operators=operators,
+            constants=tuple(constant for _, constant in found),
+            metadata=self._metadata(model, buffers),
+        )
+
+    def _spend(self, count: int) -> int:
+        """`count`, after taking it from the budget."""
+        if count < 0 or count > self._budget:
+            raise ValueError(f"a vector of {count} elements does not fit into the file")
+        self._budget -= count
+        return count
+
+    def _vector(self, as_numpy: Callable[[], Any], length: int) -> tuple[Any, ...]:
+        """A vector of numbers; NumPy refuses one that reaches beyond the file."""
+        return tuple(as_numpy().tolist()) if self._spend(length) else ()
+
+    def _string(self, text: bytes | None) -> str:
+        if text is None:
+            return ""
+        self._spend(len(text))
+        return text.decode("utf-8", "replace")
+
+    def _buffer(self, model: Any, index: int) -> npt.NDArray[np.uint8] | None:
+        """One buffer, checked to lie within the file."""
+        buffer = model.Buffers(index)
+        if buffer.DataLength() == 0:
+            return None
+        data: npt.NDArray[np.uint8] = buffer.DataAsNumpy()
+        return data
+
+    def _code(self, model: Any, index: int) -> OperatorInfo:
+        code = model.OperatorCodes(index)
+        # Codes above 127 do not fit the older field, which then holds a placeholder.
+        builtin = max(code.BuiltinCode(), code.DeprecatedBuiltinCode())
+        if builtin not in _OPERATORS:
+            raise ValueError(f"unknown operator code {builtin}")
+        name = _OPERATORS[builtin]
+        custom = self._string(code.CustomCode()) if name == "CUSTOM" else None
+        return OperatorInfo(name=name, custom=custom)
+
+    def _operator(self, operator: Any, codes: list[OperatorInfo], tensors: int) -> OperatorNode:
+        inputs = self._vector(operator.InputsAsNumpy, operator.InputsLength())
+        outputs = self._vector(operator.OutputsAsNumpy, operator.OutputsLength())
+        return OperatorNode(
+            info=codes[_index(operator.OpcodeIndex(), len(codes), "operator code")],
+            inputs=tuple(i if i == -1 else _index(i, tensors, "operator input") for i in inputs),
+            outputs=tuple(_index(i, tensors, "operator output") for i in outputs),
+        )
+
+    def _metadata(
+        self, model: Any, buffers: list[npt.NDArray[np.uint8] | None]
+    ) -> Mapping[str, npt.NDArray[np.uint8]]:
+        entries: dict[str, npt.NDArray[np.uint8]] = {}
+        for i in range(self._spend(model.MetadataLength())):
+            entry = model.Metadata(i)
+            data = buffers[_index(entry.Buffer(), len(buffers), "metadata buffer")]
+            entries[self._string(entry.Name())] = np.zeros(0, np.uint8) if data is None else data
+        return MappingProxyType(entries)
+
+    def _tensor(
+        self, tensor: Any, buffers: list[npt.NDArray[np.uint8] | None]
+    ) -> tuple[TensorInfo, npt.NDArray[np.uint8] | None]:
+        if tensor.Type() not in _DTYPES:
+            raise ValueError(f"unknown tensor type {tensor.Type()}")
+        shape = self._vector(tensor.ShapeAsNumpy, tensor.ShapeLength())
+        signature = self._vector(tensor.ShapeSignatureAsNumpy, tensor.ShapeSignatureLength())
+        if signature and len(signature) != len(shape):
+            raise ValueError(f"shape {list(shape)} with the signature {list(signature)}")
+        quantisation = tensor.Quantization()
+        scales: tuple[float, ...] = ()
+        zero_points: tuple[int, ...] = ()
+        if quantisation is not None:
+            scales = self._vector(quantisation.ScaleAsNumpy, quantisation.ScaleLength())
+            zero_points = self._vector(
+                quantisation.ZeroPointAsNumpy, quantisation.ZeroPointLength()
+            )
+        constant = buffers[_index(tensor.Buffer(), len(buffers), "buffer")]
+        info = TensorInfo(
+            name=self._string(tensor.Name()),
+            shape=shape,
+            shape_signature=signature or shape,
+            dtype=_DTYPES[tensor.Type()],
+            scales=scales,
+            zero_points=zero_points,
+            constant_bytes=0 if constant is None else constant.size,
+            is_variable=bool(tensor.IsVariable()),
+        )
+        return info, constant
+
+
+def _index(index: int, length: int, what: str) -> int:
+    if not 0 <= index < length:
+        raise ValueError(f"{what} {index} does not exist")
+    return int(index)

@@ -1,0 +1,1 @@
+"""The command stream: registers, decoding, and the operations that come out."""

@@ -1,0 +1,70 @@
+"""NPU_OP_DMA_START: from registers to a `Dma`."""
+
+from __future__ import annotations
+
+from targets.artefact.stream.operations import Dma
+from targets.artefact.stream.register_file import RegisterFile
+from targets.artefact.stream.registers import Reg
+
+__all__ = ["LUT_BYTES", "dma"]
+
+#: The look-up tables are the last 2 KiB of SHRAM: eight slots of 256 bytes.
+LUT_BYTES = 2048
+
+# `check_dma_op` of Vela: addresses and lengths of an Ethos-U55's DMA.
+_ALIGNMENT = 16
+
+_INTERNAL = 1 << 8
+_STRIDE_MODES = 3
+
+
+def dma(registers: RegisterFile, issue_words: int, shram_bytes: int) -> Dma:
+    """Decode a transfer. A destination in SHRAM becomes an offset into the look-up tables.
+
+    A stride mode (0: 1D, 1: 2D, 2: 3D) stands with each end; `DMA0_SKIP0` and `_SKIP1` are the
+    distances between the starts of rows and of planes at an end that has one. Vela 5.2.0 emits
+    1D only, so this reading of them is inferred from their names and widths.
+    """
+    source_word = registers.get(Reg.DMA0_SRC_REGION)
+    destination_word = registers.get(Reg.DMA0_DST_REGION)
+    if source_word & _INTERNAL:
+        raise registers.fault("SHRAM as the source of a transfer does not exist")
+    source_mode, destination_mode = source_word >> 9, destination_word >> 9
+    if _STRIDE_MODES in (source_mode, destination_mode):
+        raise registers.fault(f"stride mode {_STRIDE_MODES} does not exist")
+    if source_mode and destination_mode and source_mode != destination_mode:
+        raise registers.fault("the two ends of the transfer have different stride modes")
+    mode = max(source_mode, destination_mode)
+    length = registers.aligned(Reg.DMA0_LEN, _ALIGNMENT)
+    size0 = registers.get(Reg.DMA0_SIZE0) if mode >= 1 else 1
+    size1 = registers.get(Reg.DMA0_SIZE1) if mode >= 2 else 1
+    if not (length and size0 and size1):
+        raise registers.fault(f"a transfer of {length} bytes x {size0} x {size1} is empty")
+    destination = registers.aligned(Reg.DMA0_DST, _ALIGNMENT)
+    destination_region: int | None = destination_word & 7
+    if destination_word & _INTERNAL:
+        if destination_mode:
+            raise registers.fault("a strided transfer into SHRAM does not exist")
+        destination_region = None
+        destination -= shram_bytes - LUT_BYTES
+        total = length * size0 * size1
+        if destination < 0 or destination + total > LUT_BYTES:
+            raise registers.fault(
+                f"{total} bytes to SHRAM {destination + shram_bytes - LUT_BYTES:#x} lie outside "
+                f"the look-up tables at {shram_bytes - LUT_BYTES:#x}"
+            )
+    return Dma(
+        word=registers.word,
+        issue_words=issue_words,
+        source_region=source_word & 7,
+        source=registers.aligned(Reg.DMA0_SRC, _ALIGNMENT),
+        destination_region=destination_region,
+        destination=destination,
+        length=length,
+        size0=size0,
+        size1=size1,
+        skip0=registers.distance(Reg.DMA0_SKIP0) if mode >= 1 else 0,
+        skip1=registers.distance(Reg.DMA0_SKIP1) if mode >= 2 else 0,
+        source_strided=bool(source_mode),
+        destination_strided=bool(destination_mode),
+    )

@@ -1,0 +1,202 @@
+"""What the NPU is told to do: one frozen dataclass for each kind of operation.
+
+Registers of the command stream are sticky; an operation here holds all the state it depends
+on, already decoded, so that nothing after the decoder knows register numbers. What operations are
+made of is in `operation_parts` and can be imported from here as well.
+"""
+
+from __future__ import annotations
+
+from dataclasses import dataclass
+
+from targets.artefact.stream.operation_parts import (
+    AccumulatorFormat,
+    Activation,
+    ActivationFunction,
+    Block,
+    DataType,
+    ElementwiseMode,
+    FeatureMap,
+    FlashRange,
+    Kernel,
+    Layout,
+    OperandScaling,
+    Padding,
+    PoolMode,
+    Rounding,
+    Scale,
+    Upscale,
+)
+
+__all__ = [
+    "AccumulatorFormat",
+    "Activation",
+    "ActivationFunction",
+    "Block",
+    "BlockOperation",
+    "Conv",
+    "DataType",
+    "Depthwise",
+    "Dma",
+    "DmaWait",
+    "Elementwise",
+    "ElementwiseMode",
+    "FeatureMap",
+    "FlashRange",
+    "Irq",
+    "Kernel",
+    "KernelWait",
+    "Layout",
+    "OperandScaling",
+    "Operation",
+    "Padding",
+    "PmuMask",
+    "Pool",
+    "PoolMode",
+    "Rounding",
+    "Scale",
+    "Stop",
+    "Upscale",
+]
+
+
+@dataclass(frozen=True)
+class Operation:
+    """Base: where in the command stream the operation was issued."""
+
+    #: Index of the 32-bit word, counted from the first word of the command stream.
+    word: int
+    #: Words of the stream since the previous operation, this one's included.
+    issue_words: int
+
+
+@dataclass(frozen=True)
+class BlockOperation(Operation):
+    """What all operations that write an OFM block by block share."""
+
+    ifm: FeatureMap
+    ofm: FeatureMap
+    kernel: Kernel
+    padding: Padding
+    upscale: Upscale
+    activation: Activation
+    rounding: Rounding
+    block: Block
+    #: None: every output channel has its own scale (`scales`).
+    ofm_scale: Scale | None
+
+    @property
+    def ofm_zero_point(self) -> int:
+        """What is added to the scaled result.
+
+        A 32-bit output has neither zero point nor clamp unless ACTIVATION forces a narrower type:
+        Vela's older compiler core leaves the zero point of softmax's input in OFM_ZERO_POINT for
+        all the 32-bit steps of a softmax. TFLite-Micro's answers come out if, and only if, it is
+        ignored (`tests/integration/test_simulator_forms.py`).
+        """
+        wide = self.ofm.dtype is DataType.INT32 and self.activation.clip is None
+        return 0 if wide else self.ofm.zero_point
+
+
+@dataclass(frozen=True)
+class Conv(BlockOperation):
+    """NPU_OP_CONV; fully-connected layers and transposed convolutions come as this as well."""
+
+    weights: FlashRange
+    #: 10 bytes an output channel: 40-bit bias, 32-bit scale, 6-bit shift.
+    scales: FlashRange
+
+
+@dataclass(frozen=True)
+class Depthwise(BlockOperation):
+    """NPU_OP_DEPTHWISE."""
+
+    weights: FlashRange
+    scales: FlashRange
+
+
+@dataclass(frozen=True)
+class Pool(BlockOperation):
+    """NPU_OP_POOL. `ofm_scale` is None only if global scaling is off."""
+
+    mode: PoolMode
+    #: For average pooling: divide by the number of elements that are not padding.
+    divides_by_valid: bool
+
+
+@dataclass(frozen=True)
+class Elementwise(BlockOperation):
+    """NPU_OP_ELEMENTWISE. A and B are the operands after the swap of `reverse_operands`."""
+
+    mode: ElementwiseMode
+    #: None for unary modes and for a scalar.
+    ifm2: FeatureMap | None
+    #: IFM2_SCALAR less IFM2_ZERO_POINT, which has been subtracted already.
+    scalar: int | None
+    #: IFM2 is operand A.
+    reverse_operands: bool
+    #: The second input is repeated along this dimension.
+    broadcast_height: bool
+    broadcast_width: bool
+    broadcast_depth: bool
+    scaling: OperandScaling
+    opa_scale: Scale
+    #: Multiplier of operand B; it has no shift of its own.
+    opb_scale: int
+
+
+@dataclass(frozen=True)
+class Dma(Operation):
+    """NPU_OP_DMA_START: copies `length` bytes, `size0` rows and `size1` planes (1 if unused).
+
+    `destination_region` None: the look-up tables, `destination` counted from the first of the
+    last 2,048 bytes of SHRAM.
+    """
+
+    source_region: int
+    source: int
+    destination_region: int | None
+    destination: int
+    length: int
+    size0: int
+    size1: int
+    #: Bytes from the start of one row or plane to the next, at the strided end.
+    skip0: int
+    skip1: int
+    source_strided: bool
+    destination_strided: bool
+
+
+@dataclass(frozen=True)
+class DmaWait(Operation):
+    """Wait until at most `outstanding` DMA transfers are under way."""
+
+    outstanding: int
+
+
+@dataclass(frozen=True)
+class KernelWait(Operation):
+    """Wait until at most `outstanding` block operations are under way."""
+
+    outstanding: int
+
+
+@dataclass(frozen=True)
+class Irq(Operation):
+    """Raise the interrupt."""
+
+    mask: int
+
+
+@dataclass(frozen=True)
+class PmuMask(Operation):
+    """Enable or disable the PMU counters."""
+
+    enable: int
+
+
+@dataclass(frozen=True)
+class Stop(Operation):
+    """End of the stream."""
+
+    mask: int

@@ -1,0 +1,1 @@
+"""The FVP in a container."""

@@ -1,0 +1,63 @@
+"""Seats: how many FVP processes run at once on this machine, whoever starts them.
+
+A seat is a lock file; who holds its lock has the seat. The kernel gives it back however a process
+ends. All benches of one user share them, whatever number each was told.
+"""
+
+from __future__ import annotations
+
+import os
+import tempfile
+import time
+from collections.abc import Iterator
+from contextlib import contextmanager
+from pathlib import Path
+
+from filelock import FileLock, Timeout
+
+from bench.core.errors import PrerequisiteError
+
+__all__ = ["seat", "seats_directory"]
+
+_POLL_SECONDS = 0.05
+
+
+def seats_directory() -> Path:
+    """Where the seats of this user on this machine are; not on a disk shared with others."""
+    runtime = os.environ.get("XDG_RUNTIME_DIR", "")
+    root = Path(runtime or tempfile.gettempdir())
+    return root / f"ethos-u55-bench-{os.getuid()}" / "seats"
+
+
+@contextmanager
+def seat(count: int, directory: Path) -> Iterator[int]:
+    """Hold one of `count` seats through the block, waiting for it as long as it takes.
+
+    Yields its number. Waiting polls, so Ctrl-C ends it at once. Raises `PrerequisiteError` where
+    the directory cannot be used.
+    """
+    try:
+        directory.mkdir(mode=0o700, parents=True, exist_ok=True)
+        lock, number = _wait(count, directory)
+    except OSError as error:
+        raise PrerequisiteError(
+            f"the seats of FVP processes cannot be kept in {directory}: {error}",
+            cure="set XDG_RUNTIME_DIR to a directory of yours on a local disk",
+        ) from error
+    try:
+        yield number
+    finally:
+        # Never deleted: another process may be waiting on the very file.
+        lock.release()
+
+
+def _wait(count: int, directory: Path) -> tuple[FileLock, int]:
+    while True:
+        for number in range(count):
+            lock = FileLock(directory / f"fvp-{number}.lock")
+            try:
+                lock.acquire(timeout=0)
+            except Timeout:
+                continue
+            return lock, number
+        time.sleep(_POLL_SECONDS)

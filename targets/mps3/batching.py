@@ -1,0 +1,185 @@
+"""Jobs of the bench as units of work for a board: one inference each, packed into images."""
+
+from __future__ import annotations
+
+import secrets
+from collections.abc import Mapping, Sequence
+from dataclasses import dataclass, replace
+from statistics import median_low
+
+from targets.ethos_u55.pmu_events import event_name
+from targets.jobs.answers import JobAnswer
+from targets.jobs.device_job import DeviceJob, Image
+from targets.jobs.errors import AnswerError, JobError
+from targets.jobs.image import build_image
+from targets.jobs.inference import Inference
+from targets.mps3.images_txt import JOB_WINDOW
+from targets.protocol import Job, Measurement, Source
+
+__all__ = ["Load", "Unit", "Work", "pack"]
+
+#: A record, the tables and paddings a device job takes beside its contents.
+_OVERHEAD = 1024
+#: Answers of the firmware that no other boot would change.
+_FINAL = frozenset({"macs_mismatch", "bad_job", "bad_format", "bad_length"})
+
+
+@dataclass(frozen=True)
+class Unit:
+    """One inference: row `row` of job number `job`."""
+
+    job: int
+    row: int
+
+
+@dataclass(frozen=True)
+class Load:
+    """A job image, and which unit each of its device jobs is. Names are the firmware's echo."""
+
+    image: bytes
+    units: tuple[Unit, ...]
+    names: tuple[str, ...]
+
+
+class Work:
+    """One job of the bench on its way through the board."""
+
+    def __init__(self, number: int, job: Job, repetitions: int) -> None:
+        """Raises `JobError`, `ModelError` when the firmware cannot run the job."""
+        self.job = job
+        self._number = number
+        self._inference = Inference(job, repetitions)
+        self._missing = set(range(self._inference.rows))
+        self._retried: set[int] = set()
+        self._first: JobAnswer | None = None
+        size = len(build_image(Image((self._inference.device_job(0),))))
+        if size > JOB_WINDOW:
+            raise JobError(
+                f"{job.cell_id}: one inference takes an image of {size:,} bytes; the board's "
+                f"controller reaches {JOB_WINDOW:,} of the DDR",
+                cure="measure this model on target fvp",
+            )
+
+    @property
+    def units(self) -> tuple[Unit, ...]:
+        """What was not answered yet, in order."""
+        return tuple(Unit(self._number, row) for row in sorted(self._missing))
+
+    @property
+    def complete(self) -> bool:
+        """Whether every inference was answered."""
+        return not self._missing
+
+    def device_job(self, row: int) -> DeviceJob:
+        """The device job of one inference."""
+        return self._inference.device_job(row)
+
+    def take(self, row: int, answer: JobAnswer) -> bool:
+        """Keep a sound answer; returns whether it was one.
+
+        What the device could not do once may go better after another boot, so a first error only
+        leaves the inference unanswered. Raises `AnswerError` for a second, and for one that no boot
+        changes.
+        """
+        problem = _problem(answer)
+        if problem is None:
+            self._inference.keep(row, answer)
+            self._missing.discard(row)
+            if row == 0:
+                self._first = answer
+            return True
+        final = answer.error is not None and answer.error.code in _FINAL
+        if final or row in self._retried:
+            raise AnswerError(f"{self.job.cell_id}: {problem}")
+        self._retried.add(row)
+        return False
+
+    def measurement(
+        self,
+        source: Source,
+        *,
+        max_spread: float,
+        unavailable: Mapping[str, str],
+        provenance: Mapping[str, str],
+    ) -> Measurement:
+        """Median counters of the first inference, all outputs.
+
+        Raises `AnswerError` when a counter differs between repetitions by more than `max_spread`
+        of its median.
+        """
+        spread = _spread(self._first)
+        for name, (median, width) in spread.items():
+            if width > max_spread * max(median, 1):
+                raise AnswerError(
+                    f"{self.job.cell_id}: {name} differs by {width:,} between repetitions, median "
+                    f"{median:,}: more than {max_spread:.2%}",
+                    cure="look for what disturbs the board, or raise targets.mps3.max_spread",
+                )
+        widest = max((width for _, width in spread.values()), default=0)
+        text = ", ".join(f"{name} +-{width:,}" for name, (_, width) in spread.items() if width)
+        repeated = (
+            len(self._first.counters().get(_any_event(self._first), ())) if self._first else 0
+        )
+        return self._inference.measurement(
+            source,
+            unavailable=unavailable,
+            provenance={
+                "outputs": "the compiled model, run by the bench's firmware",
+                "repetitions": str(max(repeated, 1)),
+                "spread": f"largest minus smallest: {text}" if widest else "none",
+                **provenance,
+            },
+        )
+
+
+def _any_event(answer: JobAnswer) -> int:
+    return next(iter(answer.counters()), -1)
+
+
+def _problem(answer: JobAnswer) -> str | None:
+    """What is wrong with an answer. On a real board passes may differ in cycles, not in outputs."""
+    if answer.error is not None:
+        return answer.error.sentence
+    if not answer.ok:
+        return "the job failed without saying why"
+    overflowed = next((one for one in answer.passes if one.overflow), None)
+    if overflowed is not None:
+        return f"PMU counters overflowed (mask {overflowed.overflow:#x})"
+    if len({one.outputs_crc32 for one in answer.passes}) > 1:
+        return "its passes gave different outputs"
+    return None
+
+
+def _spread(answer: JobAnswer | None) -> dict[str, tuple[int, int]]:
+    """Event name -> median and largest minus smallest over the repetitions."""
+    if answer is None:
+        return {}
+    return {
+        event_name(number): (median_low(counts), max(counts) - min(counts))
+        for number, counts in answer.counters().items()
+    }
+
+
+def pack(works: Sequence[Work], image_bytes: int, uart_divider: int | None = None) -> Load:
+    """As many unanswered units as fit an image of `image_bytes`, in order; at least one.
+
+    A model's stream and constants count once, however many units share them. Names carry a token
+    of this image, so that no answer to another is taken for one to this.
+    """
+    token = secrets.token_hex(4)
+    units: list[Unit] = []
+    jobs: list[DeviceJob] = []
+    size = 0
+    shared: set[int] = set()
+    for work, unit in [(each, unit) for each in works for unit in each.units]:
+        job = work.device_job(unit.row)
+        size += _OVERHEAD + sum(len(item.data) for item in job.inputs)
+        if unit.job not in shared:
+            shared.add(unit.job)
+            size += len(job.commands) + len(job.flash)
+        if units and size > image_bytes:
+            break
+        units.append(unit)
+        jobs.append(replace(job, name=f"{token}.{unit.job}.{unit.row}"))
+    image = build_image(Image(tuple(jobs), uart_divider=uart_divider))
+    return Load(image, tuple(units), tuple(job.name for job in jobs))

@@ -1,0 +1,1 @@
+"""The operators Vela leaves to the CPU."""

@@ -1,0 +1,1 @@
+"""Executing operations over a memory, bit for bit."""

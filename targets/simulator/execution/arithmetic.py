@@ -1,0 +1,75 @@
+"""Scaling of accumulators: the three rounding modes, exactly, on int64 arrays.
+
+TFL is TensorFlow Lite's double rounding: the rounded high half of the product (gemmlowp's
+SaturatingRoundingDoublingHighMul: to the nearest multiple of 2^31, half up), then a rounding
+division by a power of two (RoundingDivideByPOT: half away from zero). The NPU has one shift
+where TensorFlow Lite has a left and a right one: 31 stands for neither, and less than 31 leaves
+the first rounding as the only one. TRUNCATE drops the fraction (towards zero); NATURAL rounds
+half up. Verified against TFLite-Micro by running compiled models.
+"""
+
+from __future__ import annotations
+
+import numpy as np
+from numpy.typing import ArrayLike, NDArray
+
+from targets.artefact.stream.operations import Rounding
+
+__all__ = ["MAX_PRODUCT", "scale", "wrap_int32"]
+
+Ints = NDArray[np.int64]
+
+#: `scale` is exact for |value * multiplier| below this: the rounding term still fits an int64.
+MAX_PRODUCT = 1 << 62
+
+#: The shift of the first of the two roundings.
+_HIGH_HALF = 31
+
+
+def scale(values: Ints, multiplier: ArrayLike, shift: ArrayLike, rounding: Rounding) -> Ints:
+    """`values * multiplier / 2^shift`, rounded.
+
+    Args:
+        values: int64 of any shape.
+        multiplier: one, or one a channel (last axis).
+        shift: 0..63, likewise.
+        rounding: how.
+
+    Returns:
+        A new int64 array. Exact while `|values * multiplier| < MAX_PRODUCT`; beyond it the
+        product wraps as two's complement does (no network compiled by Vela comes there).
+    """
+    shifts = np.asarray(shift, np.int64)
+    product = np.asarray(values * np.asarray(multiplier, np.int64))
+    if rounding is Rounding.TRUNCATE:
+        # An arithmetic shift rounds down; adding 2^shift - 1 first makes that up for negatives.
+        product += (product >> 63) & _low_bits(shifts)
+    elif rounding is Rounding.NATURAL:
+        product += _half(shifts)
+    else:
+        twice = shifts > _HIGH_HALF
+        product += np.where(twice, np.int64(1) << (_HIGH_HALF - 1), _half(shifts))
+        # Half away from zero is half up, less one unit for a negative high half.
+        sign = product >> 63
+        sign <<= _HIGH_HALF
+        product += np.where(twice, sign, 0)
+        product += np.where(twice, _half(shifts), 0)
+    product >>= shifts
+    return product
+
+
+def wrap_int32(values: Ints) -> Ints:
+    """The low 32 bits of `values`, as a signed number."""
+    return values.astype(np.int32).astype(np.int64)
+
+
+def _low_bits(shifts: Ints) -> Ints:
+    """2^shift - 1."""
+    low: Ints = ~(np.int64(-1) << shifts)
+    return low
+
+
+def _half(shifts: Ints) -> Ints:
+    """2^(shift - 1), and 0 for a shift of 0."""
+    low = _low_bits(shifts)
+    return low - (low >> 1)

@@ -1,0 +1,193 @@
+"""What one inference may cost: the bounds that make every stream end soon and in little memory.
+
+Registers can ask for far more than any memory holds: strides of 0 fit 65536^3 elements into one
+byte, and a word of the stream repeats the request. So each operation is priced from its
+parameters alone, before anything is allocated for it. The bounds lie well above what networks for
+this NPU need, and low enough for a small machine.
+"""
+
+from __future__ import annotations
+
+from math import prod
+
+from targets.artefact.stream.operations import (
+    BlockOperation,
+    Conv,
+    Depthwise,
+    Dma,
+    Elementwise,
+    FeatureMap,
+    Kernel,
+    Operation,
+    Pool,
+)
+from targets.simulator.execution.memory import Site
+from targets.simulator.traffic.blocks import block_grid
+from targets.simulator.weights.traversal import stream_length, traversal_of, traversal_problem
+
+__all__ = ["Budget"]
+
+#: Elements of a feature map, padding included. The SRAM of a device holds fewer.
+_MAX_ELEMENTS = 1 << 24
+#: Bytes that one operation on one row may need besides its memory.
+_MAX_WORKSPACE = 768 << 20
+#: Time for one inference, in multiplications of a matrix product (some 20 to the nanosecond).
+_MAX_WORK = 1 << 35
+#: Weights of one operation and of a stream, the padding in their order included. Each output
+#: channel counts for `_CHANNEL` of them: so many steps of its scaling are checked.
+_MAX_OPERATION_WEIGHTS = 1 << 24
+_MAX_WEIGHTS = 1 << 26
+_CHANNEL = 256
+#: Entries of an array while the traffic of one operation, or of all, is counted.
+_MAX_OPERATION_PARTS = 1 << 22
+_MAX_PARTS = 1 << 24
+#: Blocks of a stream, which the cycle model looks at one by one (some 10 us each). The largest of
+#: MLPerf Tiny's networks has 430 at 32 MACs.
+_MAX_BLOCKS = 1 << 19
+
+# Measured, roughly, in the unit of `_MAX_WORK`. An operation's own price is far below what its
+# preparation takes, once for all inferences (some ms); it bounds their number to 2^14.
+_OPERATION_WORK = 1 << 21
+_COPY_WORK = 16
+_REDUCE_WORK = 32
+_SCALE_WORK = 128
+_ELEMENTWISE_WORK = 512
+_DMA_WORK = 4
+
+#: Bytes of all temporary arrays for one element of a large feature map.
+_POOL_BYTES = 16
+_ELEMENTWISE_BYTES = 48
+_FLOAT_BYTES = 4
+_SUB_KERNEL = 8
+_BRICK = 16
+
+
+class Budget:
+    """What is left for the operations of one stream."""
+
+    def __init__(self, macs: int) -> None:
+        self._macs = macs
+        self._work = _MAX_WORK
+        self._weights = _MAX_WEIGHTS
+        self._parts = _MAX_PARTS
+        self._blocks = _MAX_BLOCKS
+
+    def spend(self, operation: Operation, site: Site) -> None:
+        """Account for `operation`. Raises `StreamError` when it, or the stream, costs too much."""
+        work = parts = blocks = 0
+        if isinstance(operation, Dma):
+            rows = operation.size0 * operation.size1
+            work = _OPERATION_WORK + rows * operation.length * _DMA_WORK
+            strided = operation.source_strided or operation.destination_strided
+            parts = rows if strided else 0
+        elif isinstance(operation, BlockOperation):
+            _check_sizes(operation, site)
+            work = _OPERATION_WORK + _work(operation)
+            parts = _parts(operation)
+            blocks = block_grid(operation).count
+        _check(parts, _MAX_OPERATION_PARTS, "parts to be moved one by one", site)
+        if isinstance(operation, Conv | Depthwise):
+            weights = self._stream_weights(operation)
+            _check(weights, _MAX_OPERATION_WEIGHTS, "weights", site)
+            self._weights -= weights + _CHANNEL * operation.ofm.depth
+        self._work -= work
+        self._parts -= parts
+        self._blocks -= blocks
+        for left, limit, what in (
+            (self._work, _MAX_WORK, "units of work"),
+            (self._weights, _MAX_WEIGHTS, "weights"),
+            (self._parts, _MAX_PARTS, "parts to be moved one by one"),
+            (self._blocks, _MAX_BLOCKS, "blocks"),
+        ):
+            if left < 0:
+                raise site.error(
+                    f"the stream up to here takes {limit - left} {what}; "
+                    f"at most {limit} are simulated for one inference",
+                    cure=_CURE,
+                )
+
+    def _stream_weights(self, operation: Conv | Depthwise) -> int:
+        inputs = operation.ifm.depth if isinstance(operation, Conv) else 1
+        kernel = operation.kernel
+        shape = (operation.ofm.depth, kernel.height, kernel.width, inputs)
+        traversal = traversal_of(operation, self._macs)
+        # What the NPU has no order for is refused when the weights are read.
+        known = traversal_problem(shape, traversal) is None
+        return stream_length(shape, traversal) if known else 0
+
+
+_CURE = "if the model is intact, it is larger than this simulator was made for"
+
+
+def _check(amount: int, limit: int, what: str, site: Site) -> None:
+    if amount > limit:
+        raise site.error(
+            f"the operation takes {amount} {what}; at most {limit} are simulated", cure=_CURE
+        )
+
+
+def _check_sizes(operation: BlockOperation, site: Site) -> None:
+    feature_maps = [prod(_windowed(operation)), _elements(operation.ofm)]
+    _check(max(feature_maps), _MAX_ELEMENTS, "elements of one feature map", site)
+    kernel, ofm = operation.kernel, operation.ofm
+    workspace = sum(feature_maps)
+    if isinstance(operation, Conv):
+        # Windows are copied for at least one row of the OFM.
+        columns = kernel.height * kernel.width * operation.ifm.depth
+        workspace += 2 * _FLOAT_BYTES * ofm.width * (columns + 2 * ofm.depth)
+    elif isinstance(operation, Pool):
+        workspace += _POOL_BYTES * ofm.height * ofm.width * operation.ifm.depth
+    elif isinstance(operation, Elementwise):
+        workspace += _ELEMENTWISE_BYTES * _elements(ofm)
+    _check(workspace, _MAX_WORKSPACE, "bytes of memory", site)
+
+
+def _work(operation: BlockOperation) -> int:
+    ifm, ofm, kernel = operation.ifm, operation.ofm, operation.kernel
+    outputs = _elements(ofm)
+    work = prod(_windowed(operation)) * _COPY_WORK + outputs * _SCALE_WORK
+    # Bytes whose old content is forgotten.
+    work += ofm.height * abs(ofm.stride_y) + ofm.width * abs(ofm.stride_x)
+    windows = ofm.height * ofm.width * kernel.height * kernel.width * ifm.depth
+    if isinstance(operation, Conv):
+        return work + windows * (_COPY_WORK + ofm.depth)
+    if isinstance(operation, Elementwise):
+        return work + outputs * _ELEMENTWISE_WORK
+    return work + windows * _REDUCE_WORK
+
+
+def _parts(operation: BlockOperation) -> int:
+    """No fewer than the entries of any array of `blocks` and `runs`."""
+    ofm, kernel, block = operation.ofm, operation.kernel, operation.block
+    sub_rows, sub_columns = _sub_kernels(kernel)
+    rows = -(-ofm.height // block.height) * sub_rows
+    columns = -(-ofm.width // block.width) * sub_columns
+    depths = -(-ofm.depth // block.depth)
+    second = operation.ifm2 if isinstance(operation, Elementwise) else None
+    feature_maps = [operation.ifm, ofm, *([] if second is None else [second])]
+    return max(
+        max(fm.height, rows) * max(fm.width, columns) * (-(-fm.depth // _BRICK) + depths)
+        for fm in feature_maps
+    )
+
+
+def _sub_kernels(kernel: Kernel) -> tuple[int, int]:
+    """How many parts of at most 8 x 8 elements, dilation included, a kernel has along its axes."""
+    return (
+        -(-kernel.height // (_SUB_KERNEL // kernel.dilation_y)),
+        -(-kernel.width // (_SUB_KERNEL // kernel.dilation_x)),
+    )
+
+
+def _windowed(operation: BlockOperation) -> tuple[int, int, int]:
+    """Height, width and depth of the IFM as the kernel sees it: upscaled and padded."""
+    kernel, ofm = operation.kernel, operation.ofm
+    return (
+        (ofm.height - 1) * kernel.stride_y + (kernel.height - 1) * kernel.dilation_y + 1,
+        (ofm.width - 1) * kernel.stride_x + (kernel.width - 1) * kernel.dilation_x + 1,
+        operation.ifm.depth,
+    )
+
+
+def _elements(fm: FeatureMap) -> int:
+    return fm.height * fm.width * fm.depth

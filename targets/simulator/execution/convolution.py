@@ -1,0 +1,122 @@
+"""CONV and DEPTHWISE.
+
+Products and sums of integers are exact in floating point while every partial sum stays below
+2^24 (float32) or 2^53 (float64), in whatever order they are added; the actual weights of a layer
+decide which of the two is enough. So a convolution is one matrix product by BLAS.
+"""
+
+from __future__ import annotations
+
+from dataclasses import replace
+from typing import Any
+
+import numpy as np
+from numpy.typing import NDArray
+
+from targets.artefact.stream.operations import Conv, Depthwise
+from targets.simulator.execution.feature_maps import FeatureMapPort
+from targets.simulator.execution.memory import Memory, Site
+from targets.simulator.execution.output_stage import FLOAT32_EXACT, OutputStage
+from targets.simulator.execution.preparation import Preparation
+from targets.simulator.execution.windows import WindowedInput
+
+__all__ = ["Convolution", "DepthwiseConvolution"]
+
+Array = NDArray[Any]
+
+#: Windows are copied for about so many bytes at a time.
+_COLUMNS_BYTES = 32 << 20
+
+
+class _Layer:
+    """What the two have in common: weights, scales, input and output.
+
+    The accumulators are sums over the stored bytes; what the IFM's zero point adds to them is
+    the same for every window, and part of the bias. Padding holds the zero point.
+    """
+
+    def __init__(
+        self, operation: Conv | Depthwise, preparation: Preparation, site: Site, inputs: int
+    ) -> None:
+        ifm, ofm, kernel = operation.ifm, operation.ofm, operation.kernel
+        layout = preparation.layout
+        self.input = WindowedInput(operation, layout, site, fill=ifm.zero_point)
+        self.output = FeatureMapPort(ofm, layout, site, writing=True)
+        self.kernel = kernel
+        shape = (ofm.depth, kernel.height, kernel.width, inputs)
+        #: int64 `[O, H, W, I]`.
+        self.weights = preparation.weights(operation, shape, site).astype(np.int64)
+        scaling = preparation.channel_scaling(operation, site)
+        offset = ifm.zero_point * self.weights.sum(axis=(1, 2, 3))
+        limits = np.iinfo(self.input.dtype)
+        greatest = max(-limits.min, limits.max)
+        bounds = np.abs(self.weights).sum(axis=(1, 2, 3)) * greatest
+        self.stage = OutputStage(
+            replace(scaling, bias=scaling.bias - offset),
+            preparation.activator(operation, site),
+            bounds,
+        )
+        #: What the accumulators are exact in.
+        self.dtype = np.dtype(np.float32 if bounds.max() < FLOAT32_EXACT else np.float64)
+
+
+class Convolution:
+    """A prepared CONV."""
+
+    def __init__(self, operation: Conv, preparation: Preparation, site: Site) -> None:
+        ofm = operation.ofm
+        self._layer = _Layer(operation, preparation, site, operation.ifm.depth)
+        #: `[H*W*I, O]`
+        self._matrix = np.ascontiguousarray(
+            self._layer.weights.reshape(ofm.depth, -1).T.astype(self._layer.dtype)
+        )
+        self._ofm = (ofm.height, ofm.width, ofm.depth)
+        columns, channels = self._matrix.shape
+        #: Bytes of copied windows and accumulators for one row of the OFM.
+        self._line_bytes = ofm.width * (columns + 2 * channels) * self._layer.dtype.itemsize
+        #: Bytes a row of the batch needs while this runs.
+        self.workspace = ofm.height * self._line_bytes
+
+    def run(self, memory: Memory) -> None:
+        """Read, multiply, scale and store, for all rows of the batch."""
+        layer = self._layer
+        windows = layer.input.windows(layer.input.read(memory))
+        rows = len(windows)
+        height, width, channels = self._ofm
+        result = np.empty((rows, *self._ofm), layer.output.dtype)
+        step = max(1, _COLUMNS_BYTES // (rows * self._line_bytes))
+        for top in range(0, height, step):
+            part = windows[:, top : top + step]
+            columns = np.empty(part.shape, layer.dtype)
+            columns[...] = part
+            accumulators = columns.reshape(-1, len(self._matrix)) @ self._matrix
+            result[:, top : top + step] = layer.stage(accumulators).reshape(
+                rows, -1, width, channels
+            )
+        layer.output.write(memory, result)
+
+
+class DepthwiseConvolution:
+    """A prepared DEPTHWISE."""
+
+    def __init__(self, operation: Depthwise, preparation: Preparation, site: Site) -> None:
+        ofm = operation.ofm
+        self._layer = _Layer(operation, preparation, site, 1)
+        #: `[H, W, channels]`
+        self._weights = np.ascontiguousarray(
+            np.moveaxis(self._layer.weights[..., 0], 0, -1).astype(self._layer.dtype)
+        )
+        #: Bytes a row of the batch needs while this runs.
+        self.workspace = 4 * ofm.height * ofm.width * ofm.depth * self._layer.dtype.itemsize
+
+    def run(self, memory: Memory) -> None:
+        """Read, multiply, scale and store, for all rows of the batch."""
+        layer = self._layer
+        windows = layer.input.windows(layer.input.read(memory).astype(layer.dtype))
+        accumulators = windows[:, :, :, 0, 0] * self._weights[0, 0]
+        product = np.empty_like(accumulators)
+        for y, x in np.ndindex(layer.kernel.height, layer.kernel.width):
+            if (y, x) != (0, 0):
+                np.multiply(windows[:, :, :, y, x], self._weights[y, x], out=product)
+                accumulators += product
+        layer.output.write(memory, layer.stage(accumulators))

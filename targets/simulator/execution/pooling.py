@@ -1,0 +1,108 @@
+"""POOL: maximum, average and sum over channels."""
+
+from __future__ import annotations
+
+from typing import Any
+
+import numpy as np
+from numpy.typing import NDArray
+
+from targets.artefact.stream.operations import Padding, Pool, PoolMode, Upscale
+from targets.simulator.execution.byte_table import ByteTable
+from targets.simulator.execution.feature_maps import FeatureMapPort
+from targets.simulator.execution.memory import Memory, Site
+from targets.simulator.execution.output_stage import OutputStage
+from targets.simulator.execution.preparation import Preparation
+from targets.simulator.execution.windows import WindowedInput
+
+__all__ = ["Pooling"]
+
+Array = NDArray[Any]
+
+#: Up to here one pass for each element of the kernel is faster than a reduction.
+_FEW_ELEMENTS = 64
+
+
+class Pooling:
+    """A prepared POOL."""
+
+    def __init__(self, operation: Pool, preparation: Preparation, site: Site) -> None:
+        ifm, ofm, kernel = operation.ifm, operation.ofm, operation.kernel
+        self._operation = operation
+        area = kernel.height * kernel.width
+        least = int(np.iinfo(np.dtype(ifm.dtype.value)).min)
+        is_max = operation.mode is PoolMode.MAX
+        self._input = WindowedInput(
+            operation, preparation.layout, site, fill=least if is_max else ifm.zero_point
+        )
+        self._output = FeatureMapPort(ofm, preparation.layout, site, writing=True)
+        self._activator = preparation.activator(operation, site)
+        #: Elements that are added up for one output.
+        terms = 1 if is_max else area
+        if operation.mode is PoolMode.REDUCE_SUM:
+            terms *= ifm.depth
+        bound = terms << (8 * ifm.dtype.bytes)
+        self._sum_dtype = np.dtype(np.int32 if bound < 1 << 31 else np.int64)
+        self._stage = OutputStage(
+            preparation.scaling(operation, bias=-terms * ifm.zero_point), self._activator, bound
+        )
+        self._table = self._tabulate()
+        #: Bytes a row of the batch needs while this runs.
+        self.workspace = 16 * ofm.height * ofm.width * ifm.depth
+
+    def run(self, memory: Memory) -> None:
+        """Read, pool, scale and store, for all rows of the batch."""
+        values = self._input.read(memory)
+        if self._table is not None:
+            result = self._table(values)
+        elif self._operation.divides_by_valid:
+            result = self._divide(self._pool(values, np.dtype(np.int64)))
+        elif self._operation.mode is PoolMode.MAX:
+            result = self._stage(self._pool(values, values.dtype))
+        else:
+            result = self._stage(self._pool(values, self._sum_dtype))
+        self._output.write(memory, result)
+
+    def _tabulate(self) -> ByteTable | None:
+        """Vela copies, rescales and looks up with a pool of 1 x 1."""
+        operation, kernel = self._operation, self._operation.kernel
+        window = (kernel.height, kernel.width, kernel.stride_y, kernel.stride_x)
+        if (
+            operation.mode is PoolMode.REDUCE_SUM
+            or operation.ifm.dtype.bytes != 1
+            or window != (1, 1, 1, 1)
+            or operation.padding != Padding(0, 0, 0, 0)
+            or operation.upscale is not Upscale.NONE
+        ):
+            return None
+        return ByteTable(lambda values: self._stage(values[:, np.newaxis])[:, 0], self._input.dtype)
+
+    def _pool(self, values: Array, dtype: np.dtype[Any]) -> Array:
+        """Maxima or sums over the windows, `[rows, height, width, depth]` in `dtype`."""
+        reduce = np.maximum if self._operation.mode is PoolMode.MAX else np.add
+        windows = self._input.windows(values)
+        height, width = windows.shape[3:5]
+        if height * width > _FEW_ELEMENTS:
+            result: Array = reduce.reduce(windows, axis=(3, 4), dtype=dtype)
+        else:
+            result = windows[:, :, :, 0, 0].astype(dtype)
+            for y, x in np.ndindex(height, width):
+                if (y, x) != (0, 0):
+                    reduce(result, windows[:, :, :, y, x], out=result)
+        if self._operation.mode is PoolMode.REDUCE_SUM:
+            result = result.sum(axis=3, keepdims=True)
+        return result
+
+    def _divide(self, sums: NDArray[np.int64]) -> Array:
+        """Averages over the elements that are not padding, halves away from zero.
+
+        The padding holds the zero point, so that it contributes nothing once that is taken off.
+        """
+        operation = self._operation
+        kernel = operation.kernel
+        sums = sums - kernel.height * kernel.width * operation.ifm.zero_point
+        # A window may lie wholly in the padding; hardware's answer is unknown, 0 is ours.
+        counts = np.maximum(self._input.valid_counts(), 1)
+        magnitude = (np.abs(sums) + counts // 2) // counts
+        averages = np.where(sums < 0, -magnitude, magnitude)
+        return self._activator(averages + operation.ofm_zero_point).astype(self._output.dtype)

@@ -1,0 +1,96 @@
+"""What the kernel of a convolution or pool sees: the IFM upscaled, padded and cut into windows."""
+
+from __future__ import annotations
+
+from typing import Any
+
+import numpy as np
+from numpy.lib.stride_tricks import as_strided
+from numpy.typing import NDArray
+
+from targets.artefact.stream.operations import BlockOperation, Upscale
+from targets.simulator.execution.feature_maps import FeatureMapPort
+from targets.simulator.execution.memory import Memory, MemoryMap, Site
+
+__all__ = ["WindowedInput"]
+
+Array = NDArray[Any]
+
+
+class WindowedInput:
+    """The IFM of `operation` as its kernel sees it.
+
+    `fill` stands in the padding; the zero point does between the elements of an IFM upscaled
+    with zeros.
+    """
+
+    def __init__(self, operation: BlockOperation, layout: MemoryMap, site: Site, fill: int) -> None:
+        self.port = FeatureMapPort(operation.ifm, layout, site, writing=False)
+        self._operation = operation
+        self._fill = fill
+        kernel, ofm, padding = operation.kernel, operation.ofm, operation.padding
+        self._size = (
+            (ofm.height - 1) * kernel.stride_y + (kernel.height - 1) * kernel.dilation_y + 1,
+            (ofm.width - 1) * kernel.stride_x + (kernel.width - 1) * kernel.dilation_x + 1,
+        )
+        self._inside = (
+            slice(padding.top, self._size[0] - padding.bottom),
+            slice(padding.left, self._size[1] - padding.right),
+        )
+        limits = np.iinfo(self.dtype)
+        if not limits.min <= fill <= limits.max:
+            raise site.error(f"a zero point of {fill} does not fit {self.dtype}")
+        self._padded = (padding.top, padding.left, padding.bottom, padding.right) != (0, 0, 0, 0)
+
+    @property
+    def dtype(self) -> np.dtype[Any]:
+        """The IFM's element type."""
+        return self.port.dtype
+
+    def read(self, memory: Memory) -> Array:
+        """`[rows or 1, height, width, depth]`, padding included; a view where there is none."""
+        values = self.port.read(memory)
+        if self._operation.upscale is not Upscale.NONE:
+            height = self._inside[0].stop - self._inside[0].start
+            width = self._inside[1].stop - self._inside[1].start
+            values = self._upscaled(values)[:, :height, :width]
+        if not self._padded:
+            return values
+        shape = (len(values), *self._size, values.shape[3])
+        padded = np.full(shape, self._fill, self.dtype)
+        padded[:, self._inside[0], self._inside[1]] = values
+        return padded
+
+    def windows(self, values: Array) -> Array:
+        """`values` (from `read`) as `[rows, out height, out width, kernel h, kernel w, depth]`."""
+        kernel, ofm = self._operation.kernel, self._operation.ofm
+        row, y, x, c = values.strides
+        return as_strided(
+            values,
+            (len(values), ofm.height, ofm.width, kernel.height, kernel.width, values.shape[3]),
+            (
+                row,
+                y * kernel.stride_y,
+                x * kernel.stride_x,
+                y * kernel.dilation_y,
+                x * kernel.dilation_x,
+                c,
+            ),
+            writeable=False,
+        )
+
+    def valid_counts(self) -> NDArray[np.int64]:
+        """How many elements of each window are not padding: `[out height, out width, 1]`."""
+        mask = np.zeros((1, *self._size, 1), np.int64)
+        mask[:, self._inside[0], self._inside[1]] = 1
+        return np.asarray(self.windows(mask).sum(axis=(3, 4))[0])
+
+    def _upscaled(self, values: Array) -> Array:
+        if self._operation.upscale is Upscale.NEAREST:
+            return values.repeat(2, axis=1).repeat(2, axis=2)
+        rows, height, width, depth = values.shape
+        spread = np.full(
+            (rows, 2 * height, 2 * width, depth), self._operation.ifm.zero_point, values.dtype
+        )
+        spread[:, ::2, ::2] = values
+        return spread

@@ -1,0 +1,1 @@
+"""What operations move over the AXI ports."""

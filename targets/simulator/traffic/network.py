@@ -1,0 +1,321 @@
+"""What an operation, and a whole command stream, moves over the NPU's two AXI ports.
+
+Pure functions. The counts carry Arm's PMU event names and mean what those events count: data
+beats of 8 bytes. Which port a transfer takes is decided by QCONFIG (the command stream) and
+REGIONCFG (2 bits a region), so they are parameters: `PortMap`.
+
+Rules, beside those of `blocks.py` and `runs.py`:
+
+- Weights and scales are streamed whole, all OFM depth blocks of them, once for every block
+  position in the plane (`weights_refetch` in Vela's `npu_performance.py`): WEIGHT_LENGTH and
+  SCALE_LENGTH bytes each time.
+- The command stream is read once, its own words only, not the driver actions before it.
+- A DMA transfer reads and writes what it copies; look-up tables go to SHRAM, which is no port.
+"""
+
+from __future__ import annotations
+
+from collections.abc import Iterable, Sequence
+from dataclasses import dataclass, field
+from enum import Enum
+
+import numpy as np
+
+from bench.core.errors import ConfigError
+from bench.plan.cell import MemoryMode
+from targets.artefact.model import Artefact, NpuOperator
+from targets.artefact.stream.operations import (
+    BlockOperation,
+    Conv,
+    Depthwise,
+    Dma,
+    Elementwise,
+    FlashRange,
+    Operation,
+)
+from targets.simulator.traffic.axi_runs import BURST_BYTES, Transfers, run_cost
+from targets.simulator.traffic.blocks import block_grid, ifm2_reads, ifm_reads, ofm_writes
+
+__all__ = [
+    "Direction",
+    "Flow",
+    "MemoryArea",
+    "NetworkTraffic",
+    "OperationTraffic",
+    "PortMap",
+    "Stream",
+    "artefact_traffic",
+    "memory_area",
+    "network_traffic",
+    "operation_traffic",
+    "operator_traffic",
+]
+
+WORD_BYTES = 4
+REGIONS = 8
+
+
+class Direction(Enum):
+    """Seen from the NPU; valued by the tail of the PMU event that counts its beats."""
+
+    READ = "RD_DATA_BEAT_RECEIVED"
+    WRITE = "WR_DATA_BEAT_WRITTEN"
+
+
+class Stream(Enum):
+    """What a transfer is for."""
+
+    COMMANDS = "commands"
+    IFM = "ifm"
+    IFM2 = "ifm2"
+    WEIGHTS = "weights"
+    SCALES = "scales"
+    OFM = "ofm"
+    DMA_READ = "dma_read"
+    DMA_WRITE = "dma_write"
+
+    @property
+    def direction(self) -> Direction:
+        """Whether the NPU reads or writes it."""
+        return Direction.WRITE if self in (Stream.OFM, Stream.DMA_WRITE) else Direction.READ
+
+
+class MemoryArea(str, Enum):
+    """The memory behind a region."""
+
+    FLASH = "flash"
+    SRAM = "sram"
+
+
+@dataclass(frozen=True)
+class PortMap:
+    """Which AXI port each transfer takes: QCONFIG and the eight fields of REGIONCFG.
+
+    A value of 0..3 selects AXI_LIMIT0..3; 0 and 1 go out on AXI0, 2 and 3 on AXI1. The defaults
+    are those of Arm's driver (`ethosu_config_u55.h`). Raises `ConfigError` for other values.
+    """
+
+    qconfig: int = 2
+    regioncfg: tuple[int, ...] = (3, 0, 1, 1, 1, 1, 1, 1)
+    #: Longest burst of each port in bytes (AXI_LIMITn.max_beats 0, 1, 2: 64, 128, 256).
+    bursts: tuple[int, int] = (BURST_BYTES, BURST_BYTES)
+
+    def __post_init__(self) -> None:
+        if len(self.regioncfg) != REGIONS or not {self.qconfig, *self.regioncfg} <= set(range(4)):
+            raise ConfigError(
+                f"QCONFIG {self.qconfig} / REGIONCFG {self.regioncfg} is no port map",
+                cure=f"Give one value of 0..3 for QCONFIG and {REGIONS} for REGIONCFG.",
+            )
+        if len(self.bursts) != 2 or not set(self.bursts) <= {64, 128, 256}:
+            raise ConfigError(
+                f"bursts of {self.bursts} bytes do not exist",
+                cure="Give 64, 128 or 256 for each port.",
+            )
+
+    @classmethod
+    def for_memory_mode(cls, mode: MemoryMode) -> PortMap:
+        """What Arm's ports set for Vela's memory mode.
+
+        Shared_Sram: the driver's defaults. Sram_Only: everything on AXI0, as ExecuTorch's
+        Corstone-300 build sets QCONFIG and REGIONCFG.
+        """
+        if mode is MemoryMode.SRAM_ONLY:
+            return cls(qconfig=1, regioncfg=(1, 0, 0, 0, 0, 0, 0, 0))
+        return cls()
+
+    def port(self, region: int | None) -> int:
+        """0 or 1: the port of a region, or of the command stream (None)."""
+        return (self.qconfig if region is None else self.regioncfg[region]) >> 1
+
+    def burst(self, region: int | None) -> int:
+        """Longest burst, bytes, on the port of a region or of the command stream (None)."""
+        return self.bursts[self.port(region)]
+
+
+@dataclass(frozen=True)
+class Flow:
+    """The transfers of one purpose. `region` None: the command stream's own memory."""
+
+    stream: Stream
+    region: int | None
+    port: int
+    bytes: int
+    beats: int
+    #: AXI transactions if none crosses a multiple of the longest burst (inferred).
+    bursts: int
+    #: The same block by block, for feature maps; what the cycle model walks through.
+    blocks: Transfers | None = field(default=None, repr=False, compare=False)
+
+    @property
+    def event(self) -> str:
+        """Arm's PMU event that counts its beats."""
+        return f"AXI{self.port}_{self.stream.direction.value}"
+
+
+@dataclass(frozen=True)
+class OperationTraffic:
+    """What one operation moves; waits and the like move nothing."""
+
+    operation: Operation
+    flows: tuple[Flow, ...]
+
+    @property
+    def counters(self) -> dict[str, int]:
+        """Beats under Arm's event names; all four are always there."""
+        return _counters(self.flows)
+
+
+@dataclass(frozen=True)
+class NetworkTraffic:
+    """What one inference moves: its operations, and the command streams that hold them."""
+
+    operations: tuple[OperationTraffic, ...]
+    commands: tuple[Flow, ...]
+
+    @property
+    def flows(self) -> tuple[Flow, ...]:
+        """Every flow, the command streams' last."""
+        return (*(flow for each in self.operations for flow in each.flows), *self.commands)
+
+    @property
+    def counters(self) -> dict[str, int]:
+        """Beats under Arm's event names; all four are always there."""
+        return _counters(self.flows)
+
+    def area_bytes(self, mode: MemoryMode) -> dict[tuple[MemoryArea, Direction], int]:
+        """Bytes asked of each memory area, read and written."""
+        totals = {(area, way): 0 for area in MemoryArea for way in Direction}
+        for flow in self.flows:
+            totals[memory_area(flow.region, mode), flow.stream.direction] += flow.bytes
+        return totals
+
+    @classmethod
+    def joined(cls, parts: Iterable[NetworkTraffic]) -> NetworkTraffic:
+        """The traffic of a graph with several `ethos-u` operators."""
+        parts = tuple(parts)
+        return cls(
+            tuple(each for part in parts for each in part.operations),
+            tuple(flow for part in parts for flow in part.commands),
+        )
+
+
+def memory_area(region: int | None, mode: MemoryMode) -> MemoryArea:
+    """Where a region (None: the command stream) lies under Vela's memory mode.
+
+    Vela's regions: 0 constants, 1 arena, 2 fast scratch. Constants and the command stream are in
+    flash in Shared_Sram; Sram_Only knows no other memory than SRAM.
+    """
+    constant = region is None or region == 0
+    return MemoryArea.FLASH if constant and mode is MemoryMode.SHARED_SRAM else MemoryArea.SRAM
+
+
+def operation_traffic(operation: Operation, ports: PortMap) -> OperationTraffic:
+    """What `operation` moves, one flow for each purpose."""
+    flows: list[Flow] = []
+    if isinstance(operation, Dma):
+        flows = _dma(operation, ports)
+    elif isinstance(operation, BlockOperation):
+        flows = _block_operation(operation, ports)
+    return OperationTraffic(operation, tuple(flows))
+
+
+def artefact_traffic(artefact: Artefact, ports: PortMap) -> NetworkTraffic:
+    """What one inference of a compiled model moves, all its `ethos-u` operators together."""
+    return NetworkTraffic.joined(
+        operator_traffic(operator, ports) for operator in artefact.npu_operators
+    )
+
+
+def operator_traffic(operator: NpuOperator, ports: PortMap) -> NetworkTraffic:
+    """What one `ethos-u` operator moves."""
+    return network_traffic(operator.operations, operator.payload.commands.size, ports)
+
+
+def network_traffic(
+    operations: Sequence[Operation], stream_words: int, ports: PortMap
+) -> NetworkTraffic:
+    """What a command stream of `stream_words` 32-bit words and its operations move."""
+    commands = _flow(Stream.COMMANDS, None, ports, 0, stream_words * WORD_BYTES)
+    return NetworkTraffic(
+        tuple(operation_traffic(operation, ports) for operation in operations), (commands,)
+    )
+
+
+def _counters(flows: Iterable[Flow]) -> dict[str, int]:
+    totals = {f"AXI{port}_{way.value}": 0 for port in (0, 1) for way in Direction}
+    for flow in flows:
+        totals[flow.event] += flow.beats
+    return totals
+
+
+def _block_operation(operation: BlockOperation, ports: PortMap) -> list[Flow]:
+    ifm, ofm = operation.ifm.region, operation.ofm.region
+    flows = [_sum(Stream.IFM, ifm, ports, ifm_reads(operation, ports.burst(ifm)))]
+    if isinstance(operation, Elementwise) and operation.ifm2 is not None:
+        second = operation.ifm2.region
+        moved = ifm2_reads(operation, ports.burst(second))
+        if moved is not None:
+            flows.append(_sum(Stream.IFM2, second, ports, moved))
+    if isinstance(operation, (Conv, Depthwise)):
+        times = block_grid(operation).spatial_count
+        flows.append(_constants(Stream.WEIGHTS, operation.weights, times, ports))
+        flows.append(_constants(Stream.SCALES, operation.scales, times, ports))
+    flows.append(_sum(Stream.OFM, ofm, ports, ofm_writes(operation, ports.burst(ofm))))
+    return flows
+
+
+def _dma(dma: Dma, ports: PortMap) -> list[Flow]:
+    flows = [_copied(Stream.DMA_READ, dma.source_region, ports, dma, dma.source_strided)]
+    if dma.destination_region is not None:
+        flows.append(
+            _copied(Stream.DMA_WRITE, dma.destination_region, ports, dma, dma.destination_strided)
+        )
+    return flows
+
+
+def _copied(stream: Stream, region: int, ports: PortMap, dma: Dma, strided: bool) -> Flow:
+    """One end of a DMA transfer: one run if packed, else a run for each row."""
+    base = dma.source if stream is Stream.DMA_READ else dma.destination
+    if not strided:
+        return _flow(stream, region, ports, base, dma.length * dma.size0 * dma.size1)
+    rows = np.arange(dma.size0, dtype=np.int64) * dma.skip0
+    planes = np.arange(dma.size1, dtype=np.int64)[:, None] * dma.skip1
+    length = np.asarray(dma.length, dtype=np.int64)
+    cost = run_cost(base + planes + rows, length, ports.burst(region))
+    count, beats, bursts = (int(part.sum()) for part in cost)
+    return Flow(stream, region, ports.port(region), count, beats, bursts)
+
+
+def _constants(stream: Stream, source: FlashRange, times: int, ports: PortMap) -> Flow:
+    return _flow(stream, source.region, ports, source.address, source.length, times=times)
+
+
+def _flow(
+    stream: Stream,
+    region: int | None,
+    ports: PortMap,
+    address: int,
+    length: int,
+    *,
+    times: int = 1,
+) -> Flow:
+    """One run of `length` bytes, moved `times` over."""
+    cost = run_cost(
+        np.asarray(address, dtype=np.int64),
+        np.asarray(length, dtype=np.int64),
+        ports.burst(region),
+    )
+    count, beats, bursts = (int(part) * times for part in cost)
+    return Flow(stream, region, ports.port(region), count, beats, bursts)
+
+
+def _sum(stream: Stream, region: int, ports: PortMap, moved: Transfers) -> Flow:
+    return Flow(
+        stream,
+        region,
+        ports.port(region),
+        int(moved.bytes.sum()),
+        int(moved.beats.sum()),
+        int(moved.bursts.sum()),
+        moved,
+    )

@@ -1,0 +1,1 @@
+"""The compressed weight stream: decoding it, its order, its size."""

@@ -1,0 +1,110 @@
+"""What the memories behind the AXI ports do: the timing adapters' parameters, and named sets.
+
+Arm's timing adapter (TA) is a bridge in front of a memory that delays responses and limits what
+may be under way. A Corstone-300 has one on each port of the Ethos-U55. The FVP and the FPGA
+system take the same parameters, so one profile describes both.
+
+Sources: `u55_high_end` is `ta_config_u55_high_end.cmake` of Arm's ML embedded evaluation kit,
+which also holds the rule for Sram_Only: the adapter of the second port takes the values of the
+first. `u55_deep_embedded` has no published file; see `_DEEP_EMBEDDED`.
+"""
+
+from __future__ import annotations
+
+from collections.abc import Mapping
+from types import MappingProxyType
+from typing import Annotated, Literal
+
+from pydantic import BaseModel, ConfigDict, Field
+
+from bench.core.errors import ConfigError
+from bench.plan.cell import MemoryMode
+
+__all__ = ["PROFILES", "PortTiming", "TimingProfile", "named_profile"]
+
+_Outstanding = Annotated[int, Field(ge=0, le=63)]
+_Latency = Annotated[int, Field(ge=0, le=4095)]
+_Cycles = Annotated[int, Field(ge=0, le=65535)]
+
+
+class PortTiming(BaseModel):
+    """One port's adapter. Field widths are those of its registers; cycles are the NPU's."""
+
+    model_config = ConfigDict(frozen=True, extra="forbid")
+
+    #: Reads, writes, and both together that may be under way; 0 = no limit.
+    maxr: _Outstanding = 0
+    maxw: _Outstanding = 0
+    maxrw: _Outstanding = 0
+    #: Cycles from a read's address to its first data beat.
+    rlatency: _Latency = 0
+    #: Cycles from a write's last data beat to its response.
+    wlatency: _Latency = 0
+    #: A period lets addresses through for `pulse_on` cycles, then blocks them for `pulse_off`.
+    pulse_on: _Cycles = 0
+    pulse_off: _Cycles = 0
+    #: Beats of 8 bytes a period, reads and writes together; 0 = no limit. Checked per transaction:
+    #: once reached or exceeded, nothing starts before the next period.
+    bwcap: _Cycles = 0
+    #: Longest burst of the NPU on this port, bytes: AXI_LIMITn.max_beats 0, 1, 2. Not the
+    #: adapter's, but what its limits count in. Arm's driver sets 64.
+    burst: Literal[64, 128, 256] = 64
+
+    @property
+    def period(self) -> int:
+        """Cycles of a pulse period; 0: addresses are never blocked and nothing is capped."""
+        return self.pulse_on + self.pulse_off
+
+
+class TimingProfile(BaseModel):
+    """The memories of a system. Frozen and hashable: it is part of a cell's identity."""
+
+    model_config = ConfigDict(frozen=True, extra="forbid")
+
+    #: Behind AXI0: the SRAM.
+    sram: PortTiming
+    #: Behind AXI1: the flash.
+    ext: PortTiming
+
+    def port(self, number: int, mode: MemoryMode) -> PortTiming:
+        """The adapter of AXI port 0 or 1. In Sram_Only both are SRAM."""
+        return self.ext if number == 1 and mode is MemoryMode.SHARED_SRAM else self.sram
+
+    def bursts(self, mode: MemoryMode) -> tuple[int, int]:
+        """Longest burst of each port in bytes."""
+        return self.port(0, mode).burst, self.port(1, mode).burst
+
+
+_SRAM = PortTiming(maxr=8, maxw=8, rlatency=32, wlatency=32, pulse_on=3999, pulse_off=1, bwcap=4000)
+#: Derived, not published: Vela's `Ethos_U55_Deep_Embedded` has the latencies and outstanding
+#: reads of `Ethos_U55_High_End_Embedded` and half its flash clock scale (0.0625 for 0.125), so
+#: half the cap a period: 25 beats of 8 bytes in 400 cycles.
+_DEEP_EMBEDDED_CAP = 25
+
+PROFILES: Mapping[str, TimingProfile] = MappingProxyType(
+    {
+        "u55_high_end": TimingProfile(
+            sram=_SRAM,
+            ext=PortTiming(maxr=2, rlatency=64, pulse_on=320, pulse_off=80, bwcap=50),
+        ),
+        "u55_deep_embedded": TimingProfile(
+            sram=_SRAM,
+            ext=PortTiming(
+                maxr=2, rlatency=64, pulse_on=320, pulse_off=80, bwcap=_DEEP_EMBEDDED_CAP
+            ),
+        ),
+        # A beat each cycle, at once: what remains is the NPU itself.
+        "ideal": TimingProfile(sram=PortTiming(), ext=PortTiming()),
+    }
+)
+
+
+def named_profile(name: str) -> TimingProfile:
+    """The built-in profile called `name`. Raises `ConfigError` where there is none."""
+    profile = PROFILES.get(name)
+    if profile is None:
+        raise ConfigError(
+            f"there is no timing profile {name!r}",
+            cure=f"Use one of {', '.join(PROFILES)}, or define it in bench.toml.",
+        )
+    return profile

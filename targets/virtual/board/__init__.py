@@ -1,0 +1,1 @@
+"""The virtual MPS3 board."""

@@ -1,0 +1,114 @@
+"""The virtual MPS3 board as a process, and settings for it, for tests."""
+
+from __future__ import annotations
+
+import json
+import os
+import shlex
+import signal
+import subprocess
+import sys
+import time
+from collections.abc import Iterator
+from contextlib import contextmanager
+from dataclasses import dataclass
+from importlib.util import find_spec
+from pathlib import Path
+from typing import Any
+
+import pytest
+
+from targets.mps3.settings import Mps3Settings
+from targets.virtual.board.faults import Fault, FaultKind, write_faults
+from tests.support.bench_runs import ROOT
+
+__all__ = ["Board", "virtual_board"]
+
+#: The board's clock in tests. A boot takes seven seconds of it.
+SPEED = 40.0
+_START_SECONDS = 30
+
+
+@dataclass(frozen=True)
+class Board:
+    """A virtual board that runs."""
+
+    directory: Path
+    pid: int
+    macs: int
+    speed: float
+
+    @property
+    def card(self) -> Path:
+        """The SD card, whether the board shows it or not."""
+        return self.directory / "sd"
+
+    @property
+    def images(self) -> Path:
+        return self.card / "MB" / "HBI0309C" / "AN552" / "images.txt"
+
+    def settings(self, **changes: object) -> Mps3Settings:
+        """Settings that find it. Times that are not the board's suit a busy machine."""
+        fields: dict[str, Any] = {
+            "console": str(self.directory / "mcc"),
+            "uart": str(self.directory / "uart0"),
+            "volume": self.directory / "volume",
+            "macs": self.macs,
+            "virtual_speed": self.speed,
+            "boot_timeout_s": 6,
+            "silence_s": 4,
+            "lease_wait_minutes": 1,
+            "state_directory": self.directory / "state",
+            "power_command": self.power_command,
+        }
+        return Mps3Settings(**{**fields, **changes})
+
+    def table(self, **changes: object) -> str:
+        """The same as a table of a configuration."""
+        lines = ["[targets.mps3]"]
+        values = self.settings(**changes).model_dump(mode="json", exclude_none=True)
+        return "\n".join([*lines, *(f"{k} = {json.dumps(v)}" for k, v in values.items())]) + "\n"
+
+    @property
+    def power_command(self) -> tuple[str, ...]:
+        return ("sh", "-c", f"kill -USR1 {self.pid}")
+
+    def fail(self, *faults: Fault | FaultKind) -> None:
+        """Let these faults happen from now on, once each if not said otherwise."""
+        write_faults(self.directory, [f if isinstance(f, Fault) else Fault(kind=f) for f in faults])
+        time.sleep(0.1)
+
+    def events(self, kind: str = "") -> list[dict[str, Any]]:
+        """The board's own log."""
+        lines = (self.directory / "log.jsonl").read_text().splitlines()
+        found = [json.loads(line) for line in lines]
+        return [event for event in found if kind in ("", event["event"])]
+
+
+@contextmanager
+def virtual_board(
+    directory: Path, *, macs: int = 128, speed: float = SPEED, note: str = "AN552"
+) -> Iterator[Board]:
+    """A board that has booted once. Skips loudly without the package it needs."""
+    if find_spec("unicorn") is None:
+        pytest.skip("the package unicorn is missing: target mps3 NOT tested; run `make test`")
+    if find_spec("serial") is None:
+        pytest.skip("the package pyserial is missing: target mps3 NOT tested; run `make test`")
+    command = [
+        *(sys.executable, "-m", "targets.virtual.board", str(directory)),
+        *("--speed", str(speed), "--macs", str(macs), "--note", note),
+    ]
+    process = subprocess.Popen(command, cwd=ROOT, env={**os.environ, "OPENBLAS_NUM_THREADS": "1"})
+    board = Board(directory, process.pid, macs, speed)
+    try:
+        end = time.monotonic() + _START_SECONDS
+        log = directory / "log.jsonl"
+        while not log.exists() or not board.events("device_started"):
+            assert process.poll() is None, f"{shlex.join(command)} ended with {process.returncode}"
+            assert time.monotonic() < end, f"{shlex.join(command)} does not come up"
+            time.sleep(0.05)
+        time.sleep(2 / speed)
+        yield board
+    finally:
+        process.send_signal(signal.SIGTERM)
+        process.wait(timeout=10)
