@@ -28,11 +28,12 @@ from benchmarks.published_rows import (
     kws_rows,
     leave_one_out,
 )
+from targets.ethos_u55.ports import PortMap
 from targets.simulator.timing import estimate
 from targets.simulator.timing.assumptions import DECIDED, Assumptions
 from targets.simulator.timing.events import pmu_events
 from targets.simulator.timing.work import network_work
-from targets.simulator.traffic.network import PortMap, network_traffic
+from targets.simulator.traffic.network import network_traffic
 
 PAGE = Path(__file__).resolve().parent.parent / "docs" / "fidelity.md"
 #: What is promised, as a share.

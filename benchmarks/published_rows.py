@@ -19,13 +19,14 @@ from pathlib import Path
 import numpy as np
 
 from bench.compiler import VelaOptions, compile_model
-from bench.plan.cell import Accelerator, MemoryMode
 from bench.report.published import PublishedRow, published_rows
+from targets.ethos_u55.accelerators import Accelerator
+from targets.ethos_u55.memory_modes import MemoryMode
+from targets.ethos_u55.ports import PortMap
 from targets.simulator.simulator import Simulator
 from targets.simulator.timing import estimate, named_profile
 from targets.simulator.timing.assumptions import DECIDED, Assumptions
 from targets.simulator.timing.work import network_work
-from targets.simulator.traffic.network import PortMap
 from tests.support.tflite_factory import mlp
 
 __all__ = [

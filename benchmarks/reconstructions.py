@@ -28,10 +28,10 @@ from functools import cache
 from pathlib import Path
 from typing import NamedTuple
 
-from bench.plan.cell import Accelerator
 from bench.report.published import PublishedRow
 from benchmarks.markdown import header, line
 from benchmarks.published_rows import MODE, MODEL, PROFILE, fvp_networks, fvp_rows
+from targets.ethos_u55.accelerators import Accelerator
 from targets.simulator.simulator import Simulator
 from targets.simulator.timing import PortTiming, TimingProfile
 

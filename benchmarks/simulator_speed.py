@@ -25,9 +25,11 @@ from dataclasses import dataclass
 from pathlib import Path
 
 from bench.compiler import VelaOptions, compile_model
-from bench.plan.cell import Accelerator, MemoryMode
-from bench.tflite.interpreters import Array, random_inputs
+from bench.core.arrays import Array
+from bench.tflite.interpreters import random_inputs
 from bench.tflite.model_file import inspect
+from targets.ethos_u55.accelerators import Accelerator
+from targets.ethos_u55.memory_modes import MemoryMode
 from targets.simulator.simulator import Simulator
 
 BATCH = 256

@@ -11,17 +11,16 @@ from collections.abc import Iterator, Mapping, Sequence
 from dataclasses import dataclass, field
 from enum import Enum
 from pathlib import Path
-from typing import Any, Protocol, runtime_checkable
-
-import numpy.typing as npt
+from typing import Protocol, runtime_checkable
 
 from bench.compiler import VelaReport
+from bench.core.arrays import Array
 from bench.core.errors import BenchError
-from bench.plan.cell import Accelerator, MemoryMode
+from targets.ethos_u55.accelerators import Accelerator
+from targets.ethos_u55.memory_modes import MemoryMode
 from targets.timing_profiles import TimingProfile
 
 __all__ = [
-    "Array",
     "BatchTarget",
     "Capabilities",
     "Job",
@@ -30,8 +29,6 @@ __all__ = [
     "Source",
     "Target",
 ]
-
-Array = npt.NDArray[Any]
 
 
 class Source(str, Enum):

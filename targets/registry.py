@@ -7,12 +7,13 @@ from dataclasses import dataclass
 from functools import partial
 from pathlib import Path
 
+from bench.core.arrays import Array
 from targets.checkup import Checkup
 from targets.fvp.doctor import check_fvp
 from targets.fvp.target import FvpTarget
 from targets.mps3.doctor import check_mps3
 from targets.mps3.target import Mps3Target
-from targets.protocol import Array, Target
+from targets.protocol import Target
 from targets.settings import TargetSettings
 from targets.sim import SimulatorTarget, check_sim
 from targets.vela import VelaEstimate, check_vela

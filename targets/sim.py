@@ -9,10 +9,11 @@ from pathlib import Path
 
 from bench.compiler import LayerReport
 from bench.core.fingerprint import source_fingerprint
-from bench.plan.cell import MemoryMode
 from targets.artefact.layer_names import NamedLayer, layer_names
 from targets.artefact.stream.operations import BlockOperation
 from targets.checkup import Finding, found
+from targets.ethos_u55.memory_modes import MemoryMode
+from targets.ethos_u55.ports import PortMap
 from targets.protocol import Capabilities, Job, LayerCycles, Measurement, Source
 from targets.settings import TargetSettings
 from targets.simulator.simulator import Simulator
@@ -20,7 +21,7 @@ from targets.simulator.timing import PROFILES, Bound, NetworkTiming, OperationTi
 from targets.simulator.timing.events import pmu_events
 from targets.simulator.timing.explain import explain, operation_label
 from targets.simulator.timing.work import network_work
-from targets.simulator.traffic.network import PortMap, network_traffic
+from targets.simulator.traffic.network import network_traffic
 from targets.simulator.weights.count import weight_stream
 
 __all__ = ["SimulatorTarget", "check_sim", "layer_cycles", "names_of"]

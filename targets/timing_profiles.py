@@ -18,7 +18,7 @@ from typing import Annotated, Literal
 from pydantic import BaseModel, ConfigDict, Field
 
 from bench.core.errors import ConfigError
-from bench.plan.cell import MemoryMode
+from targets.ethos_u55.memory_modes import MemoryMode
 
 __all__ = ["PROFILES", "PortTiming", "TimingProfile", "named_profile"]
 

@@ -11,10 +11,11 @@ from importlib.metadata import version
 from pathlib import Path
 
 from bench.compiler import MemoryReport
+from bench.core.arrays import Array
 from bench.core.fingerprint import source_fingerprint
-from bench.plan.metrics import BEAT_BYTES
 from targets.checkup import Finding, found
-from targets.protocol import Array, Capabilities, Job, Measurement, Source
+from targets.ethos_u55.ports import BEAT_BYTES
+from targets.protocol import Capabilities, Job, Measurement, Source
 from targets.settings import TargetSettings
 
 __all__ = ["EVENTS", "VelaEstimate", "check_vela"]

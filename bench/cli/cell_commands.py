@@ -60,9 +60,9 @@ def trace(
 ) -> None:
     """Write the estimated timeline of one inference as a Chrome trace, for ui.perfetto.dev."""
     # Only this command needs the simulator.
+    from targets.ethos_u55.ports import PortMap
     from targets.simulator.simulator import Simulator
     from targets.simulator.timing.trace import chrome_trace
-    from targets.simulator.traffic.network import PortMap
 
     directory = RunDirectory(run)
     record = find_record(directory, cell)

@@ -18,17 +18,17 @@ from bench.cache import ArtefactCache, default_root
 from bench.cli import cell_commands
 from bench.core.errors import BenchError, ConfigError
 from bench.core.schema import suggest
+from bench.core.units import KIB
 from bench.measuring.download import fetch
 from bench.plan.config import load_config
 from bench.plan.grid import make_plan
-from bench.plan.metrics import KIB
 from bench.records.record import Record
 from bench.records.run_directory import RunDirectory
 from bench.report.junit import merged_junit
 from bench.report.table import render, unavailable_table, workload_tables
 from models.zoo import zoo_models
 
-__all__ = ["app", "main"]
+__all__ = ["app"]
 
 _app = typer.Typer(
     name="bench",

@@ -1,15 +1,19 @@
-"""Sequences of arrays in `.npz` files whose bytes depend on the arrays alone."""
+"""Arrays: the alias for their type, their digest, and sequences of them in `.npz` files."""
 
 from __future__ import annotations
 
+import hashlib
 from collections.abc import Sequence
 from pathlib import Path
+from typing import Any, TypeAlias
 
 import numpy as np
+import numpy.typing as npt
 
-from targets.protocol import Array
+__all__ = ["Array", "digest_arrays", "load_arrays", "save_arrays"]
 
-__all__ = ["load_arrays", "save_arrays"]
+#: An array whose shape and dtype the context states.
+Array: TypeAlias = npt.NDArray[Any]
 
 
 def save_arrays(path: Path, arrays: Sequence[Array]) -> None:
@@ -21,3 +25,12 @@ def load_arrays(path: Path) -> tuple[Array, ...]:
     """The inverse of `save_arrays`."""
     with np.load(path, allow_pickle=False) as archive:
         return tuple(archive[f"array_{i}"] for i in range(len(archive.files)))
+
+
+def digest_arrays(arrays: Sequence[Array]) -> str:
+    """sha256 over dtype, shape and content of `arrays`, in order."""
+    digest = hashlib.sha256()
+    for array in arrays:
+        digest.update(f"{array.dtype.str}{array.shape}".encode())
+        digest.update(np.ascontiguousarray(array).tobytes())
+    return digest.hexdigest()

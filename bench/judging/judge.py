@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 from bench.core.errors import MissingFigureError, PrerequisiteError
-from bench.judging.sweep import CellBinding, classify
+from bench.judging.sweep import classify
 from bench.judging.verdicts import (
     Reproduce,
     judge_cell,
@@ -17,6 +17,7 @@ from bench.plan.cell import Cell
 from bench.plan.config import BenchConfig
 from bench.plan.grid import Group, base_of
 from bench.plan.metrics import MetricName
+from bench.records.binding import CellBinding
 from bench.records.record import CellIdentity, Record, SweepRecord, UnavailableRecord, metric_value
 from bench.records.run_directory import OrderRecord, RunDirectory
 

@@ -6,10 +6,10 @@ from collections.abc import Callable, Iterable, Mapping, Sequence
 from itertools import pairwise
 
 from bench.judging.sweep import SweepResult
-from bench.plan.cell import Accelerator
 from bench.plan.config import BASE_VARIANT, Binding, LimitRule
 from bench.plan.metrics import Better, MetricName, describe, format_value
 from bench.records.record import Record, Status, Verdict, metric_value
+from targets.ethos_u55.accelerators import Accelerator
 from targets.protocol import Source
 
 __all__ = [

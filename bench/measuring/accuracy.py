@@ -13,20 +13,18 @@ import zipfile
 import zlib
 from collections.abc import Mapping
 from dataclasses import dataclass
-from enum import Enum
 from pathlib import Path
-from typing import Any
 
 import numpy as np
 import numpy.typing as npt
 
+from bench.core.arrays import Array
 from bench.core.errors import ModelError
+from bench.plan.metrics import AccuracyMetric
 from bench.tflite.model_file import ModelFile, TensorInfo
 
 __all__ = [
-    "Array",
     "Dataset",
-    "Metric",
     "auc",
     "dequantise",
     "evaluate",
@@ -35,8 +33,6 @@ __all__ = [
     "quantise",
     "top1",
 ]
-
-Array = npt.NDArray[Any]
 
 
 # What zipfile, zlib and NumPy raise over a file that is not there, no archive, or damaged (an
@@ -56,22 +52,6 @@ _DAMAGE = (
     zipfile.BadZipFile,
     zlib.error,
 )
-
-
-class Metric(str, Enum):
-    """A figure of merit over a dataset."""
-
-    #: Share of rows whose largest output is the labelled class, 0 to 1.
-    TOP1 = "top1"
-    #: Area under the receiver operating characteristic, 0 to 1 (0.5 is guessing).
-    AUC = "auc"
-    #: Mean squared error against the labels, in the labels' unit squared.
-    MSE = "mse"
-
-    @property
-    def higher_is_better(self) -> bool:
-        """The direction of improvement."""
-        return self is not Metric.MSE
 
 
 def quantise(values: Array, scale: float, zero_point: int, dtype: str) -> Array:
@@ -151,16 +131,16 @@ def mse(outputs: Array, expected: Array) -> float:
     return float(np.mean((outputs.astype(np.float64) - expected.astype(np.float64)) ** 2))
 
 
-def evaluate(metric: Metric, outputs: Array, labels: Array) -> float:
+def evaluate(metric: AccuracyMetric, outputs: Array, labels: Array) -> float:
     """`metric` of one output `[n, ...]` in real values.
 
     TOP1 takes class numbers `[n]`, MSE expected values in the output's shape. AUC takes labels
     0 and 1 `[n]`; the score of a row is its one element, or of two classes the second less
     the first. Raises `ModelError` where outputs and labels do not fit the metric.
     """
-    if metric is Metric.TOP1:
+    if metric is AccuracyMetric.TOP1:
         return top1(outputs, labels)
-    if metric is Metric.MSE:
+    if metric is AccuracyMetric.MSE:
         return mse(outputs, labels)
     columns = outputs.reshape(len(outputs), -1) if outputs.size else np.empty((0, 1))
     if columns.shape[1] == 1:

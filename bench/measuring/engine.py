@@ -12,6 +12,7 @@ from pathlib import Path
 
 from bench.cache import JSON, ArtefactCache, CacheKey
 from bench.compiler import CompiledModel, VelaOptions, VelaRunner, compile_model
+from bench.core.arrays import Array, digest_arrays
 from bench.core.errors import BenchError, PrerequisiteError
 from bench.core.fingerprint import source_fingerprint
 from bench.measuring.measurements import (
@@ -22,7 +23,7 @@ from bench.measuring.measurements import (
     kept_measurement,
 )
 from bench.measuring.progress import Sink, Task, waiting
-from bench.measuring.reference import Reference, compare_outputs, digest_arrays
+from bench.measuring.reference import Reference, compare_outputs
 from bench.measuring.sources import ModelSource, TestSet
 from bench.plan.cell import Cell
 from bench.plan.config import BenchConfig, timing_of
@@ -34,7 +35,7 @@ from bench.records.record import (
     Record,
     ReferenceRecord,
 )
-from targets.protocol import Array, BatchTarget, Job, Measurement, Target
+from targets.protocol import BatchTarget, Job, Measurement, Target
 
 __all__ = ["Engine", "compiled_key"]
 

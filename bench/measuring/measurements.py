@@ -8,16 +8,15 @@ from pathlib import Path
 
 from bench.cache import Entry
 from bench.compiler import VelaReport
-from bench.core.arrays import load_arrays, save_arrays
+from bench.core.arrays import Array, digest_arrays, load_arrays, save_arrays
 from bench.core.errors import TargetError
-from bench.judging.sweep import CellBinding, binding_of_layers, binding_of_report
 from bench.measuring.accuracy import dequantise, evaluate
-from bench.measuring.reference import digest_arrays
 from bench.measuring.sources import QuantisedModel, TestSet
 from bench.plan.cell import Cell
 from bench.plan.metrics import MetricName, describe
+from bench.records.binding import CellBinding, binding_of_layers, binding_of_report
 from bench.records.record import AccuracyRecord, LayerRecord, MeasurementRecord
-from targets.protocol import Array, Measurement
+from targets.protocol import Measurement
 
 __all__ = ["EVENTS", "accuracy_of", "binding", "keep_measurement", "kept_measurement"]
 

@@ -13,26 +13,16 @@ from pathlib import Path
 import numpy as np
 
 from bench.cache import ArtefactCache, CacheKey
-from bench.core.arrays import load_arrays, save_arrays
+from bench.core.arrays import Array, digest_arrays, load_arrays, save_arrays
 from bench.core.fingerprint import installed_version
 from bench.measuring.progress import Sink, Task, waiting
 from bench.records.record import ReferenceRecord
 from bench.tflite.interpreters import run_tflm
-from targets.protocol import Array
 
-__all__ = ["Reference", "cached_reference", "compare_outputs", "digest_arrays"]
+__all__ = ["Reference", "cached_reference", "compare_outputs"]
 
 #: (quantised model, inputs `[n, ...]`) -> outputs `[n, ...]`.
 Reference = Callable[[Path, Sequence[Array]], tuple[Array, ...]]
-
-
-def digest_arrays(arrays: Sequence[Array]) -> str:
-    """sha256 over dtype, shape and content of `arrays`, in order."""
-    digest = hashlib.sha256()
-    for array in arrays:
-        digest.update(f"{array.dtype.str}{array.shape}".encode())
-        digest.update(np.ascontiguousarray(array).tobytes())
-    return digest.hexdigest()
 
 
 def compare_outputs(outputs: Sequence[Array], expected: Sequence[Array]) -> ReferenceRecord:

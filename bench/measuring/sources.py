@@ -7,12 +7,13 @@ from dataclasses import dataclass, replace
 from pathlib import Path
 
 from bench.cache import JSON, ArtefactCache, CacheKey
+from bench.core.arrays import Array, digest_arrays
 from bench.core.fingerprint import installed_version, source_fingerprint
-from bench.measuring.accuracy import Dataset, Metric, load_dataset
+from bench.measuring.accuracy import Dataset, load_dataset
 from bench.measuring.download import download
 from bench.measuring.progress import Sink, Task, waiting
-from bench.measuring.reference import digest_arrays
 from bench.plan.config import BenchConfig, ModelFileWorkload, TrainedWorkload
+from bench.plan.metrics import AccuracyMetric
 from bench.records.record import DataIdentity, ModelRecord
 from bench.tflite.interpreters import random_inputs
 from bench.tflite.model_file import ModelFile, load_quantised
@@ -20,7 +21,6 @@ from models.data import DataSource, write_test_set
 from models.messages import BUILD_FILE, MODEL_FILE, BuildRequest, BuildResult
 from models.service import VariantBuilder
 from models.spec import TrainSpec
-from targets.protocol import Array
 
 __all__ = ["ModelSource", "QuantisedModel", "TestSet"]
 
@@ -46,7 +46,7 @@ class TestSet:
     labels: Array | None
     #: Why there are no labels, when there are none.
     labels_absent: str
-    metric: Metric
+    metric: AccuracyMetric
     identity: DataIdentity
 
     def first(self, samples: int | None) -> TestSet:
@@ -102,7 +102,7 @@ class ModelSource:
             spec = self._config.workloads[workload]
             if isinstance(spec, TrainedWorkload):
                 dataset = load_dataset(self._mnist_test_set(), model.file)
-                self._sets[place] = _labelled(self._data.name, dataset, Metric.TOP1)
+                self._sets[place] = _labelled(self._data.name, dataset, AccuracyMetric.TOP1)
             elif spec.dataset is not None:
                 dataset = load_dataset(spec.dataset, model.file)
                 self._sets[place] = _labelled(spec.dataset.name, dataset, spec.metric)
@@ -188,7 +188,7 @@ def _quantised(path: Path, origin: str, provenance: Mapping[str, str]) -> Quanti
     return QuantisedModel(path, file, record)
 
 
-def _labelled(name: str, dataset: Dataset, metric: Metric) -> TestSet:
+def _labelled(name: str, dataset: Dataset, metric: AccuracyMetric) -> TestSet:
     samples = len(dataset.inputs[0])
     identity = DataIdentity(name=name, sha256=dataset.sha256, samples=samples)
     absent = "" if dataset.labels is not None else f"{name} has no labels"

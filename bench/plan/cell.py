@@ -4,15 +4,15 @@ from __future__ import annotations
 
 import re
 from dataclasses import dataclass
-from enum import Enum, IntEnum
+
+from targets.ethos_u55.accelerators import Accelerator
+from targets.ethos_u55.memory_modes import MemoryMode
 
 __all__ = [
     "DEFAULT_SYSTEM_CONFIG",
     "DEFAULT_TIMING",
     "NAME_PATTERN",
-    "Accelerator",
     "Cell",
-    "MemoryMode",
 ]
 
 #: Names that become part of a cell id: no dash (the separator), nothing a file system minds.
@@ -23,37 +23,6 @@ DEFAULT_SYSTEM_CONFIG = "Ethos_U55_High_End_Embedded"
 
 #: The timing profile that goes with a cell's system configuration.
 DEFAULT_TIMING = "default"
-
-
-class Accelerator(IntEnum):
-    """An Ethos-U55 configuration, valued by its multiply-accumulate units per cycle."""
-
-    U55_32 = 32
-    U55_64 = 64
-    U55_128 = 128
-    U55_256 = 256
-
-    @property
-    def slug(self) -> str:
-        """The part of a cell id: `u55_128`."""
-        return f"u55_{int(self)}"
-
-    @property
-    def vela_name(self) -> str:
-        """The value of Vela's `--accelerator-config`: `ethos-u55-128`."""
-        return f"ethos-u55-{int(self)}"
-
-
-class MemoryMode(str, Enum):
-    """A Vela memory mode that exists for the Ethos-U55, valued by Vela's name."""
-
-    SHARED_SRAM = "Shared_Sram"
-    SRAM_ONLY = "Sram_Only"
-
-    @property
-    def slug(self) -> str:
-        """The part of a cell id: `shared_sram`."""
-        return self.value.lower()
 
 
 @dataclass(frozen=True)

@@ -7,8 +7,9 @@ from dataclasses import dataclass
 from itertools import product
 
 from bench.core.errors import ConfigError
-from bench.plan.cell import Accelerator, Cell
+from bench.plan.cell import Cell
 from bench.plan.config import BASE_VARIANT, BenchConfig
+from targets.ethos_u55.accelerators import Accelerator
 
 __all__ = ["Group", "Plan", "base_of", "make_plan"]
 

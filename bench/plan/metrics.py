@@ -5,11 +5,7 @@ from __future__ import annotations
 from dataclasses import dataclass
 from enum import Enum
 
-__all__ = ["BEAT_BYTES", "KIB", "Better", "MetricInfo", "MetricName", "describe", "format_value"]
-
-#: One AXI beat on the Ethos-U55's 64-bit ports.
-BEAT_BYTES = 8
-KIB = 1024
+__all__ = ["AccuracyMetric", "Better", "MetricInfo", "MetricName", "describe", "format_value"]
 
 
 class Better(str, Enum):
@@ -73,3 +69,19 @@ def format_value(metric: MetricName, value: float) -> str:
         return f"{value:.4f}"
     number = f"{value:,.2f}" if info.unit == "KiB" else f"{value:,.0f}"
     return f"{number} {info.unit}"
+
+
+class AccuracyMetric(str, Enum):
+    """A figure of merit over a dataset."""
+
+    #: Share of rows whose largest output is the labelled class, 0 to 1.
+    TOP1 = "top1"
+    #: Area under the receiver operating characteristic, 0 to 1 (0.5 is guessing).
+    AUC = "auc"
+    #: Mean squared error against the labels, in the labels' unit squared.
+    MSE = "mse"
+
+    @property
+    def higher_is_better(self) -> bool:
+        """The direction of improvement."""
+        return self is not AccuracyMetric.MSE

@@ -14,10 +14,12 @@ from pydantic import Field
 
 from bench.compiler import VelaOptions, VelaReport
 from bench.core.schema import StrictModel
-from bench.measuring.accuracy import Metric
-from bench.plan.cell import Accelerator, Cell, MemoryMode
+from bench.core.units import KIB
+from bench.plan.cell import Cell
 from bench.plan.config import Binding
-from bench.plan.metrics import KIB, MetricName, describe
+from bench.plan.metrics import AccuracyMetric, MetricName, describe
+from targets.ethos_u55.accelerators import Accelerator
+from targets.ethos_u55.memory_modes import MemoryMode
 from targets.protocol import Source
 
 __all__ = [
@@ -138,7 +140,7 @@ class CompilationRecord(StrictModel):
 class AccuracyRecord(StrictModel):
     """The quality of the outputs over a labelled test set."""
 
-    metric: Metric
+    metric: AccuracyMetric
     value: float
     samples: int
 

@@ -6,8 +6,8 @@ from collections.abc import Sequence
 
 from rich.text import Text
 
-from bench.plan.cell import Accelerator
 from bench.records.record import Record, SweepRecord
+from targets.ethos_u55.accelerators import Accelerator
 
 __all__ = ["finding_lines", "headline"]
 

@@ -11,8 +11,8 @@ from functools import lru_cache
 from importlib import resources
 
 from bench.core.schema import StrictModel
-from bench.plan.cell import Accelerator
 from bench.records.record import Record
+from targets.ethos_u55.accelerators import Accelerator
 
 __all__ = ["PublishedRow", "matching", "published_rows"]
 

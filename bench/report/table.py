@@ -8,11 +8,12 @@ from rich.console import Console, RenderableType
 from rich.table import Table
 from rich.text import Text
 
-from bench.plan.cell import Accelerator
-from bench.plan.metrics import KIB, MetricName
+from bench.core.units import KIB
+from bench.plan.metrics import MetricName
 from bench.records.record import Record, Status, SweepRecord, UnavailableRecord, metric_value
 from bench.report.findings import finding_lines
 from bench.report.published import PublishedRow, matching
+from targets.ethos_u55.accelerators import Accelerator
 
 __all__ = ["render", "unavailable_table", "workload_tables"]
 

@@ -22,11 +22,11 @@ from functools import cache, lru_cache
 from typing import Any, BinaryIO
 
 import numpy as np
-from numpy.typing import NDArray
+
+from bench.core.arrays import Array
 
 __all__ = ["Answer", "InterpreterProcess", "Verdict", "serve", "shared_process"]
 
-Array = NDArray[Any]
 _Infer = Callable[[Sequence[Array]], list[Array]]
 
 _TFLM_ARENA_BYTES = 64 << 20

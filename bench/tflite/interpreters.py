@@ -5,7 +5,8 @@ compiled stream does. `run_litert` rounds once in some kernels, so that single e
 by one; it is meant for accuracy over many inputs.
 
 Both packages are imported only when their function is called. TFLite-Micro does not verify a
-model and can take the process down with a damaged one; `inspect`, which runs first, catches what reading the structure can catch, and not a damaged operator option.
+model and can take the process down with a damaged one; `inspect`, which runs first, catches what
+reading the structure can catch, and not a damaged operator option.
 """
 
 from __future__ import annotations
@@ -15,17 +16,15 @@ import struct
 from collections.abc import Callable, Sequence
 from enum import Enum
 from pathlib import Path
-from typing import Any
 
 import numpy as np
-import numpy.typing as npt
 
+from bench.core.arrays import Array
 from bench.core.errors import ModelError, PrerequisiteError
 from bench.tflite.model_file import QUANTISED_DTYPES, ModelFile, TensorInfo, inspect
 
-__all__ = ["Array", "Kernels", "random_inputs", "run_litert", "run_tflm"]
+__all__ = ["Kernels", "random_inputs", "run_litert", "run_tflm"]
 
-Array = npt.NDArray[Any]
 
 #: TFLite-Micro's arena in bytes. Only the pages a model touches are ever real memory, so the
 #: generous size costs nothing and no model has to be tried twice.

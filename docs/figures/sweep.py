@@ -17,11 +17,11 @@ from dataclasses import dataclass
 from pathlib import Path
 from xml.sax.saxutils import escape
 
-from bench.plan.cell import MemoryMode
 from bench.plan.metrics import MetricName
 from bench.records.record import Record, metric_value
 from bench.records.run_directory import RunDirectory
 from bench.report.published import matching
+from targets.ethos_u55.memory_modes import MemoryMode
 
 ROOT = Path(__file__).resolve().parent.parent.parent
 

@@ -13,12 +13,11 @@ import zlib
 from collections.abc import Iterable
 from pathlib import Path
 from types import MappingProxyType
-from typing import Any
 
 import numpy as np
-import numpy.typing as npt
 from numpy.lib import format as npy
 
+from bench.core.arrays import Array
 from bench.core.errors import ModelError
 from targets.artefact.driver_actions import parse_payload
 from targets.artefact.errors import stream_of
@@ -60,8 +59,6 @@ _DAMAGE = (
 )
 _BY_SIZE = {1: "int8", 2: "int16", 4: "int32"}
 _CURE = "compile the model again with --output-format raw"
-
-Array = npt.NDArray[Any]
 
 
 def load_raw(path: Path) -> Artefact:

@@ -7,7 +7,7 @@ from __future__ import annotations
 
 from collections.abc import Mapping
 
-from bench.plan.cell import Accelerator
+from targets.ethos_u55.accelerators import Accelerator
 
 __all__ = ["bench_options"]
 

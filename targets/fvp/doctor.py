@@ -5,10 +5,10 @@ from __future__ import annotations
 from collections.abc import Iterator, Sequence
 from pathlib import Path
 
+from bench.core.arrays import Array
 from bench.core.errors import BenchError
 from targets.checkup import Finding, found, missing
 from targets.fvp.target import FvpTarget
-from targets.protocol import Array
 from targets.settings import TargetSettings
 
 __all__ = ["check_fvp"]

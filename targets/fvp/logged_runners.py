@@ -13,6 +13,7 @@ from pathlib import Path
 
 import numpy as np
 
+from bench.core.arrays import Array
 from targets.artefact import ModelTensor, load_artefact
 from targets.ethos_u55.pmu_events import EVENT_NUMBERS
 from targets.fvp.axf import Programs
@@ -20,7 +21,7 @@ from targets.fvp.errors import MissingAnswerError
 from targets.fvp.launch import Outcome
 from targets.fvp.runner_log import LineReader, RunnerLog, executorch_log, mlek_log
 from targets.jobs.errors import AnswerError, JobError
-from targets.protocol import Array, Job, Measurement, Source
+from targets.protocol import Job, Measurement, Source
 
 __all__ = ["EXECUTORCH", "MLEK", "LoggedRunner", "Program", "Reference"]
 

@@ -3,21 +3,19 @@
 from __future__ import annotations
 
 from collections.abc import Sequence
-from typing import Any
 
 import numpy as np
-from numpy.typing import NDArray
 
-from bench.plan.cell import MemoryMode
+from bench.core.arrays import Array
 from targets.artefact import ArenaRegion, Artefact, FlashRegion, NpuOperator, Region
+from targets.ethos_u55.memory_modes import MemoryMode
+from targets.ethos_u55.ports import PortMap
 from targets.jobs.device_job import DeviceJob, Input, Output, RegionBase, Space, TimingAdapter
 from targets.jobs.errors import JobError, UnsupportedGraphError
 from targets.jobs.memory import NPU_MEMORIES, MemoryBank
-from targets.simulator.traffic.network import PortMap
 
 __all__ = ["inputs_for", "job_for"]
 
-Array = NDArray[Any]
 
 _ALIGNMENT = 64
 _REGIONS = 8

@@ -15,6 +15,7 @@ from statistics import median_low
 
 import numpy as np
 
+from bench.core.arrays import Array
 from targets.artefact import Artefact, ModelTensor, load_artefact
 from targets.ethos_u55.pmu_events import EVENT_NUMBERS
 from targets.jobs.answers import Answers, JobAnswer
@@ -23,7 +24,7 @@ from targets.jobs.device_job import DeviceJob, TimingAdapter
 from targets.jobs.errors import AnswerError, JobError
 from targets.jobs.memory import JOB_BYTES_MAX
 from targets.jobs.timing import axi_limits, timing_adapters
-from targets.protocol import Array, Job, Measurement, Source
+from targets.protocol import Job, Measurement, Source
 
 __all__ = ["Batch", "BatchLimits", "Inference"]
 

@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from bench.plan.cell import MemoryMode
+from targets.ethos_u55.memory_modes import MemoryMode
 from targets.jobs.device_job import AxiLimit, TimingAdapter
 from targets.timing_profiles import PortTiming, TimingProfile
 

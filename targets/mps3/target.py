@@ -9,7 +9,7 @@ from pathlib import Path
 
 from bench.core.errors import BenchError, PrerequisiteError
 from bench.core.fingerprint import source_fingerprint
-from bench.plan.cell import Accelerator
+from targets.ethos_u55.accelerators import Accelerator
 from targets.ethos_u55.pmu_events import EVENT_NUMBERS
 from targets.firmware import firmware_elf, firmware_sha256
 from targets.firmware.elf import read_elf

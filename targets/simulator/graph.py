@@ -8,11 +8,10 @@ rows at once.
 from __future__ import annotations
 
 from collections.abc import Sequence
-from typing import Any
 
 import numpy as np
-from numpy.typing import NDArray
 
+from bench.core.arrays import Array
 from bench.core.errors import ModelError
 from targets.artefact import ArenaRegion, Artefact, FlashRegion, InterfaceRegion, NpuOperator
 from targets.artefact.errors import stream_of
@@ -22,7 +21,6 @@ from targets.simulator.execution.program import Program
 
 __all__ = ["Graph"]
 
-Array = NDArray[Any]
 
 #: Memory and workspace of a slice of rows, in bytes.
 _SLICE_BYTES = 8 << 20

@@ -7,27 +7,21 @@ from dataclasses import dataclass, replace
 from functools import cached_property
 from pathlib import Path
 from types import MappingProxyType
-from typing import Any
 
 import numpy as np
-from numpy.typing import NDArray
 
+from bench.core.arrays import Array
 from bench.core.errors import ModelError, TargetError
-from bench.plan.cell import Accelerator, MemoryMode
 from targets.artefact import Artefact, load_artefact
+from targets.ethos_u55.accelerators import Accelerator
+from targets.ethos_u55.memory_modes import MemoryMode
+from targets.ethos_u55.ports import PortMap
 from targets.simulator.graph import Graph
 from targets.simulator.timing import NetworkTiming, TimingProfile, estimate
 from targets.simulator.timing.work import NetworkWork, network_work
-from targets.simulator.traffic.network import (
-    NetworkTraffic,
-    OperationTraffic,
-    PortMap,
-    operator_traffic,
-)
+from targets.simulator.traffic.network import NetworkTraffic, OperationTraffic, operator_traffic
 
 __all__ = ["SimulationResult", "Simulator"]
-
-Array = NDArray[Any]
 
 
 @dataclass(frozen=True)

@@ -9,7 +9,6 @@ from typing import Literal
 
 import numpy as np
 
-from bench.plan.cell import MemoryMode
 from targets.artefact.errors import StreamError
 from targets.artefact.stream.decode import decode
 from targets.artefact.stream.operations import (
@@ -22,7 +21,9 @@ from targets.artefact.stream.operations import (
     FlashRange,
     Operation,
 )
+from targets.ethos_u55.memory_modes import MemoryMode
 from targets.ethos_u55.pmu_events import event_number
+from targets.ethos_u55.ports import PortMap
 from targets.jobs.device_job import TimingAdapter
 from targets.simulator.execution.feature_maps import FeatureMapPort
 from targets.simulator.execution.memory import Memory, MemoryMap, RegionInfo, Site
@@ -30,7 +31,7 @@ from targets.simulator.execution.program import Program
 from targets.simulator.timing import PortTiming, TimingProfile, estimate
 from targets.simulator.timing.events import pmu_events
 from targets.simulator.timing.work import network_work
-from targets.simulator.traffic.network import PortMap, network_traffic
+from targets.simulator.traffic.network import network_traffic
 from targets.virtual.backend import NpuFault, NpuOutcome, NpuRequest
 from targets.virtual.memory import Block, Bytes
 

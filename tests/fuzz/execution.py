@@ -11,10 +11,10 @@ from typing import Any
 import numpy as np
 
 from bench.core.errors import BenchError
-from bench.plan.cell import MemoryMode
 from targets.artefact import ModelTensor
 from targets.artefact.disassembly import disassemble
 from targets.artefact.errors import StreamError
+from targets.ethos_u55.memory_modes import MemoryMode
 from targets.simulator.simulator import SimulationResult, Simulator
 from targets.simulator.timing import named_profile
 from tests.fuzz.cases import Case, Category

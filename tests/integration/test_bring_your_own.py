@@ -9,8 +9,8 @@ from pathlib import Path
 import numpy as np
 import pytest
 
+from bench.core.arrays import Array
 from models.zoo import zoo_models
-from targets.protocol import Array
 from tests.operators.network import Network
 from tests.operators.pointwise import binary
 from tests.operators.weighted import fully_connected

@@ -18,7 +18,8 @@ from bench.cache import ArtefactCache, CacheKey
 from bench.compiler import VelaOptions, compile_model
 from bench.core.errors import ModelError
 from bench.measuring.download import fetch
-from bench.plan.cell import Accelerator, MemoryMode
+from targets.ethos_u55.accelerators import Accelerator
+from targets.ethos_u55.memory_modes import MemoryMode
 from tests.support.bench_runs import ROOT
 from tests.support.tflite_factory import mlp
 

@@ -16,8 +16,8 @@ from benchmarks.published_rows import (
     kws_rows,
     leave_one_out,
 )
+from targets.ethos_u55.ports import PortMap
 from targets.simulator.timing.assumptions import DECIDED
-from targets.simulator.traffic.network import PortMap
 
 
 def artefacts() -> tuple[Path, Path]:

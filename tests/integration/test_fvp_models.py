@@ -14,8 +14,9 @@ from pathlib import Path
 import numpy as np
 import pytest
 
-from bench.plan.cell import Accelerator, MemoryMode
 from bench.tflite.interpreters import run_tflm
+from targets.ethos_u55.accelerators import Accelerator
+from targets.ethos_u55.memory_modes import MemoryMode
 from targets.fvp.settings import FvpSettings
 from targets.fvp.target import FvpTarget
 from targets.protocol import Job, Source

@@ -17,8 +17,8 @@ import numpy as np
 import pytest
 
 from bench.core.errors import BenchError, PrerequisiteError, TargetError
-from bench.plan.cell import Accelerator
 from bench.tflite.interpreters import run_tflm
+from targets.ethos_u55.accelerators import Accelerator
 from targets.firmware import firmware_sha256
 from targets.fvp.errors import InfrastructureError
 from targets.fvp.settings import FvpSettings

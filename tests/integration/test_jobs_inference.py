@@ -9,12 +9,14 @@ import numpy as np
 import pytest
 
 from bench.compiler import VelaOptions, compile_model
-from bench.plan.cell import Accelerator, MemoryMode
+from bench.core.arrays import Array
+from targets.ethos_u55.accelerators import Accelerator
+from targets.ethos_u55.memory_modes import MemoryMode
 from targets.jobs.device_job import Image
 from targets.jobs.errors import AnswerError, JobError
 from targets.jobs.image import build_image
 from targets.jobs.inference import Batch, BatchLimits, Inference
-from targets.protocol import Array, Job, Measurement, Source
+from targets.protocol import Job, Measurement, Source
 from targets.sim import SimulatorTarget
 from targets.simulator.timing import PROFILES
 from tests.support.vela_files import mixed_graph, run_vela, small_mlp

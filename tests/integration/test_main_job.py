@@ -9,7 +9,7 @@ from xml.etree import ElementTree
 import pytest
 
 from bench.cache import ArtefactCache
-from bench.plan.metrics import KIB
+from bench.core.units import KIB
 from targets.protocol import Source
 from tests.support.bench_runs import DEFAULT_CONFIG, BenchRun, BenchRunner
 from tests.support.fvp_stand_ins import virtual_fvp

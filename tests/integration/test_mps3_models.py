@@ -11,7 +11,8 @@ from pathlib import Path
 
 import pytest
 
-from bench.plan.cell import Accelerator, MemoryMode
+from targets.ethos_u55.accelerators import Accelerator
+from targets.ethos_u55.memory_modes import MemoryMode
 from targets.mps3.target import Mps3Target
 from tests.support.bench_runs import DEFAULT_CONFIG, BenchRunner
 from tests.support.compiled_jobs import compiled_job

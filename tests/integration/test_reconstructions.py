@@ -9,9 +9,9 @@ from pathlib import Path
 
 import pytest
 
-from bench.plan.cell import Accelerator
 from benchmarks.published_rows import fvp_rows
 from benchmarks.reconstructions import Compiled, built, compiled, sweeps
+from targets.ethos_u55.accelerators import Accelerator
 
 NETWORK = "rnnoise_INT8"
 #: A promise for networks that are known; these are guessed at, but not by more.

@@ -15,11 +15,13 @@ import numpy as np
 import pytest
 
 from bench.compiler import VelaOptions, compile_model
-from bench.plan.cell import Accelerator, MemoryMode
-from bench.tflite.interpreters import Array, random_inputs, run_tflm
+from bench.core.arrays import Array
+from bench.tflite.interpreters import random_inputs, run_tflm
 from bench.tflite.model_file import inspect
 from targets.artefact import CpuOperator, NpuOperator, load_artefact
 from targets.artefact.errors import StreamError
+from targets.ethos_u55.accelerators import Accelerator
+from targets.ethos_u55.memory_modes import MemoryMode
 from targets.simulator.simulator import Simulator
 from tests.operators.case import single_input
 from tests.operators.network import Network, Quantisation, Value

@@ -11,10 +11,12 @@ import numpy as np
 import pytest
 
 from bench.compiler import VelaOptions, compile_model
+from bench.core.arrays import Array
 from bench.core.errors import TargetError
-from bench.plan.cell import Accelerator, MemoryMode
-from bench.tflite.interpreters import Array, random_inputs, run_tflm
+from bench.tflite.interpreters import random_inputs, run_tflm
 from bench.tflite.model_file import inspect
+from targets.ethos_u55.accelerators import Accelerator
+from targets.ethos_u55.memory_modes import MemoryMode
 from targets.simulator.simulator import Simulator
 from tests.support.softmax_cut import before_softmax
 

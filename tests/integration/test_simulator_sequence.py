@@ -9,9 +9,11 @@ import pytest
 from tflite_micro.python.tflite_micro import runtime
 
 from bench.compiler import VelaOptions, compile_model
-from bench.plan.cell import Accelerator, MemoryMode
-from bench.tflite.interpreters import Array, random_inputs
+from bench.core.arrays import Array
+from bench.tflite.interpreters import random_inputs
 from bench.tflite.model_file import inspect
+from targets.ethos_u55.accelerators import Accelerator
+from targets.ethos_u55.memory_modes import MemoryMode
 from targets.simulator.simulator import Simulator
 from tests.operators.case import Case
 from tests.operators.recurrent import fused_lstm

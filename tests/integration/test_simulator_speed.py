@@ -8,8 +8,8 @@ from __future__ import annotations
 
 import pytest
 
-from bench.plan.cell import Accelerator
 from benchmarks.simulator_speed import measure
+from targets.ethos_u55.accelerators import Accelerator
 from tests.support.vela_files import zoo
 
 

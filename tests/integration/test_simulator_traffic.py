@@ -9,7 +9,8 @@ from pathlib import Path
 import pytest
 
 from targets.artefact import load_artefact
-from targets.simulator.traffic.network import PortMap, artefact_traffic
+from targets.ethos_u55.ports import PortMap
+from targets.simulator.traffic.network import artefact_traffic
 
 MODEL = "kws_micronet_m"
 EVENTS = {

@@ -12,8 +12,9 @@ import numpy as np
 import pytest
 
 from bench.measuring.measurements import EVENTS
-from bench.plan.cell import Accelerator, MemoryMode
 from bench.tflite.interpreters import run_tflm
+from targets.ethos_u55.accelerators import Accelerator
+from targets.ethos_u55.memory_modes import MemoryMode
 from targets.protocol import Job, Source, Target
 from targets.registry import TARGETS, TargetContext
 from targets.settings import TargetSettings

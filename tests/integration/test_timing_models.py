@@ -12,9 +12,10 @@ from hypothesis import HealthCheck, given, settings
 from hypothesis import strategies as st
 
 from bench.compiler import VelaOptions, VelaReport, compile_model
-from bench.plan.cell import Accelerator, MemoryMode
 from benchmarks import timing_speed
 from targets.artefact.stream.operations import BlockOperation, Conv, Depthwise
+from targets.ethos_u55.accelerators import Accelerator
+from targets.ethos_u55.memory_modes import MemoryMode
 from targets.sim import names_of
 from targets.simulator.simulator import Simulator
 from targets.simulator.timing import PROFILES, Bound, PortTiming, TimingProfile

@@ -16,8 +16,9 @@ import pytest
 
 from bench.compiler import CompiledModel, Placement, VelaOptions, compile_model
 from bench.core.errors import CompilerError, ModelError
-from bench.plan.cell import Accelerator, MemoryMode
 from bench.tflite.model_file import inspect
+from targets.ethos_u55.accelerators import Accelerator
+from targets.ethos_u55.memory_modes import MemoryMode
 from tests.support.tflite_factory import (
     Op,
     Tensor,

@@ -18,7 +18,8 @@ import pytest
 from bench.compiler import VelaOptions, VelaServer, compile_model
 from bench.compiler.running import run_alone
 from bench.core.errors import CompilerError
-from bench.plan.cell import Accelerator, MemoryMode
+from targets.ethos_u55.accelerators import Accelerator
+from targets.ethos_u55.memory_modes import MemoryMode
 from tests.support.bench_runs import ROOT
 from tests.support.tflite_factory import mlp
 

@@ -9,10 +9,12 @@ import numpy as np
 import pytest
 
 from bench.compiler import VelaOptions, compile_model
-from bench.plan.cell import Accelerator, MemoryMode
 from benchmarks.fvp_round_trip import compare
 from targets.artefact import Artefact, load_artefact
+from targets.ethos_u55.accelerators import Accelerator
+from targets.ethos_u55.memory_modes import MemoryMode
 from targets.ethos_u55.pmu_events import event_number
+from targets.ethos_u55.ports import PortMap
 from targets.jobs.compiled import job_for
 from targets.jobs.device_job import Image
 from targets.jobs.errors import JobError
@@ -21,7 +23,6 @@ from targets.jobs.timing import timing_adapters
 from targets.simulator.simulator import Simulator
 from targets.simulator.timing import PROFILES
 from targets.simulator.timing.events import pmu_events
-from targets.simulator.traffic.network import PortMap
 from tests.support.vela_files import mixed_graph, run_vela, small_mlp, zoo
 from tests.support.virtual_machines import run_firmware
 

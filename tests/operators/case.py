@@ -10,9 +10,10 @@ from typing import Any
 
 import numpy as np
 
-from bench.plan.cell import Accelerator
+from bench.core.arrays import Array
 from bench.tflite.model_file import ModelFile, inspect
-from tests.operators.network import RANGES, Array, Network, Value
+from targets.ethos_u55.accelerators import Accelerator
+from tests.operators.network import RANGES, Network, Value
 from tests.operators.toolchain import Oracle
 
 __all__ = ["ROWS", "Case", "Deviation", "inputs_for", "seed_of", "single_input"]

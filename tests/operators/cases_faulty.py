@@ -8,7 +8,7 @@ from __future__ import annotations
 
 from collections.abc import Iterator
 
-from bench.plan.cell import Accelerator
+from targets.ethos_u55.accelerators import Accelerator
 from tests.operators import shaping
 from tests.operators.case import Case
 from tests.operators.network import Network, Value

@@ -5,7 +5,7 @@ from __future__ import annotations
 import itertools
 
 from bench.compiler import VelaOptions
-from bench.plan.cell import Accelerator
+from targets.ethos_u55.accelerators import Accelerator
 from tests.operators import (
     cases_faulty,
     cases_pointwise,

@@ -11,16 +11,14 @@ from __future__ import annotations
 import math
 from collections.abc import Sequence
 from dataclasses import dataclass
-from typing import Any
 
 import numpy as np
-import numpy.typing as npt
 
+from bench.core.arrays import Array
 from tests.support.tflite_factory import Op, Tensor, model_bytes
 
-__all__ = ["RANGES", "Array", "Network", "Quantisation", "Value"]
+__all__ = ["RANGES", "Network", "Quantisation", "Value"]
 
-Array = npt.NDArray[Any]
 
 #: Smallest and largest value of each feature-map type.
 RANGES = {

@@ -13,7 +13,7 @@ from dataclasses import dataclass
 
 import numpy as np
 
-from tests.operators.network import Array
+from bench.core.arrays import Array
 
 __all__ = ["Table", "exponential", "reciprocal", "softmax16"]
 

@@ -17,6 +17,7 @@ import numpy as np
 import pytest
 from ai_edge_litert import schema_py_generated as schema
 
+from bench.core.arrays import Array
 from bench.tflite.model_file import TensorInfo, inspect
 from targets.artefact import FlashRegion, load_artefact
 from targets.artefact.stream.operations import Conv, Rounding
@@ -24,7 +25,7 @@ from targets.simulator.execution.arithmetic import scale
 from targets.simulator.simulator import Simulator
 from targets.simulator.weights.decoding import BYTES_PER_SCALE, decode_scales
 from tests.operators.case import ROWS, Case, inputs_for, single_input
-from tests.operators.network import Array, Network, Quantisation, Value
+from tests.operators.network import Network, Quantisation, Value
 from tests.operators.pointwise import binary, table, unary
 from tests.operators.reducing import reduce_
 from tests.operators.toolchain import CONFIGURATIONS, build

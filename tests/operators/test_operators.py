@@ -7,12 +7,12 @@ from pathlib import Path
 import numpy as np
 import pytest
 
+from bench.core.arrays import Array
 from bench.tflite.model_file import inspect
 from targets.artefact.errors import StreamError
 from targets.simulator.simulator import Simulator
 from tests.operators.case import ROWS, Case, inputs_for, seed_of
 from tests.operators.catalogue import CASES, configurations
-from tests.operators.network import Array
 from tests.operators.toolchain import CONFIGURATIONS, build
 
 

@@ -19,10 +19,11 @@ from enum import Enum
 from pathlib import Path
 
 from bench.compiler import VelaOptions
+from bench.core.arrays import Array
 from bench.core.errors import CompilerError
-from bench.plan.cell import Accelerator, MemoryMode
 from bench.tflite.interpreters import run_litert, run_tflm
-from tests.operators.network import Array
+from targets.ethos_u55.accelerators import Accelerator
+from targets.ethos_u55.memory_modes import MemoryMode
 
 __all__ = ["CONFIGURATIONS", "Oracle", "Reference", "build", "children"]
 

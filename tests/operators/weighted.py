@@ -12,7 +12,8 @@ from typing import Any
 import numpy as np
 from ai_edge_litert import schema_py_generated as schema
 
-from tests.operators.network import RANGES, Array, Network, Quantisation, Value
+from bench.core.arrays import Array
+from tests.operators.network import RANGES, Network, Quantisation, Value
 
 __all__ = [
     "conv2d",

@@ -6,9 +6,10 @@ from pathlib import Path
 
 from bench.compiler import VelaOptions, compile_model
 from bench.measuring.measurements import EVENTS
-from bench.plan.cell import Accelerator, MemoryMode
 from bench.tflite.interpreters import random_inputs
 from bench.tflite.model_file import load_quantised
+from targets.ethos_u55.accelerators import Accelerator
+from targets.ethos_u55.memory_modes import MemoryMode
 from targets.protocol import Job
 from targets.simulator.timing import PROFILES
 from tests.support.vela_files import small_mlp

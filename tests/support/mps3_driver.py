@@ -1,8 +1,8 @@
 """A bench's use of a board that dies of SIGKILL at a given step.
 
-`python -m tests.support.mps3_driver`; arguments: the board's settings as JSON, a pickled job, a log directory, the step (-1: none). A step
-is an operation on the card, a character typed, or a piece of what UART0 says. Prints the number of
-steps it took.
+`python -m tests.support.mps3_driver`; arguments: the board's settings as JSON, a pickled job, a log
+directory, the step (-1: none). A step is an operation on the card, a character typed, or a piece of
+what UART0 says. Prints the number of steps it took.
 """
 
 from __future__ import annotations

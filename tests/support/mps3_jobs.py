@@ -7,7 +7,8 @@ from pathlib import Path
 import numpy as np
 
 from bench.core.errors import BenchError
-from bench.plan.cell import Accelerator, MemoryMode
+from targets.ethos_u55.accelerators import Accelerator
+from targets.ethos_u55.memory_modes import MemoryMode
 from targets.protocol import Job, Measurement
 from targets.sim import SimulatorTarget
 from tests.support.compiled_jobs import compiled_job

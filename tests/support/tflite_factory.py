@@ -12,12 +12,12 @@ from typing import Any
 
 import flatbuffers
 import numpy as np
-import numpy.typing as npt
 from ai_edge_litert import schema_py_generated as schema
+
+from bench.core.arrays import Array
 
 __all__ = ["Op", "Tensor", "fully_connected", "mlp", "model_bytes", "single_operator"]
 
-Array = npt.NDArray[Any]
 
 _TYPE_CODES = {
     "float32": schema.TensorType.FLOAT32,

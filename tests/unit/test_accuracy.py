@@ -7,7 +7,6 @@ from pathlib import Path
 from typing import Any
 
 import numpy as np
-import numpy.typing as npt
 import pytest
 from hypothesis import given
 from hypothesis import strategies as st
@@ -17,22 +16,13 @@ from sklearn.metrics import (  # type: ignore[import-untyped]
     roc_auc_score,
 )
 
+from bench.core.arrays import Array
 from bench.core.errors import ModelError
-from bench.measuring.accuracy import (
-    Metric,
-    auc,
-    dequantise,
-    evaluate,
-    load_dataset,
-    mse,
-    quantise,
-    top1,
-)
+from bench.measuring.accuracy import auc, dequantise, evaluate, load_dataset, mse, quantise, top1
+from bench.plan.metrics import AccuracyMetric as Metric
 from bench.tflite.interpreters import Kernels, run_litert
 from bench.tflite.model_file import ModelFile, inspect
 from tests.support.tflite_factory import Op, Tensor, model_bytes, single_operator
-
-Array = npt.NDArray[Any]
 
 
 @pytest.mark.parametrize("dtype", ["int8", "uint8", "int16"])

@@ -9,7 +9,8 @@ import pytest
 
 from bench.compiler import VelaOptions, require_vela
 from bench.core.errors import ConfigError
-from bench.plan.cell import Accelerator, MemoryMode
+from targets.ethos_u55.accelerators import Accelerator
+from targets.ethos_u55.memory_modes import MemoryMode
 
 BASE = {
     "core_clock": "500e6",

@@ -7,8 +7,8 @@ from pathlib import Path
 import pytest
 
 from bench.core.errors import ConfigError
-from bench.plan.cell import Accelerator
 from bench.plan.config import ModelFileWorkload, TrainedWorkload, load_config, parse_config
+from targets.ethos_u55.accelerators import Accelerator
 from tests.support.bench_runs import DEFAULT_CONFIG
 
 PATH = Path("some/bench.toml")

@@ -14,8 +14,8 @@ from hypothesis import given
 from hypothesis import strategies as st
 
 from bench.core.errors import BenchError, ConfigError, PrerequisiteError, TargetError
-from bench.plan.cell import Accelerator
 from bench.plan.config import load_config
+from targets.ethos_u55.accelerators import Accelerator
 from targets.fvp.command import bench_options
 from targets.fvp.diagnosis import diagnose
 from targets.fvp.errors import InfrastructureError

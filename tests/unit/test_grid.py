@@ -11,10 +11,12 @@ from hypothesis import strategies as st
 
 from bench.core.errors import ConfigError
 from bench.judging.suites import reproduce_command
-from bench.plan.cell import Accelerator, Cell, MemoryMode
+from bench.plan.cell import Cell
 from bench.plan.config import BenchConfig, load_config, parse_config
 from bench.plan.grid import base_of, make_plan
 from bench.pytest_plugin.scheduler import family_of
+from targets.ethos_u55.accelerators import Accelerator
+from targets.ethos_u55.memory_modes import MemoryMode
 from tests.support.bench_runs import DEFAULT_CONFIG
 
 names = st.from_regex(r"[a-z][a-z0-9_]{0,8}", fullmatch=True)

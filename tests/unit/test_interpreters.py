@@ -11,8 +11,9 @@ import numpy.typing as npt
 import pytest
 from ai_edge_litert import schema_py_generated as schema
 
+from bench.core.arrays import Array
 from bench.core.errors import ModelError
-from bench.tflite.interpreters import Array, Kernels, random_inputs, run_litert, run_tflm
+from bench.tflite.interpreters import Kernels, random_inputs, run_litert, run_tflm
 from bench.tflite.model_file import inspect
 from tests.support.tflite_factory import (
     Op,

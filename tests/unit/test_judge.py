@@ -8,12 +8,13 @@ from hypothesis import given
 from hypothesis import strategies as st
 
 from bench.compiler import VelaOptions, compile_model
-from bench.judging.sweep import SweepResult, binding_of_report
+from bench.judging.sweep import SweepResult
 from bench.judging.verdicts import judge_cell, judge_order, judge_sweep, worst
-from bench.measuring.accuracy import Metric
-from bench.plan.cell import Accelerator, Cell, MemoryMode
+from bench.plan.cell import Cell
 from bench.plan.config import LimitRule
+from bench.plan.metrics import AccuracyMetric as Metric
 from bench.plan.metrics import MetricName
+from bench.records.binding import binding_of_report
 from bench.records.record import (
     AccuracyRecord,
     CellIdentity,
@@ -25,6 +26,8 @@ from bench.records.record import (
     Status,
     metric_value,
 )
+from targets.ethos_u55.accelerators import Accelerator
+from targets.ethos_u55.memory_modes import MemoryMode
 from targets.protocol import Source
 from tests.support.tflite_factory import mlp
 

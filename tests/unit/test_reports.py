@@ -13,10 +13,10 @@ from hypothesis import strategies as st
 from bench.core.errors import BenchError
 from bench.core.files import write_atomically
 from bench.measuring.progress import Follower, ProgressEvent, Task, append_to
-from bench.plan.cell import Accelerator
 from bench.pytest_plugin.terminal import ProgressLines
 from bench.records.run_directory import RunDirectory
 from bench.report.published import published_rows
+from targets.ethos_u55.accelerators import Accelerator
 
 
 def event(kind: str = "train", state: str = "update", pid: int = 1) -> ProgressEvent:

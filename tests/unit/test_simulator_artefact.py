@@ -14,7 +14,6 @@ from hypothesis import strategies as st
 
 from bench.compiler import VelaOptions, compile_model
 from bench.core.errors import ModelError, TargetError
-from bench.plan.cell import Accelerator, MemoryMode
 from bench.tflite.model_file import inspect
 from targets.artefact import (
     ArenaRegion,
@@ -34,6 +33,8 @@ from targets.artefact.stream.operations import (
     Elementwise,
     FeatureMap,
 )
+from targets.ethos_u55.accelerators import Accelerator
+from targets.ethos_u55.memory_modes import MemoryMode
 from targets.simulator.simulator import Simulator
 from tests.support.vela_files import mixed_graph, run_vela, small_mlp, zoo
 

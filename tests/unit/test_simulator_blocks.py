@@ -12,7 +12,6 @@ from hypothesis import given, settings
 from hypothesis import strategies as st
 
 from bench.core.errors import ConfigError
-from bench.plan.cell import MemoryMode
 from targets.artefact.stream.operations import (
     BlockOperation,
     Conv,
@@ -30,16 +29,11 @@ from targets.artefact.stream.operations import (
     Scale,
     Upscale,
 )
+from targets.ethos_u55.memory_modes import MemoryMode
+from targets.ethos_u55.ports import Direction, MemoryArea, PortMap
 from targets.simulator.traffic import blocks
 from targets.simulator.traffic.axi_runs import Transfers
-from targets.simulator.traffic.network import (
-    Direction,
-    MemoryArea,
-    PortMap,
-    Stream,
-    network_traffic,
-    operation_traffic,
-)
+from targets.simulator.traffic.network import Stream, network_traffic, operation_traffic
 from tests.support.block_operations import POINT, block_operations, common, conv, feature_map
 
 

@@ -14,7 +14,6 @@ from hypothesis import HealthCheck, given, settings
 from hypothesis import strategies as st
 
 from bench.compiler import VelaOptions, compile_model
-from bench.plan.cell import Accelerator, MemoryMode
 from targets.artefact import load_artefact
 from targets.artefact.errors import StreamError
 from targets.artefact.stream.decode import decode
@@ -31,6 +30,8 @@ from targets.artefact.stream.operations import (
     Stop,
 )
 from targets.artefact.stream.registers import COMMANDS, PAYLOAD, Op, Reg
+from targets.ethos_u55.accelerators import Accelerator
+from targets.ethos_u55.memory_modes import MemoryMode
 from tests.support.vela_files import run_vela, small_mlp, zoo
 
 Words = npt.NDArray[np.uint32]

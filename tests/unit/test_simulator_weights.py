@@ -20,11 +20,12 @@ from hypothesis import given, settings
 from hypothesis import strategies as st
 
 from bench.compiler import VelaOptions, compile_model
-from bench.plan.cell import Accelerator, MemoryMode
 from targets.artefact.driver_actions import parse_payload
 from targets.artefact.errors import StreamError
 from targets.artefact.stream.decode import decode
 from targets.artefact.stream.operations import Conv, Depthwise, Dma, FlashRange
+from targets.ethos_u55.accelerators import Accelerator
+from targets.ethos_u55.memory_modes import MemoryMode
 from targets.simulator.weights.decoding import BYTES_PER_SCALE, decode_scales, decode_weights
 from targets.simulator.weights.mlw import MAX_WEIGHTS_PER_BYTE, decode_stream
 from targets.simulator.weights.traversal import (

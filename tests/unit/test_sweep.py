@@ -5,9 +5,10 @@ from __future__ import annotations
 from hypothesis import given
 from hypothesis import strategies as st
 
-from bench.judging.sweep import CellBinding, classify, scaling_efficiency
-from bench.plan.cell import Accelerator
+from bench.judging.sweep import classify, scaling_efficiency
 from bench.plan.config import SweepConfig
+from bench.records.binding import CellBinding
+from targets.ethos_u55.accelerators import Accelerator
 
 CONFIG = SweepConfig()
 ARTICLE_BASE = {Accelerator.U55_32: 94_000, Accelerator.U55_256: 91_000}

@@ -14,8 +14,9 @@ from hypothesis import given, settings
 from hypothesis import strategies as st
 
 from bench.compiler import LayerReport, Placement, VelaOptions, VelaReport, compile_model
-from bench.plan.cell import Accelerator, MemoryMode
 from targets.artefact.layer_names import layer_names, short_name
+from targets.ethos_u55.accelerators import Accelerator
+from targets.ethos_u55.memory_modes import MemoryMode
 from targets.sim import layer_cycles, names_of
 from targets.simulator.simulator import Simulator
 from targets.simulator.timing import PROFILES, Bound, NetworkTiming

@@ -10,7 +10,7 @@ from hypothesis import strategies as st
 from pydantic import ValidationError
 
 from bench.core.errors import ConfigError
-from bench.plan.cell import MemoryMode
+from targets.ethos_u55.memory_modes import MemoryMode
 from targets.simulator.timing import PROFILES, PortTiming, named_profile
 from targets.simulator.timing.memory import Budget, Channel, channels
 

@@ -10,7 +10,6 @@ from hypothesis import given, settings
 from hypothesis import strategies as st
 
 from bench.core.errors import ConfigError
-from bench.plan.cell import MemoryMode
 from targets.artefact.stream.operations import (
     BlockOperation,
     Conv,
@@ -19,13 +18,15 @@ from targets.artefact.stream.operations import (
     Operation,
     Stop,
 )
+from targets.ethos_u55.memory_modes import MemoryMode
 from targets.ethos_u55.pmu_events import event_number
+from targets.ethos_u55.ports import PortMap
 from targets.simulator.timing import PROFILES, Bound, NetworkTiming, estimate
 from targets.simulator.timing.assumptions import DECIDED, Assumptions
 from targets.simulator.timing.engines import Engines
 from targets.simulator.timing.events import Event, Fidelity, pmu_events
 from targets.simulator.timing.work import block_work, network_work
-from targets.simulator.traffic.network import PortMap, network_traffic, operation_traffic
+from targets.simulator.traffic.network import network_traffic, operation_traffic
 from tests.support.block_operations import POINT, block_operations, conv, feature_map
 
 MACS = (32, 64, 128, 256)

@@ -8,10 +8,11 @@ from typing import Annotated, Any, Literal
 from pydantic import Discriminator, Field, Tag, field_validator, model_validator
 
 from bench.core.schema import StrictModel, suggest
-from bench.measuring.accuracy import Metric
-from bench.plan.cell import NAME_PATTERN, Accelerator, MemoryMode
-from bench.plan.metrics import MetricName
+from bench.plan.cell import NAME_PATTERN
+from bench.plan.metrics import AccuracyMetric, MetricName
 from models.spec import QuantiseSpec, TrainSpec, VariantSpec
+from targets.ethos_u55.accelerators import Accelerator
+from targets.ethos_u55.memory_modes import MemoryMode
 
 __all__ = [
     "BASE_VARIANT",
@@ -144,7 +145,7 @@ class ModelFileWorkload(_WorkloadBase):
     sha256: str | None = Field(default=None, pattern=r"^[0-9a-f]{64}$")
     #: `.npz` with `inputs` and optionally `labels`; without it random inputs are used.
     dataset: Path | None = None
-    metric: Metric = Metric.TOP1
+    metric: AccuracyMetric = AccuracyMetric.TOP1
     #: How many random inputs to run when there is no dataset.
     random_inputs: int = Field(default=20, ge=1)
     seed: int = 0

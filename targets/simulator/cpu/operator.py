@@ -7,11 +7,10 @@ it refuses (it has fewer operators). Both run in another process, see `interpret
 from __future__ import annotations
 
 from collections.abc import Sequence
-from typing import Any
 
 import numpy as np
-from numpy.typing import NDArray
 
+from bench.core.arrays import Array
 from bench.core.errors import ModelError, PrerequisiteError
 from bench.tflite.interpreter_process import Verdict, shared_process
 from targets.artefact import Artefact, CpuOperator
@@ -19,7 +18,6 @@ from targets.simulator.cpu.single_operator import extract_operator
 
 __all__ = ["CpuOperation"]
 
-Array = NDArray[Any]
 
 #: Operators whose effect outlives them in ways that a model of one operator cannot show.
 _STATEFUL = frozenset({"CALL_ONCE", "VAR_HANDLE", "READ_VARIABLE", "ASSIGN_VARIABLE"})

@@ -8,9 +8,9 @@ from typing import Any
 import numpy as np
 from numpy.typing import NDArray
 
-__all__ = ["ByteTable"]
+from bench.core.arrays import Array
 
-Array = NDArray[Any]
+__all__ = ["ByteTable"]
 
 
 class ByteTable:

@@ -8,10 +8,8 @@ decide which of the two is enough. So a convolution is one matrix product by BLA
 from __future__ import annotations
 
 from dataclasses import replace
-from typing import Any
 
 import numpy as np
-from numpy.typing import NDArray
 
 from targets.artefact.stream.operations import Conv, Depthwise
 from targets.simulator.execution.feature_maps import FeatureMapPort
@@ -22,7 +20,6 @@ from targets.simulator.execution.windows import WindowedInput
 
 __all__ = ["Convolution", "DepthwiseConvolution"]
 
-Array = NDArray[Any]
 
 #: Windows are copied for about so many bytes at a time.
 _COLUMNS_BYTES = 32 << 20

@@ -11,11 +11,11 @@ from __future__ import annotations
 
 from collections.abc import Callable
 from dataclasses import replace
-from typing import Any
 
 import numpy as np
 from numpy.typing import NDArray
 
+from bench.core.arrays import Array
 from targets.artefact.stream.operations import (
     DataType,
     Elementwise,
@@ -35,7 +35,6 @@ from targets.simulator.execution.preparation import Preparation
 
 __all__ = ["ElementwiseOperation"]
 
-Array = NDArray[Any]
 Ints = NDArray[np.int64]
 #: First and second operand as stored -> what the OFM stores.
 _Compute = Callable[[Array, Array | None], Array]

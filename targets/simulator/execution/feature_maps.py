@@ -14,14 +14,13 @@ from typing import Any
 
 import numpy as np
 from numpy.lib.stride_tricks import as_strided
-from numpy.typing import NDArray
 
+from bench.core.arrays import Array
 from targets.artefact.stream.operations import FeatureMap, Layout
 from targets.simulator.execution.memory import Memory, MemoryMap, Site
 
 __all__ = ["BRICK", "FeatureMapPort"]
 
-Array = NDArray[Any]
 
 #: Channels of a brick of layout NHCWB16.
 BRICK = 16

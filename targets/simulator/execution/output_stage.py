@@ -16,13 +16,13 @@ from typing import Any
 import numpy as np
 from numpy.typing import NDArray
 
+from bench.core.arrays import Array
 from targets.artefact.stream.operations import ActivationFunction, Rounding
 from targets.simulator.execution.activation import Activator
 from targets.simulator.execution.arithmetic import MAX_PRODUCT, scale
 
 __all__ = ["FLOAT32_EXACT", "OutputStage", "Scaling"]
 
-Array = NDArray[Any]
 Ints = NDArray[np.int64]
 Floats = NDArray[np.floating[Any]]
 _Selection = slice | NDArray[np.intp]

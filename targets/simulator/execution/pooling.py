@@ -7,6 +7,7 @@ from typing import Any
 import numpy as np
 from numpy.typing import NDArray
 
+from bench.core.arrays import Array
 from targets.artefact.stream.operations import Padding, Pool, PoolMode, Upscale
 from targets.simulator.execution.byte_table import ByteTable
 from targets.simulator.execution.feature_maps import FeatureMapPort
@@ -17,7 +18,6 @@ from targets.simulator.execution.windows import WindowedInput
 
 __all__ = ["Pooling"]
 
-Array = NDArray[Any]
 
 #: Up to here one pass for each element of the kernel is faster than a reduction.
 _FEW_ELEMENTS = 64

@@ -8,13 +8,12 @@ import numpy as np
 from numpy.lib.stride_tricks import as_strided
 from numpy.typing import NDArray
 
+from bench.core.arrays import Array
 from targets.artefact.stream.operations import BlockOperation, Upscale
 from targets.simulator.execution.feature_maps import FeatureMapPort
 from targets.simulator.execution.memory import Memory, MemoryMap, Site
 
 __all__ = ["WindowedInput"]
-
-Array = NDArray[Any]
 
 
 class WindowedInput:

@@ -2,9 +2,9 @@
 
 from __future__ import annotations
 
+from targets.ethos_u55.ports import BEAT_BYTES
 from targets.simulator.timing.memory import Channel, Served
 from targets.simulator.timing.results import Beats, Engine, Span
-from targets.simulator.traffic.axi_runs import BEAT_BYTES
 
 __all__ = ["WORD_BYTES", "CommandFetch"]
 

@@ -17,8 +17,9 @@ from __future__ import annotations
 from collections.abc import Mapping
 from types import MappingProxyType
 
-from bench.plan.cell import MemoryMode
 from targets.artefact.stream.operations import BlockOperation, Dma, DmaWait, KernelWait, Operation
+from targets.ethos_u55.memory_modes import MemoryMode
+from targets.ethos_u55.ports import Direction
 from targets.simulator.timing.command_fetch import WORD_BYTES, CommandFetch
 from targets.simulator.timing.memory import Channel, channels
 from targets.simulator.timing.pipeline import BlockPipeline, Ports
@@ -32,7 +33,7 @@ from targets.simulator.timing.results import (
     Waits,
 )
 from targets.simulator.timing.work import BlockWork, Moves, NetworkWork
-from targets.simulator.traffic.network import Direction, OperationTraffic
+from targets.simulator.traffic.network import OperationTraffic
 from targets.timing_profiles import TimingProfile
 
 __all__ = ["estimate"]

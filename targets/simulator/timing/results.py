@@ -9,8 +9,8 @@ from collections.abc import Iterable
 from dataclasses import dataclass, replace
 from enum import Enum
 
-from bench.plan.cell import MemoryMode
 from targets.artefact.stream.operations import Operation
+from targets.ethos_u55.memory_modes import MemoryMode
 from targets.timing_profiles import TimingProfile
 
 __all__ = ["Beats", "Bound", "Engine", "NetworkTiming", "OperationTiming", "Span", "Waits"]

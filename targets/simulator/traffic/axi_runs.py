@@ -18,11 +18,10 @@ import numpy as np
 import numpy.typing as npt
 
 from targets.artefact.stream.operations import FeatureMap, Layout
+from targets.ethos_u55.ports import BEAT_BYTES, BURST_BYTES
 
 __all__ = [
-    "BEAT_BYTES",
     "BRICK_CHANNELS",
-    "BURST_BYTES",
     "Intervals",
     "Ints",
     "Transfers",
@@ -32,10 +31,6 @@ __all__ = [
 
 Ints: TypeAlias = npt.NDArray[np.int64]
 
-#: Bytes of an AXI data beat: both ports of an Ethos-U55 are 64 bits wide.
-BEAT_BYTES = 8
-#: Longest AXI burst under Arm's driver defaults (AXI_LIMITn.max_beats = 0).
-BURST_BYTES = 64
 #: Channels of one NHCWB16 brick.
 BRICK_CHANNELS = 16
 

@@ -39,14 +39,8 @@ from targets.artefact.stream.operations import (
     PoolMode,
     Upscale,
 )
-from targets.simulator.traffic.axi_runs import (
-    BRICK_CHANNELS,
-    BURST_BYTES,
-    Intervals,
-    Ints,
-    Transfers,
-    transfers,
-)
+from targets.ethos_u55.ports import BURST_BYTES
+from targets.simulator.traffic.axi_runs import BRICK_CHANNELS, Intervals, Ints, Transfers, transfers
 
 __all__ = [
     "BlockGrid",
