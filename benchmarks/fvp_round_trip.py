@@ -23,8 +23,8 @@ import numpy as np
 from bench.tflite.interpreters import run_tflm
 from targets.ethos_u55.accelerators import Accelerator
 from targets.ethos_u55.memory_modes import MemoryMode
-from targets.fvp.settings import FvpSettings
 from targets.fvp.target import FvpTarget
+from targets.settings.fvp import FvpSettings
 from tests.support.compiled_jobs import compiled_job
 
 __all__ = ["compare", "main"]

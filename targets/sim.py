@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 from collections.abc import Iterator, Mapping, Sequence
-from functools import cache, partial
+from functools import partial
 from importlib.metadata import version
 from pathlib import Path
 
@@ -12,16 +12,14 @@ from bench.core.fingerprint import source_fingerprint
 from targets.artefact.layer_names import NamedLayer, layer_names
 from targets.artefact.stream.operations import BlockOperation
 from targets.checkup import Finding, found
-from targets.ethos_u55.memory_modes import MemoryMode
 from targets.ethos_u55.ports import PortMap
 from targets.protocol import Capabilities, Job, LayerCycles, Measurement, Source
 from targets.settings import TargetSettings
+from targets.simulator.modelled_events import modelled_events
 from targets.simulator.simulator import Simulator
-from targets.simulator.timing import PROFILES, Bound, NetworkTiming, OperationTiming, estimate
+from targets.simulator.timing import Bound, NetworkTiming, OperationTiming
 from targets.simulator.timing.events import pmu_events
 from targets.simulator.timing.explain import explain, operation_label
-from targets.simulator.timing.work import network_work
-from targets.simulator.traffic.network import network_traffic
 from targets.simulator.weights.count import weight_stream
 
 __all__ = ["SimulatorTarget", "check_sim", "layer_cycles", "names_of"]
@@ -35,7 +33,7 @@ class SimulatorTarget:
     def capabilities(self) -> Capabilities:
         """Every accelerator and memory mode; the events that are counted or modelled."""
         return Capabilities(
-            name="sim", source=Source.SIMULATED, events=_events(), executes_artefact=True
+            name="sim", source=Source.SIMULATED, events=modelled_events(), executes_artefact=True
         )
 
     def fingerprint(self) -> Mapping[str, str]:
@@ -150,11 +148,3 @@ def _takes_time(row: OperationTiming) -> bool:
     return row.bound_by is not Bound.NOTHING and (
         isinstance(row.operation, BlockOperation) or round(row.total) > 0
     )
-
-
-@cache
-def _events() -> frozenset[str]:
-    """The events that have a value, whatever the model; those of an empty stream tell."""
-    empty = network_work(network_traffic((), 0, PortMap()), 32)
-    nothing = estimate(empty, MemoryMode.SHARED_SRAM, PROFILES["ideal"])
-    return frozenset(event.name for event in pmu_events(nothing) if event.value is not None)

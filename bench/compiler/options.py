@@ -12,9 +12,9 @@ from bench.compiler.ini import check_sections
 from bench.core.errors import ConfigError, PrerequisiteError
 from bench.core.fingerprint import installed_version
 from bench.core.schema import StrictModel
-from bench.plan.cell import DEFAULT_SYSTEM_CONFIG
 from targets.ethos_u55.accelerators import Accelerator
 from targets.ethos_u55.memory_modes import MemoryMode
+from targets.ethos_u55.system_configs import DEFAULT_SYSTEM_CONFIG
 
 __all__ = ["BUNDLED_CONFIG", "VelaOptions", "require_vela", "vela_version"]
 

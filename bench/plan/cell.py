@@ -7,9 +7,9 @@ from dataclasses import dataclass
 
 from targets.ethos_u55.accelerators import Accelerator
 from targets.ethos_u55.memory_modes import MemoryMode
+from targets.ethos_u55.system_configs import DEFAULT_SYSTEM_CONFIG
 
 __all__ = [
-    "DEFAULT_SYSTEM_CONFIG",
     "DEFAULT_TIMING",
     "NAME_PATTERN",
     "Cell",
@@ -17,9 +17,6 @@ __all__ = [
 
 #: Names that become part of a cell id: no dash (the separator), nothing a file system minds.
 NAME_PATTERN = re.compile(r"[a-z][a-z0-9_]*")
-
-#: Vela's system configuration for a 500 MHz Ethos-U55 with a 0.125-scaled flash clock.
-DEFAULT_SYSTEM_CONFIG = "Ethos_U55_High_End_Embedded"
 
 #: The timing profile that goes with a cell's system configuration.
 DEFAULT_TIMING = "default"

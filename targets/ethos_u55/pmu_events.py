@@ -8,7 +8,7 @@ from __future__ import annotations
 from collections.abc import Mapping
 from types import MappingProxyType
 
-from targets.jobs.errors import JobError
+from bench.core.errors import TargetError
 
 __all__ = ["EVENT_NUMBERS", "event_name", "event_number"]
 
@@ -86,14 +86,16 @@ _NAMES = {number: name for name, number in EVENT_NUMBERS.items()}
 
 
 def event_number(name: str) -> int:
-    """The number of Arm's event `name`. Raises `JobError` for an unknown one."""
+    """The number of Arm's event `name`. Raises `TargetError` for an unknown one."""
     if name not in EVENT_NUMBERS:
-        raise JobError(f"{name!r} is no PMU event of the Ethos-U55", cure="use Arm's event names")
+        raise TargetError(
+            f"{name!r} is no PMU event of the Ethos-U55", cure="use Arm's event names"
+        )
     return EVENT_NUMBERS[name]
 
 
 def event_name(number: int) -> str:
-    """Arm's name of event `number`. Raises `JobError` for an unknown one."""
+    """Arm's name of event `number`. Raises `TargetError` for an unknown one."""
     if number not in _NAMES:
-        raise JobError(f"{number} is no PMU event of the Ethos-U55")
+        raise TargetError(f"{number} is no PMU event of the Ethos-U55")
     return _NAMES[number]

@@ -25,8 +25,8 @@ from targets.fvp.launch import Ending, Launch, Launcher, Limits
 from targets.fvp.local import LocalLauncher
 from targets.fvp.logged_runners import EXECUTORCH, MLEK, LoggedRunner, Reference
 from targets.fvp.runner import Runner
-from targets.fvp.settings import FvpSettings, RunnerName
 from targets.protocol import Capabilities, Job, Measurement, Source
+from targets.settings.fvp import FvpSettings, RunnerName
 
 __all__ = ["FvpTarget"]
 

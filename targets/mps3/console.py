@@ -8,7 +8,7 @@ from collections.abc import Callable
 from targets.mps3.errors import BoardError
 from targets.mps3.log import BoardLog
 from targets.mps3.ports import Line
-from targets.mps3.settings import Timings
+from targets.settings.mps3 import Timings
 
 __all__ = ["BOOT_DONE", "Console"]
 

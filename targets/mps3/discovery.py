@@ -8,7 +8,7 @@ from dataclasses import dataclass
 from pathlib import Path
 
 from targets.mps3.errors import BoardUnavailableError
-from targets.mps3.settings import Mps3Settings
+from targets.settings.mps3 import Mps3Settings
 
 __all__ = [
     "LABELS",

@@ -23,9 +23,9 @@ from targets.mps3.log import BoardLog
 from targets.mps3.ports import BoardPorts, Volume
 from targets.mps3.quarantine import Quarantine
 from targets.mps3.session import Session
-from targets.mps3.settings import Mps3Settings
 from targets.mps3.target import firmware_image, open_ports
 from targets.settings import TargetSettings
+from targets.settings.mps3 import Mps3Settings
 
 __all__ = ["check_mps3"]
 

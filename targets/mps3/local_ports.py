@@ -11,7 +11,7 @@ from targets.mps3.errors import BoardUnavailableError
 from targets.mps3.ports import Line, Power, Volume
 from targets.mps3.power import CommandPower
 from targets.mps3.serial_line import SerialLine
-from targets.mps3.settings import Mps3Settings
+from targets.settings.mps3 import Mps3Settings
 
 __all__ = ["LocalPorts"]
 

@@ -11,7 +11,7 @@ from targets.mps3.errors import BoardError, BoardUnavailableError
 from targets.mps3.log import BoardLog
 from targets.mps3.quarantine import FAILURES, Quarantine
 from targets.mps3.session import Session
-from targets.mps3.settings import Mps3Settings
+from targets.settings.mps3 import Mps3Settings
 
 __all__ = ["Rung", "answers"]
 

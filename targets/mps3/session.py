@@ -16,7 +16,7 @@ from targets.mps3.errors import BoardError, BoardUnavailableError
 from targets.mps3.images_txt import JOB_WINDOW
 from targets.mps3.log import BoardLog
 from targets.mps3.ports import BoardPorts, Line
-from targets.mps3.settings import Mps3Settings
+from targets.settings.mps3 import Mps3Settings
 
 __all__ = ["Session"]
 

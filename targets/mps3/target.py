@@ -22,9 +22,9 @@ from targets.mps3.ports import BoardPorts
 from targets.mps3.quarantine import Quarantine
 from targets.mps3.recovery import answers
 from targets.mps3.session import Session
-from targets.mps3.settings import Mps3Settings
 from targets.protocol import Capabilities, Job, Measurement, Source
-from targets.sim import SimulatorTarget
+from targets.settings.mps3 import Mps3Settings
+from targets.simulator.modelled_events import modelled_events
 
 __all__ = ["Mps3Target", "firmware_image", "open_ports"]
 
@@ -77,7 +77,7 @@ class Mps3Target:
         return Capabilities(
             name="mps3",
             source=Source.SIMULATED if virtual else Source.BOARD,
-            events=SimulatorTarget().capabilities().events if virtual else frozenset(EVENT_NUMBERS),
+            events=modelled_events() if virtual else frozenset(EVENT_NUMBERS),
             executes_artefact=True,
             accelerators=frozenset({Accelerator(self._settings.macs)}),
             samples=self._settings.samples or None,

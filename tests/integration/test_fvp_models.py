@@ -17,9 +17,9 @@ import pytest
 from bench.tflite.interpreters import run_tflm
 from targets.ethos_u55.accelerators import Accelerator
 from targets.ethos_u55.memory_modes import MemoryMode
-from targets.fvp.settings import FvpSettings
 from targets.fvp.target import FvpTarget
 from targets.protocol import Job, Source
+from targets.settings.fvp import FvpSettings
 from targets.sim import SimulatorTarget
 from tests.support.bench_runs import DEFAULT_CONFIG, BenchRunner
 from tests.support.compiled_jobs import compiled_job

@@ -14,10 +14,10 @@ from bench.core.errors import PrerequisiteError, TargetError
 from bench.measuring.measurements import EVENTS
 from bench.tflite.interpreters import run_tflm
 from targets.fvp import axf
-from targets.fvp.settings import FvpSettings
 from targets.fvp.target import FvpTarget
 from targets.jobs.errors import UnsupportedGraphError
 from targets.protocol import Job, Source
+from targets.settings.fvp import FvpSettings
 from tests.support import fvp_logs
 from tests.support.compiled_jobs import small_job
 from tests.support.fvp_stand_ins import write_fvp, write_runner_fvp

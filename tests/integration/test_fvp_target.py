@@ -21,9 +21,9 @@ from bench.tflite.interpreters import run_tflm
 from targets.ethos_u55.accelerators import Accelerator
 from targets.firmware import firmware_sha256
 from targets.fvp.errors import InfrastructureError
-from targets.fvp.settings import FvpSettings
 from targets.fvp.target import FvpTarget
 from targets.protocol import Job, Source
+from targets.settings.fvp import FvpSettings
 from targets.sim import SimulatorTarget
 from tests.support.bench_runs import BenchRunner
 from tests.support.compiled_jobs import small_job
@@ -284,7 +284,7 @@ def test_ctrl_c_leaves_nothing(make: Make, job: Job, tmp_path: Path) -> None:
         "import pickle, signal, sys, tempfile\n"
         "from pathlib import Path\n"
         "from bench.tflite.interpreters import run_tflm\n"
-        "from targets.fvp.settings import FvpSettings\n"
+        "from targets.settings.fvp import FvpSettings\n"
         "from targets.fvp.target import FvpTarget\n"
         "signal.signal(signal.SIGINT, signal.default_int_handler)\n"
         "tempfile.tempdir = sys.argv[2]\n"

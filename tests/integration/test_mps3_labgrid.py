@@ -9,8 +9,8 @@ import pytest
 import yaml
 
 from bench.core.errors import PrerequisiteError
-from targets.mps3.settings import Mps3Settings
 from targets.mps3.target import Mps3Target
+from targets.settings.mps3 import Mps3Settings
 from targets.virtual.board.faults import Fault, FaultKind
 from tests.support.bench_runs import ROOT
 from tests.support.labgrid_stands import PLACE, client, labgrid_board

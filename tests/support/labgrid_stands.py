@@ -15,7 +15,7 @@ from pathlib import Path
 
 import pytest
 
-from targets.mps3.settings import Mps3Settings
+from targets.settings.mps3 import Mps3Settings
 from tests.support.virtual_boards import Board
 
 __all__ = ["PLACE", "client", "labgrid_board"]

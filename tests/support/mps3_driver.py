@@ -16,8 +16,8 @@ from pathlib import Path
 from targets.mps3.errors import BoardError
 from targets.mps3.local_ports import LocalPorts
 from targets.mps3.ports import BoardPorts, Line, Volume
-from targets.mps3.settings import Mps3Settings
 from targets.mps3.target import Mps3Target
+from targets.settings.mps3 import Mps3Settings
 from tests.support.mps3_volumes import Interrupted
 
 STEPS = 0

@@ -18,7 +18,7 @@ from typing import Any
 
 import pytest
 
-from targets.mps3.settings import Mps3Settings
+from targets.settings.mps3 import Mps3Settings
 from targets.virtual.board.faults import Fault, FaultKind, write_faults
 from tests.support.bench_runs import ROOT
 

@@ -8,7 +8,7 @@ import pytest
 
 from targets.mps3.discovery import find_board, find_volume, serial_ports
 from targets.mps3.errors import BoardUnavailableError
-from targets.mps3.settings import Mps3Settings
+from targets.settings.mps3 import Mps3Settings
 
 
 def attach(root: Path, serial: str, first: int, product: str = "6011") -> None:

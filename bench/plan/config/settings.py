@@ -9,10 +9,11 @@ from typing import Any, Literal
 from pydantic import Field, field_validator, model_validator
 
 from bench.core.schema import StrictModel, suggest
-from bench.plan.cell import DEFAULT_SYSTEM_CONFIG, DEFAULT_TIMING, Cell
+from bench.plan.cell import DEFAULT_TIMING, Cell
 from bench.plan.config.workloads import Workload, check_name
 from targets.ethos_u55.accelerators import Accelerator
 from targets.ethos_u55.memory_modes import MemoryMode
+from targets.ethos_u55.system_configs import DEFAULT_SYSTEM_CONFIG
 from targets.settings import TargetSettings
 from targets.timing_profiles import PROFILES, TimingProfile
 

@@ -23,7 +23,7 @@ from targets.mps3.errors import BoardError, BoardUnavailableError
 from targets.mps3.labgrid.volume import LabgridVolume, start_agent
 from targets.mps3.ports import Line, Power, Volume
 from targets.mps3.serial_line import SerialLine
-from targets.mps3.settings import Mps3Settings
+from targets.settings.mps3 import Mps3Settings
 
 __all__ = ["LabgridPorts"]
 

@@ -3,8 +3,8 @@
 from __future__ import annotations
 
 from bench.core.schema import StrictModel
-from targets.fvp.settings import FvpSettings
-from targets.mps3.settings import Mps3Settings
+from targets.settings.fvp import FvpSettings
+from targets.settings.mps3 import Mps3Settings
 
 __all__ = ["TargetSettings"]
 
