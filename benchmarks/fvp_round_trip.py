@@ -25,7 +25,7 @@ from targets.ethos_u55.accelerators import Accelerator
 from targets.ethos_u55.memory_modes import MemoryMode
 from targets.fvp.target import FvpTarget
 from targets.settings.fvp import FvpSettings
-from tests.support.compiled_jobs import compiled_job
+from tests.support.models.compiled_jobs import compiled_job
 
 __all__ = ["compare", "main"]
 

@@ -27,7 +27,7 @@ from targets.simulator.simulator import Simulator
 from targets.simulator.timing import estimate, named_profile
 from targets.simulator.timing.assumptions import DECIDED, Assumptions
 from targets.simulator.timing.work import network_work
-from tests.support.tflite_factory import mlp
+from tests.support.models.tflite_factory import mlp
 
 __all__ = [
     "CHOICES",

@@ -23,7 +23,7 @@ from tests.operators.reducing import mean, pool
 from tests.operators.shaping import concatenate, resize, slice_
 from tests.operators.toolchain import compile_in_process
 from tests.operators.weighted import conv2d, depthwise, fully_connected, transpose_conv
-from tests.support.vela_files import run_vela, small_mlp
+from tests.support.models.vela_files import run_vela, small_mlp
 
 __all__ = ["Seed", "build_seeds", "load_seeds", "zoo_seeds"]
 

@@ -13,8 +13,8 @@ import pytest
 from bench.records.record import Status
 from targets.virtual.board.faults import Fault, FaultKind
 from tests.support.bench_runs import BenchRunner
-from tests.support.tflite_factory import mlp
-from tests.support.virtual_boards import Board, virtual_board
+from tests.support.boards.virtual_board import Board, virtual_board
+from tests.support.models.tflite_factory import mlp
 
 GRID = """
 [grid]

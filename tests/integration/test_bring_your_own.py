@@ -15,7 +15,7 @@ from tests.operators.network import Network
 from tests.operators.pointwise import binary
 from tests.operators.weighted import fully_connected
 from tests.support.bench_runs import BenchRunner
-from tests.support.tflite_factory import mlp
+from tests.support.models.tflite_factory import mlp
 
 ZOO = os.environ.get("BENCH_MODEL_ZOO")
 needs_zoo = pytest.mark.skipif(

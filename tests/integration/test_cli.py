@@ -21,7 +21,7 @@ from bench.measuring.download import fetch
 from targets.ethos_u55.accelerators import Accelerator
 from targets.ethos_u55.memory_modes import MemoryMode
 from tests.support.bench_runs import ROOT
-from tests.support.tflite_factory import mlp
+from tests.support.models.tflite_factory import mlp
 
 
 def bench(*arguments: str, cache: Path | None = None) -> subprocess.CompletedProcess[str]:

@@ -19,7 +19,7 @@ import pytest
 
 from bench.cli import commands as cli
 from tests.support.bench_runs import BenchRun, BenchRunner
-from tests.support.tflite_factory import mlp
+from tests.support.models.tflite_factory import mlp
 
 #: A network bound by flash, judged against limits it breaks, so that every message is seen.
 CONFIG = """

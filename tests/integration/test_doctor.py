@@ -10,8 +10,8 @@ import pytest
 
 from targets.virtual.board.faults import Fault, FaultKind
 from tests.support.bench_runs import ROOT
-from tests.support.mps3_volumes import tree
-from tests.support.virtual_boards import Board, virtual_board
+from tests.support.boards.virtual_board import Board, virtual_board
+from tests.support.boards.volumes import tree
 
 GRID = '[grid]\nworkloads = ["x"]\ntargets = ["sim"]\n[workloads]\nx = "x.tflite"\n'
 

@@ -20,7 +20,7 @@ from targets.fvp.containers.life import LABEL, Owner
 from targets.fvp.launch import Ending, Launch, Limits, Outcome
 from tests.images.engine import RunningEngine
 from tests.support.bench_runs import ROOT
-from tests.support.docker_engines import SHELL_IMAGE, docker_engine, shell_archive, shell_image
+from tests.support.docker_engine import SHELL_IMAGE, docker_engine, shell_archive, shell_image
 
 __all__ = ["docker_engine", "shell_image"]
 

@@ -22,9 +22,9 @@ from targets.protocol import Job, Source
 from targets.settings.fvp import FvpSettings
 from targets.sim import SimulatorTarget
 from tests.support.bench_runs import DEFAULT_CONFIG, BenchRunner
-from tests.support.compiled_jobs import compiled_job
-from tests.support.fvp_stand_ins import virtual_fvp, write_fvp
-from tests.support.vela_files import zoo
+from tests.support.fvp.stand_ins import virtual_fvp, write_fvp
+from tests.support.models.compiled_jobs import compiled_job
+from tests.support.models.vela_files import zoo
 
 MODELS = (
     "ad01_int8",

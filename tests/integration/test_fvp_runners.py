@@ -18,10 +18,10 @@ from targets.fvp.target import FvpTarget
 from targets.jobs.errors import UnsupportedGraphError
 from targets.protocol import Job, Source
 from targets.settings.fvp import FvpSettings
-from tests.support import fvp_logs
-from tests.support.compiled_jobs import small_job
-from tests.support.fvp_stand_ins import write_fvp, write_runner_fvp
-from tests.support.vela_files import mixed_graph, run_vela
+from tests.support.fvp import logs
+from tests.support.fvp.stand_ins import write_fvp, write_runner_fvp
+from tests.support.models.compiled_jobs import small_job
+from tests.support.models.vela_files import mixed_graph, run_vela
 
 Make = Callable[..., FvpTarget]
 END = "Application exit code: 0.\n\x04EXITTHESIM\n"
@@ -49,7 +49,7 @@ def make(tmp_path: Path) -> Make:
 
 
 def test_mlek_gives_outputs_and_the_counters_it_prints(make: Make, job: Job) -> None:
-    target = make(fvp_logs.MLEK, runner="mlek")
+    target = make(logs.MLEK, runner="mlek")
     target.prepare()
     answer = target.run(replace(job, events=(*EVENTS, "MAC_ACTIVE")))
     np.testing.assert_array_equal(answer.outputs[0], run_tflm(job.source_model, job.inputs)[0])
@@ -79,11 +79,11 @@ def test_a_graph_with_cpu_operators_runs_under_mlek(make: Make, job: Job, tmp_pa
         firmware.run(mixed)
     assert "mlia-ethos-u" in str(caught.value)
     with pytest.raises(TargetError, match="has 2 inputs and 2 outputs"):
-        make(fvp_logs.MLEK, runner="mlek").run(mixed)
+        make(logs.MLEK, runner="mlek").run(mixed)
 
 
 def test_executorch_gives_counters_and_says_whose_the_outputs_are(make: Make, job: Job) -> None:
-    target = make(fvp_logs.EXECUTORCH, runner="executorch")
+    target = make(logs.EXECUTORCH, runner="executorch")
     target.prepare()
     answer = target.run(replace(job, events=(*EVENTS, "CYCLE")))
     assert answer.counters["NPU_ACTIVE"] == 91050
@@ -95,7 +95,7 @@ def test_executorch_gives_counters_and_says_whose_the_outputs_are(make: Make, jo
 
 def test_a_program_for_each_cell(make: Make, job: Job, tmp_path: Path) -> None:
     pattern = str(tmp_path / "{workload}-{variant}-{macs}-{memory_mode}.axf")
-    target = make(fvp_logs.MLEK, runner="mlek", axf=pattern)
+    target = make(logs.MLEK, runner="mlek", axf=pattern)
     with pytest.raises(PrerequisiteError, match=r"there is no .*\{macs\}"):
         target.prepare()
     (tmp_path / "tiny-base-64-shared_sram.axf").write_bytes(b"program for one cell")

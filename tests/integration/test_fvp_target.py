@@ -26,9 +26,9 @@ from targets.protocol import Job, Source
 from targets.settings.fvp import FvpSettings
 from targets.sim import SimulatorTarget
 from tests.support.bench_runs import BenchRunner
-from tests.support.compiled_jobs import small_job
-from tests.support.fvp_stand_ins import as_fvp, write_fvp
-from tests.support.vela_files import small_mlp
+from tests.support.fvp.stand_ins import as_fvp, write_fvp
+from tests.support.models.compiled_jobs import small_job
+from tests.support.models.vela_files import small_mlp
 
 Make = Callable[..., FvpTarget]
 

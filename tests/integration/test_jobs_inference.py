@@ -19,8 +19,8 @@ from targets.jobs.inference import Batch, BatchLimits, Inference
 from targets.protocol import Job, Measurement, Source
 from targets.sim import SimulatorTarget
 from targets.simulator.timing import PROFILES
-from tests.support.vela_files import mixed_graph, run_vela, small_mlp
-from tests.support.virtual_machines import run_firmware
+from tests.support.fvp.firmware_runs import run_firmware
+from tests.support.models.vela_files import mixed_graph, run_vela, small_mlp
 
 pytest.importorskip("unicorn", reason="the package unicorn is missing: firmware NOT run")
 

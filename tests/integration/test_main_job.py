@@ -12,7 +12,7 @@ from bench.cache import ArtefactCache
 from bench.core.units import KIB
 from targets.protocol import Source
 from tests.support.bench_runs import DEFAULT_CONFIG, BenchRun, BenchRunner
-from tests.support.fvp_stand_ins import virtual_fvp
+from tests.support.fvp.stand_ins import virtual_fvp
 
 #: KiB of encoded weights at 128 MACs, Shared_Sram, that the study must reproduce.
 ENCODED_KIB = {

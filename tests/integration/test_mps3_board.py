@@ -27,9 +27,9 @@ from targets.protocol import BatchTarget, Job, Source
 from targets.virtual.board.card import load_images
 from targets.virtual.board.faults import Fault, FaultKind
 from tests.support.bench_runs import ROOT
-from tests.support.mps3_jobs import assert_as_sim, board_job, small_job
-from tests.support.mps3_volumes import tree
-from tests.support.virtual_boards import Board, virtual_board
+from tests.support.boards.jobs import assert_as_sim, board_job, small_board_job
+from tests.support.boards.virtual_board import Board, virtual_board
+from tests.support.boards.volumes import tree
 
 #: Where a bench is killed: so many places, or with `make fuzz-board` all.
 KILLS = int(os.environ.get("BENCH_BOARD_KILLS", "5"))
@@ -43,7 +43,7 @@ def board(tmp_path_factory: pytest.TempPathFactory) -> Iterator[Board]:
 
 @pytest.fixture(scope="module")
 def job(tmp_path_factory: pytest.TempPathFactory) -> Job:
-    return small_job(tmp_path_factory.mktemp("job"))
+    return small_board_job(tmp_path_factory.mktemp("job"))
 
 
 def boots(board: Board) -> int:
@@ -95,7 +95,7 @@ def big_model(directory: Path) -> Path:
     """Over a MiB of constants."""
     import numpy as np
 
-    from tests.support.tflite_factory import mlp
+    from tests.support.models.tflite_factory import mlp
 
     weights = np.random.default_rng(1).integers(-127, 128, (1100, 1100), dtype=np.int8)
     path = directory / "big.tflite"
@@ -171,7 +171,10 @@ def test_a_virtual_board_is_not_taken_for_a_real_one(
 def driver(board: Board, job: Path, logs: Path, step: int) -> subprocess.Popen[str]:
     text = board.settings(repetitions=1).model_dump_json()
     return subprocess.Popen(
-        [sys.executable, "-m", "tests.support.mps3_driver", text, str(job), str(logs), str(step)],
+        [
+            *(sys.executable, "-m", "tests.support.boards.dying_bench"),
+            *(text, str(job), str(logs), str(step)),
+        ],
         cwd=ROOT,
         stdout=subprocess.PIPE,
         text=True,

@@ -13,7 +13,7 @@ from targets.mps3.card import Card, check_volume
 from targets.mps3.directory_volume import DirectoryVolume
 from targets.mps3.errors import BoardError, CardError
 from targets.virtual.board.card import load_images, make_card
-from tests.support.mps3_volumes import Interrupted, tree
+from tests.support.boards.volumes import Interrupted, tree
 
 FIRMWARE, JOB = b"firmware" * 100, b"job" * 400_000
 

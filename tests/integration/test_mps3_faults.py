@@ -17,9 +17,9 @@ from targets.mps3.local_ports import LocalPorts
 from targets.mps3.target import Mps3Target
 from targets.protocol import Job, Measurement
 from targets.virtual.board.faults import Fault, FaultKind
-from tests.support.mps3_jobs import assert_as_sim, small_job
-from tests.support.mps3_volumes import tree
-from tests.support.virtual_boards import Board, virtual_board
+from tests.support.boards.jobs import assert_as_sim, small_board_job
+from tests.support.boards.virtual_board import Board, virtual_board
+from tests.support.boards.volumes import tree
 
 #: Faults that pass, and how many boots the recovery may take.
 PASSING = {
@@ -51,7 +51,7 @@ def board(tmp_path_factory: pytest.TempPathFactory) -> Iterator[Board]:
 
 @pytest.fixture(scope="module")
 def job(tmp_path_factory: pytest.TempPathFactory) -> Job:
-    return small_job(tmp_path_factory.mktemp("job"))
+    return small_board_job(tmp_path_factory.mktemp("job"))
 
 
 def run(board: Board, job: Job, logs: Path, **changes: object) -> Measurement | BenchError:

@@ -13,10 +13,10 @@ from targets.mps3.target import Mps3Target
 from targets.settings.mps3 import Mps3Settings
 from targets.virtual.board.faults import Fault, FaultKind
 from tests.support.bench_runs import ROOT
-from tests.support.labgrid_stands import PLACE, client, labgrid_board
-from tests.support.mps3_jobs import assert_as_sim, small_job
-from tests.support.mps3_volumes import tree
-from tests.support.virtual_boards import Board, virtual_board
+from tests.support.boards.jobs import assert_as_sim, small_board_job
+from tests.support.boards.labgrid_place import PLACE, client, labgrid_board
+from tests.support.boards.virtual_board import Board, virtual_board
+from tests.support.boards.volumes import tree
 
 
 @pytest.fixture(scope="module")
@@ -44,7 +44,7 @@ def acquired(settings: Mps3Settings) -> bool:
 def test_a_measurement_through_labgrid_is_that_of_sim(
     board: Board, settings: Mps3Settings, tmp_path: Path
 ) -> None:
-    job = small_job(tmp_path)
+    job = small_board_job(tmp_path)
     before = tree(board.card)
     assert_as_sim(job, Mps3Target(settings, tmp_path / "logs").run(job))
     assert tree(board.card) == before
@@ -55,7 +55,7 @@ def test_a_measurement_through_labgrid_is_that_of_sim(
 def test_power_is_cycled_through_labgrid(
     board: Board, settings: Mps3Settings, tmp_path: Path
 ) -> None:
-    job = small_job(tmp_path)
+    job = small_board_job(tmp_path)
     powered = len(board.events("power"))
     board.fail(FaultKind.BOOT_HANG)
     assert_as_sim(job, Mps3Target(settings, tmp_path / "logs").run(job))
@@ -67,7 +67,7 @@ def test_a_place_somebody_else_has_is_left_alone(
     board: Board, settings: Mps3Settings, tmp_path: Path
 ) -> None:
     client(address(settings), "-p", PLACE, "acquire", user="somebody")
-    job = small_job(tmp_path)
+    job = small_board_job(tmp_path)
     boots = len(board.events("boot"))
     impatient = settings.model_copy(update={"lease_wait_minutes": 0.0})
     ((_, outcome),) = Mps3Target(impatient, tmp_path / "logs").run_batch([job])
@@ -81,7 +81,7 @@ def test_a_place_somebody_else_has_is_left_alone(
 
 def test_a_place_a_killed_bench_kept_is_taken_back(settings: Mps3Settings, tmp_path: Path) -> None:
     client(address(settings), "-p", PLACE, "acquire", user="ethos-u55-bench")
-    job = small_job(tmp_path)
+    job = small_board_job(tmp_path)
     assert_as_sim(job, Mps3Target(settings, tmp_path / "logs").run(job))
     assert not acquired(settings)
 
@@ -89,7 +89,7 @@ def test_a_place_a_killed_bench_kept_is_taken_back(settings: Mps3Settings, tmp_p
 def test_a_volume_that_fails_behind_labgrid_is_named(
     board: Board, settings: Mps3Settings, tmp_path: Path
 ) -> None:
-    job = small_job(tmp_path)
+    job = small_board_job(tmp_path)
     board.fail(Fault(kind=FaultKind.WRONG_VOLUME, times=0))
     (board.directory / "volume").unlink()
     (board.directory / "volume").symlink_to("debug_drive")

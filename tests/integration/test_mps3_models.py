@@ -15,10 +15,10 @@ from targets.ethos_u55.accelerators import Accelerator
 from targets.ethos_u55.memory_modes import MemoryMode
 from targets.mps3.target import Mps3Target
 from tests.support.bench_runs import DEFAULT_CONFIG, BenchRunner
-from tests.support.compiled_jobs import compiled_job
-from tests.support.mps3_jobs import assert_as_sim
-from tests.support.vela_files import zoo
-from tests.support.virtual_boards import virtual_board
+from tests.support.boards.jobs import assert_as_sim
+from tests.support.boards.virtual_board import virtual_board
+from tests.support.models.compiled_jobs import compiled_job
+from tests.support.models.vela_files import zoo
 
 MODELS = (
     "ad01_int8",

@@ -12,7 +12,7 @@ from pathlib import Path
 
 import pytest
 
-from tests.support.vela_files import small_mlp
+from tests.support.models.vela_files import small_mlp
 
 ROOT = Path(__file__).resolve().parents[2]
 PAGE = (ROOT / "docs" / "simulator.md").read_text("utf-8")

@@ -29,7 +29,7 @@ from tests.operators.pointwise import binary, requantise, softmax, table
 from tests.operators.reducing import pool
 from tests.operators.shaping import reshape, resize
 from tests.operators.weighted import conv2d, depthwise, fully_connected
-from tests.support.vela_files import run_vela
+from tests.support.models.vela_files import run_vela
 
 ROWS = 20
 SEPARATE = ("--cop-format", "COP2", "--separate-io-regions")

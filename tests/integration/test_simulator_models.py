@@ -18,7 +18,7 @@ from bench.tflite.model_file import inspect
 from targets.ethos_u55.accelerators import Accelerator
 from targets.ethos_u55.memory_modes import MemoryMode
 from targets.simulator.simulator import Simulator
-from tests.support.softmax_cut import before_softmax
+from tests.support.models.softmax_cut import before_softmax
 
 WITH_SOFTMAX = ("kws_ref_model", "pretrainedResnet_quant", "vww_96_int8")
 MODELS = ("ad01_int8", "kws_micronet_m", *WITH_SOFTMAX)

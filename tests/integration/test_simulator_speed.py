@@ -10,7 +10,7 @@ import pytest
 
 from benchmarks.simulator_speed import measure
 from targets.ethos_u55.accelerators import Accelerator
-from tests.support.vela_files import zoo
+from tests.support.models.vela_files import zoo
 
 
 @pytest.mark.parametrize("name", ["ad01_int8", "kws_ref_model", "vww_96_int8"])

@@ -18,11 +18,11 @@ from targets.ethos_u55.memory_modes import MemoryMode
 from targets.protocol import Job, Source, Target
 from targets.registry import TARGETS, TargetContext
 from targets.settings import TargetSettings
-from tests.support.compiled_jobs import compiled_job
-from tests.support.fvp_stand_ins import virtual_fvp
-from tests.support.labgrid_stands import labgrid_board
-from tests.support.tflite_factory import mlp
-from tests.support.virtual_boards import virtual_board
+from tests.support.boards.labgrid_place import labgrid_board
+from tests.support.boards.virtual_board import virtual_board
+from tests.support.fvp.stand_ins import virtual_fvp
+from tests.support.models.compiled_jobs import compiled_job
+from tests.support.models.tflite_factory import mlp
 
 ODD_EVENTS = ("ECC_DMA", "AXI_LATENCY_ANY")
 

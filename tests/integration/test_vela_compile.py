@@ -19,7 +19,7 @@ from bench.core.errors import CompilerError, ModelError
 from bench.tflite.model_file import inspect
 from targets.ethos_u55.accelerators import Accelerator
 from targets.ethos_u55.memory_modes import MemoryMode
-from tests.support.tflite_factory import (
+from tests.support.models.tflite_factory import (
     Op,
     Tensor,
     fully_connected,

@@ -21,7 +21,7 @@ from bench.core.errors import CompilerError
 from targets.ethos_u55.accelerators import Accelerator
 from targets.ethos_u55.memory_modes import MemoryMode
 from tests.support.bench_runs import ROOT
-from tests.support.tflite_factory import mlp
+from tests.support.models.tflite_factory import mlp
 
 OPTIONS = VelaOptions(accelerator=Accelerator.U55_128, memory_mode=MemoryMode.SHARED_SRAM)
 

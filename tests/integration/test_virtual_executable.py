@@ -16,7 +16,7 @@ from targets.jobs.device_job import Image
 from targets.jobs.frames import FrameParser
 from targets.jobs.image import build_image
 from targets.jobs.memory import JOB_LOAD_ADDRESS
-from tests.support.virtual_machines import job
+from tests.support.fvp.firmware_runs import job
 
 ROOT = Path(__file__).resolve().parents[2]
 #: A command stream of one word: NPU_OP_STOP. It counts one beat for its own fetch.

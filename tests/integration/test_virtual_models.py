@@ -23,8 +23,8 @@ from targets.jobs.timing import timing_adapters
 from targets.simulator.simulator import Simulator
 from targets.simulator.timing import PROFILES
 from targets.simulator.timing.events import pmu_events
-from tests.support.vela_files import mixed_graph, run_vela, small_mlp, zoo
-from tests.support.virtual_machines import run_firmware
+from tests.support.fvp.firmware_runs import run_firmware
+from tests.support.models.vela_files import mixed_graph, run_vela, small_mlp, zoo
 
 pytest.importorskip("unicorn", reason="the package unicorn is missing: models NOT run")
 

@@ -14,7 +14,7 @@ from targets.jobs.device_job import Image
 from targets.jobs.frames import FrameParser
 from targets.jobs.image import build_image
 from targets.jobs.memory import JOB_LOAD_ADDRESS
-from tests.support.virtual_machines import job
+from tests.support.fvp.firmware_runs import job
 
 QEMU = shutil.which("qemu-system-arm")
 pytestmark = pytest.mark.skipif(

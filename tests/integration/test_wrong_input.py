@@ -9,7 +9,7 @@ import numpy as np
 import pytest
 
 from tests.support.bench_runs import QUICK, BenchRunner
-from tests.support.tflite_factory import Op, Tensor, fully_connected, single_operator
+from tests.support.models.tflite_factory import Op, Tensor, fully_connected, single_operator
 
 
 def _add_model(name: str) -> str:

@@ -15,7 +15,7 @@ from dataclasses import dataclass
 import numpy as np
 
 from bench.core.arrays import Array
-from tests.support.tflite_factory import Op, Tensor, model_bytes
+from tests.support.models.tflite_factory import Op, Tensor, model_bytes
 
 __all__ = ["RANGES", "Network", "Quantisation", "Value"]
 

@@ -22,7 +22,7 @@ from bench.measuring.accuracy import auc, dequantise, evaluate, load_dataset, ms
 from bench.plan.metrics import AccuracyMetric as Metric
 from bench.tflite.interpreters import Kernels, run_litert
 from bench.tflite.model_file import ModelFile, inspect
-from tests.support.tflite_factory import Op, Tensor, model_bytes, single_operator
+from tests.support.models.tflite_factory import Op, Tensor, model_bytes, single_operator
 
 
 @pytest.mark.parametrize("dtype", ["int8", "uint8", "int16"])

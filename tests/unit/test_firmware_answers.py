@@ -22,7 +22,7 @@ from targets.jobs.device_job import (
 from targets.jobs.errors import AnswerError
 from targets.jobs.image import build_image
 from targets.virtual.backend import NpuFault, NpuOutcome
-from tests.support.virtual_machines import ISRAM, AddOne, job, run_firmware, run_image
+from tests.support.fvp.firmware_runs import ISRAM, AddOne, job, run_firmware, run_image
 
 Settings = pytest.importorskip("targets.virtual.machine").Settings
 

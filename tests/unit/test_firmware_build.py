@@ -15,7 +15,7 @@ from targets.firmware.build import Compiler, build
 from targets.firmware.elf import read_elf
 from targets.jobs.device_job import Image
 from targets.jobs.image import build_image
-from tests.support.virtual_machines import AddOne, job, run_firmware
+from tests.support.fvp.firmware_runs import AddOne, job, run_firmware
 
 TEXT_AND_DATA_MAX = 16 << 10
 

@@ -10,7 +10,7 @@ from hypothesis import strategies as st
 
 from targets.fvp.runner_log import LineReader, RunnerLog, executorch_log, mlek_log
 from targets.jobs.errors import AnswerError
-from tests.support import fvp_logs
+from tests.support.fvp import logs
 
 Take = Callable[[RunnerLog, str], None]
 
@@ -24,7 +24,7 @@ CYCLES = {"NPU_ACTIVE": 91050, "NPU_IDLE": 1213, "CYCLE": 92263}
 
 def read(take: Take, text: str, piece: int = 17) -> RunnerLog:
     """As an FVP sends it: CRLF, between its own words, cut anywhere."""
-    data = (fvp_logs.BANNER + text + fvp_logs.STATISTICS).replace("\n", "\r\n").encode()
+    data = (logs.BANNER + text + logs.STATISTICS).replace("\n", "\r\n").encode()
     log, lines = RunnerLog(), LineReader()
     for start in range(0, len(data), piece):
         for line in lines.feed(data[start : start + piece]):
@@ -38,10 +38,10 @@ def read(take: Take, text: str, piece: int = 17) -> RunnerLog:
 @pytest.mark.parametrize(
     ("text", "counters"),
     [
-        (fvp_logs.MLEK, CYCLES | BEATS),
-        (fvp_logs.MLEK_OLDER, CYCLES | BEATS),
-        (fvp_logs.MLEK_2103, CYCLES),
-        (fvp_logs.MLEK_METRICS, CYCLES | BEATS),
+        (logs.MLEK, CYCLES | BEATS),
+        (logs.MLEK_OLDER, CYCLES | BEATS),
+        (logs.MLEK_2103, CYCLES),
+        (logs.MLEK_METRICS, CYCLES | BEATS),
     ],
     ids=["now", "older", "21.03", "metrics"],
 )
@@ -53,7 +53,7 @@ def test_mlek_in_all_its_forms(text: str, counters: dict[str, int], piece: int) 
 
 
 def test_executorch() -> None:
-    log = read(executorch_log, fvp_logs.EXECUTORCH)
+    log = read(executorch_log, logs.EXECUTORCH)
     log.require_sound("ExecuTorch")
     assert log.counters == BEATS | {"CYCLE": 92263, "NPU_ACTIVE": 91050}
     assert (log.completed, log.inferences) == (True, 1)
@@ -61,22 +61,22 @@ def test_executorch() -> None:
 
 def test_the_end_is_seen() -> None:
     for end in ("Application exit code: 0.\n\x04\n", "EXITTHESIM\n"):
-        assert read(mlek_log, fvp_logs.MLEK + end).ended
+        assert read(mlek_log, logs.MLEK + end).ended
 
 
 def test_two_accounts_that_agree_are_one_and_others_are_refused() -> None:
-    metrics = next(line for line in fvp_logs.MLEK_METRICS.splitlines() if "metrics" in line)
-    read(mlek_log, f"{fvp_logs.MLEK}{metrics}\n").require_sound("MLEK")
-    other = fvp_logs.MLEK.replace("91050", "91051")
+    metrics = next(line for line in logs.MLEK_METRICS.splitlines() if "metrics" in line)
+    read(mlek_log, f"{logs.MLEK}{metrics}\n").require_sound("MLEK")
+    other = logs.MLEK.replace("91050", "91051")
     with pytest.raises(AnswerError, match="NPU_ACTIVE 91051 and 91050"):
         read(mlek_log, f"{other}{metrics}\n").require_sound("MLEK")
 
 
 def test_several_inferences_are_refused() -> None:
-    several = fvp_logs.MLEK.replace("inferences: 1", "inferences: 4")
+    several = logs.MLEK.replace("inferences: 1", "inferences: 4")
     with pytest.raises(AnswerError, match="made 4 inferences"):
         read(mlek_log, several).require_sound("MLEK")
-    average = fvp_logs.EXECUTORCH.replace("(92263.00 per", "(9226.30 per")
+    average = logs.EXECUTORCH.replace("(92263.00 per", "(9226.30 per")
     with pytest.raises(AnswerError, match="made 10 inferences"):
         read(executorch_log, average).require_sound("ExecuTorch")
 
@@ -136,7 +136,7 @@ def test_garbage_is_no_answer_and_no_crash(take: Take, text: str, data: bytes) -
 
 @given(cut=st.integers(0, 900), flip=st.integers(0, 900), bit=st.integers(0, 7))
 def test_damage_never_becomes_another_event(cut: int, flip: int, bit: int) -> None:
-    data = bytearray(fvp_logs.MLEK_METRICS.encode())
+    data = bytearray(logs.MLEK_METRICS.encode())
     data[flip % len(data)] ^= 1 << bit
     del data[cut % len(data)]
     log = RunnerLog()

@@ -15,7 +15,7 @@ from bench.core.arrays import Array
 from bench.core.errors import ModelError
 from bench.tflite.interpreters import Kernels, random_inputs, run_litert, run_tflm
 from bench.tflite.model_file import inspect
-from tests.support.tflite_factory import (
+from tests.support.models.tflite_factory import (
     Op,
     Tensor,
     fully_connected,

@@ -29,7 +29,7 @@ from bench.records.record import (
 from targets.ethos_u55.accelerators import Accelerator
 from targets.ethos_u55.memory_modes import MemoryMode
 from targets.protocol import Source
-from tests.support.tflite_factory import mlp
+from tests.support.models.tflite_factory import mlp
 
 
 def reproduce(metric: str, subject: str) -> str:

@@ -16,7 +16,7 @@ from targets.mps3.card import Card, check_volume
 from targets.mps3.directory_volume import DirectoryVolume
 from targets.mps3.errors import BoardError, CardError
 from targets.virtual.board.card import load_images, make_card
-from tests.support.mps3_volumes import Broken, Interrupted, Unflushed, tree
+from tests.support.boards.volumes import Broken, Interrupted, Unflushed, tree
 
 FOLDER = "MB/HBI0309C/AN552"
 FIRMWARE, OTHER_FIRMWARE = b"firmware" * 100, b"other firmware" * 100

@@ -13,14 +13,14 @@ from targets.jobs.image import parse_image
 from targets.jobs.payloads import Pass
 from targets.mps3.batching import Work, pack
 from targets.protocol import Job, Measurement, Source
-from tests.support.mps3_jobs import small_job
+from tests.support.boards.jobs import small_board_job
 
 ACTIVE, READ = event_number("NPU_ACTIVE"), event_number("AXI0_RD_DATA_BEAT_RECEIVED")
 
 
 @pytest.fixture(scope="module")
 def job(tmp_path_factory: pytest.TempPathFactory) -> Job:
-    made = small_job(tmp_path_factory.mktemp("job"), rows=3)
+    made = small_board_job(tmp_path_factory.mktemp("job"), rows=3)
     return replace(made, events=("NPU_ACTIVE", "AXI0_RD_DATA_BEAT_RECEIVED"))
 
 

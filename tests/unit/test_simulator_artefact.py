@@ -36,7 +36,7 @@ from targets.artefact.stream.operations import (
 from targets.ethos_u55.accelerators import Accelerator
 from targets.ethos_u55.memory_modes import MemoryMode
 from targets.simulator.simulator import Simulator
-from tests.support.vela_files import mixed_graph, run_vela, small_mlp, zoo
+from tests.support.models.vela_files import mixed_graph, run_vela, small_mlp, zoo
 
 SEPARATE = ("--cop-format", "COP2", "--separate-io-regions")
 

@@ -34,7 +34,13 @@ from targets.ethos_u55.ports import Direction, MemoryArea, PortMap
 from targets.simulator.traffic import blocks
 from targets.simulator.traffic.axi_runs import Transfers
 from targets.simulator.traffic.network import Stream, network_traffic, operation_traffic
-from tests.support.block_operations import POINT, block_operations, common, conv, feature_map
+from tests.support.streams.block_operations import (
+    POINT,
+    block_operations,
+    common,
+    conv,
+    feature_map,
+)
 
 
 def address(fm: FeatureMap, y: int, x: int, c: int) -> int:

@@ -32,7 +32,7 @@ from targets.artefact.stream.operations import (
 from targets.artefact.stream.registers import COMMANDS, PAYLOAD, Op, Reg
 from targets.ethos_u55.accelerators import Accelerator
 from targets.ethos_u55.memory_modes import MemoryMode
-from tests.support.vela_files import run_vela, small_mlp, zoo
+from tests.support.models.vela_files import run_vela, small_mlp, zoo
 
 Words = npt.NDArray[np.uint32]
 

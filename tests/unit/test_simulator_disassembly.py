@@ -14,7 +14,7 @@ from targets.artefact import Artefact, load_artefact
 from targets.artefact.disassembly import disassemble
 from targets.artefact.layers import debug_database, read_layers
 from targets.artefact.stream.operations import BlockOperation, Conv, Dma
-from tests.support.vela_files import mixed_graph, run_vela, small_mlp
+from tests.support.models.vela_files import mixed_graph, run_vela, small_mlp
 
 
 @pytest.fixture(scope="module")

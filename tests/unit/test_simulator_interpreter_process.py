@@ -12,8 +12,8 @@ import pytest
 
 from bench.tflite.interpreter_process import InterpreterProcess, Verdict
 from bench.tflite.interpreters import run_tflm
-from tests.support.tflite_factory import Op, Tensor, single_operator
-from tests.support.vela_files import small_mlp
+from tests.support.models.tflite_factory import Op, Tensor, single_operator
+from tests.support.models.vela_files import small_mlp
 
 
 @pytest.fixture

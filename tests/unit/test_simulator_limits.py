@@ -23,7 +23,7 @@ from targets.artefact.stream.operations import (
     Stop,
 )
 from targets.simulator.graph import Graph
-from tests.support.vela_files import run_vela, small_mlp
+from tests.support.models.vela_files import run_vela, small_mlp
 
 #: Peak memory and processor time in which a refusal must come.
 MEMORY_BYTES = 16 << 20

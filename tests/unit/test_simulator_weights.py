@@ -36,7 +36,7 @@ from targets.simulator.weights.traversal import (
     stream_length,
     traversal_of,
 )
-from tests.support.mlw_writer import PaletteSpec, SliceSpec, pack, slice_fields, stream
+from tests.support.streams.weight_streams import PaletteSpec, SliceSpec, pack, slice_fields, stream
 
 
 class _Where(TypedDict):

@@ -16,7 +16,7 @@ from hypothesis import strategies as st
 
 from bench.core.errors import ModelError
 from bench.tflite.model_file import ModelFile, inspect, load_quantised
-from tests.support.tflite_factory import (
+from tests.support.models.tflite_factory import (
     Op,
     Tensor,
     fully_connected,

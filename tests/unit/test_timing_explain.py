@@ -23,7 +23,7 @@ from targets.simulator.timing import PROFILES, Bound, NetworkTiming
 from targets.simulator.timing.explain import explain, layers_of
 from targets.simulator.weights.compression import WeightStream
 from targets.simulator.weights.count import weight_stream
-from tests.support.tflite_factory import mlp
+from tests.support.models.tflite_factory import mlp
 
 MODE = MemoryMode.SHARED_SRAM
 PROFILE = PROFILES["u55_high_end"]

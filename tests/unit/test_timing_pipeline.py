@@ -27,7 +27,7 @@ from targets.simulator.timing.engines import Engines
 from targets.simulator.timing.events import Event, Fidelity, pmu_events
 from targets.simulator.timing.work import block_work, network_work
 from targets.simulator.traffic.network import network_traffic, operation_traffic
-from tests.support.block_operations import POINT, block_operations, conv, feature_map
+from tests.support.streams.block_operations import POINT, block_operations, conv, feature_map
 
 MACS = (32, 64, 128, 256)
 MODE = MemoryMode.SHARED_SRAM

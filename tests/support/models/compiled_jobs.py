@@ -12,7 +12,7 @@ from targets.ethos_u55.accelerators import Accelerator
 from targets.ethos_u55.memory_modes import MemoryMode
 from targets.protocol import Job
 from targets.simulator.timing import PROFILES
-from tests.support.vela_files import small_mlp
+from tests.support.models.vela_files import small_mlp
 
 __all__ = ["compiled_job", "small_job"]
 

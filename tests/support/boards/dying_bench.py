@@ -1,8 +1,8 @@
 """A bench's use of a board that dies of SIGKILL at a given step.
 
-`python -m tests.support.mps3_driver`; arguments: the board's settings as JSON, a pickled job, a log
-directory, the step (-1: none). A step is an operation on the card, a character typed, or a piece of
-what UART0 says. Prints the number of steps it took.
+`python -m tests.support.boards.dying_bench`; arguments: the board's settings as JSON, a pickled
+job, a log directory, the step (-1: none). A step is an operation on the card, a character typed, or
+a piece of what UART0 says. Prints the number of steps it took.
 """
 
 from __future__ import annotations
@@ -18,7 +18,7 @@ from targets.mps3.local_ports import LocalPorts
 from targets.mps3.ports import BoardPorts, Line, Volume
 from targets.mps3.target import Mps3Target
 from targets.settings.mps3 import Mps3Settings
-from tests.support.mps3_volumes import Interrupted
+from tests.support.boards.volumes import Interrupted
 
 STEPS = 0
 

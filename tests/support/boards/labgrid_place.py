@@ -16,7 +16,7 @@ from pathlib import Path
 import pytest
 
 from targets.settings.mps3 import Mps3Settings
-from tests.support.virtual_boards import Board
+from tests.support.boards.virtual_board import Board
 
 __all__ = ["PLACE", "client", "labgrid_board"]
 

@@ -59,7 +59,7 @@ def virtual_fvp(directory: Path) -> Iterator[str]:
 
 
 def write_runner_fvp(directory: Path, log: str) -> Path:
-    """A script under the FVP's name that prints `log`, as `tests.support.inference_runner` does."""
+    """A script under the FVP's name that prints `log`, as `runner_stand_in` does."""
     directory.mkdir(parents=True, exist_ok=True)
     (directory / "log").write_text(log)
     script = directory / NAMES[0]
@@ -67,7 +67,7 @@ def write_runner_fvp(directory: Path, log: str) -> Path:
         "#!/bin/sh\n"
         '[ "$1" != --version ] || { echo "Fast Models [11.27.42 (stand-in)]"; exit 0; }\n'
         f"PYTHONPATH={shlex.quote(str(ROOT))} exec {shlex.quote(sys.executable)} "
-        f'-m tests.support.inference_runner {shlex.quote(str(directory / "log"))} "$@"\n'
+        f'-m tests.support.fvp.runner_stand_in {shlex.quote(str(directory / "log"))} "$@"\n'
     )
     script.chmod(0o755)
     return script

@@ -12,7 +12,7 @@ import pytest
 from ai_edge_litert import schema_py_generated as schema
 
 from bench.core.arrays import Array
-from tests.support.tflite_factory import Op, Tensor, mlp, model_bytes
+from tests.support.models.tflite_factory import Op, Tensor, mlp, model_bytes
 
 __all__ = ["mixed_graph", "run_vela", "small_mlp", "zoo"]
 

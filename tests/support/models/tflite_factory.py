@@ -80,7 +80,7 @@ def model_bytes(
     """
     model = schema.ModelT()
     model.version = 3
-    model.description = b"tests/support/tflite_factory.py"
+    model.description = b"made by a test"
     model.buffers = [schema.BufferT()]
     model.operatorCodes = []
     model.subgraphs = [_subgraph(model, tensors, operators, inputs, outputs)]

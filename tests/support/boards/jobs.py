@@ -11,13 +11,13 @@ from targets.ethos_u55.accelerators import Accelerator
 from targets.ethos_u55.memory_modes import MemoryMode
 from targets.protocol import Job, Measurement
 from targets.sim import SimulatorTarget
-from tests.support.compiled_jobs import compiled_job
-from tests.support.tflite_factory import mlp
+from tests.support.models.compiled_jobs import compiled_job
+from tests.support.models.tflite_factory import mlp
 
-__all__ = ["assert_as_sim", "board_job", "small_job"]
+__all__ = ["assert_as_sim", "board_job", "small_board_job"]
 
 
-def small_job(directory: Path, rows: int = 2) -> Job:
+def small_board_job(directory: Path, rows: int = 2) -> Job:
     """Two dense layers."""
     generator = np.random.default_rng(7)
     layers = [generator.integers(-127, 128, shape, dtype=np.int8) for shape in ((16, 32), (10, 16))]

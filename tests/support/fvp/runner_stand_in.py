@@ -1,8 +1,8 @@
 """A stand-in for the FVP with a program of Arm's on it: takes its files, prints its log.
 
-`python -m tests.support.inference_runner LOG FVP-OPTIONS...`: LOG is printed as it is. If a model
-and an input are loaded where MLEK's inference runner wants them, the simulator makes the output,
-which is dumped as asked.
+`python -m tests.support.fvp.runner_stand_in LOG FVP-OPTIONS...`: LOG is printed as it is. If a
+model and an input are loaded where MLEK's inference runner wants them, the simulator makes the
+output, which is dumped as asked.
 """
 
 from __future__ import annotations
