@@ -6,18 +6,17 @@ import contextlib
 import os
 import selectors
 import subprocess
-import sys
 import tempfile
 import time
 from collections.abc import Sequence
-from pathlib import Path
 
+from bench.core.children import python_command
 from bench.core.errors import BuildError
 
 __all__ = ["WORKER_COMMAND", "WorkerProcess"]
 
 #: Runs the builder with the client's own Python, so with the same libraries.
-WORKER_COMMAND = (sys.executable, "-m", "models.worker")
+WORKER_COMMAND = tuple(python_command("from models.worker import main\nmain()"))
 
 #: Seconds an idle builder has to end after its standard input is closed.
 _CLOSE_S = 5.0
@@ -37,15 +36,13 @@ class WorkerProcess:
 
     def __init__(self, command: Sequence[str] = WORKER_COMMAND) -> None:
         self._log = tempfile.TemporaryFile()  # noqa: SIM115  closed in close() and kill()
-        root = str(Path(__file__).resolve().parent.parent)
-        paths = [root, *filter(None, [os.environ.get("PYTHONPATH")])]
         self._process = subprocess.Popen(
             command,
             stdin=subprocess.PIPE,
             stdout=subprocess.PIPE,
             stderr=self._log,
             # The hash seed orders sets, and so, perhaps, what a library writes.
-            env={**os.environ, "PYTHONPATH": os.pathsep.join(paths), "PYTHONHASHSEED": "0"},
+            env={**os.environ, "PYTHONHASHSEED": "0"},
             start_new_session=True,
         )
         assert self._process.stdin is not None

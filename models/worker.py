@@ -1,4 +1,4 @@
-"""The builder process: `python -m models.worker`. Pays for TensorFlow's import once, serves many.
+"""The builder process, see `models.process`. Pays for TensorFlow's import once, serves many.
 
 Reads a `BuildOrder` as one line of JSON from standard input and answers with lines of JSON on
 what was its standard output: `Progress`, then `Done` or `Failed`. Whatever libraries print goes
@@ -78,7 +78,3 @@ def _serve(line: bytes, channel: BinaryIO) -> Done | Failed:
 def _send(channel: BinaryIO, message: Progress | Done | Failed) -> None:
     channel.write(message.model_dump_json().encode() + b"\n")
     channel.flush()
-
-
-if __name__ == "__main__":
-    main()

@@ -24,6 +24,7 @@ from typing import Any, BinaryIO
 import numpy as np
 
 from bench.core.arrays import Array
+from bench.core.children import python_command
 
 __all__ = ["Answer", "InterpreterProcess", "Verdict", "serve", "shared_process"]
 
@@ -82,7 +83,7 @@ class InterpreterProcess:
     def _started(self) -> subprocess.Popen[bytes]:
         if self._child is None:
             self._child = subprocess.Popen(
-                [sys.executable, "-c", f"from {__name__} import serve; serve()"],
+                python_command(f"from {__name__} import serve\nserve()"),
                 stdin=subprocess.PIPE,
                 stdout=subprocess.PIPE,
             )

@@ -13,11 +13,11 @@ import os
 import re
 import socket
 import subprocess
-import sys
 import time
 from collections.abc import Callable
 from typing import Any
 
+from bench.core.children import python_command
 from bench.core.errors import ConfigError, PrerequisiteError
 from targets.mps3.errors import BoardError, BoardUnavailableError
 from targets.mps3.labgrid.volume import LabgridVolume, start_agent
@@ -31,6 +31,9 @@ __all__ = ["LabgridPorts"]
 _USER = "ethos-u55-bench"
 #: What the client says when it was the bench, on this machine, that left the place acquired.
 _OURS = re.compile(r"already acquired place \S+\.$", re.MULTILINE)
+_CLIENT = (
+    "import runpy\nrunpy.run_module('labgrid.remote.client', run_name='__main__', alter_sys=True)"
+)
 _CLIENT_TIMEOUT = 60
 _RESOURCE_TIMEOUT = 30
 _POLL = 2.0
@@ -165,9 +168,7 @@ class LabgridPorts:
         try:
             done = subprocess.run(
                 [
-                    sys.executable,
-                    "-m",
-                    "labgrid.remote.client",
+                    *python_command(_CLIENT),
                     *where,
                     "-p",
                     self._place,

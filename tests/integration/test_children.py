@@ -1,0 +1,88 @@
+"""Child processes of our own: what lies in the working directory is none of their business."""
+
+from __future__ import annotations
+
+import os
+import subprocess
+from pathlib import Path
+
+import numpy as np
+import pytest
+
+from bench.core.children import python_command
+from bench.core.errors import BuildError
+from bench.tflite.interpreter_process import InterpreterProcess, Verdict
+from models.data import SUBSET
+from models.messages import BuildRequest
+from models.service import VariantBuilder
+from models.spec import TrainSpec
+from tests.support.models.tflite_factory import mlp
+
+ROOT = Path(__file__).resolve().parents[2]
+#: What a child imports somewhere on its way.
+TRAPS = ("tensorflow", "numpy", "pydantic", "tflite_micro", "json", "bench", "models", "targets")
+
+
+@pytest.fixture
+def trapped(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> Path:
+    """A working directory full of modules that tell when they are executed."""
+    told = tmp_path / "executed"
+    for name in TRAPS:
+        (tmp_path / f"{name}.py").write_text(
+            f"with open({str(told)!r}, 'a') as stream:\n    stream.write('{name} ')\n"
+        )
+    monkeypatch.chdir(tmp_path)
+    # As a user has it; what PYTHONPATH names is wanted.
+    monkeypatch.delenv("PYTHONPATH", raising=False)
+    return told
+
+
+def test_code_of_ours_finds_this_tree_and_nothing_in_the_working_directory(trapped: Path) -> None:
+    code = "import json, numpy, pydantic, bench.core, sys\nprint(bench.__file__, sys.path)"
+    done = subprocess.run(python_command(code), capture_output=True, text=True, check=True)
+    assert done.stdout.startswith(f"{ROOT}/bench/__init__.py ")
+    assert "''" not in done.stdout
+    assert not trapped.exists()
+
+
+def test_a_checkout_as_working_directory_shadows_no_library(
+    tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    """The modules beside `bench/` are as strange as any: only our packages are taken there."""
+    for name in ("bench", "models", "targets"):
+        (tmp_path / name).symlink_to(ROOT / name)
+    told = tmp_path / "executed"
+    (tmp_path / "numpy.py").write_text(f"open({str(told)!r}, 'w')\n")
+    monkeypatch.chdir(tmp_path)
+    code = (
+        "from bench.core import children\n"
+        "import subprocess\n"
+        "subprocess.run(children.python_command('import numpy, bench.core.errors'), check=True)"
+    )
+    # The outer process stands for pytest, which has the checkout first on its path.
+    environment = {**os.environ, "PYTHONSAFEPATH": ""}
+    environment.pop("PYTHONPATH", None)
+    starter = "import sys\nsys.path.insert(0, '')\n" + code
+    subprocess.run([*python_command("")[:2], starter], check=True, env=environment)
+    assert not told.exists()
+
+
+def test_the_builder_executes_nothing_of_the_working_directory(
+    trapped: Path, tmp_path: Path
+) -> None:
+    unknown = BuildRequest(
+        workload="w", variant="base", architecture="none", spec=TrainSpec(epochs=1), data=SUBSET
+    )
+    with VariantBuilder() as builder, pytest.raises(BuildError, match="unknown architecture"):
+        builder.build(unknown, tmp_path, lambda progress: None)
+    assert not trapped.exists()
+
+
+def test_the_interpreters_execute_nothing_of_the_working_directory(trapped: Path) -> None:
+    process = InterpreterProcess()
+    rows = np.ones((2, 1, 16), np.int8)
+    verdict, answers, reason = process.run(mlp([np.ones((4, 16), np.int8)]), [rows], 1)
+    process.close()
+    assert verdict is Verdict.DONE, reason
+    assert len(answers[0]) == 2
+    assert not trapped.exists()
