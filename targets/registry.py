@@ -1,24 +1,26 @@
-"""The targets by name."""
+"""The targets by name: what is known of each without loading it, and how it is made and checked.
+
+A target's modules are imported when it is first made or checked, so that who only needs the names
+does not load the simulator, the board's drivers and NumPy with them.
+"""
 
 from __future__ import annotations
 
-from collections.abc import Callable, Sequence
+from collections.abc import Callable, Iterator, Mapping, Sequence
 from dataclasses import dataclass
 from functools import partial
 from pathlib import Path
+from types import MappingProxyType
+from typing import TYPE_CHECKING
 
-from bench.core.arrays import Array
-from targets.checkup import Checkup
-from targets.fvp.doctor import check_fvp
-from targets.fvp.target import FvpTarget
-from targets.mps3.doctor import check_mps3
-from targets.mps3.target import Mps3Target
-from targets.protocol import Target
 from targets.settings import TargetSettings
-from targets.sim import SimulatorTarget, check_sim
-from targets.vela import VelaEstimate, check_vela
 
-__all__ = ["CHECKUPS", "EXCLUSIVE", "TARGETS", "TargetContext"]
+if TYPE_CHECKING:
+    from bench.core.arrays import Array
+    from targets.checkup import Checkup, Finding
+    from targets.protocol import Target
+
+__all__ = ["EXCLUSIVE", "TARGETS", "RegisteredTarget", "TargetContext"]
 
 
 @dataclass(frozen=True)
@@ -34,23 +36,77 @@ class TargetContext:
     progress: Callable[[str, str], None] = lambda target, text: None
 
 
-#: Name on the command line and in cell ids -> how the target is made. Making one does no work.
-TARGETS: dict[str, Callable[[TargetContext], Target]] = {
-    "sim": lambda _: SimulatorTarget(),
-    "fvp": lambda context: FvpTarget(context.settings.fvp, context.logs, context.reference),
-    "mps3": lambda context: Mps3Target(
+@dataclass(frozen=True)
+class RegisteredTarget:
+    """A target the bench knows."""
+
+    #: Makes the target. Loads its modules; does no work.
+    make: Callable[[TargetContext], Target]
+    #: Whether it could work here, for `bench doctor`.
+    check: Checkup
+    #: One device for all: under xdist one worker makes all its measurements.
+    exclusive: bool = False
+
+
+def _make_sim(context: TargetContext) -> Target:
+    from targets.sim import SimulatorTarget
+
+    return SimulatorTarget()
+
+
+def _check_sim(settings: TargetSettings, logs: Path, *, boot: bool) -> Iterator[Finding]:
+    from targets.sim import check_sim
+
+    return check_sim(settings, logs, boot=boot)
+
+
+def _make_fvp(context: TargetContext) -> Target:
+    from targets.fvp.target import FvpTarget
+
+    return FvpTarget(context.settings.fvp, context.logs, context.reference)
+
+
+def _check_fvp(settings: TargetSettings, logs: Path, *, boot: bool) -> Iterator[Finding]:
+    from targets.fvp.doctor import check_fvp
+
+    return check_fvp(settings, logs, boot=boot)
+
+
+def _make_mps3(context: TargetContext) -> Target:
+    from targets.mps3.target import Mps3Target
+
+    return Mps3Target(
         context.settings.mps3, context.logs, progress=partial(context.progress, "mps3")
-    ),
-    "vela": lambda context: VelaEstimate(context.reference),
-}
+    )
 
-#: Targets with one device for all: under xdist one worker makes all measurements of each.
-EXCLUSIVE: frozenset[str] = frozenset({"mps3"})
 
-#: Whether each target could work here, for `bench doctor`.
-CHECKUPS: dict[str, Checkup] = {
-    "sim": check_sim,
-    "fvp": check_fvp,
-    "mps3": check_mps3,
-    "vela": check_vela,
-}
+def _check_mps3(settings: TargetSettings, logs: Path, *, boot: bool) -> Iterator[Finding]:
+    from targets.mps3.doctor import check_mps3
+
+    return check_mps3(settings, logs, boot=boot)
+
+
+def _make_vela(context: TargetContext) -> Target:
+    from targets.vela import VelaEstimate
+
+    return VelaEstimate(context.reference)
+
+
+def _check_vela(settings: TargetSettings, logs: Path, *, boot: bool) -> Iterator[Finding]:
+    from targets.vela import check_vela
+
+    return check_vela(settings, logs, boot=boot)
+
+
+#: By the name on the command line and in cell ids.
+TARGETS: Mapping[str, RegisteredTarget] = MappingProxyType(
+    {
+        "sim": RegisteredTarget(_make_sim, _check_sim),
+        "fvp": RegisteredTarget(_make_fvp, _check_fvp),
+        "mps3": RegisteredTarget(_make_mps3, _check_mps3, exclusive=True),
+        "vela": RegisteredTarget(_make_vela, _check_vela),
+    }
+)
+
+#: The targets with one device for all.
+EXCLUSIVE: frozenset[str] = frozenset(name for name, one in TARGETS.items() if one.exclusive)

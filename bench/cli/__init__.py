@@ -1,5 +1,9 @@
-"""The command `bench`: one module a verb."""
+"""The command `bench`: one module a verb, each with what its command line may say.
 
-from bench.cli.commands import app
+A verb's module is read whenever `bench` starts. What the verb needs to do its work it imports when
+it is called, so that `bench --help` loads neither NumPy nor a target.
+"""
+
+from bench.cli.main import app
 
 __all__ = ["app"]

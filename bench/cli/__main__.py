@@ -1,5 +1,5 @@
 """`python -m bench.cli`: as the command `bench`."""
 
-from bench.cli.commands import app
+from bench.cli.main import app
 
 app()

@@ -1,74 +1,50 @@
-"""`bench doctor`: everything a run needs, looked at before it starts."""
+"""`bench doctor`: what a run needs, looked at before it starts."""
 
 from __future__ import annotations
 
-import os
-import shutil
-import sys
-import tempfile
-from collections.abc import Iterator, Mapping, Sequence
-from importlib.metadata import version
 from pathlib import Path
+from typing import Annotated
 
-from bench.cache import default_root
-from bench.compiler import require_vela
-from bench.core.errors import BenchError, CacheError
-from targets.checkup import Finding, State, found, missing
-from targets.registry import CHECKUPS
-from targets.settings import TargetSettings
+import typer
 
-__all__ = ["BENCH", "examine", "lines_of"]
+from bench.cli.options import ConfigFile
 
-#: The name under which the findings stand that concern every target.
-BENCH = "bench"
-_ROOM_BYTES = 1 << 30
-_MARKS = {State.OK: "ok     ", State.NOTE: "note   ", State.MISSING: "MISSING"}
+__all__ = ["doctor"]
 
 
-def examine(
-    targets: Sequence[str], settings: TargetSettings, *, boot: bool
-) -> Iterator[tuple[str, Finding]]:
-    """Look at the bench and at `targets`; yields (target or `BENCH`, finding) as they are made."""
-    for finding in _bench(os.environ):
-        yield BENCH, finding
-    with tempfile.TemporaryDirectory(prefix="bench-doctor-") as name:
-        for target in targets:
-            for finding in CHECKUPS[target](settings, Path(name), boot=boot):
-                yield target, finding
+def doctor(
+    target: Annotated[
+        list[str] | None, typer.Option(help="Look at this target; default: the configured ones.")
+    ] = None,
+    config: ConfigFile = Path("bench.toml"),
+    boot: Annotated[
+        bool, typer.Option("--boot", help="Also boot a board, to read its NPU. Takes minutes.")
+    ] = False,
+) -> None:
+    """Check what a run on each target needs.
 
+    Says what to do about what is missing; the exit status is then 1.
+    """
+    from bench.cli.examination import BENCH, examine, lines_of
+    from bench.core.errors import ConfigError
+    from bench.core.schema import suggest
+    from bench.plan.config import load_config
+    from targets.checkup import State
+    from targets.registry import TARGETS
 
-def lines_of(finding: Finding) -> list[str]:
-    """A finding as text: a line, and one more for the cure."""
-    lines = [f"  {_MARKS[finding.state]} {finding.what}: {finding.text}"]
-    if finding.cure:
-        lines.append(f"          -> {finding.cure}")
-    return lines
-
-
-def _bench(environment: Mapping[str, str]) -> Iterator[Finding]:
-    yield found("python", sys.version.split()[0])
-    try:
-        require_vela()
-        yield found("vela", version("ethos-u-vela"))
-    except BenchError as error:
-        yield missing("vela", error)
-    yield _cache(default_root(environment))
-
-
-def _cache(root: Path) -> Finding:
-    place = root
-    while not place.exists():
-        place = place.parent
-    if not os.access(place, os.W_OK):
-        return missing(
-            "cache", CacheError(f"{place} cannot be written", cure="set BENCH_CACHE elsewhere")
-        )
-    free = shutil.disk_usage(place).free
-    if free < _ROOM_BYTES:
-        return missing(
-            "cache",
-            CacheError(
-                f"{root}: {free >> 20:,} MiB are free", cure="bench cache gc, or set BENCH_CACHE"
-            ),
-        )
-    return found("cache", f"{root}, {free >> 30:,} GiB free")
+    settings = load_config(config)
+    for name in target or ():
+        if name not in TARGETS:
+            raise ConfigError(f"unknown target {name!r}; {suggest(name, list(TARGETS))}")
+    chosen = tuple(target or settings.grid.targets)
+    heading, bad = "", 0
+    for place, finding in examine(chosen, settings.targets, boot=boot):
+        if place != heading:
+            heading = place
+            print(place if place == BENCH else f"target {place}")
+        print("\n".join(lines_of(finding)), flush=True)
+        bad += finding.state is State.MISSING
+    if bad:
+        print(f"{bad} missing")
+        raise typer.Exit(1)
+    print("nothing is missing")

@@ -114,7 +114,7 @@ class BenchSession:
             logs=self.run.logs,
             progress=device_progress(sink),
         )
-        targets = {name: TARGETS[name](context) for name in setup.targets}
+        targets = {name: TARGETS[name].make(context) for name in setup.targets}
         for target in targets.values():
             self._open.callback(target.close)
         engine = Engine(

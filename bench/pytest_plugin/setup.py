@@ -76,7 +76,7 @@ def require_targets(setup: RunSetup) -> None:
     logs = RunDirectory(setup.run_path).logs
     context = TargetContext(reference=run_tflm, settings=setup.config.targets, logs=logs)
     for name in setup.targets:
-        target = TARGETS[name](context)
+        target = TARGETS[name].make(context)
         try:
             target.prepare()
         finally:

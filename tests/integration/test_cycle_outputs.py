@@ -17,7 +17,7 @@ from xml.etree import ElementTree
 import numpy as np
 import pytest
 
-from bench.cli import commands as cli
+from bench.cli import main as cli
 from tests.support.bench_runs import BenchRun, BenchRunner
 from tests.support.models.tflite_factory import mlp
 

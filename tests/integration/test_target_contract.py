@@ -60,7 +60,7 @@ def target(
         context = TargetContext(
             reference=run_tflm, settings=settings, logs=tmp_path_factory.mktemp("logs")
         )
-        made = TARGETS[request.param.partition("_by_")[0]](context)
+        made = TARGETS[request.param.partition("_by_")[0]].make(context)
         made.prepare()
         yield made
         made.close()

@@ -13,7 +13,7 @@ from typing import Any
 import pytest
 import typer.main
 
-from bench.cli import commands as cli
+from bench.cli import main as cli
 from targets.registry import TARGETS
 
 ROOT = Path(__file__).resolve().parent.parent.parent
@@ -65,7 +65,7 @@ def test_a_recipe_s_shell_parses_and_its_commands_exist(
             for name in option.names()
         }
     }
-    group: Any = typer.main.get_command(cli._app)
+    group: Any = typer.main.get_command(cli.commands)
     doctor = {o for p in group.commands["doctor"].params for o in p.opts}
     makefile = (ROOT / "Makefile").read_text(encoding="utf-8")
     seen = set()

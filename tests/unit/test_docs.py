@@ -16,7 +16,7 @@ from xml.etree import ElementTree
 import pytest
 import typer.main
 
-from bench.cli import commands as cli
+from bench.cli import main as cli
 from bench.compiler.ini import check_sections
 from bench.plan.config import BenchConfig, load_config, parse_config
 from bench.plan.metrics import MetricName
@@ -151,7 +151,7 @@ def bench_commands() -> dict[tuple[str, ...], set[str]]:
         if not getattr(command, "commands", {}):
             found[path] = {o for p in command.params for o in p.opts if o.startswith("-")}
 
-    walk((), typer.main.get_command(cli._app))
+    walk((), typer.main.get_command(cli.commands))
     return found
 
 

@@ -1,0 +1,63 @@
+"""The command line: its verbs, its common options, and what becomes of an error."""
+
+from __future__ import annotations
+
+import sys
+from io import TextIOWrapper
+from typing import Annotated
+
+import typer
+
+from bench.cli import cache, cells, disasm, doctor, layers, report, schema, trace, version, zoo
+from bench.core.errors import BenchError
+from bench.core.logging import log_to_terminal
+from bench.core.text import printable
+
+__all__ = ["app", "commands"]
+
+#: The verbs; what `app` runs. Its help is plain text: rich would be most of its time.
+commands = typer.Typer(
+    name="bench",
+    no_args_is_help=True,
+    add_completion=False,
+    rich_markup_mode=None,
+    pretty_exceptions_enable=False,
+)
+commands.command()(layers.layers)
+commands.command()(trace.trace)
+commands.command()(version.version)
+commands.command()(cells.cells)
+commands.command()(report.report)
+commands.command()(schema.schema)
+commands.command()(doctor.doctor)
+commands.command()(disasm.disasm)
+commands.add_typer(cache.commands, name="cache")
+commands.add_typer(zoo.commands, name="zoo")
+
+
+@commands.callback()
+def common(
+    context: typer.Context,
+    verbose: Annotated[
+        bool,
+        typer.Option(
+            "-v", "--verbose", help="Also tell of waits, fallbacks and what else is worth knowing."
+        ),
+    ] = False,
+) -> None:
+    """Ethos-U55 regression bench. The measurements themselves are made by `pytest -n auto`."""
+    context.with_resource(log_to_terminal(verbose=verbose))
+
+
+def app() -> None:
+    """Run the command line; an error becomes one message on stderr and exit status 2."""
+    for stream in (sys.stdout, sys.stderr):
+        # What the terminal's encoding lacks is shown as an escape, not as a traceback.
+        if isinstance(stream, TextIOWrapper):
+            stream.reconfigure(errors="backslashreplace")
+    try:
+        commands()
+    except (BenchError, OSError) as error:
+        # An OSError says itself which file and what is wrong with it.
+        print(f"bench: {printable(str(error))}", file=sys.stderr)
+        sys.exit(2)

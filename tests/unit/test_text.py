@@ -1,0 +1,50 @@
+"""Text from outside never commands a terminal and never makes a line of its own."""
+
+from __future__ import annotations
+
+import unicodedata
+
+import pytest
+from hypothesis import given
+from hypothesis import strategies as st
+
+from bench.core.text import one_line, printable
+
+#: Everything Python can hold, surrogates too.
+anything = st.text(st.characters(exclude_categories=()))
+
+
+@pytest.mark.parametrize(
+    ("text", "shown"),
+    [
+        ("dense_1/MatMul;dense_1/BiasAdd", "dense_1/MatMul;dense_1/BiasAdd"),
+        ("Größe 名前 🎉", "Größe 名前 🎉"),
+        ("no\u00a0break\u3000ideographic", "no\u00a0break\u3000ideographic"),
+        ("x\x1b[2J\x1b]0;title\x07", r"x\x1b[2J\x1b]0;title\x07"),
+        ("x\nFAILED tests/a.py::b", r"x\nFAILED tests/a.py::b"),
+        ("x\r\x0b\x0c\x85\u2028\u2029y", r"x\r\x0b\x0c\x85\u2028\u2029y"),
+        ("user\u202etxt.exe\u2066\u200f", r"user\u202etxt.exe\u2066\u200f"),
+        ("\x9b31mred", r"\x9b31mred"),
+        ("\ufffe\uffff\udc80\ufeff\U000e0041", r"\ufffe\uffff\udc80\ufeff\U000e0041"),
+    ],
+)
+def test_what_a_terminal_would_obey_is_shown(text: str, shown: str) -> None:
+    assert one_line(text) == shown
+
+
+@given(anything)
+def test_one_line_is_one_line_of_visible_characters(text: str) -> None:
+    shown = one_line(text)
+    assert len(shown.splitlines()) <= 1
+    categories = {unicodedata.category(c) for c in shown}
+    assert categories.isdisjoint({"Cc", "Cf", "Cs", "Co", "Cn", "Zl", "Zp"})
+    shown.encode("utf-8")
+    assert one_line(shown) == shown
+
+
+@given(anything)
+def test_printable_keeps_lines_and_tabs_and_nothing_else_that_is_hidden(text: str) -> None:
+    lines = printable(text).split("\n")
+    assert len(lines) == text.count("\n") + 1
+    for line, original in zip(lines, text.replace("\r\n", "\n").split("\n"), strict=True):
+        assert line.split("\t") == [one_line(part) for part in original.split("\t")]
