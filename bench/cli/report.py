@@ -16,18 +16,13 @@ def report(
     run: Annotated[Path, typer.Argument(help="The run's directory.")] = LATEST,
     width: Annotated[int, typer.Option(min=150, help="Columns of the table.")] = 170,
 ) -> None:
-    """Print the tables of a finished run again.
-
-    The run's merged JUnit file is written again too.
-    """
+    """Print the tables of a finished run again, and write its JUnit file anew."""
     from bench.records.run_directory import RunDirectory
-    from bench.report.junit import merged_junit
-    from bench.report.table import render, unavailable_table, workload_tables
+    from bench.report.run_view import read_run, write_junit
+    from bench.report.table import render, unmeasured_table, workload_tables
 
     directory = RunDirectory(run)
-    records = directory.planned_records()
-    sweeps, orders = directory.sweeps(), directory.orders()
-    unavailable = directory.unavailable()
-    tables = workload_tables(records, sweeps) + unavailable_table(unavailable)
+    view = read_run(directory)
+    tables = workload_tables(view.records, view.sweeps) + unmeasured_table(view.unmeasured)
     print(render(tables, width), end="")
-    directory.write_junit(merged_junit(records, sweeps, orders, unavailable))
+    write_junit(directory, view)

@@ -13,10 +13,10 @@ __all__ = [
     "CacheError",
     "CompilerError",
     "ConfigError",
-    "MissingFigureError",
     "ModelError",
     "PrerequisiteError",
     "TargetError",
+    "TargetUnavailableError",
 ]
 
 
@@ -57,9 +57,13 @@ class CacheError(BenchError):
     """The artefact cache cannot be read or written."""
 
 
-class MissingFigureError(BenchError):
-    """A judgement needs a figure that the target did not give."""
-
-
 class TargetError(BenchError):
     """A target could not run a compiled model, or answered nonsense."""
+
+
+class TargetUnavailableError(PrerequisiteError):
+    """A target that cannot be had: no FVP, no board, an accelerator the board does not have.
+
+    The only error after which a cell counts as UNAVAILABLE and the run may still pass. A broken
+    installation, a failed download or an operator nobody can run are other errors.
+    """

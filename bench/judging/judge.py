@@ -2,85 +2,126 @@
 
 from __future__ import annotations
 
-from bench.core.errors import MissingFigureError, PrerequisiteError
+from collections.abc import Callable, Sequence
+
+from bench.core.errors import BenchError, TargetUnavailableError
+from bench.judging.groups import judge_order, judge_sweep, lost_figures, sweep_caveat
 from bench.judging.sweep import classify
-from bench.judging.verdicts import (
-    Reproduce,
-    judge_cell,
-    judge_order,
-    judge_sweep,
-    judge_unavailable,
-    sweep_caveat,
-)
-from bench.measuring.engine import Engine
+from bench.judging.verdicts import Reproduce, judge_cell, left_the_npu
 from bench.plan.cell import Cell
 from bench.plan.config import BenchConfig
 from bench.plan.grid import Group, base_of
 from bench.plan.metrics import MetricName
 from bench.records.binding import CellBinding
-from bench.records.record import CellIdentity, Record, SweepRecord, UnavailableRecord, metric_value
+from bench.records.record import (
+    CellIdentity,
+    Record,
+    Status,
+    SweepRecord,
+    UnmeasuredRecord,
+    Verdict,
+    metric_value,
+)
 from bench.records.run_directory import OrderRecord, RunDirectory
 
 __all__ = ["Judge"]
 
 
 class Judge:
-    """Judges cells, sweeps and orders of one run and keeps what it found in the run's directory."""
+    """Judges cells, sweeps and orders of one run and keeps what it found in the run's directory.
+
+    A cell that cannot be measured is an outcome like any other: it is kept, and what needs it says
+    so, under the names it always has.
+    """
 
     def __init__(
-        self, config: BenchConfig, engine: Engine, run: RunDirectory, reproduce: Reproduce
+        self,
+        config: BenchConfig,
+        measure: Callable[[Cell], Record],
+        run: RunDirectory,
+        reproduce: Reproduce,
     ) -> None:
+        """`measure` makes the record of a cell without verdicts, or raises `BenchError`."""
         self._config = config
-        self._engine = engine
+        self._measure = measure
         self._run = run
         self._reproduce = reproduce
         self._judged: dict[str, Record] = {}
 
-    def cell(self, cell: Cell) -> Record:
-        """The record of `cell` with its verdicts; written to the run when first asked for.
-
-        Raises:
-            BenchError: the cell could not be measured.
-        """
+    def cell(self, cell: Cell) -> Record | UnmeasuredRecord:
+        """The record of `cell` with its verdicts, or why there is none; written to the run."""
         if cell.id not in self._judged:
-            try:
-                record = self._engine.record(cell)
-                base = self._engine.record(base_of(cell))
-            except PrerequisiteError as error:
-                self._note_unavailable(cell, error)
-                raise
+            record = self._measured(cell)
+            if isinstance(record, UnmeasuredRecord):
+                return record
+            base = record if cell == base_of(cell) else self._measured(base_of(cell))
+            known = base if isinstance(base, Record) else None
+            absent = "" if isinstance(base, Record) else base.reason
             rules = self._config.workloads[cell.workload].limits
-            verdicts = judge_cell(record, base, rules, self._reproduce)
+            verdicts = judge_cell(record, known, rules, self._reproduce, absent)
             judged = record.model_copy(update={"verdicts": verdicts})
             self._run.write_record(judged)
             self._judged[cell.id] = judged
         return self._judged[cell.id]
 
-    def _note_unavailable(self, cell: Cell, error: PrerequisiteError) -> None:
-        verdict = judge_unavailable(cell.id, error.what, self._reproduce)
-        self._run.write_unavailable(UnavailableRecord(cell=CellIdentity.of(cell), verdict=verdict))
+    def _measured(self, cell: Cell) -> Record | UnmeasuredRecord:
+        # Another worker may have found out, or have died of it.
+        known = self._run.known_unmeasurable(cell)
+        if known is not None:
+            return known
+        try:
+            with self._run.working_on(cell):
+                return self._measure(cell)
+        except BenchError as error:
+            unavailable = isinstance(error, TargetUnavailableError)
+            found = UnmeasuredRecord(
+                cell=CellIdentity.of(cell),
+                status=Status.UNAVAILABLE if unavailable else Status.INCOMPLETE,
+                error=type(error).__name__,
+                reason=error.what,
+                cure=error.cure,
+            )
+            self._run.write_unmeasured(found)
+            return found
 
     def sweep(self, group: Group) -> SweepRecord:
-        """The outcome of the MAC sweep over the cells of `group`.
+        """The outcome of the MAC sweep over the cells of `group`; written to the run."""
+        sweep = self._swept(group)
+        self._run.write_sweep(sweep)
+        return sweep
 
-        Raises:
-            BenchError: a cell could not be measured.
-        """
-        records = {cell.accelerator: self.cell(cell) for cell in group.cells}
-        cycles = {}
-        for macs, record in records.items():
-            value = metric_value(record, MetricName.NPU_CYCLES)
-            if isinstance(value, str):
-                raise MissingFigureError(f"{record.cell.id}: no NPU cycles: {value}")
-            cycles[macs] = int(value)
-        bindings = {macs: CellBinding(record.binding) for macs, record in records.items()}
-        result = classify(cycles, bindings, self._config.sweep, sweep_caveat(records))
-        explanation = records[max(records)].measurement.explanation
-        first = group.cells[0]
-        expected = self._config.workloads[group.workload].expect_bound.get(first.memory_mode)
-        sweep = SweepRecord(
+    def _swept(self, group: Group) -> SweepRecord:
+        cells = tuple(cell.id for cell in group.cells)
+        workload = self._config.workloads[group.workload]
+        mode = group.cells[0].memory_mode
+        expected = workload.expect_bound.get(mode)
+        key = f"workloads.{group.workload}.expect_bound"
+        records, missing = self._records_of(group)
+        found: tuple[Status, str] | None = missing
+        if found is None and any(
+            isinstance(metric_value(record, MetricName.NPU_CYCLES), str) for record in records
+        ):
+            found = lost_figures(MetricName.NPU_CYCLES, records)
+        if found is None and not all(record.binding for record in records):
+            found = Status.INCOMPLETE, "it is not known what binds the layers of a cell"
+        if found is not None:
+            verdict = self._unjudged(group, "mac_sweep", *found, key if expected else "")
+            return SweepRecord(id=group.id, cells=cells, verdict=verdict)
+        by_macs = {record.cell.macs: record for record in records}
+        cycles = {
+            macs: int(metric_value(record, MetricName.NPU_CYCLES))
+            for macs, record in by_macs.items()
+        }
+        bindings = {macs: CellBinding(record.binding) for macs, record in by_macs.items()}
+        result = classify(cycles, bindings, self._config.sweep, sweep_caveat(by_macs))
+        explanation = by_macs[max(by_macs)].measurement.explanation
+        verdict = judge_sweep(group.id, result, expected, self._reproduce, explanation, key)
+        left = [reason for record in records if (reason := left_the_npu(record, workload.limits))]
+        if left and expected:
+            verdict = verdict.model_copy(update={"status": Status.FAIL, "reason": left[0]})
+        return SweepRecord(
             id=group.id,
-            cells=tuple(cell.id for cell in group.cells),
+            cells=cells,
             binding=result.binding,
             efficiency=result.efficiency,
             memory=result.memory,
@@ -88,23 +129,46 @@ class Judge:
             reason=result.reason,
             disagreement=result.disagreement,
             explanation=explanation,
-            verdict=judge_sweep(group.id, result, expected, self._reproduce, explanation),
+            verdict=verdict,
         )
-        self._run.write_sweep(sweep)
-        return sweep
 
     def order(self, group: Group) -> OrderRecord:
-        """The judged order of the variants in `group`.
-
-        Raises:
-            BenchError: a cell could not be measured.
-        """
-        ranked = [self.cell(cell) for cell in group.cells]
-        tolerance = self._config.workloads[group.workload].order_tolerance
-        order = OrderRecord(
-            id=group.id,
-            cells=tuple(cell.id for cell in group.cells),
-            verdicts=judge_order(group.id, ranked, tolerance, self._reproduce),
-        )
+        """The judged order of the variants in `group`; written to the run."""
+        workload = self._config.workloads[group.workload]
+        records, missing = self._records_of(group)
+        if missing is not None:
+            key = f"workloads.{group.workload}.order"
+            verdicts: Sequence[Verdict] = (self._unjudged(group, "variant_order", *missing, key),)
+        else:
+            tolerance = workload.order_tolerance
+            verdicts = judge_order(group.id, records, tolerance, self._reproduce, workload.limits)
+        cells = tuple(cell.id for cell in group.cells)
+        order = OrderRecord(id=group.id, cells=cells, verdicts=tuple(verdicts))
         self._run.write_order(order)
         return order
+
+    def _records_of(self, group: Group) -> tuple[list[Record], tuple[Status, str] | None]:
+        """The records of the cells of `group`; where some have none, the status that leaves."""
+        outcomes = [self.cell(cell) for cell in group.cells]
+        records = [outcome for outcome in outcomes if isinstance(outcome, Record)]
+        lost = [outcome for outcome in outcomes if isinstance(outcome, UnmeasuredRecord)]
+        if not lost:
+            return records, None
+        unavailable = all(one.status is Status.UNAVAILABLE for one in lost)
+        status = Status.UNAVAILABLE if unavailable else Status.INCOMPLETE
+        return records, (status, "; ".join(f"{one.cell.id}: {one.reason}" for one in lost))
+
+    def _unjudged(
+        self, group: Group, metric: str, status: Status, reason: str, key: str
+    ) -> Verdict:
+        return Verdict(
+            status=status,
+            subject=group.id,
+            metric=metric,
+            measured="absent",
+            limit="",
+            direction="",
+            reason=reason,
+            reproduce=self._reproduce(metric, group.id),
+            key=key,
+        )

@@ -4,7 +4,7 @@ from __future__ import annotations
 
 from bench.plan.metrics import MetricName
 
-__all__ = ["SUITES", "reproduce_command", "suite_of"]
+__all__ = ["GROUP_SUITES", "SUITES", "reproduce_command", "suite_of"]
 
 #: Suite (test file `tests/regression/test_<suite>.py`, test `test_<suite>`) -> its metrics.
 SUITES: dict[str, tuple[MetricName, ...]] = {
@@ -13,8 +13,12 @@ SUITES: dict[str, tuple[MetricName, ...]] = {
     "device_model": (MetricName.DEVICE_MODEL,),
     "npu_cycles": (MetricName.NPU_CYCLES,),
     "reference": (MetricName.REFERENCE,),
+    "cpu_operators": (MetricName.CPU_OPERATORS,),
     "axi_traffic": (MetricName.AXI0_READ, MetricName.AXI0_WRITE, MetricName.AXI1_READ),
 }
+
+#: Suites over several cells.
+GROUP_SUITES = ("mac_sweep", "variant_order")
 
 
 def suite_of(metric: str) -> str:

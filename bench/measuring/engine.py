@@ -13,7 +13,7 @@ from pathlib import Path
 from bench.cache import JSON, ArtefactCache, CacheKey
 from bench.compiler import CompiledModel, VelaOptions, VelaRunner, compile_model
 from bench.core.arrays import Array, digest_arrays
-from bench.core.errors import BenchError, PrerequisiteError
+from bench.core.errors import BenchError, TargetUnavailableError
 from bench.core.fingerprint import source_fingerprint
 from bench.measuring.measurements import (
     EVENTS,
@@ -21,6 +21,7 @@ from bench.measuring.measurements import (
     binding,
     keep_measurement,
     kept_measurement,
+    promised,
 )
 from bench.measuring.progress import Sink, Task, waiting
 from bench.measuring.reference import Reference, compare_outputs
@@ -35,6 +36,7 @@ from bench.records.record import (
     Record,
     ReferenceRecord,
 )
+from bench.tflite.placement import cpu_operators
 from targets.protocol import BatchTarget, Job, Measurement, Target
 
 __all__ = ["Engine", "compiled_key"]
@@ -129,6 +131,7 @@ class Engine:
                 sha256=compiled.model.sha256,
                 device_model_bytes=compiled.model.device_model_bytes,
                 report=compiled.model.report,
+                cpu_operators=cpu_operators(compiled.path),
             ),
             measurement=measurement,
             accuracy=accuracy,
@@ -136,6 +139,7 @@ class Engine:
             reference=compared,
             reference_absent=not_compared,
             binding=dict(binding(measurement, compiled.model.report).shares),
+            promised=promised(self._targets[cell.target].capabilities(), test_set),
         )
 
     def _test_set(self, cell: Cell) -> TestSet:
@@ -268,12 +272,12 @@ class Engine:
         target = self._targets[cell.target]
         capabilities = target.capabilities()
         if cell.accelerator not in capabilities.accelerators:
-            raise PrerequisiteError(
+            raise TargetUnavailableError(
                 f"{cell.id}: target {cell.target!r} has no {cell.accelerator.vela_name}",
                 cure="leave this accelerator out of grid.macs",
             )
         if cell.memory_mode not in capabilities.memory_modes:
-            raise PrerequisiteError(
+            raise TargetUnavailableError(
                 f"{cell.id}: target {cell.target!r} has no {cell.memory_mode.value}",
                 cure="leave this mode out of grid.memory_modes",
             )

@@ -16,9 +16,16 @@ from bench.plan.cell import Cell
 from bench.plan.metrics import MetricName, describe
 from bench.records.binding import CellBinding, binding_of_layers, binding_of_report
 from bench.records.record import AccuracyRecord, LayerRecord, MeasurementRecord
-from targets.protocol import Measurement
+from targets.protocol import Capabilities, Measurement
 
-__all__ = ["EVENTS", "accuracy_of", "binding", "keep_measurement", "kept_measurement"]
+__all__ = [
+    "EVENTS",
+    "accuracy_of",
+    "binding",
+    "keep_measurement",
+    "kept_measurement",
+    "promised",
+]
 
 #: The events every measurement asks for: those the judged metrics are read from.
 EVENTS = tuple(event for m in MetricName if (event := describe(m).event) is not None)
@@ -51,6 +58,20 @@ def _record_measurement(measurement: Measurement) -> MeasurementRecord:
         explanation=measurement.explanation,
         outputs_sha256=digest_arrays(measurement.outputs),
     )
+
+
+def promised(capabilities: Capabilities, test_set: TestSet) -> tuple[MetricName, ...]:
+    """The figures a target gives of every model on `test_set`, in the order of `MetricName`."""
+    whole = capabilities.samples is None or capabilities.samples >= test_set.identity.samples
+    given = {
+        MetricName.ACCURACY: whole and test_set.labels is not None,
+        MetricName.REFERENCE: capabilities.executes_artefact,
+    }
+    for metric in MetricName:
+        event = describe(metric).event
+        if event is not None:
+            given[metric] = event in capabilities.events
+    return tuple(metric for metric in MetricName if given.get(metric, True))
 
 
 def binding(measurement: MeasurementRecord, report: VelaReport) -> CellBinding:

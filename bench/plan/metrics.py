@@ -5,7 +5,15 @@ from __future__ import annotations
 from dataclasses import dataclass
 from enum import Enum
 
-__all__ = ["AccuracyMetric", "Better", "MetricInfo", "MetricName", "describe", "format_value"]
+__all__ = [
+    "NPU_FIGURES",
+    "AccuracyMetric",
+    "Better",
+    "MetricInfo",
+    "MetricName",
+    "describe",
+    "format_value",
+]
 
 
 class Better(str, Enum):
@@ -26,6 +34,7 @@ class MetricName(str, Enum):
     AXI0_WRITE = "axi0_write_beats"
     AXI1_READ = "axi1_read_beats"
     REFERENCE = "reference_mismatches"
+    CPU_OPERATORS = "cpu_operators"
 
 
 @dataclass(frozen=True)
@@ -54,7 +63,11 @@ _INFO = {
         "AXI1 read", "beats", Better.LOWER, "AXI1_RD_DATA_BEAT_RECEIVED"
     ),
     MetricName.REFERENCE: MetricInfo("reference mismatches", "elements", Better.LOWER),
+    MetricName.CPU_OPERATORS: MetricInfo("operators on the CPU", "operators", Better.LOWER),
 }
+
+#: The figures that are of the NPU alone: an operator that leaves it makes them smaller.
+NPU_FIGURES = frozenset(metric for metric, info in _INFO.items() if info.event is not None)
 
 
 def describe(metric: MetricName) -> MetricInfo:

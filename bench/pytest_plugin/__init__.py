@@ -8,6 +8,7 @@ from __future__ import annotations
 
 import os
 from collections.abc import Iterator
+from dataclasses import replace
 from pathlib import Path
 from typing import Any
 
@@ -17,10 +18,12 @@ from bench.cache import default_root
 from bench.core.errors import BenchError
 from bench.plan.cell import Cell
 from bench.plan.grid import Group, base_of
+from bench.pytest_plugin.cases import CaseCollector
 from bench.pytest_plugin.check import Check
 from bench.pytest_plugin.scheduler import FamilyScheduling
 from bench.pytest_plugin.session import BenchSession, RunSetup
-from bench.pytest_plugin.setup import prepare_run, require_targets
+from bench.pytest_plugin.setup import prepare_run, unavailable_targets
+from bench.pytest_plugin.signals import stop_on_signals
 from bench.pytest_plugin.terminal import TerminalReport
 from bench.records.run_directory import RunDirectory
 
@@ -79,7 +82,7 @@ def pytest_configure(config: pytest.Config) -> None:
             invocation=_extra_arguments(config),
         )
         if not config.option.collectonly:
-            require_targets(setup)
+            setup = replace(setup, unavailable=unavailable_targets(setup))
             RunDirectory.create(setup.run_path, setup.manifest())
     except BenchError as error:
         raise pytest.UsageError(str(error)) from error
@@ -88,8 +91,11 @@ def pytest_configure(config: pytest.Config) -> None:
     if config.option.collectonly:
         return
     if config.option.xmlpath is None:
-        config.option.xmlpath = str(setup.run_path / "pytest-junit.xml")
-    config.pluginmanager.register(TerminalReport(session.run, config), "bench-terminal")
+        config.option.xmlpath = str(setup.run_path / "pytest.xml")
+    config.pluginmanager.register(CaseCollector(session), "bench-cases")
+    terminal = TerminalReport(session.run, config, setup.unavailable)
+    config.pluginmanager.register(terminal, "bench-terminal")
+    config.add_cleanup(stop_on_signals())
 
 
 def _is_main_job(config: pytest.Config) -> bool:

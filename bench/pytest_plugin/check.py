@@ -1,22 +1,18 @@
-"""From verdicts to pytest outcomes: PASS passes, FAIL fails, all else is a counted skip."""
+"""From verdicts to pytest outcomes: PASS passes, FAIL and INCOMPLETE fail, all else is a skip."""
 
 from __future__ import annotations
 
-from collections.abc import Callable, Sequence
-from typing import TypeVar
+from collections.abc import Sequence
 
 import pytest
 
-from bench.core.errors import BenchError, MissingFigureError, PrerequisiteError
 from bench.judging.suites import SUITES
 from bench.plan.cell import Cell
 from bench.plan.grid import Group
 from bench.pytest_plugin.session import BenchSession
-from bench.records.record import Record, Status, Verdict
+from bench.records.record import Record, Status, UnmeasuredRecord, Verdict
 
 __all__ = ["Check"]
-
-_T = TypeVar("_T")
 
 
 class Check:
@@ -28,35 +24,35 @@ class Check:
 
     def cell(self, cell: Cell, suite: str) -> None:
         """Assert the verdicts of the metrics of `suite` for `cell`."""
-        record = self._make(cell.id, lambda: self._session.judge.cell(cell))
-        self._report_figures(record)
+        outcome = self._session.judge.cell(cell)
+        if isinstance(outcome, UnmeasuredRecord):
+            self._tell(outcome)
+            return
+        self._report_figures(outcome)
         metrics = {metric.value for metric in SUITES[suite]}
-        self._assert([v for v in record.verdicts if v.metric in metrics])
+        self._assert([v for v in outcome.verdicts if v.metric in metrics])
 
     def sweep(self, group: Group) -> None:
         """Assert the outcome of a MAC sweep."""
-        record = self._make(group.id, lambda: self._session.judge.sweep(group))
-        self._property("scaling_efficiency", f"{record.efficiency:.4f}")
-        self._property("bound_by", record.memory or record.binding)
-        self._property("memory_share", f"{record.memory_share:.4f}")
+        record = self._session.judge.sweep(group)
+        if record.binding is not None:
+            self._property("scaling_efficiency", f"{record.efficiency:.4f}")
+            self._property("bound_by", record.memory or record.binding)
+            self._property("memory_share", f"{record.memory_share:.4f}")
         if record.disagreement:
             self._property("disagreement", record.disagreement)
         self._assert([record.verdict])
 
     def order(self, group: Group) -> None:
         """Assert that size and cycles rise along the configured order of variants."""
-        record = self._make(group.id, lambda: self._session.judge.order(group))
-        self._assert(record.verdicts)
+        self._assert(self._session.judge.order(group).verdicts)
 
-    def _make(self, subject: str, make: Callable[[], _T]) -> _T:
-        try:
-            return make()
-        except BenchError as error:
-            problem = error
-        # Not in the handler, where pytest would print the error's causes before the message.
-        if isinstance(problem, PrerequisiteError | MissingFigureError):
-            pytest.skip(f"{subject}: UNAVAILABLE: {problem}")
-        pytest.fail(f"{subject}: could not be measured: {problem}", pytrace=False)
+    def _tell(self, outcome: UnmeasuredRecord) -> None:
+        cure = f"\n  -> {outcome.cure}" if outcome.cure else ""
+        what = f"{outcome.cell.id}: {{}}: {outcome.error}: {outcome.reason}{cure}"
+        if outcome.status is Status.UNAVAILABLE:
+            pytest.skip(what.format("UNAVAILABLE"))
+        pytest.fail(what.format("could not be measured"), pytrace=False)
 
     def _report_figures(self, record: Record) -> None:
         report = record.compilation.report
@@ -68,6 +64,8 @@ class Check:
         self._property("encoded_weights_bytes", str(report.encoded_weights_bytes))
         self._property("original_weights_bytes", str(report.original_weights_bytes))
         self._property("device_model_bytes", str(record.compilation.device_model_bytes))
+        if record.compilation.cpu_operators is not None:
+            self._property("cpu_operators", str(len(record.compilation.cpu_operators)))
         if record.accuracy is not None:
             self._property("accuracy", f"{record.accuracy.value:.6f}")
         for event, count in record.measurement.counters.items():
@@ -82,10 +80,11 @@ class Check:
         self._node.user_properties.append((name, value))
 
     def _assert(self, verdicts: Sequence[Verdict]) -> None:
+        if not verdicts:
+            pytest.fail("nothing was judged", pytrace=False)
         bad = [v.line for v in verdicts if v.status in (Status.FAIL, Status.INCOMPLETE)]
         if bad:
             pytest.fail("\n".join(bad), pytrace=False)
         # A suite whose metrics partly lack a limit still judged the others.
-        judged = [v for v in verdicts if v.status is Status.PASS]
-        if not judged:
+        if not any(v.status is Status.PASS for v in verdicts):
             pytest.skip("; ".join(f"{v.status.value.upper()}: {v.line}" for v in verdicts))

@@ -3,13 +3,15 @@
 from __future__ import annotations
 
 import json
+from collections.abc import Mapping
 from contextlib import ExitStack
-from dataclasses import dataclass
+from dataclasses import dataclass, field
 from pathlib import Path
 from typing import Any
 
 from bench.cache import ArtefactCache
 from bench.compiler import VelaServer
+from bench.core.errors import TargetUnavailableError
 from bench.judging.judge import Judge
 from bench.judging.suites import reproduce_command
 from bench.measuring.engine import Engine
@@ -19,6 +21,7 @@ from bench.measuring.sources import ModelSource
 from bench.plan.cell import Cell
 from bench.plan.config import BenchConfig, fingerprint
 from bench.plan.grid import Plan, make_plan
+from bench.records.record import Record
 from bench.records.run_directory import RunDirectory, RunManifest
 from models.data import DataSource
 from models.service import VariantBuilder
@@ -39,6 +42,10 @@ class RunSetup:
     data: DataSource
     cache_root: Path
     run_path: Path
+    #: Key of the configuration -> its line.
+    config_lines: Mapping[str, int] = field(default_factory=dict)
+    #: Targets that cannot be had here -> what is missing, and the cure.
+    unavailable: Mapping[str, tuple[str, str]] = field(default_factory=dict)
 
     def plan(self) -> Plan:
         """The cells and groups of the run."""
@@ -51,6 +58,7 @@ class RunSetup:
             config_sha256=fingerprint(self.config),
             data=self.data.name,
             cells=self.plan().cells,
+            config_lines=self.config_lines,
         )
 
     def to_json(self) -> str:
@@ -64,6 +72,8 @@ class RunSetup:
                 "data": self.data.model_dump(mode="json"),
                 "cache_root": str(self.cache_root),
                 "run_path": str(self.run_path),
+                "config_lines": dict(self.config_lines),
+                "unavailable": dict(self.unavailable),
             }
         )
 
@@ -79,6 +89,8 @@ class RunSetup:
             data=DataSource.model_validate(document["data"]),
             cache_root=Path(document["cache_root"]),
             run_path=Path(document["run_path"]),
+            config_lines=document["config_lines"],
+            unavailable={name: (a, b) for name, (a, b) in document["unavailable"].items()},
         )
 
 
@@ -128,10 +140,16 @@ class BenchSession:
             wanted=self.wanted,
         )
 
+        def measure(cell: Cell) -> Record:
+            if cell.target in setup.unavailable:
+                what, cure = setup.unavailable[cell.target]
+                raise TargetUnavailableError(what, cure=cure)
+            return engine.record(cell)
+
         def reproduce(metric: str, subject: str) -> str:
             return reproduce_command(metric, subject, setup.extra_arguments)
 
-        return Judge(setup.config, engine, self.run, reproduce)
+        return Judge(setup.config, measure, self.run, reproduce)
 
     def close(self) -> None:
         """Stop what the engine started: the variant builder, the targets."""

@@ -6,10 +6,11 @@ from itertools import product
 from pathlib import Path
 
 from bench.compiler import VelaOptions, require_vela
-from bench.core.errors import BenchError, ConfigError, ModelError
+from bench.core.errors import BenchError, ConfigError, ModelError, TargetUnavailableError
 from bench.core.schema import suggest
 from bench.measuring.accuracy import load_dataset
 from bench.plan.config import BenchConfig, ModelFileWorkload, load_config
+from bench.plan.config.lines import key_lines
 from bench.plan.grid import make_plan
 from bench.pytest_plugin.session import RunSetup
 from bench.records.run_directory import RunDirectory, run_name
@@ -18,7 +19,7 @@ from bench.tflite.model_file import load_quantised
 from models.data import resolve_mnist
 from targets.registry import TARGETS, TargetContext
 
-__all__ = ["prepare_run", "require_targets"]
+__all__ = ["prepare_run", "unavailable_targets"]
 
 
 def prepare_run(
@@ -65,22 +66,29 @@ def prepare_run(
         data=resolve_mnist(config.data.mnist),
         cache_root=cache_root,
         run_path=root / run_name(),
+        config_lines=key_lines(config_path.read_text(encoding="utf-8-sig")),
     )
 
 
-def require_targets(setup: RunSetup) -> None:
-    """Can the targets of the run work here? Asked before hours of training, not after.
+def unavailable_targets(setup: RunSetup) -> dict[str, tuple[str, str]]:
+    """Which targets of the run cannot be had here? Asked before hours of training, not after.
 
-    Raises `BenchError`, in most cases `PrerequisiteError`, for the first that cannot.
+    Returns what is missing for each, and the cure; the cells of the others are measured all the
+    same. Raises `BenchError` for anything else that is wrong with a target, such as a broken
+    installation.
     """
+    missing: dict[str, tuple[str, str]] = {}
     logs = RunDirectory(setup.run_path).logs
     context = TargetContext(reference=run_tflm, settings=setup.config.targets, logs=logs)
     for name in setup.targets:
         target = TARGETS[name].make(context)
         try:
             target.prepare()
+        except TargetUnavailableError as error:
+            missing[name] = (error.what, error.cure)
         finally:
             target.close()
+    return missing
 
 
 def _check_vela(config: BenchConfig, config_path: Path) -> None:

@@ -5,17 +5,18 @@ from __future__ import annotations
 import shutil
 import threading
 import time
-from collections.abc import Iterator
+from collections.abc import Iterator, Mapping
 from typing import Any
 
 import pytest
 
 from bench.core.errors import BenchError
 from bench.measuring.progress import Follower, ProgressEvent
-from bench.records.record import Record, Status, SweepRecord, UnavailableRecord
-from bench.records.run_directory import OrderRecord, RunDirectory
-from bench.report.junit import merged_junit
-from bench.report.table import render, unavailable_table, workload_tables
+from bench.records.record import Status
+from bench.records.run_directory import RunDirectory
+from bench.report.cases import FAILURES, CaseView
+from bench.report.run_view import RunView, read_run, write_junit
+from bench.report.table import render, unmeasured_table, workload_tables
 
 __all__ = ["ProgressLines", "TerminalReport"]
 
@@ -30,17 +31,27 @@ _TABLE_WIDTH = 170
 class TerminalReport:
     """Registered in the controller only, so it alone writes to the terminal."""
 
-    def __init__(self, run: RunDirectory, config: pytest.Config) -> None:
+    def __init__(
+        self,
+        run: RunDirectory,
+        config: pytest.Config,
+        unavailable: Mapping[str, tuple[str, str]],
+    ) -> None:
         self._run = run
+        self._unavailable = unavailable
         self._config = config
         self._stop = threading.Event()
         self._thread: threading.Thread | None = None
-        self._records: list[Record] = []
-        self._sweeps: list[SweepRecord] = []
-        self._orders: list[OrderRecord] = []
-        self._unavailable: list[UnavailableRecord] = []
+        self._view = RunView.empty()
         #: Where the reports lie, or why they do not.
         self._reports = ""
+
+    def pytest_report_header(self) -> list[str]:
+        """Targets that cannot be had: the rest is measured without them."""
+        return [
+            f"bench: target {name} is UNAVAILABLE: {what}\n  -> {cure}"
+            for name, (what, cure) in self._unavailable.items()
+        ]
 
     def pytest_sessionstart(self, session: pytest.Session) -> None:
         """Begin to follow the workers' progress."""
@@ -53,7 +64,7 @@ class TerminalReport:
         self._stop.set()
         if self._thread is not None:
             self._thread.join()
-        missing = self._read_and_merge()
+        missing = self._read_and_write()
         try:
             # Here pytest writes its JUnit file, and would end in a traceback on a full disk:
             # the user would not learn what the tests have to say of that disk.
@@ -62,46 +73,39 @@ class TerminalReport:
             missing = f"{self._config.option.xmlpath}: {error.strerror}"
         if missing:
             self._reports = f"a report is missing: {missing}"
-        if session.exitstatus == pytest.ExitCode.OK and (missing or not self._records):
+        failed = missing or not self._view.records or any(_fails(v) for v in self._view.cases)
+        if session.exitstatus == pytest.ExitCode.OK and failed:
             session.exitstatus = pytest.ExitCode.TESTS_FAILED
 
-    def _read_and_merge(self) -> str:
-        """Read what the workers found, and write the merged JUnit; why that failed, or nothing."""
-        run = self._run
-        self._records = run.planned_records()
-        self._sweeps, self._orders = run.sweeps(), run.orders()
-        self._unavailable = run.unavailable()
-        if self._records or self._unavailable:
-            try:
-                merged = run.write_junit(
-                    merged_junit(self._records, self._sweeps, self._orders, self._unavailable)
-                )
-            except BenchError as error:
-                return str(error)
-            self._reports = f"records {run.path / 'cells'}, JUnit {merged}"
-        return ""
+    def _read_and_write(self) -> str:
+        """Read what the workers found, and write the JUnit file; why that failed, or nothing."""
+        try:
+            self._view = read_run(self._run)
+            written = write_junit(self._run, self._view)
+        except BenchError as error:
+            return str(error)
+        self._reports = f"records {self._run.path / 'cells'}, JUnit {written}"
+        return "; ".join(self._view.unreadable)
 
     def pytest_terminal_summary(self, terminalreporter: Any) -> None:
         """Print the tables, and say how much of the plan was measured and where it is kept."""
         terminalreporter.section("Ethos-U55 regression bench")
         width = max(shutil.get_terminal_size().columns, _TABLE_WIDTH)
-        tables = workload_tables(self._records, self._sweeps) + unavailable_table(self._unavailable)
+        view = self._view
+        tables = workload_tables(view.records, view.sweeps) + unmeasured_table(view.unmeasured)
         terminalreporter.write(render(tables, width))
-        verdicts = [v for r in self._records for v in r.verdicts]
-        verdicts += [u.verdict for u in self._unavailable]
-        verdicts += [s.verdict for s in self._sweeps]
-        verdicts += [v for o in self._orders for v in o.verdicts]
+        verdicts = [v for case in view.cases for v in case.verdicts]
         counts = ", ".join(
             f"{n} {status.value.upper()}"
             for status in Status
             if (n := sum(v.status is status for v in verdicts))
         )
-        planned = len(self._run.manifest().planned_cells)
-        measured = f"{len(self._records)} of {planned} planned cells measured"
-        if self._unavailable:
-            measured += f", {len(self._unavailable)} UNAVAILABLE"
+        measured = f"{len(view.records)} of {view.planned} planned cells measured"
+        for status in (Status.UNAVAILABLE, Status.INCOMPLETE):
+            if n := sum(one.status is status for one in view.unmeasured):
+                measured += f", {n} {status.value.upper()}"
         told = [f"verdicts: {counts}"] if counts else []
-        if not self._records:
+        if not view.records:
             told.insert(0, "a run without a figure has failed")
         terminalreporter.write_line(f"bench: {'; '.join([measured, *told])}")
         if self._reports:
@@ -119,6 +123,10 @@ class TerminalReport:
                     reporter._tw.line()
                 for line in lines:
                     reporter.write_line(f"bench: {line}")
+
+
+def _fails(case: CaseView) -> bool:
+    return case.status in FAILURES
 
 
 class ProgressLines:

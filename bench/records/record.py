@@ -34,7 +34,7 @@ __all__ = [
     "ReferenceRecord",
     "Status",
     "SweepRecord",
-    "UnavailableRecord",
+    "UnmeasuredRecord",
     "Verdict",
     "metric_value",
 ]
@@ -69,13 +69,20 @@ class Verdict(StrictModel):
     reason: str
     #: The command that makes this judgement again.
     reproduce: str
+    #: The key of the configuration that states the bound (`workloads.x.limits[0].max`), or empty.
+    key: str = ""
+
+    @property
+    def finding(self) -> str:
+        """What was measured and what it should be, in a few words."""
+        wanted = f", must be {self.direction} {self.limit}" if self.limit else ""
+        return f"{self.metric} {self.measured}{wanted}"
 
     @property
     def line(self) -> str:
         """One line that says everything; the first line of a failing test."""
-        wanted = f", must be {self.direction} {self.limit}" if self.limit else ""
         return (
-            f"{self.subject}: {self.metric} {self.measured}{wanted} "
+            f"{self.subject}: {self.finding} "
             f"[{self.status.value}: {self.reason}] reproduce: {self.reproduce}"
         )
 
@@ -135,6 +142,9 @@ class CompilationRecord(StrictModel):
     #: What the device stores: the size of Vela's `.tflite`.
     device_model_bytes: int
     report: VelaReport
+    #: The operators that run on the CPU, as the compiled file has them; None in records from before
+    #: they were counted.
+    cpu_operators: tuple[str, ...] | None = None
 
 
 class AccuracyRecord(StrictModel):
@@ -210,16 +220,24 @@ class Record(StrictModel):
     reference_absent: str = ""
     #: Share of cycles of the layers each resource binds; see `bench.judging.sweep.CellBinding`.
     binding: dict[str, float]
+    #: The figures that the target gives of every model, by its capabilities and this test set. A
+    #: limit on one of them whose figure is missing is a failure. None: all of them.
+    promised: tuple[MetricName, ...] | None = None
     verdicts: tuple[Verdict, ...] = Field(default=())
 
 
-class UnavailableRecord(StrictModel):
-    """A cell of which nothing is known, because its target could not be had."""
+class UnmeasuredRecord(StrictModel):
+    """A cell of which nothing is known, and why. It keeps its name in every report."""
 
     schema_version: Literal[1] = 1
     cell: CellIdentity
-    #: Always UNAVAILABLE; its metric is `measurement`.
-    verdict: Verdict
+    #: UNAVAILABLE where the target cannot be had; INCOMPLETE, a failure, for everything else.
+    status: Literal[Status.UNAVAILABLE, Status.INCOMPLETE]
+    #: The kind of error (`CompilerError`, `WorkerDied`).
+    error: str
+    reason: str
+    #: What to do about it; empty where that is not known.
+    cure: str = ""
 
 
 class SweepRecord(StrictModel):
@@ -228,11 +246,12 @@ class SweepRecord(StrictModel):
     schema_version: Literal[1] = 1
     id: str
     cells: tuple[str, ...]
-    binding: Binding
-    efficiency: float
-    memory: str
-    memory_share: float
-    reason: str
+    #: None, and the figures 0, where a cell of the sweep has no cycles; the verdict says why.
+    binding: Binding | None = None
+    efficiency: float = 0
+    memory: str = ""
+    memory_share: float = 0
+    reason: str = ""
     #: How the sweep contradicts what binds the layers; empty where they agree.
     disagreement: str = ""
     #: What limits the cell of the largest accelerator, in the target's own words.
@@ -263,6 +282,9 @@ def metric_value(record: Record, metric: MetricName) -> float | str:
         return record.compilation.device_model_bytes / KIB
     if metric is MetricName.ACCURACY:
         return _accuracy(record)
+    if metric is MetricName.CPU_OPERATORS:
+        left = record.compilation.cpu_operators
+        return "the record is from before they were counted" if left is None else float(len(left))
     if metric is MetricName.REFERENCE:
         return float(record.reference.mismatches) if record.reference else record.reference_absent
     event = describe(metric).event

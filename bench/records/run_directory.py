@@ -5,18 +5,29 @@ from __future__ import annotations
 import os
 import platform
 import time
+from collections.abc import Iterator, Mapping
+from contextlib import contextmanager
 from pathlib import Path
-from typing import TypeVar
+from typing import Literal, TypeVar
 
-from pydantic import ValidationError
+from pydantic import Field, ValidationError
 
 from bench.core.errors import BenchError
 from bench.core.files import replace_symlink, write_atomically
 from bench.core.schema import StrictModel
 from bench.plan.cell import Cell
-from bench.records.record import Record, SweepRecord, UnavailableRecord, Verdict
+from bench.records.record import Record, SweepRecord, UnmeasuredRecord, Verdict
 
-__all__ = ["OrderRecord", "RunDirectory", "RunManifest", "run_name"]
+__all__ = [
+    "Case",
+    "CaseOutcome",
+    "OrderRecord",
+    "RunDirectory",
+    "RunManifest",
+    "Selection",
+    "run_name",
+    "worker_name",
+]
 
 _Model = TypeVar("_Model", bound=StrictModel)
 
@@ -34,11 +45,27 @@ class RunManifest(StrictModel):
     config_path: str
     config_sha256: str
     data: str
+    #: Where the run was started.
+    directory: str = ""
     planned_cells: tuple[str, ...]
+    #: Key of the configuration -> its line there, counted from 1, for reports that point at it.
+    config_lines: dict[str, int] = Field(default_factory=dict)
+
+    @property
+    def config_name(self) -> str:
+        """The configuration as dashboards should point at it: relative to where the run began."""
+        path, root = Path(self.config_path), Path(self.directory)
+        return path.relative_to(root).as_posix() if path.is_relative_to(root) else str(path)
 
     @classmethod
     def now(
-        cls, *, config_path: Path, config_sha256: str, data: str, cells: tuple[Cell, ...]
+        cls,
+        *,
+        config_path: Path,
+        config_sha256: str,
+        data: str,
+        cells: tuple[Cell, ...],
+        config_lines: Mapping[str, int],
     ) -> RunManifest:
         """The manifest of a run that starts now on this machine."""
         return cls(
@@ -46,11 +73,41 @@ class RunManifest(StrictModel):
             host=platform.node(),
             python=platform.python_version(),
             platform=platform.platform(),
-            config_path=str(config_path),
+            config_path=str(config_path.resolve()),
+            directory=str(Path.cwd()),
             config_sha256=config_sha256,
             data=data,
             planned_cells=tuple(cell.id for cell in cells),
+            config_lines=dict(config_lines),
         )
+
+
+class Case(StrictModel):
+    """A test of the run: one suite's judgement of one subject."""
+
+    suite: str
+    #: Id of the cell, sweep or order.
+    subject: str
+    nodeid: str
+    #: Ids of the cells it judges.
+    cells: tuple[str, ...]
+
+
+class Selection(StrictModel):
+    """The tests that were chosen; the reports hold these and no others."""
+
+    schema_version: Literal[1] = 1
+    cases: tuple[Case, ...]
+
+
+class CaseOutcome(StrictModel):
+    """How a test ended, as pytest saw it."""
+
+    nodeid: str
+    outcome: Literal["passed", "failed", "skipped"]
+    seconds: float
+    #: What was said of a failure; the first line can stand alone.
+    text: str = ""
 
 
 class OrderRecord(StrictModel):
@@ -65,6 +122,11 @@ class OrderRecord(StrictModel):
 def run_name() -> str:
     """A name for a run that starts now: sorts by time, and two at once differ."""
     return f"{time.strftime('%Y%m%d-%H%M%S')}-{os.getpid()}"
+
+
+def worker_name() -> str:
+    """The name of this process among those of the run: xdist's, or `main`."""
+    return os.environ.get("PYTEST_XDIST_WORKER", "main")
 
 
 class RunDirectory:
@@ -82,7 +144,7 @@ class RunDirectory:
         """
         run = cls(path)
         try:
-            for part in ("cells", "sweeps", "orders", "unavailable"):
+            for part in ("cells", "sweeps", "orders", "unmeasured", "workers"):
                 (run.path / part).mkdir(parents=True)
             write_atomically(run.path / "run.json", manifest.model_dump_json(indent=2) + "\n")
             replace_symlink(path.parent / "latest", path.name)
@@ -107,17 +169,66 @@ class RunDirectory:
         """Store the record of one cell."""
         return self._write("cells", record.cell.id, record)
 
+    @contextmanager
+    def working_on(self, cell: Cell) -> Iterator[None]:
+        """Leave a note, while the block runs, of what this worker measures.
+
+        A worker that dies leaves it behind, so that the cell is not given to another.
+        """
+        note = self.path / "workers" / worker_name()
+        try:
+            note.write_text(cell.id, encoding="utf-8")
+        except OSError as error:
+            raise BenchError(f"{note}: {error.strerror}", cure=_OTHER_RESULTS) from error
+        try:
+            yield
+        finally:
+            note.unlink(missing_ok=True)
+
+    def died_on(self, worker: str) -> str | None:
+        """The id of the cell that `worker` measured when it died; None if it measured none."""
+        note = self.path / "workers" / worker
+        return note.read_text(encoding="utf-8") if note.exists() else None
+
     def write_sweep(self, record: SweepRecord) -> Path:
         """Store the outcome of one MAC sweep."""
         return self._write("sweeps", record.id, record)
 
-    def write_unavailable(self, record: UnavailableRecord) -> Path:
+    def write_unmeasured(self, record: UnmeasuredRecord) -> Path:
         """Note that a cell could not be measured."""
-        return self._write("unavailable", record.cell.id, record)
+        return self._write("unmeasured", record.cell.id, record)
 
     def write_order(self, record: OrderRecord) -> Path:
         """Store the judged order of one configuration."""
         return self._write("orders", record.id, record)
+
+    def write_selection(self, selection: Selection) -> Path:
+        """Note which tests were chosen."""
+        return self._write_text(self.path / "selection.json", selection.model_dump_json() + "\n")
+
+    def selection(self) -> Selection:
+        """The tests that were chosen."""
+        return self._read(self.path / "selection.json", Selection)
+
+    def append_outcome(self, outcome: CaseOutcome) -> None:
+        """Note how a test ended. Called by one process only."""
+        try:
+            with (self.path / "outcomes.jsonl").open("a", encoding="utf-8") as stream:
+                stream.write(outcome.model_dump_json() + "\n")
+        except OSError as error:
+            raise BenchError(
+                f"{self.path / 'outcomes.jsonl'}: cannot be written: {error.strerror}",
+                cure=_OTHER_RESULTS,
+            ) from error
+
+    def outcomes(self) -> list[CaseOutcome]:
+        """How the tests ended, in that order; one that is half written is left out."""
+        try:
+            text = (self.path / "outcomes.jsonl").read_text(encoding="utf-8")
+        except FileNotFoundError:
+            return []
+        whole = text[: text.rfind("\n") + 1]
+        return [CaseOutcome.model_validate_json(line) for line in whole.splitlines()]
 
     def write_junit(self, text: str) -> Path:
         """Store the merged JUnit file."""
@@ -158,10 +269,15 @@ class RunDirectory:
         """The outcomes of all judged sweeps, by id."""
         return [self._read(p, SweepRecord) for p in sorted((self.path / "sweeps").glob("*.json"))]
 
-    def unavailable(self) -> list[UnavailableRecord]:
+    def unmeasured(self) -> list[UnmeasuredRecord]:
         """The cells that could not be measured, by id."""
-        paths = sorted((self.path / "unavailable").glob("*.json"))
-        return [self._read(p, UnavailableRecord) for p in paths]
+        paths = sorted((self.path / "unmeasured").glob("*.json"))
+        return [self._read(p, UnmeasuredRecord) for p in paths]
+
+    def known_unmeasurable(self, cell: Cell) -> UnmeasuredRecord | None:
+        """What this run has found already of a cell that cannot be measured."""
+        path = self.path / "unmeasured" / f"{cell.id}.json"
+        return self._read(path, UnmeasuredRecord) if path.exists() else None
 
     def orders(self) -> list[OrderRecord]:
         """The judged orders, by id."""

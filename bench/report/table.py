@@ -10,12 +10,12 @@ from rich.text import Text
 
 from bench.core.units import KIB
 from bench.plan.metrics import MetricName
-from bench.records.record import Record, Status, SweepRecord, UnavailableRecord, metric_value
+from bench.records.record import Record, Status, SweepRecord, UnmeasuredRecord, metric_value
 from bench.report.findings import finding_lines
 from bench.report.published import PublishedRow, matching
 from targets.ethos_u55.accelerators import Accelerator
 
-__all__ = ["render", "unavailable_table", "workload_tables"]
+__all__ = ["render", "unmeasured_table", "workload_tables"]
 
 #: The accelerator whose sizes and beats stand in the table, when it is in the grid: Arm's.
 _SHOWN = Accelerator.U55_128
@@ -45,13 +45,13 @@ def workload_tables(
     return tables
 
 
-def unavailable_table(unavailable: Sequence[UnavailableRecord]) -> list[RenderableType]:
+def unmeasured_table(unmeasured: Sequence[UnmeasuredRecord]) -> list[RenderableType]:
     """A table of the cells that could not be measured, by reason; nothing where there are none."""
-    if not unavailable:
+    if not unmeasured:
         return []
-    reasons: dict[str, list[str]] = {}
-    for record in unavailable:
-        reasons.setdefault(record.verdict.reason, []).append(record.cell.id)
+    reasons: dict[tuple[Status, str], list[str]] = {}
+    for record in unmeasured:
+        reasons.setdefault((record.status, record.reason), []).append(record.cell.id)
     table = Table(
         "cells",
         "verdict",
@@ -61,8 +61,9 @@ def unavailable_table(unavailable: Sequence[UnavailableRecord]) -> list[Renderab
         header_style="bold",
         show_lines=True,
     )
-    for reason, cells in reasons.items():
-        table.add_row("\n".join(cells), Text("UNAVAILABLE", style="yellow"), Text(reason))
+    for (status, reason), cells in reasons.items():
+        style = "yellow" if status is Status.UNAVAILABLE else "red"
+        table.add_row("\n".join(cells), Text(status.value.upper(), style=style), Text(reason))
     return [table]
 
 
@@ -89,6 +90,7 @@ def _workload_table(
         table.add_column(heading, justify="right")
     for accelerator in macs:
         table.add_column(f"cyc. @{int(accelerator)}", justify="right", no_wrap=True)
+    table.add_column("CPU ops", justify="right")
     table.add_column("effic.", justify="right")
     table.add_column("bound by", no_wrap=True)
     table.add_column("verdict", no_wrap=True)
@@ -109,6 +111,7 @@ def _workload_table(
             _kib(main, MetricName.DEVICE_MODEL),
             _count(main, MetricName.AXI1_READ),
             *(_count(by_macs[m], MetricName.NPU_CYCLES) if m in by_macs else _ABSENT for m in macs),
+            _count(main, MetricName.CPU_OPERATORS),
             *_sweep_cells(row, sweeps),
             _verdict(row),
         )
@@ -164,6 +167,8 @@ def _sweep_cells(row: list[Record], sweeps: dict[str, SweepRecord]) -> tuple[str
     ids = {r.cell.id for r in row}
     for sweep in sweeps.values():
         if ids >= set(sweep.cells):
+            if sweep.binding is None:
+                return _ABSENT, _ABSENT
             bound = sweep.memory.replace("_", " ") or sweep.binding
             return f"{sweep.efficiency:.2f}", bound
     return _ABSENT, _ABSENT
@@ -185,7 +190,7 @@ def _vela_cells(by_macs: dict[Accelerator, Record], macs: list[Accelerator]) -> 
     cycles = [
         f"{by_macs[m].compilation.report.cycles_total:,}" if m in by_macs else _ABSENT for m in macs
     ]
-    return ["  Vela", "estimate", "", "", "", "", "", *cycles, "", "", ""]
+    return ["  Vela", "estimate", "", "", "", "", "", *cycles, "", "", "", ""]
 
 
 def _published_cells(
@@ -207,7 +212,7 @@ def _published_cells(
     for accelerator in macs:
         row = by_macs.get(accelerator)
         cells.append(_optional(row.npu_active_cycles if row else None, ",d"))
-    return [*cells, "", "", ""]
+    return [*cells, "", "", "", ""]
 
 
 def _optional(value: float | None, fmt: str) -> str:

@@ -13,7 +13,7 @@ import numpy as np
 
 from bench.core.errors import ModelError
 from bench.core.schema import StrictModel
-from bench.tflite.reader import OperatorInfo, TensorInfo, read_graph
+from bench.tflite.reader import VELA_OPERATOR, OperatorInfo, TensorInfo, read_graph
 
 __all__ = [
     "QUANTISED_DTYPES",
@@ -29,9 +29,6 @@ QUANTISED_DTYPES = ("int8", "uint8", "int16")
 
 #: Besides those, what a quantised model may give back (ARGMAX and its like count).
 _OUTPUT_DTYPES = (*QUANTISED_DTYPES, "int32", "int64")
-
-#: Vela's custom operator.
-_VELA_OPERATOR = "ethos-u"
 
 #: Operators that keep state from one inference to the next besides variable tensors.
 _STATEFUL = frozenset({"VAR_HANDLE", "CALL_ONCE"})
@@ -50,7 +47,7 @@ class ModelFile(StrictModel):
     @property
     def is_vela_output(self) -> bool:
         """Whether Vela has compiled this model already (it holds an `ethos-u` operator)."""
-        return any(operator.custom == _VELA_OPERATOR for operator in self.operators)
+        return any(operator.custom == VELA_OPERATOR for operator in self.operators)
 
     @property
     def has_state(self) -> bool:

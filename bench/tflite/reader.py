@@ -11,7 +11,7 @@ from collections.abc import Callable, Mapping
 from dataclasses import dataclass
 from pathlib import Path
 from types import MappingProxyType
-from typing import Any
+from typing import Any, TypeVar
 
 import numpy as np
 import numpy.typing as npt
@@ -20,9 +20,21 @@ from ai_edge_litert import schema_py_generated as schema
 from bench.core.errors import ModelError
 from bench.core.schema import StrictModel
 
-__all__ = ["FileGraph", "OperatorInfo", "OperatorNode", "TensorInfo", "read_graph"]
+__all__ = [
+    "VELA_OPERATOR",
+    "FileGraph",
+    "OperatorInfo",
+    "OperatorNode",
+    "TensorInfo",
+    "read_graph",
+    "read_operators",
+]
+
+#: The custom operator in which Vela packs what runs on the NPU.
+VELA_OPERATOR = "ethos-u"
 
 _IDENTIFIER = b"TFL3"
+_T = TypeVar("_T")
 
 # What flatbuffers' and NumPy's readers raise when an offset points nowhere.
 _DAMAGE = (struct.error, IndexError, ValueError, TypeError, OverflowError)
@@ -96,6 +108,15 @@ def read_graph(path: Path) -> FileGraph:
     Raises `ModelError` naming the file when it is missing, no file, no TFLite model, or
     damaged in a way that reading notices (a flipped bit in a weight is not).
     """
+    return _read(path, lambda reader: reader.read())
+
+
+def read_operators(path: Path) -> tuple[OperatorInfo, ...]:
+    """The operators of all subgraphs of the file at `path`. Raises `ModelError` as `read_graph`."""
+    return _read(path, lambda reader: reader.operators())
+
+
+def _read(path: Path, take: Callable[[_Reader], _T]) -> _T:
     try:
         data = path.read_bytes()
     except OSError as error:
@@ -109,7 +130,7 @@ def read_graph(path: Path) -> FileGraph:
             cure="give the path of a .tflite file",
         )
     try:
-        return _Reader(data).read()
+        return take(_Reader(data))
     except _DAMAGE as error:
         raise ModelError(
             f"the TFLite model {path} ({len(data)} bytes) is truncated or damaged: {error}",
@@ -154,6 +175,17 @@ class _Reader:
             operators=operators,
             constants=tuple(constant for _, constant in found),
             metadata=self._metadata(model, buffers),
+        )
+
+    def operators(self) -> tuple[OperatorInfo, ...]:
+        """Those of all subgraphs, one after another."""
+        model = schema.Model.GetRootAsModel(self._data, 0)
+        codes = [self._code(model, i) for i in range(self._spend(model.OperatorCodesLength()))]
+        graphs = [model.Subgraphs(i) for i in range(self._spend(model.SubgraphsLength()))]
+        return tuple(
+            codes[_index(graph.Operators(i).OpcodeIndex(), len(codes), "operator code")]
+            for graph in graphs
+            for i in range(self._spend(graph.OperatorsLength()))
         )
 
     def _spend(self, count: int) -> int:

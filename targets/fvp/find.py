@@ -7,7 +7,7 @@ import shutil
 from collections.abc import Mapping
 from pathlib import Path
 
-from bench.core.errors import PrerequisiteError
+from bench.core.errors import PrerequisiteError, TargetUnavailableError
 
 __all__ = ["NAMES", "VARIABLE", "find_executable"]
 
@@ -26,7 +26,7 @@ def find_executable(setting: str, environment: Mapping[str, str] = os.environ) -
     """The executable's absolute path: `setting`, then $BENCH_FVP, then Arm's names on $PATH.
 
     Setting and variable are a path or a name on $PATH. Raises `PrerequisiteError` naming what was
-    looked for, and where.
+    looked for, and where; `TargetUnavailableError` where none was named and none is found.
     """
     search = environment.get("PATH", os.defpath)
     for origin, name in (
@@ -45,7 +45,7 @@ def find_executable(setting: str, environment: Mapping[str, str] = os.environ) -
         found = shutil.which(name, path=search)
         if found is not None:
             return Path(found).absolute()
-    raise PrerequisiteError(
+    raise TargetUnavailableError(
         "target fvp needs Arm's Corstone-300 FVP, and none was found: targets.fvp.executable and "
         f"${VARIABLE} are not set, and {', '.join(NAMES)} are not on $PATH",
         cure="docs/fvp.md tells how to install it, or to run it in a container",

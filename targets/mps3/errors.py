@@ -4,7 +4,7 @@ from __future__ import annotations
 
 import errno
 
-from bench.core.errors import BenchError, PrerequisiteError, TargetError
+from bench.core.errors import BenchError, TargetError, TargetUnavailableError
 
 __all__ = ["BoardError", "BoardUnavailableError", "CardError", "volume_error"]
 
@@ -23,11 +23,11 @@ class BoardError(TargetError):
     """The board did not do what it should: the recovery ladder may help."""
 
 
-class CardError(PrerequisiteError):
+class CardError(TargetUnavailableError):
     """The SD card cannot take what must be written: a person has to help."""
 
 
-class BoardUnavailableError(PrerequisiteError):
+class BoardUnavailableError(TargetUnavailableError):
     """No board, or not for us now: not found, leased, quarantined."""
 
 

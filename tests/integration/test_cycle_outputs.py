@@ -229,7 +229,7 @@ _CYCLES = re.compile(r"\d[\d,]* (?:NPU )?cycles")
 def test_every_cycle_figure_says_estimate_and_has_velas_beside_it(run: BenchRun) -> None:
     velas = {r.compilation.report.cycles_total for r in run.records().values()}
     figures = {r.measurement.counters["NPU_ACTIVE"] for r in run.records().values()} | velas
-    files = [run.directory.path / "pytest-junit.xml", run.directory.path / "junit.xml"]
+    files = [run.directory.path / "pytest.xml", run.directory.path / "junit.xml"]
     texts = [run.output, *(_text_of(path) for path in files)]
     texts += [verdict.line for record in run.records().values() for verdict in record.verdicts]
     texts += [sweep.reason for sweep in run.directory.sweeps()]
@@ -251,7 +251,7 @@ def _text_of(path: Path) -> str:
 
 
 def test_properties_of_estimates_are_named_so(run: BenchRun) -> None:
-    tree = ElementTree.parse(run.directory.path / "pytest-junit.xml")
+    tree = ElementTree.parse(run.directory.path / "pytest.xml")
     cases = [c for c in tree.iter("testcase") if c.find("properties") is not None]
     with_cycles = 0
     for case in cases:

@@ -189,7 +189,7 @@ def test_workers_do_not_change_the_records(
 
 
 def test_junit_names_are_unique_and_carry_the_numbers(cold: BenchRun) -> None:
-    tree = ElementTree.parse(cold.directory.path / "pytest-junit.xml")
+    tree = ElementTree.parse(cold.directory.path / "pytest.xml")
     cases = list(tree.iter("testcase"))
     names = [(c.attrib["classname"], c.attrib["name"]) for c in cases]
     assert len(names) == len(set(names))
@@ -207,7 +207,7 @@ def test_junit_names_are_unique_and_carry_the_numbers(cold: BenchRun) -> None:
     assert len(merged_names) == len(set(merged_names))
 
 
-@pytest.mark.parametrize("name", ["pytest-junit.xml", "junit.xml"])
+@pytest.mark.parametrize("name", ["pytest.xml", "junit.xml"])
 def test_junit_is_as_dashboards_read_it(cold: BenchRun, name: str) -> None:
     """The structure Jenkins' and GitLab's parsers look for, and GitLab's limit of 30 MB."""
     path = cold.directory.path / name

@@ -98,7 +98,7 @@ class BenchRun:
 
     def outcomes(self) -> dict[str, str]:
         """Test name -> passed, failed or skipped, from pytest's own JUnit file."""
-        tree = ElementTree.parse(self.directory.path / "pytest-junit.xml")
+        tree = ElementTree.parse(self.directory.path / "pytest.xml")
         found = {}
         for case in tree.iter("testcase"):
             children = {child.tag for child in case}

@@ -8,8 +8,9 @@ from hypothesis import given
 from hypothesis import strategies as st
 
 from bench.compiler import VelaOptions, compile_model
+from bench.judging.groups import judge_order, judge_sweep
 from bench.judging.sweep import SweepResult
-from bench.judging.verdicts import judge_cell, judge_order, judge_sweep, worst
+from bench.judging.verdicts import judge_cell, worst
 from bench.plan.cell import Cell
 from bench.plan.config import LimitRule
 from bench.plan.metrics import AccuracyMetric as Metric

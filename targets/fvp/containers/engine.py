@@ -14,7 +14,7 @@ from dataclasses import dataclass
 from enum import Enum
 from shutil import which
 
-from bench.core.errors import PrerequisiteError
+from bench.core.errors import PrerequisiteError, TargetUnavailableError
 
 __all__ = ["Engine", "EngineKind", "explain", "find_engine"]
 
@@ -91,7 +91,7 @@ def find_engine(name: str = "") -> Engine:
             version = Engine(EngineKind.DOCKER, client).ask("--version")
             kind = EngineKind.PODMAN if "podman" in version.lower() else EngineKind.DOCKER
             return Engine(kind, client)
-    raise PrerequisiteError(
+    raise TargetUnavailableError(
         f"the container engine {name or '(docker or podman)'} is not installed",
         cure=f"install docker or podman, or name the one you have; {_DOCS}",
     )
@@ -99,9 +99,9 @@ def find_engine(name: str = "") -> Engine:
 
 def explain(kind: EngineKind, complaint: str) -> PrerequisiteError:
     """The engine's `complaint` as one sentence with its cure."""
-    for marks, what, cure in _KNOWN:
-        if any(mark in complaint.lower() for mark in marks):
-            return PrerequisiteError(what, cure=cure)
+    for known in _KNOWN:
+        if any(mark in complaint.lower() for mark in known.marks):
+            return known.error(known.what, cure=known.cure)
     said = [line.strip() for line in complaint.splitlines() if line.strip()]
     # Clients end with "See 'docker run --help'.", which helps nobody here.
     said = [line for line in said if not line.startswith("See '")] or ["(no words)"]
@@ -110,15 +110,26 @@ def explain(kind: EngineKind, complaint: str) -> PrerequisiteError:
     )
 
 
-#: (marks in lower case, what happened, cure); the first that fits is taken.
-_KNOWN: tuple[tuple[Sequence[str], str, str], ...] = (
-    (
+@dataclass(frozen=True)
+class _Known:
+    """A complaint of an engine's, and what it means."""
+
+    #: Parts of the complaint, in lower case; one of them is enough.
+    marks: Sequence[str]
+    what: str
+    cure: str
+    error: type[PrerequisiteError] = PrerequisiteError
+
+
+#: The first that fits is taken.
+_KNOWN = (
+    _Known(
         ("permission denied while trying to connect",),
         "this user may not talk to the Docker daemon",
         "add the user to the group docker (sudo usermod -aG docker $USER, then log in again), "
         "or use rootless podman",
     ),
-    (
+    _Known(
         (
             "cannot connect to the docker daemon",
             "is the docker daemon running",
@@ -126,23 +137,25 @@ _KNOWN: tuple[tuple[Sequence[str], str, str], ...] = (
         ),
         "the Docker daemon is not running",
         "start it (sudo systemctl start docker), or use podman, which needs none",
+        TargetUnavailableError,
     ),
-    (
+    _Known(
         ("no such image", "unable to find image", "image not known", "no such object"),
         "the container image does not exist here",
         f"build it, or correct its name; `docker images` lists what is here; {_DOCS}",
+        TargetUnavailableError,
     ),
-    (
+    _Known(
         ("executable file not found", "no such file or directory: unknown"),
         "the container image has no such executable",
         "name the FVP's executable as it is called inside the image",
     ),
-    (
+    _Known(
         ("exec format error",),
         "the container image is for another processor",
         "build it on this machine, or for this machine's architecture",
     ),
-    (
+    _Known(
         ("no space left on device",),
         "the container engine's disk is full",
         "free some space: `docker system df` and `docker system prune`",

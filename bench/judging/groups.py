@@ -1,0 +1,139 @@
+"""Judgements over several cells: the MAC sweep, and the order of the variants. Pure."""
+
+from __future__ import annotations
+
+from collections.abc import Mapping, Sequence
+from itertools import pairwise
+
+from bench.judging.sweep import SweepResult
+from bench.judging.verdicts import Reproduce, caveat, left_the_npu
+from bench.plan.config import Binding, LimitRule
+from bench.plan.metrics import NPU_FIGURES, Better, MetricName, describe, format_value
+from bench.records.record import Record, Status, Verdict, metric_value
+from targets.ethos_u55.accelerators import Accelerator
+from targets.protocol import Source
+
+__all__ = ["judge_order", "judge_sweep", "lost_figures", "sweep_caveat"]
+
+
+def sweep_caveat(records: Mapping[Accelerator, Record]) -> str:
+    """What must be said with the first and the last cycle count of a sweep."""
+    first, last = records[min(records)], records[max(records)]
+    words = caveat(last, MetricName.NPU_CYCLES)
+    if last.measurement.source is not Source.SIMULATED:
+        return words
+    vela = [record.compilation.report.cycles_total for record in (first, last)]
+    return f" (estimate; Vela's: {vela[0]:,} -> {vela[1]:,})"
+
+
+def judge_sweep(
+    group_id: str,
+    result: SweepResult,
+    expected: Binding | None,
+    reproduce: Reproduce,
+    explanation: str = "",
+    key: str = "",
+) -> Verdict:
+    """Hold the outcome of a MAC sweep against the configured expectation.
+
+    `explanation` is what the target says of the largest accelerator's cell, `key` what states the
+    expectation in the configuration.
+    """
+    reason = f"{result.reason}; {explanation}" if explanation else result.reason
+    if expected is None:
+        status = Status.NO_BASELINE
+        reason += "; no expect_bound is set"
+    else:
+        status = Status.PASS if result.binding == expected else Status.FAIL
+    return Verdict(
+        status=status,
+        subject=group_id,
+        metric="mac_sweep",
+        measured=f"{result.binding}-bound",
+        limit=f"{expected}-bound" if expected else "",
+        direction="exactly" if expected else "",
+        reason=reason,
+        reproduce=reproduce("mac_sweep", group_id),
+        key=key if expected else "",
+    )
+
+
+#: The figures that must not fall along the configured order of variants.
+ORDERED_METRICS = (MetricName.ENCODED_WEIGHTS, MetricName.NPU_CYCLES)
+
+
+def judge_order(
+    group_id: str,
+    ranked: Sequence[Record],
+    tolerance: float,
+    reproduce: Reproduce,
+    rules: Sequence[LimitRule] = (),
+) -> tuple[Verdict, ...]:
+    """Judge that size and cycles rise, or stay, along the configured order of variants.
+
+    Args:
+        group_id: id of the group.
+        ranked: the records from the variant that should be smallest to the largest.
+        tolerance: share by which a figure may be below the one before it: differences of a few
+            cycles come from how the streams fall into bursts, not from what was compressed.
+        reproduce: makes the command shown in the verdict.
+        rules: the workload's limit rules, of which one may allow operators on the CPU.
+    """
+    workload = ranked[0].cell.workload
+    verdicts = []
+    for metric in ORDERED_METRICS:
+        status, shown, reason = _ordered(metric, ranked, tolerance, rules)
+        assert describe(metric).better is Better.LOWER
+        verdicts.append(
+            Verdict(
+                status=status,
+                subject=group_id,
+                metric=f"variant_order of {metric.value}",
+                measured=shown,
+                limit=" <= ".join(record.cell.variant for record in ranked),
+                direction="in the order",
+                reason=reason,
+                reproduce=reproduce("variant_order", group_id),
+                key=f"workloads.{workload}.order",
+            )
+        )
+    return tuple(verdicts)
+
+
+def _ordered(
+    metric: MetricName, ranked: Sequence[Record], tolerance: float, rules: Sequence[LimitRule]
+) -> tuple[Status, str, str]:
+    """Status, figures and reason of one metric along the order."""
+    figures = [metric_value(record, metric) for record in ranked]
+    numbers = [figure for figure in figures if not isinstance(figure, str)]
+    if len(numbers) < len(figures):
+        status, reason = lost_figures(metric, ranked)
+        return status, "absent", reason
+    shown = ", ".join(
+        f"{record.cell.variant} {format_value(metric, number)}{caveat(record, metric)}"
+        for record, number in zip(ranked, numbers, strict=True)
+    )
+    left = [left_the_npu(record, rules) for record in ranked if metric in NPU_FIGURES]
+    if any(left):
+        return Status.FAIL, shown, next(reason for reason in left if reason)
+    rises = all(a * (1 - tolerance) <= b for a, b in pairwise(numbers))
+    rule = "workload's `order`" + (f", within {tolerance:.2%}" if tolerance else "")
+    return Status.PASS if rises else Status.FAIL, shown, rule
+
+
+def lost_figures(metric: MetricName, records: Sequence[Record]) -> tuple[Status, str]:
+    """The status of a judgement over `records` of which some have no figure, and why.
+
+    UNAVAILABLE only where the targets never promised the figure; INCOMPLETE where one is missing
+    without a reason, FAIL where there was to be one.
+    """
+    missing = [
+        (record, value)
+        for record in records
+        if isinstance(value := metric_value(record, metric), str)
+    ]
+    reason = "; ".join(f"{r.cell.id}: no {metric.value}: {value}" for r, value in missing)
+    if not all(value for _, value in missing):
+        return Status.INCOMPLETE, f"{reason}: the target gave neither a figure nor a reason"
+    promised = any(r.promised is None or metric in r.promised for r, _ in missing)
+    return Status.FAIL if promised else Status.UNAVAILABLE, reason

@@ -1,0 +1,107 @@
+"""Which tests a run has and how each ended: noted by the controller for the reports.
+
+A worker that dies takes its memory along, so nothing here depends on one: the list of tests is
+written when they have been collected, and each outcome when it is known.
+"""
+
+from __future__ import annotations
+
+import re
+from collections.abc import Iterable, Sequence
+from typing import Any
+
+import pytest
+
+from bench.judging.suites import GROUP_SUITES, SUITES
+from bench.pytest_plugin.session import BenchSession
+from bench.records.record import CellIdentity, Status, UnmeasuredRecord
+from bench.records.run_directory import Case, CaseOutcome, Selection
+
+__all__ = ["CaseCollector"]
+
+_TEST = re.compile(r"test_(?P<suite>\w+)\[(?P<subject>.+)\]$")
+
+
+class CaseCollector:
+    """Registered in the controller only."""
+
+    def __init__(self, session: BenchSession) -> None:
+        self._session = session
+        self._run = session.run
+        self._chosen: frozenset[str] | None = None
+        #: Test -> seconds, outcome and words so far: a test has three phases.
+        self._so_far: dict[str, CaseOutcome] = {}
+
+    def pytest_collection_finish(self, session: pytest.Session) -> None:
+        """Without workers: these are the tests."""
+        if session.items:
+            self._choose(item.nodeid for item in session.items)
+
+    @pytest.hookimpl(optionalhook=True)
+    def pytest_xdist_node_collection_finished(self, node: Any, ids: Sequence[str]) -> None:
+        """With workers: all collect the same, so the first tells."""
+        if self._chosen is None:
+            self._choose(ids)
+
+    def pytest_runtest_logreport(self, report: pytest.TestReport) -> None:
+        """A phase of a test has ended."""
+        if self._chosen is None or report.nodeid not in self._chosen:
+            return
+        before = self._so_far.get(report.nodeid)
+        now = _joined(before, report)
+        self._so_far[report.nodeid] = now
+        # A worker that died has no phase (`???`): what was known of the test is all there will be.
+        if report.when not in ("setup", "call"):
+            self._run.append_outcome(now)
+
+    @pytest.hookimpl(optionalhook=True)
+    def pytest_testnodedown(self, node: Any, error: object | None) -> None:
+        """A worker has gone. The cell it died on is not measured by another."""
+        if error is None:
+            return
+        worker = node.gateway.id
+        cell_id = self._run.died_on(worker)
+        cell = next((c for c in self._session.plan.cells if c.id == cell_id), None)
+        if cell is None:
+            return
+        self._run.write_unmeasured(
+            UnmeasuredRecord(
+                cell=CellIdentity.of(cell),
+                status=Status.INCOMPLETE,
+                error="WorkerDied",
+                reason=f"the process that measured it died ({worker}: {error})",
+                cure="it is not measured again in this run; was it killed, or out of memory?",
+            )
+        )
+
+    def _choose(self, nodeids: Iterable[str]) -> None:
+        cases = [case for nodeid in nodeids if (case := self._case(nodeid)) is not None]
+        self._chosen = frozenset(case.nodeid for case in cases)
+        self._run.write_selection(Selection(cases=tuple(cases)))
+
+    def _case(self, nodeid: str) -> Case | None:
+        """The case that a test is; None for a test that judges nothing of the plan."""
+        match = _TEST.search(nodeid)
+        if match is None:
+            return None
+        suite, subject = match["suite"], match["subject"]
+        plan = self._session.plan
+        cells: tuple[str, ...] = ()
+        if suite in SUITES:
+            cells = tuple(cell.id for cell in plan.cells if cell.id == subject)
+        elif suite in GROUP_SUITES:
+            groups = (*plan.sweeps, *plan.orders)
+            cells = next((tuple(c.id for c in g.cells) for g in groups if g.id == subject), ())
+        return Case(suite=suite, subject=subject, nodeid=nodeid, cells=cells) if cells else None
+
+
+def _joined(before: CaseOutcome | None, report: pytest.TestReport) -> CaseOutcome:
+    """What is known of a test after one more phase: the worst outcome, all the time."""
+    outcomes = {report.outcome} | ({before.outcome} if before else set())
+    words = (before.text if before else "") or (report.longreprtext if report.failed else "")
+    return CaseOutcome(
+        nodeid=report.nodeid,
+        outcome=next(o for o in ("failed", "skipped", "passed") if o in outcomes),
+        seconds=(before.seconds if before else 0) + getattr(report, "duration", 0),
+        text=words,
+    )

@@ -1,0 +1,149 @@
+"""One view of a run for all reports: its tests, each with its judgement, figures and place.
+
+Every test that was chosen is here, under the name it has in every run, whatever became of it.
+Pure; reads records, judges nothing.
+"""
+
+from __future__ import annotations
+
+from collections.abc import Iterable, Mapping, Sequence
+from dataclasses import dataclass, field
+
+from bench.judging.suites import SUITES
+from bench.judging.verdicts import worst
+from bench.records.record import Record, Status, SweepRecord, UnmeasuredRecord, Verdict
+from bench.records.run_directory import Case, CaseOutcome, OrderRecord
+
+__all__ = ["CaseView", "Findings", "case_views"]
+
+#: Statuses that make a run fail.
+FAILURES = frozenset({Status.FAIL, Status.INCOMPLETE})
+
+
+@dataclass(frozen=True)
+class Findings:
+    """What a run found, by the ids of its subjects."""
+
+    records: Mapping[str, Record]
+    unmeasured: Mapping[str, UnmeasuredRecord]
+    sweeps: Mapping[str, SweepRecord]
+    orders: Mapping[str, OrderRecord]
+
+    @classmethod
+    def of(
+        cls,
+        records: Iterable[Record],
+        unmeasured: Iterable[UnmeasuredRecord],
+        sweeps: Iterable[SweepRecord],
+        orders: Iterable[OrderRecord],
+    ) -> Findings:
+        """The findings from what a run directory holds."""
+        return cls(
+            {record.cell.id: record for record in records},
+            {record.cell.id: record for record in unmeasured},
+            {sweep.id: sweep for sweep in sweeps},
+            {order.id: order for order in orders},
+        )
+
+
+@dataclass(frozen=True)
+class CaseView:
+    """One test as reports show it."""
+
+    case: Case
+    status: Status
+    #: What decided, in a few words: `npu_cycles 92,654 cycles, must be at most 90,000 cycles`.
+    headline: str
+    #: The whole story: a line a verdict, or why there is none.
+    text: str
+    #: The kind of error where the case could not be judged; empty elsewhere.
+    error: str = ""
+    #: The configuration's key that decided; empty where none did.
+    key: str = ""
+    seconds: float = 0
+    verdicts: tuple[Verdict, ...] = field(default=())
+
+    @property
+    def name(self) -> str:
+        """Unique in the run, and the same in every run."""
+        return f"{self.case.subject}:{self.case.suite}"
+
+
+def case_views(
+    cases: Sequence[Case], findings: Findings, outcomes: Sequence[CaseOutcome]
+) -> list[CaseView]:
+    """A view of each of `cases`, in their order."""
+    ended: dict[str, CaseOutcome] = {}
+    for outcome in outcomes:
+        # A test whose worker died after it had passed is reported twice: the failure counts.
+        if ended.get(outcome.nodeid, outcome).outcome != "failed":
+            ended[outcome.nodeid] = outcome
+    return [_view(case, findings, ended.get(case.nodeid)) for case in cases]
+
+
+def _view(case: Case, findings: Findings, outcome: CaseOutcome | None) -> CaseView:
+    """The view that fits how the test ended: a test that failed never looks better than that."""
+    seconds = outcome.seconds if outcome else 0
+    failed = outcome is not None and outcome.outcome == "failed"
+    for view in (_judged(case, findings, seconds), _not_measured(case, findings, seconds)):
+        if view is not None and (view.status in FAILURES or not failed):
+            return view
+    if failed:
+        assert outcome is not None
+        return _unjudged(case, "TestFailed", outcome.text or "the test failed", seconds)
+    return _unjudged(case, "NotJudged", "the run ended before this was judged", seconds)
+
+
+def _judged(case: Case, findings: Findings, seconds: float) -> CaseView | None:
+    verdicts = _verdicts(case, findings)
+    if not verdicts:
+        return None
+    decisive = worst(verdicts)
+    return CaseView(
+        case,
+        decisive.status,
+        decisive.finding,
+        "\n".join(_told(verdict) for verdict in verdicts),
+        error="Incomplete" if decisive.status is Status.INCOMPLETE else "",
+        key=decisive.key if decisive.status in FAILURES else "",
+        seconds=seconds,
+        verdicts=verdicts,
+    )
+
+
+def _not_measured(case: Case, findings: Findings, seconds: float) -> CaseView | None:
+    found = [findings.unmeasured[cell] for cell in case.cells if cell in findings.unmeasured]
+    if not found:
+        return None
+    # Of several cells the one that failed decides.
+    decisive = min(found, key=lambda record: record.status is Status.UNAVAILABLE)
+    text = f"{decisive.cell.id}: {decisive.reason}"
+    if decisive.cure:
+        text += f"\n  -> {decisive.cure}"
+    headline = decisive.reason.splitlines()[0] if decisive.reason else decisive.error
+    return CaseView(case, decisive.status, headline, text, decisive.error, seconds=seconds)
+
+
+def _told(verdict: Verdict) -> str:
+    """A verdict in one line; how it is reproduced is of use only where something is wrong."""
+    if verdict.status in FAILURES:
+        return verdict.line
+    return f"{verdict.finding} [{verdict.status.value}: {verdict.reason}]"
+
+
+def _unjudged(case: Case, error: str, text: str, seconds: float) -> CaseView:
+    first = text.strip().splitlines()[0] if text.strip() else error
+    return CaseView(case, Status.INCOMPLETE, first, text, error, seconds=seconds)
+
+
+def _verdicts(case: Case, findings: Findings) -> tuple[Verdict, ...]:
+    if case.suite in SUITES:
+        record = findings.records.get(case.subject)
+        metrics = {metric.value for metric in SUITES[case.suite]}
+        return tuple(v for v in record.verdicts if v.metric in metrics) if record else ()
+    sweep, order = findings.sweeps.get(case.subject), findings.orders.get(case.subject)
+    if case.suite == "mac_sweep" and sweep is not None:
+        return (sweep.verdict,)
+    if case.suite == "variant_order" and order is not None:
+        return order.verdicts
+    return ()

@@ -1,0 +1,25 @@
+"""Which operators of a compiled model are left to the CPU, counted from the file itself.
+
+Vela's own summary counts the operators of a file with several subgraphs wrongly.
+"""
+
+from __future__ import annotations
+
+from pathlib import Path
+
+from bench.tflite.reader import VELA_OPERATOR, read_operators
+
+__all__ = ["cpu_operators"]
+
+
+def cpu_operators(path: Path) -> tuple[str, ...]:
+    """The operators of the compiled model at `path` that are not Vela's, of all subgraphs.
+
+    Builtin operators by TFLite's names (`TRANSPOSE_CONV`), custom ones by their own; in the order
+    they stand in the file, as often as they occur. Raises `ModelError` for a damaged file.
+    """
+    return tuple(
+        operator.custom or operator.name
+        for operator in read_operators(path)
+        if operator.custom != VELA_OPERATOR
+    )
