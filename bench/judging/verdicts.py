@@ -163,7 +163,10 @@ class _Maker:
 
 
 def caveat(record: Record, metric: MetricName) -> str:
-    """What must be said with a cycle count that nobody measured."""
+    """What must be said with a figure: of cycles that nobody measured, of operators which."""
+    if metric is MetricName.CPU_OPERATORS:
+        names = ", ".join(dict.fromkeys(record.compilation.cpu_operators or ()))
+        return f" ({names})" if names else ""
     source = record.measurement.source
     if metric is not MetricName.NPU_CYCLES or source not in (Source.ESTIMATE, Source.SIMULATED):
         return ""

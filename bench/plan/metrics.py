@@ -80,8 +80,10 @@ def format_value(metric: MetricName, value: float) -> str:
     info = describe(metric)
     if metric is MetricName.ACCURACY:
         return f"{value:.4f}"
-    number = f"{value:,.2f}" if info.unit == "KiB" else f"{value:,.0f}"
-    return f"{number} {info.unit}"
+    if info.unit == "KiB":
+        return f"{value:,.2f} KiB"
+    unit = info.unit.removesuffix("s") if value == 1 else info.unit
+    return f"{value:,.0f} {unit}"
 
 
 class AccuracyMetric(str, Enum):

@@ -92,8 +92,9 @@ def pytest_configure(config: pytest.Config) -> None:
         return
     if config.option.xmlpath is None:
         config.option.xmlpath = str(setup.run_path / "pytest.xml")
-    config.pluginmanager.register(CaseCollector(session), "bench-cases")
-    terminal = TerminalReport(session.run, config, setup.unavailable)
+    cases = CaseCollector(session)
+    config.pluginmanager.register(cases, "bench-cases")
+    terminal = TerminalReport(session.run, config, cases, setup.unavailable)
     config.pluginmanager.register(terminal, "bench-terminal")
     config.add_cleanup(stop_on_signals())
 
@@ -152,6 +153,15 @@ def pytest_generate_tests(metafunc: pytest.Metafunc) -> None:
     for name, values in axes.items():
         if name in metafunc.fixturenames:
             metafunc.parametrize(name, values, ids=[value.id for value in values])
+
+
+def pytest_collection_modifyitems(config: pytest.Config, items: list[pytest.Item]) -> None:
+    """Leave out what pytest puts where a grid has no sweep or order: a test of nothing, skipped."""
+    if _SESSION not in config.stash:
+        return
+    empty = [item for item in items if item.name.endswith("[NOTSET]")]
+    if empty:
+        items[:] = [item for item in items if item not in empty]
 
 
 def pytest_collection_finish(session: pytest.Session) -> None:

@@ -7,11 +7,12 @@ written when they have been collected, and each outcome when it is known.
 from __future__ import annotations
 
 import re
-from collections.abc import Iterable, Sequence
+from collections.abc import Callable, Iterable, Sequence
 from typing import Any
 
 import pytest
 
+from bench.core.errors import BenchError
 from bench.judging.suites import GROUP_SUITES, SUITES
 from bench.pytest_plugin.session import BenchSession
 from bench.records.record import CellIdentity, Status, UnmeasuredRecord
@@ -31,6 +32,8 @@ class CaseCollector:
         self._chosen: frozenset[str] | None = None
         #: Test -> seconds, outcome and words so far: a test has three phases.
         self._so_far: dict[str, CaseOutcome] = {}
+        #: Why something could not be noted; empty where all was.
+        self.problem = ""
 
     def pytest_collection_finish(self, session: pytest.Session) -> None:
         """Without workers: these are the tests."""
@@ -52,7 +55,7 @@ class CaseCollector:
         self._so_far[report.nodeid] = now
         # A worker that died has no phase (`???`): what was known of the test is all there will be.
         if report.when not in ("setup", "call"):
-            self._run.append_outcome(now)
+            self._note(lambda: self._run.append_outcome(now))
 
     @pytest.hookimpl(optionalhook=True)
     def pytest_testnodedown(self, node: Any, error: object | None) -> None:
@@ -64,20 +67,26 @@ class CaseCollector:
         cell = next((c for c in self._session.plan.cells if c.id == cell_id), None)
         if cell is None:
             return
-        self._run.write_unmeasured(
-            UnmeasuredRecord(
-                cell=CellIdentity.of(cell),
-                status=Status.INCOMPLETE,
-                error="WorkerDied",
-                reason=f"the process that measured it died ({worker}: {error})",
-                cure="it is not measured again in this run; was it killed, or out of memory?",
-            )
+        found = UnmeasuredRecord(
+            cell=CellIdentity.of(cell),
+            status=Status.INCOMPLETE,
+            error="WorkerDied",
+            reason=f"the process that measured it died ({worker}: {error})",
+            cure="it is not measured again in this run; was it killed, or out of memory?",
         )
+        self._note(lambda: self._run.write_unmeasured(found))
 
     def _choose(self, nodeids: Iterable[str]) -> None:
         cases = [case for nodeid in nodeids if (case := self._case(nodeid)) is not None]
         self._chosen = frozenset(case.nodeid for case in cases)
-        self._run.write_selection(Selection(cases=tuple(cases)))
+        self._note(lambda: self._run.write_selection(Selection(cases=tuple(cases))))
+
+    def _note(self, write: Callable[[], object]) -> None:
+        """Write; a full disk costs the note and a word at the end, not the run."""
+        try:
+            write()
+        except BenchError as error:
+            self.problem = self.problem or error.what
 
     def _case(self, nodeid: str) -> Case | None:
         """The case that a test is; None for a test that judges nothing of the plan."""

@@ -2,10 +2,12 @@
 
 from __future__ import annotations
 
-from collections.abc import Sequence
+from collections.abc import Callable, Sequence
+from typing import TypeVar
 
 import pytest
 
+from bench.core.errors import BenchError
 from bench.judging.suites import SUITES
 from bench.plan.cell import Cell
 from bench.plan.grid import Group
@@ -13,6 +15,8 @@ from bench.pytest_plugin.session import BenchSession
 from bench.records.record import Record, Status, UnmeasuredRecord, Verdict
 
 __all__ = ["Check"]
+
+_T = TypeVar("_T")
 
 
 class Check:
@@ -24,7 +28,7 @@ class Check:
 
     def cell(self, cell: Cell, suite: str) -> None:
         """Assert the verdicts of the metrics of `suite` for `cell`."""
-        outcome = self._session.judge.cell(cell)
+        outcome = _asked(cell.id, lambda: self._session.judge.cell(cell))
         if isinstance(outcome, UnmeasuredRecord):
             self._tell(outcome)
             return
@@ -34,7 +38,7 @@ class Check:
 
     def sweep(self, group: Group) -> None:
         """Assert the outcome of a MAC sweep."""
-        record = self._session.judge.sweep(group)
+        record = _asked(group.id, lambda: self._session.judge.sweep(group))
         if record.binding is not None:
             self._property("scaling_efficiency", f"{record.efficiency:.4f}")
             self._property("bound_by", record.memory or record.binding)
@@ -45,7 +49,8 @@ class Check:
 
     def order(self, group: Group) -> None:
         """Assert that size and cycles rise along the configured order of variants."""
-        self._assert(self._session.judge.order(group).verdicts)
+        record = _asked(group.id, lambda: self._session.judge.order(group))
+        self._assert(record.verdicts)
 
     def _tell(self, outcome: UnmeasuredRecord) -> None:
         cure = f"\n  -> {outcome.cure}" if outcome.cure else ""
@@ -88,3 +93,13 @@ class Check:
         # A suite whose metrics partly lack a limit still judged the others.
         if not any(v.status is Status.PASS for v in verdicts):
             pytest.skip("; ".join(f"{v.status.value.upper()}: {v.line}" for v in verdicts))
+
+
+def _asked(subject: str, ask: Callable[[], _T]) -> _T:
+    """What the judge answers; where it cannot keep its answer, the test fails with its words."""
+    try:
+        return ask()
+    except BenchError as error:
+        problem = error
+    # Not in the handler, where pytest would print the error's causes before the message.
+    pytest.fail(f"{subject}: could not be measured: {problem}", pytrace=False)

@@ -12,6 +12,7 @@ import pytest
 
 from bench.core.errors import BenchError
 from bench.measuring.progress import Follower, ProgressEvent
+from bench.pytest_plugin.cases import CaseCollector
 from bench.records.record import Status
 from bench.records.run_directory import RunDirectory
 from bench.report.cases import FAILURES, CaseView
@@ -35,9 +36,11 @@ class TerminalReport:
         self,
         run: RunDirectory,
         config: pytest.Config,
+        cases: CaseCollector,
         unavailable: Mapping[str, tuple[str, str]],
     ) -> None:
         self._run = run
+        self._cases = cases
         self._unavailable = unavailable
         self._config = config
         self._stop = threading.Event()
@@ -85,7 +88,7 @@ class TerminalReport:
         except BenchError as error:
             return str(error)
         self._reports = f"records {self._run.path / 'cells'}, JUnit {written}"
-        return "; ".join(self._view.unreadable)
+        return "; ".join(filter(None, [self._cases.problem, *self._view.unreadable]))
 
     def pytest_terminal_summary(self, terminalreporter: Any) -> None:
         """Print the tables, and say how much of the plan was measured and where it is kept."""

@@ -143,12 +143,17 @@ def test_a_tightened_limit_fails_exactly_the_right_tests(
     # The same sentence is what a dashboard shows.
     merged = ElementTree.parse(run.directory.path / "junit.xml")
     failures = {
-        case.attrib["name"]: failure.attrib["message"]
+        case.attrib["name"]: (case, failure)
         for case in merged.iter("testcase")
         for failure in case.findall("failure")
     }
     assert len(failures) == 2
-    assert failures[f"{cell}:npu_cycles"] == line
+    case, failure = failures[f"{cell}:npu_cycles"]
+    assert line in (failure.text or "").splitlines()
+    assert failure.attrib["message"].startswith("npu_cycles ")
+    assert failure.attrib["message"].endswith("must be at most 100 cycles")
+    assert Path(case.attrib["file"]) == tight
+    assert tight.read_text().splitlines()[int(case.attrib["line"]) - 1] == "max = 100"
 
 
 def test_the_printed_command_reproduces_the_failure(

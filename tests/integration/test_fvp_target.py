@@ -12,6 +12,7 @@ import tracemalloc
 from collections.abc import Callable
 from dataclasses import replace
 from pathlib import Path
+from xml.etree import ElementTree
 
 import numpy as np
 import pytest
@@ -263,17 +264,21 @@ def test_a_broken_cell_does_not_hurt_the_others(tmp_path: Path) -> None:
     assert outcomes["test_reference[tiny-base-u55_64-shared_sram-fvp]"] == "passed"
 
 
-def test_without_an_fvp_one_sentence_and_no_work(
+def test_without_an_fvp_nothing_is_made_and_every_cell_says_why(
     tmp_path: Path, monkeypatch: pytest.MonkeyPatch
 ) -> None:
     monkeypatch.delenv("BENCH_FVP", raising=False)
     runner = BenchRunner(tmp_path)
     (tmp_path / "tiny.tflite").write_bytes(small_mlp())
     done = runner.run(runner.write_config(CONFIG))
-    assert done.returncode == 4
-    assert "target fvp needs Arm's Corstone-300 FVP, and none was found" in done.output
+    assert done.returncode == 1
+    assert "target fvp is UNAVAILABLE: target fvp needs Arm's Corstone-300 FVP" in done.output
     assert "docs/fvp.md" in done.output
-    assert not runner.results.exists()
+    assert "a run without a figure has failed" in done.output
+    assert len(done.directory.unmeasured()) == 2
+    tree = ElementTree.parse(done.directory.path / "junit.xml")
+    skipped = [case for case in tree.iter("testcase") if case.find("skipped") is not None]
+    assert len(skipped) == len(list(tree.iter("testcase"))) > 0
     assert not done.cache.exists()
 
 

@@ -2,6 +2,8 @@
 
 from __future__ import annotations
 
+from collections.abc import Callable
+
 import numpy as np
 import pytest
 from hypothesis import given
@@ -24,6 +26,7 @@ from bench.records.record import (
     MeasurementRecord,
     ModelRecord,
     Record,
+    ReferenceRecord,
     Status,
     metric_value,
 )
@@ -128,7 +131,7 @@ def test_figures_on_other_data_are_not_compared(base: Record) -> None:
     rule = LimitRule(metric=MetricName.NPU_CYCLES, max_ratio_to_base=0.5)
     other = base.model_copy(update={"data": base.data.model_copy(update={"name": "other"})})
     found = statuses(variant(base, "v"), other, rule)["npu_cycles"]
-    assert found == [Status.NO_BASELINE]
+    assert found == [Status.INCOMPLETE], "a bound that cannot be applied is not passed over"
 
 
 def test_the_line_says_everything(base: Record) -> None:
@@ -160,14 +163,178 @@ def test_an_order_tolerates_what_it_is_told_to(base: Record) -> None:
     assert statuses == {0: Status.FAIL, 0.0005: Status.FAIL, 0.001: Status.PASS}
 
 
-def test_an_order_without_a_figure_is_unavailable(base: Record) -> None:
-    gone = base.measurement.model_copy(
-        update={"counters": {}, "unavailable": {"NPU_ACTIVE": "no cycle model"}}
-    )
-    blind = base.model_copy(update={"measurement": gone})
+def without(record: Record, event: str, reason: str) -> Record:
+    """The record without the count of `event`; a reason of "" = without a word."""
+    measurement = record.measurement
+    counters = {name: n for name, n in measurement.counters.items() if name != event}
+    absent = {name: text for name, text in measurement.unavailable.items() if name != event}
+    update = {"counters": counters, "unavailable": absent | ({event: reason} if reason else {})}
+    return record.model_copy(update={"measurement": measurement.model_copy(update=update)})
+
+
+def promising(record: Record, *metrics: MetricName) -> Record:
+    return record.model_copy(update={"promised": metrics})
+
+
+def on_cpu(record: Record, *operators: str) -> Record:
+    compilation = record.compilation.model_copy(update={"cpu_operators": operators})
+    return record.model_copy(update={"compilation": compilation})
+
+
+def test_a_limit_that_lost_its_figure_fails(base: Record) -> None:
+    rule = LimitRule(metric=MetricName.NPU_CYCLES, max=2000)
+    blind = without(base, "NPU_ACTIVE", "everything is on the CPU")
+    (verdict,) = (v for v in judge_cell(blind, blind, [rule], reproduce) if "cycles" in v.metric)
+    assert verdict.status is Status.FAIL
+    assert "everything is on the CPU" in verdict.line
+    assert verdict.key == "workloads.w.limits[0].max"
+
+
+def test_a_figure_the_target_never_gives_is_unavailable(base: Record) -> None:
+    rule = LimitRule(metric=MetricName.NPU_CYCLES, max=2000)
+    blind = promising(without(base, "NPU_ACTIVE", "no such counter"), MetricName.ACCURACY)
+    assert statuses(blind, blind, rule)["npu_cycles"] == [Status.UNAVAILABLE]
+
+
+def test_without_a_limit_a_missing_figure_is_unavailable(base: Record) -> None:
+    blind = without(base, "NPU_ACTIVE", "everything is on the CPU")
+    assert statuses(blind, blind)["npu_cycles"] == [Status.UNAVAILABLE]
+
+
+@pytest.mark.parametrize("event", ["NPU_ACTIVE", "AXI1_RD_DATA_BEAT_RECEIVED"])
+def test_an_operator_that_left_the_npu_is_no_gain(base: Record, event: str) -> None:
+    rules = [
+        LimitRule(metric=MetricName.NPU_CYCLES, max=2000),
+        LimitRule(metric=MetricName.AXI1_READ, max=2000),
+    ]
+    whole = statuses(on_cpu(base), base, *rules)
+    assert whole["cpu_operators"] == whole["npu_cycles"] == [Status.PASS]
+    lost = statuses(on_cpu(base, "TRANSPOSE_CONV"), base, *rules)
+    for metric in ("cpu_operators", "npu_cycles", "axi1_read_beats"):
+        assert lost[metric] == [Status.FAIL], metric
+    allowed = LimitRule(metric=MetricName.CPU_OPERATORS, max=1)
+    meant = statuses(on_cpu(base, "TRANSPOSE_CONV"), base, *rules, allowed)
+    for metric in ("cpu_operators", "npu_cycles", "axi1_read_beats"):
+        assert meant[metric] == [Status.PASS], metric
+    two = statuses(on_cpu(base, "TRANSPOSE_CONV", "GELU"), base, *rules, allowed)
+    assert two["npu_cycles"] == two["cpu_operators"] == [Status.FAIL]
+
+
+def test_operators_on_the_cpu_are_shown_where_nothing_is_limited(base: Record) -> None:
+    found = statuses(on_cpu(base, "TRANSPOSE_CONV"), base)
+    assert found["cpu_operators"] == [Status.NO_BASELINE]
+
+
+def test_without_base_the_other_bounds_are_judged(base: Record) -> None:
+    rule = LimitRule(metric=MetricName.NPU_CYCLES, max=2000, max_ratio_to_base=1)
+    verdicts = judge_cell(variant(base, "v"), None, [rule], reproduce, "Vela crashed")
+    cycles = [v for v in verdicts if v.metric == "npu_cycles"]
+    assert [v.status for v in cycles] == [Status.PASS, Status.INCOMPLETE]
+    assert "Vela crashed" in cycles[1].line
+
+
+@pytest.mark.parametrize(
+    ("reason", "promised", "status"),
+    [
+        ("no cycle model", (), Status.UNAVAILABLE),
+        ("everything is on the CPU", (MetricName.NPU_CYCLES,), Status.FAIL),
+        ("", (), Status.INCOMPLETE),
+    ],
+)
+def test_an_order_without_a_figure(
+    base: Record, reason: str, promised: tuple[MetricName, ...], status: Status
+) -> None:
+    blind = promising(without(base, "NPU_ACTIVE", reason), *promised)
     verdicts = judge_order("g", [blind, base], 0, reproduce)
-    assert worst(verdicts).status is Status.UNAVAILABLE
-    assert "no cycle model" in worst(verdicts).line
+    assert worst(verdicts).status is status
+    assert reason in worst(verdicts).line
+
+
+def test_an_order_with_an_operator_on_the_cpu_fails(base: Record) -> None:
+    verdicts = judge_order("g", [on_cpu(base, "GELU"), base], 0, reproduce)
+    assert {v.metric: v.status for v in verdicts} == {
+        "variant_order of encoded_weights_kib": Status.PASS,
+        "variant_order of npu_cycles": Status.FAIL,
+    }
+
+
+AXI0 = ("AXI0_RD_DATA_BEAT_RECEIVED", "AXI0_WR_DATA_BEAT_WRITTEN")
+
+#: What can be taken away from a record, without a word and with one.
+TAKEN: dict[str, Callable[[Record], Record]] = {
+    "cycles": lambda r: without(r, "NPU_ACTIVE", ""),
+    "cycles, told": lambda r: without(r, "NPU_ACTIVE", "gone"),
+    "beats": lambda r: without(r, "AXI1_RD_DATA_BEAT_RECEIVED", ""),
+    "beats, told": lambda r: without(r, "AXI1_RD_DATA_BEAT_RECEIVED", "gone"),
+    "accuracy": lambda r: r.model_copy(update={"accuracy": None}),
+    "accuracy, told": lambda r: r.model_copy(update={"accuracy": None, "accuracy_absent": "gone"}),
+    "part of the test set": lambda r: r.model_copy(
+        update={"accuracy": r.accuracy and r.accuracy.model_copy(update={"samples": 1})}
+    ),
+    "reference": lambda r: r.model_copy(update={"reference": None}),
+    "operators": lambda r: r.model_copy(
+        update={"compilation": r.compilation.model_copy(update={"cpu_operators": None})}
+    ),
+}
+
+
+@given(
+    cycles=st.integers(1, 2000),
+    beats=st.integers(1, 2000),
+    accuracy=st.floats(0, 1),
+    mismatches=st.integers(0, 2),
+    left=st.lists(st.sampled_from(["GELU", "TOPK_V2"]), max_size=2),
+    bounds=st.fixed_dictionaries(
+        {
+            MetricName.NPU_CYCLES: st.integers(1, 2000),
+            MetricName.AXI1_READ: st.integers(1, 2000),
+            MetricName.CPU_OPERATORS: st.integers(0, 2),
+        }
+    ),
+    ratio=st.none() | st.floats(0.5, 2),
+    floor=st.floats(0, 1),
+    taken=st.sampled_from(sorted(TAKEN)),
+)
+def test_taking_a_figure_away_never_turns_a_red_run_green(
+    base: Record,
+    cycles: int,
+    beats: int,
+    accuracy: float,
+    mismatches: int,
+    left: list[str],
+    bounds: dict[MetricName, int],
+    ratio: float | None,
+    floor: float,
+    taken: str,
+) -> None:
+    counters = {"NPU_ACTIVE": cycles, "AXI1_RD_DATA_BEAT_RECEIVED": beats}
+    update = {
+        "measurement": base.measurement.model_copy(
+            update={
+                "counters": counters,
+                "unavailable": dict.fromkeys(AXI0, "this target has no such counter"),
+            }
+        ),
+        "accuracy": AccuracyRecord(metric=Metric.TOP1, value=accuracy, samples=10),
+        "reference": ReferenceRecord(
+            interpreter="i", samples=1, elements=9, mismatches=mismatches, largest=1
+        ),
+        "promised": tuple(
+            m for m in MetricName if m not in (MetricName.AXI0_READ, MetricName.AXI0_WRITE)
+        ),
+    }
+    record = on_cpu(variant(base, "v").model_copy(update=update), *left)
+    rules = [LimitRule(metric=metric, max=value) for metric, value in bounds.items()]
+    rules.append(LimitRule(metric=MetricName.ACCURACY, min=floor))
+    if ratio is not None:
+        rules.append(LimitRule(metric=MetricName.NPU_CYCLES, max_ratio_to_base=ratio))
+
+    def red(one: Record) -> bool:
+        verdicts = judge_cell(one, base, rules, reproduce)
+        return any(v.status in (Status.FAIL, Status.INCOMPLETE) for v in verdicts)
+
+    if red(record):
+        assert red(TAKEN[taken](record)), taken
 
 
 @pytest.mark.parametrize(
