@@ -1,5 +1,5 @@
 # Two commands do everything: `make bench` runs the main job, `make test` the project's own tests.
-# Each makes its virtual environment from the hash-pinned lock first, if that is needed.
+# Each first creates the virtual environment from the hash-pinned lock, if it is missing or stale.
 
 PYTHON ?= python3
 VENV   ?= .venv
@@ -8,7 +8,7 @@ BIN    := $(VENV)/bin
 JOBS   ?= auto
 # How long `make fuzz` runs.
 MINUTES ?= 30
-# How many random graphs `make fuzz-graphs` tries, and from which seed on.
+# How many random graphs `make fuzz-graphs` tries, and the first seed.
 GRAPHS ?= 20000
 SEED   ?= 1
 
@@ -16,7 +16,7 @@ SEED   ?= 1
 .PHONY: help bench test lint format lock clean fuzz fuzz-graphs speed fidelity firmware \
   test-fvp test-images test-board fuzz-board
 
-help: ## show this list
+help: ## list the targets
 	@grep -hE '^[a-z-]+:.*## ' $(MAKEFILE_LIST) | sed -E 's/:.*## /\t/' | expand -t 14
 
 bench: $(VENV)/.bench-ready ## run the main job: build, compile, measure and judge every cell
@@ -25,48 +25,50 @@ bench: $(VENV)/.bench-ready ## run the main job: build, compile, measure and jud
 test: lint ## run the project's own checks and tests
 	$(BIN)/pytest -n $(JOBS) --dist loadfile tests/unit tests/integration tests/operators tests/fuzz $(ARGS)
 
-fuzz: $(VENV)/.dev-ready ## damaged models, streams and weights; MINUTES=30 SEED=1
+fuzz: $(VENV)/.dev-ready ## run the simulator on damaged models, streams and weights; MINUTES=30 SEED=1
 	$(BIN)/python -m tests.fuzz --seed $(SEED) --minutes $(MINUTES) \
 	  $(if $(BENCH_MODEL_ZOO),--zoo) $(ARGS)
 
-fuzz-graphs: $(VENV)/.dev-ready ## random graphs, simulator against TFLite-Micro; GRAPHS=20000 SEED=1
+fuzz-graphs: $(VENV)/.dev-ready ## compare simulator and TFLite-Micro on random graphs; GRAPHS=20000 SEED=1
 	BENCH_FUZZ_GRAPHS=$(GRAPHS) BENCH_FUZZ_SEED=$(SEED) $(BIN)/pytest -n $(JOBS) \
 	  tests/operators/test_random_graphs.py $(ARGS)
 
-speed: $(VENV)/.dev-ready ## the simulator beside TFLite-Micro; needs BENCH_MODEL_ZOO=directory
+speed: $(VENV)/.dev-ready ## compare the speed of simulator and TFLite-Micro; needs BENCH_MODEL_ZOO=directory
 	@test -n "$(BENCH_MODEL_ZOO)" || \
 	  { echo "bench: set BENCH_MODEL_ZOO to a directory of quantised .tflite models"; exit 1; }
 	$(BIN)/python benchmarks/simulator_speed.py $(BENCH_MODEL_ZOO) $(ARGS)
 	$(BIN)/python -m benchmarks.timing_speed $(BENCH_MODEL_ZOO)
 
-fidelity: $(VENV)/.dev-ready ## the cycle model beside published counts; needs BENCH_REFERENCE, BENCH_MODEL_ZOO
+fidelity: $(VENV)/.dev-ready ## compare the cycle model with published counts; needs BENCH_REFERENCE, BENCH_MODEL_ZOO
 	@test -n "$(BENCH_REFERENCE)" || \
 	  { echo "bench: set BENCH_REFERENCE to the directory of the published artefacts"; exit 1; }
 	@test -n "$(BENCH_MODEL_ZOO)" || \
 	  { echo "bench: set BENCH_MODEL_ZOO to a directory of quantised .tflite models"; exit 1; }
 	$(BIN)/python -m benchmarks.fidelity $(BENCH_REFERENCE) $(BENCH_MODEL_ZOO) $(ARGS)
 
-firmware: $(VENV)/.dev-ready ## build the firmware's ELF again, byte for byte; ARGS="--compiler gcc --output x.elf"
+firmware: $(VENV)/.dev-ready ## rebuild the firmware's ELF, byte for byte; ARGS="--compiler gcc --output x.elf"
 	$(BIN)/python -m targets.firmware.build $(ARGS)
 
-test-fvp: $(VENV)/.dev-ready ## target fvp against target sim, on all models and the default grid (many minutes)
+test-fvp: $(VENV)/.dev-ready ## compare targets fvp and sim on all models and the default grid (many minutes)
 	BENCH_TEST_FVP=1 $(BIN)/pytest -n $(JOBS) tests/integration/test_fvp_models.py $(ARGS)
 
-test-images: $(VENV)/.dev-ready ## build the container images and run the bench in them; as root it gets an engine
+test-images: $(VENV)/.dev-ready ## build the container images and run the bench in them; as root, installs an engine
 	$(BIN)/python -m tests.images.try_images $(ARGS)
 
-test-board: $(VENV)/.dev-ready ## target mps3 on the virtual board against target sim, on all models (many minutes)
+test-board: $(VENV)/.dev-ready ## compare target mps3 on the virtual board with target sim, on all models (many minutes)
 	BENCH_TEST_BOARD=1 $(BIN)/pytest tests/integration/test_mps3_models.py \
 	  tests/integration/test_target_contract.py -k "mps3" $(ARGS)
 
-fuzz-board: $(VENV)/.dev-ready ## all pairs of board faults, and a bench killed at every step (about an hour)
+fuzz-board: $(VENV)/.dev-ready ## inject all pairs of board faults, and kill a bench at every step (about an hour)
 	BENCH_BOARD_FAULT_PAIRS=1000 BENCH_BOARD_KILLS=1000 $(BIN)/pytest \
 	  tests/integration/test_mps3_faults.py tests/integration/test_mps3_board.py $(ARGS)
 
-lint: $(VENV)/.dev-ready ## ruff and mypy
+lint: $(VENV)/.dev-ready ## check style, spelling, types and import contracts
 	$(BIN)/ruff check .
 	$(BIN)/ruff format --check .
+	$(BIN)/codespell
 	$(BIN)/mypy
+	$(BIN)/lint-imports
 
 format: $(VENV)/.dev-ready ## let ruff rewrite the sources
 	$(BIN)/ruff check --fix .
@@ -83,7 +85,7 @@ lock: ## renew the lock files from pyproject.toml (needs uv)
 clean: ## remove the virtual environment, results and tool caches (not the artefact cache)
 	rm -rf $(VENV) results build *.egg-info .mypy_cache .ruff_cache .pytest_cache .hypothesis
 
-# One line that says what to install, for each thing pip and the bench cannot do without.
+# For each thing that pip and the bench need: one line that says what to install.
 $(VENV)/.made:
 	@command -v $(PYTHON) >/dev/null || \
 	  { echo "bench: no '$(PYTHON)': install Python 3.10 or later, or run make PYTHON=/path/to/python3"; exit 1; }
@@ -94,7 +96,7 @@ $(VENV)/.made:
 	$(PYTHON) -m venv $(VENV)
 	@touch $@
 
-# The stamps are written last, so an interrupted installation is taken up again.
+# The stamps are written last, so an interrupted installation is repeated.
 $(VENV)/.bench-ready: requirements.lock pyproject.toml | $(VENV)/.made
 	$(BIN)/pip install --quiet --disable-pip-version-check --require-hashes -r requirements.lock
 	$(BIN)/pip install --quiet --disable-pip-version-check --no-deps --no-build-isolation --editable .
