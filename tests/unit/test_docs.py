@@ -29,12 +29,17 @@ else:
     import tomli as tomllib
 
 ROOT = Path(__file__).resolve().parent.parent.parent
-PAGES = sorted([*ROOT.glob("*.md"), *(ROOT / "docs").rglob("*.md")])
+PAGES = sorted(
+    [*ROOT.glob("*.md"), *(ROOT / "benchmarks").glob("*.md"), *(ROOT / "docs").rglob("*.md")]
+)
 GUIDE = ROOT / "docs" / "guide.md"
 DECISIONS = sorted((ROOT / "docs" / "decisions").glob("[0-9]*.md"))
 
 #: First line of a configuration in the docs that stands alone; others are changes to bench.toml.
 WHOLE_FILE = "# A whole file."
+
+#: Columns of prose.
+WIDTH = 100
 
 _FENCE = re.compile(r"^```(?P<language>\w*)\n(?P<text>.*?)^```$", re.DOTALL | re.MULTILINE)
 _SPAN = re.compile(r"`([^`\n]+)`")
@@ -224,6 +229,15 @@ def test_figure_and_table_of_the_readme_are_of_one_run() -> None:
     assert len(cycles) >= 2 * 4 * 4, "two workloads, four variants, four accelerators"
     table = (ROOT / "README.md").read_text(encoding="utf-8")
     assert [c for c in cycles if f" {c} " not in table] == []
+
+
+@pytest.mark.parametrize("page", PAGES, ids=lambda p: p.relative_to(ROOT).as_posix())
+def test_prose_is_wrapped_at_one_width(page: Path) -> None:
+    text = _FENCE.sub("", page.read_text(encoding="utf-8"))
+    for line in text.splitlines():
+        # A table's row and a picture cannot be wrapped; a long address can stand alone.
+        if len(line) > WIDTH and not re.match(r"\||!\[|\s*\S+$", line):
+            pytest.fail(f"{len(line)} columns, at most {WIDTH}: {line}")
 
 
 def test_record_schema_is_current() -> None:
