@@ -28,7 +28,6 @@ __all__ = [
     "Lost",
     "Restarted",
     "Text",
-    "encode_frame",
 ]
 
 _MARKER = b"BENCH1 "
@@ -76,16 +75,6 @@ class Restarted:
 
 
 Event = Frame | Text | Damaged | Lost | Restarted
-
-
-def encode_frame(number: int, text: str, payload: Mapping[str, Any]) -> bytes:
-    """A frame's line. Raises ValueError for what a frame cannot carry."""
-    body = f"BENCH1 {number} {text} {json.dumps(payload, separators=(',', ':'))}".encode("ascii")
-    line = b"%b *%08X\r\n" % (body, zlib.crc32(body))
-    inner = line[len(_MARKER) :]
-    if not _FRAME.fullmatch(line[:-2]) or _MARKER in inner or len(line) > LINE_MAX:
-        raise ValueError(f"not possible as a frame: {line!r}")
-    return line
 
 
 class FrameParser:

@@ -1,4 +1,4 @@
-"""The job image: jobs as bytes, and back. The firmware's `job_format.h` is the other half.
+"""The job image: jobs as bytes. The firmware's `job_format.h` reads them.
 
 Little-endian 32-bit words: a header of 16, a record of 64 for each job, and the contents they
 point to, each at a multiple of 64 bytes and stored once however many jobs share it. The last word
@@ -10,34 +10,22 @@ from __future__ import annotations
 import struct
 import zlib
 
-from targets.jobs.device_job import (
-    AxiLimit,
-    DeviceJob,
-    Image,
-    Input,
-    Output,
-    OutputMode,
-    RegionBase,
-    Space,
-    TimingAdapter,
-)
+from targets.jobs.device_job import DeviceJob, Image, Space
 from targets.jobs.errors import JobError
 from targets.jobs.memory import JOB_ADDRESS, JOB_BYTES_MAX, overlap
 
-__all__ = ["FORMAT_VERSION", "MAGIC", "build_image", "parse_image"]
+__all__ = ["FORMAT_VERSION", "MAGIC", "build_image"]
 
 MAGIC = 0x314A_5545  # "EUJ1"
 FORMAT_VERSION = 1
 
 _HEADER = struct.Struct("<7I36x")
 _JOB = struct.Struct("<15I4I8I2I6II10I10I32x")
-_PORTS = 2
 _TIMING_WORDS = 10
 _ALIGNMENT = 64
 _SEMIHOSTING = 1
 _CLEAR_ARENA = 1
 _UNUSED = 0xFFFF_FFFF
-_CURE = "the image was not written by this version of the bench, or was damaged on its way"
 
 
 def build_image(image: Image) -> bytes:
@@ -149,87 +137,3 @@ def _require_apart(job: DeviceJob, image_bytes: int) -> None:
                 f"({image_bytes} bytes at {JOB_ADDRESS:#x})",
                 cure="place it in another memory or higher",
             )
-
-
-def parse_image(data: bytes) -> Image:
-    """The image that `build_image` wrote as `data`. Raises `JobError` when it is none."""
-    if len(data) < _HEADER.size + 4:
-        raise JobError(f"{len(data)} bytes are no job image", cure=_CURE)
-    magic, version, total, flags, divider, count, jobs_at = _HEADER.unpack_from(data)
-    if magic != MAGIC or version != FORMAT_VERSION:
-        raise JobError(f"no job image: magic {magic:#010x}, version {version}", cure=_CURE)
-    if total != len(data):
-        raise JobError(f"a job image of {len(data)} bytes says it has {total}", cure=_CURE)
-    stated, found = struct.unpack_from("<I", data, total - 4)[0], zlib.crc32(data[:-4])
-    if stated != found:
-        raise JobError(f"the image states CRC-32 {stated:08X}, it has {found:08X}", cure=_CURE)
-    if jobs_at != _HEADER.size or not 0 < count <= (total - jobs_at) // _JOB.size:
-        raise JobError(f"{count} jobs at {jobs_at} do not fit {total} bytes", cure=_CURE)
-    if flags & ~_SEMIHOSTING:
-        raise JobError(f"unknown flags {flags:#x}", cure=_CURE)
-    jobs = tuple(_parse_job(data, jobs_at + i * _JOB.size) for i in range(count))
-    for job in jobs:
-        job.check()
-        _require_apart(job, total)
-    return Image(jobs, semihosting_exit=bool(flags), uart_divider=divider or None)
-
-
-def _parse_job(data: bytes, at: int) -> DeviceJob:
-    words = _JOB.unpack_from(data, at)
-    flash_offset, flash_bytes, flash_copy, arena_address, arena_bytes = words[5:10]
-    flash_address = flash_copy or JOB_ADDRESS + flash_offset
-    events_at, event_count, inputs_at, input_count, outputs_at, output_count = words[29:35]
-    timing = [words[36 + _TIMING_WORDS * i :][:_TIMING_WORDS] for i in range(_PORTS)]
-    adapters = [
-        TimingAdapter(*timing[port]) if words[35] >> port & 1 else None for port in range(_PORTS)
-    ]
-
-    def region(base: int) -> RegionBase | None:
-        if base == _UNUSED:
-            return None
-        if arena_address <= base < arena_address + arena_bytes:
-            return RegionBase(Space.ARENA, base - arena_address)
-        return RegionBase(Space.FLASH, base - flash_address)
-
-    def table(offset: int, rows: int) -> list[tuple[int, int, int]]:
-        return list(struct.iter_unpack("<3I", _cut(data, offset, rows * 12)))
-
-    return DeviceJob(
-        name=_cut(data, words[0], words[1]).decode("ascii", "replace"),
-        macs=words[2],
-        commands=_cut(data, words[3], words[4]),
-        flash=_cut(data, flash_offset, flash_bytes),
-        arena_address=arena_address,
-        arena_bytes=arena_bytes,
-        regions=tuple(region(base) for base in words[19:27]),
-        inputs=tuple(
-            Input(to, _cut(data, start, size)) for to, start, size in table(inputs_at, input_count)
-        ),
-        outputs=tuple(
-            Output(start, size, _mode(mode))
-            for start, size, mode in table(outputs_at, output_count)
-        ),
-        events=struct.unpack(f"<{event_count}I", _cut(data, events_at, 4 * event_count)),
-        flash_address=flash_copy or None,
-        clear_arena=bool(words[10] & _CLEAR_ARENA),
-        repetitions=words[11],
-        watchdog_megacycles=words[12],
-        qconfig=words[13],
-        regioncfg=words[14],
-        axi_limits=tuple(AxiLimit.from_word(word) for word in words[15:19]),
-        timing=(adapters[0], adapters[1]),
-        cycle_start_event=words[27],
-        cycle_stop_event=words[28],
-    )
-
-
-def _mode(value: int) -> OutputMode:
-    if value not in OutputMode.__members__.values():
-        raise JobError(f"unknown output mode {value}", cure=_CURE)
-    return OutputMode(value)
-
-
-def _cut(data: bytes, offset: int, size: int) -> bytes:
-    if offset + size > len(data) - 4:
-        raise JobError(f"{size} bytes at {offset} of an image of {len(data)}", cure=_CURE)
-    return data[offset : offset + size]

@@ -6,6 +6,8 @@ import struct
 import zlib
 
 import pytest
+from hypothesis import given, settings
+from hypothesis import strategies as st
 
 from targets.jobs.answers import ErrorAnswer
 from targets.jobs.device_job import (
@@ -213,6 +215,22 @@ def test_a_damaged_image_is_refused_with_both_crcs() -> None:
     assert error.code == "bad_crc"
     assert error.expected == zlib.crc32(image[:-4])
     assert error.found == zlib.crc32(damaged[:-4])
+
+
+@settings(max_examples=40, deadline=None)
+@given(st.data())
+def test_no_changed_bit_and_no_cut_of_an_image_is_run(data: st.DataObject) -> None:
+    image = build_image(Image((job(events=(35, 130)),)))
+    at = data.draw(st.integers(0, len(image) - 1))
+    flipped = bytearray(image)
+    flipped[at] ^= 1 << data.draw(st.integers(0, 7))
+    # What is cut off reads as zeros; where it held nothing else the image is whole.
+    cut = image[:at]
+    for damaged in (bytes(flipped), cut) if any(image[at:]) else (bytes(flipped),):
+        backend = AddOne()
+        error = only_error(run_firmware(damaged, backend).answers)
+        assert error.code in ("no_job", "bad_format", "bad_length", "bad_crc")
+        assert not backend.requests
 
 
 @pytest.mark.parametrize("word", range(2, 16))

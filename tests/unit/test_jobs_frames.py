@@ -19,8 +19,8 @@ from targets.jobs.frames import (
     Lost,
     Restarted,
     Text,
-    encode_frame,
 )
+from tests.support.jobs.frame_lines import frame_line
 
 TEXTS = st.text(st.characters(min_codepoint=32, max_codepoint=126, exclude_characters="{}"))
 PAYLOADS = st.dictionaries(st.text(max_size=8), st.integers() | st.text(max_size=20), max_size=4)
@@ -52,7 +52,7 @@ def answer() -> bytes:
         {"kind": "result", "job": 1, "ok": False, "stable": False},
         {"kind": "end", "jobs": 2, "failed": 1, "frames": 12},
     ]
-    return b"".join(encode_frame(i, "text", frame) for i, frame in enumerate(frames))
+    return b"".join(frame_line(i, "text", frame) for i, frame in enumerate(frames))
 
 
 def _pass(job: int, number: int, events: list[list[int]]) -> dict[str, object]:
@@ -83,7 +83,7 @@ def test_any_cutting_and_any_text_between(
     stream = b""
     for number, (text, payload) in enumerate(contents):
         stream += data.draw(GARBAGE).replace(b"BENCH1", b"") + b"\n"
-        stream += encode_frame(number, text, payload)
+        stream += frame_line(number, text, payload)
     cuts = sorted(data.draw(st.lists(st.integers(0, len(stream)), max_size=8)))
     pieces = [stream[a:b] for a, b in zip([0, *cuts], [*cuts, len(stream)], strict=True)]
     events = [event for event in parse(*pieces) if not isinstance(event, Text)]
@@ -140,12 +140,12 @@ def test_memory_stays_bounded() -> None:
     for _ in range(500):
         assert len(parser.feed(flood)) <= 4
         assert len(parser._pending) <= LINE_MAX
-    assert parser.feed(b"\n" + encode_frame(0, "found", {}))[-1] == Frame(0, "found", {})
+    assert parser.feed(b"\n" + frame_line(0, "found", {}))[-1] == Frame(0, "found", {})
 
 
 def test_a_frame_right_behind_endless_text_is_found() -> None:
     for filler in range(LINE_MAX - 20, LINE_MAX + 20):
-        events = parse(b"x" * filler + encode_frame(0, "found", {}))
+        events = parse(b"x" * filler + frame_line(0, "found", {}))
         assert Frame(0, "found", {}) in events
 
 
@@ -177,19 +177,13 @@ def test_the_counters_of_all_passes_come_together() -> None:
 )
 def test_a_pass_that_cannot_be_used(change: dict[str, object], says: str) -> None:
     lines = answer().splitlines(keepends=True)
-    lines[4] = encode_frame(4, "text", {**_pass(0, 1, []), **change})
+    lines[4] = frame_line(4, "text", {**_pass(0, 1, []), **change})
     with pytest.raises(AnswerError, match=says):
         collect(b"".join(lines)).job(0)
 
 
 def test_passes_that_disagree_are_refused() -> None:
     lines = answer().splitlines(keepends=True)
-    lines[7] = encode_frame(7, "done", {"kind": "result", "job": 0, "ok": True, "stable": False})
+    lines[7] = frame_line(7, "done", {"kind": "result", "job": 0, "ok": True, "stable": False})
     with pytest.raises(AnswerError, match="passes disagree"):
         collect(b"".join(lines)).job(0)
-
-
-def test_a_frame_that_could_be_mistaken_is_not_encoded() -> None:
-    for text in ("a{b", "BENCH1 2", "line\nbreak"):
-        with pytest.raises(ValueError, match="not possible as a frame"):
-            encode_frame(0, text, {})

@@ -9,11 +9,11 @@ import pytest
 from targets.ethos_u55.pmu_events import event_number
 from targets.jobs.answers import ErrorAnswer, JobAnswer, OutputAnswer
 from targets.jobs.errors import AnswerError
-from targets.jobs.image import parse_image
 from targets.jobs.payloads import Pass
 from targets.mps3.batching import Work, pack
 from targets.protocol import Job, Measurement, Source
 from tests.support.boards.jobs import small_board_job
+from tests.support.jobs.images import read_image
 
 ACTIVE, READ = event_number("NPU_ACTIVE"), event_number("AXI0_RD_DATA_BEAT_RECEIVED")
 
@@ -116,7 +116,7 @@ def test_an_image_holds_what_fits_and_a_model_once(job: Job) -> None:
     whole = pack(works, 1 << 20)
     assert len(whole.units) == 12
     assert len(set(whole.names)) == 12
-    jobs = parse_image(whole.image).jobs
+    jobs = read_image(whole.image).jobs
     assert [one.name for one in jobs] == list(whole.names)
     assert len(whole.image) < 12 * len(jobs[0].flash) + 12 * 1024
     few = pack(works, 6000)
@@ -133,5 +133,5 @@ def test_two_images_of_the_same_units_do_not_take_each_others_answers(job: Job) 
 
 def test_the_uart_s_divider_reaches_the_firmware(job: Job) -> None:
     work = Work(0, job, 1)
-    assert parse_image(pack([work], 1 << 20, 278).image).uart_divider == 278
-    assert parse_image(pack([work], 1 << 20).image).uart_divider is None
+    assert read_image(pack([work], 1 << 20, 278).image).uart_divider == 278
+    assert read_image(pack([work], 1 << 20).image).uart_divider is None

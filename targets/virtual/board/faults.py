@@ -11,11 +11,10 @@ from pathlib import Path
 
 from pydantic import TypeAdapter, ValidationError
 
-from bench.core.files import write_atomically
 from bench.core.schema import StrictModel
 from targets.virtual.errors import ParameterError
 
-__all__ = ["FAULTS_FILE", "Fault", "FaultKind", "Faults", "write_faults"]
+__all__ = ["FAULTS_FILE", "Fault", "FaultKind", "Faults"]
 
 FAULTS_FILE = "faults.json"
 #: Bytes of garbage at the start of a boot.
@@ -108,8 +107,3 @@ class Faults:
                     self._left[index] = fault, left - 1
                 return fault
         return None
-
-
-def write_faults(directory: Path, faults: list[Fault]) -> None:
-    """Let these faults be the ones of the board in `directory`, from now on."""
-    write_atomically(directory / FAULTS_FILE, _LIST.dump_json(faults))

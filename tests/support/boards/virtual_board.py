@@ -18,8 +18,9 @@ from typing import Any
 
 import pytest
 
+from bench.core.files import write_atomically
 from targets.settings.mps3 import Mps3Settings
-from targets.virtual.board.faults import Fault, FaultKind, write_faults
+from targets.virtual.board.faults import FAULTS_FILE, Fault, FaultKind
 from tests.support.bench_runs import ROOT
 
 __all__ = ["Board", "virtual_board"]
@@ -75,7 +76,9 @@ class Board:
 
     def fail(self, *faults: Fault | FaultKind) -> None:
         """Let these faults happen from now on, once each if not said otherwise."""
-        write_faults(self.directory, [f if isinstance(f, Fault) else Fault(kind=f) for f in faults])
+        listed = [fault if isinstance(fault, Fault) else Fault(kind=fault) for fault in faults]
+        text = json.dumps([fault.model_dump(mode="json") for fault in listed])
+        write_atomically(self.directory / FAULTS_FILE, text.encode())
         time.sleep(0.1)
 
     def events(self, kind: str = "") -> list[dict[str, Any]]:
