@@ -15,8 +15,9 @@ import numpy as np
 from ethosu import mlw_codec
 from numpy.typing import NDArray
 
+from targets.ethos_u55.weights import WeightOrder
 from targets.simulator.weights.decoding import decode_weights
-from targets.simulator.weights.traversal import Traversal, WeightOrder
+from targets.simulator.weights.traversal import Traversal
 
 LAYERS = ((128, 784), (64, 128), (10, 64))
 REPEATS = 15

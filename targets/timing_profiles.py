@@ -13,18 +13,32 @@ from __future__ import annotations
 
 from collections.abc import Mapping
 from types import MappingProxyType
-from typing import Annotated, Literal
+from typing import Annotated
 
 from pydantic import BaseModel, ConfigDict, Field
 
 from bench.core.errors import ConfigError
 from targets.ethos_u55.memory_modes import MemoryMode
+from targets.ethos_u55.ports import BURST_BYTES, BurstBytes
 
-__all__ = ["PROFILES", "PortTiming", "TimingProfile", "named_profile"]
+__all__ = [
+    "LATENCY_MAX",
+    "OUTSTANDING_MAX",
+    "PERIOD_MAX",
+    "PROFILES",
+    "PortTiming",
+    "TimingProfile",
+    "named_profile",
+]
 
-_Outstanding = Annotated[int, Field(ge=0, le=63)]
-_Latency = Annotated[int, Field(ge=0, le=4095)]
-_Cycles = Annotated[int, Field(ge=0, le=65535)]
+#: What the adapter's registers hold: 6, 12 and 16 bits.
+OUTSTANDING_MAX = 0x3F
+LATENCY_MAX = 0xFFF
+PERIOD_MAX = 0xFFFF
+
+_Outstanding = Annotated[int, Field(ge=0, le=OUTSTANDING_MAX)]
+_Latency = Annotated[int, Field(ge=0, le=LATENCY_MAX)]
+_Cycles = Annotated[int, Field(ge=0, le=PERIOD_MAX)]
 
 
 class PortTiming(BaseModel):
@@ -46,9 +60,9 @@ class PortTiming(BaseModel):
     #: Beats of 8 bytes a period, reads and writes together; 0 = no limit. Checked per transaction:
     #: once reached or exceeded, nothing starts before the next period.
     bwcap: _Cycles = 0
-    #: Longest burst of the NPU on this port, bytes: AXI_LIMITn.max_beats 0, 1, 2. Not the
-    #: adapter's, but what its limits count in. Arm's driver sets 64.
-    burst: Literal[64, 128, 256] = 64
+    #: Longest burst of the NPU on this port, bytes: AXI_LIMITn.max_beats. Not the adapter's, but
+    #: what its limits count in. The default is what Arm's driver sets.
+    burst: BurstBytes = BURST_BYTES
 
     @property
     def period(self) -> int:
@@ -70,7 +84,7 @@ class TimingProfile(BaseModel):
         """The adapter of AXI port 0 or 1. In Sram_Only both are SRAM."""
         return self.ext if number == 1 and mode is MemoryMode.SHARED_SRAM else self.sram
 
-    def bursts(self, mode: MemoryMode) -> tuple[int, int]:
+    def bursts(self, mode: MemoryMode) -> tuple[BurstBytes, BurstBytes]:
         """Longest burst of each port in bytes."""
         return self.port(0, mode).burst, self.port(1, mode).burst
 

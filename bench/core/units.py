@@ -1,8 +1,10 @@
-"""Units of figures."""
+"""Units of sizes, in bytes."""
 
 from __future__ import annotations
 
-__all__ = ["KIB"]
+__all__ = ["KIB", "MIB"]
 
-#: Bytes of a kibibyte.
+#: A kibibyte.
 KIB = 1024
+#: A mebibyte.
+MIB = 1024 * KIB

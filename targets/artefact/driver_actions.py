@@ -15,6 +15,7 @@ import numpy as np
 import numpy.typing as npt
 
 from targets.artefact.errors import StreamError
+from targets.ethos_u55.identification import ARCHITECTURE, CONFIG_WORDS
 
 __all__ = ["DriverPayload", "PayloadFormat", "parse_payload"]
 
@@ -36,8 +37,7 @@ _METADATA_BYTES = 20
 _NETWORK_ADDRESSING = 1
 _LOCAL_ADDRESSING = 2
 
-#: SHRAM in KiB that belongs to 2^n multiply-accumulate units; `architecture_features.py`.
-_SHRAM_KIB = {5: 16, 6: 16, 7: 24, 8: 48}
+_ACCELERATORS = {word: accelerator for accelerator, word in CONFIG_WORDS.items()}
 
 _CURE = "compile the model again for an Ethos-U55"
 
@@ -54,9 +54,8 @@ class DriverPayload:
     """A command stream and what it was compiled for."""
 
     format: PayloadFormat
-    #: Multiply-accumulate units: 32, 64, 128 or 256.
+    #: Multiply-accumulate units, one of `MAC_COUNTS`.
     macs: int
-    config_word: int
     id_word: int
     #: Index of the stream's first word in the payload.
     first_word: int
@@ -70,11 +69,6 @@ class DriverPayload:
         """Version of the architecture the stream is written for, such as `1.0.6`."""
         word = self.id_word
         return f"{word >> 28}.{word >> 20 & 0xFF}.{word >> 16 & 0xF}"
-
-    @property
-    def shram_bytes(self) -> int:
-        """Size of the accelerator's internal memory."""
-        return (self.config_word >> 8 & 0xFF) * 1024
 
 
 def parse_payload(data: bytes) -> DriverPayload:
@@ -176,8 +170,7 @@ def _payload(
 ) -> DriverPayload:
     return DriverPayload(
         format=format_,
-        macs=1 << (config[0] & 0xF),
-        config_word=config[0],
+        macs=int(_ACCELERATORS[config[0]]),
         id_word=config[1],
         first_word=first,
         separate_io_regions=separate_io_regions,
@@ -187,14 +180,16 @@ def _payload(
 
 def _check_config(config: int, identity: int, at: int) -> None:
     """Check the words that CONFIG and ID registers would be compared with."""
-    log2_macs, version = config & 0xF, config >> 4 & 0xF
-    shram, reserved, product = config >> 8 & 0xFF, config >> 16 & 0xFFF, config >> 28
+    product = config >> 28
     if product:
         raise _fault(at, f"configuration {config:#010x} is of product {product}, no Ethos-U55")
-    if version or reserved or _SHRAM_KIB.get(log2_macs) != shram:
+    if config not in _ACCELERATORS:
         raise _fault(at, f"configuration {config:#010x} is none of an Ethos-U55")
-    if identity >> 28 != 1:
-        raise _fault(at + 1, f"architecture {identity >> 28} (ID {identity:#010x}), not 1")
+    if identity >> 28 != ARCHITECTURE:
+        raise _fault(
+            at + 1,
+            f"architecture {identity >> 28} (ID {identity:#010x}), not {ARCHITECTURE}",
+        )
 
 
 def _fault(word: int, what: str) -> StreamError:

@@ -19,6 +19,7 @@ from xml.etree import ElementTree
 from bench.core.errors import ModelError
 from targets.artefact.model import Artefact
 from targets.artefact.stream.operations import BlockOperation, Operation
+from targets.ethos_u55.command_stream import WORD_BYTES
 
 __all__ = [
     "Layer",
@@ -31,7 +32,6 @@ __all__ = [
 
 _MODEL_SUFFIX = "_vela"
 _DATABASE_SUFFIX = "_debug.xml"
-_WORD_BYTES = 4
 
 _Rows: TypeAlias = list[dict[str, str]]
 
@@ -125,6 +125,6 @@ def _streams(tables: Mapping[str, _Rows]) -> Iterator[Mapping[int, Layer]]:
             # A converter joins the names of all it has fused; the first is that of the result.
             name = names.get(origin, "").split(";")[0]
             layer = Layer(int(source["ext_key"]), source["operator"], name)
-            streams[int(row["cmdstream_id"])][int(row["offset"]) // _WORD_BYTES] = layer
+            streams[int(row["cmdstream_id"])][int(row["offset"]) // WORD_BYTES] = layer
     for _, stream in sorted(streams.items()):
         yield stream

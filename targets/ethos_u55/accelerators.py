@@ -1,10 +1,13 @@
-"""The four configurations of the Ethos-U55."""
+"""The four configurations of the Ethos-U55.
+
+From Vela (`accelerator_configs` of `architecture_features.py`).
+"""
 
 from __future__ import annotations
 
 from enum import IntEnum
 
-__all__ = ["Accelerator"]
+__all__ = ["MAC_COUNTS", "Accelerator"]
 
 
 class Accelerator(IntEnum):
@@ -24,3 +27,8 @@ class Accelerator(IntEnum):
     def vela_name(self) -> str:
         """The value of Vela's `--accelerator-config`: `ethos-u55-128`."""
         return f"ethos-u55-{int(self)}"
+
+
+#: The multiply-accumulate units there can be, ascending: what a number from outside is checked
+#: against.
+MAC_COUNTS: tuple[int, ...] = tuple(int(accelerator) for accelerator in Accelerator)

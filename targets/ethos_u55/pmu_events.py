@@ -1,6 +1,7 @@
-"""PMU events of the Ethos-U55: Arm's names and the numbers written to PMEVTYPERn.
+"""The performance monitoring unit (PMU): its counters, and its events by Arm's names.
 
-From Arm's core driver (`ethosu55_interface.h`). Every AXI1 event is its AXI0 event + 256.
+From Arm's core driver (`ethosu55_interface.h`); names are CMSIS's without the prefix `ETHOSU_PMU_`.
+An event's number is what is written to PMEVTYPERn.
 """
 
 from __future__ import annotations
@@ -10,7 +11,24 @@ from types import MappingProxyType
 
 from bench.core.errors import TargetError
 
-__all__ = ["EVENT_NUMBERS", "event_name", "event_number"]
+__all__ = [
+    "CYCLE_COUNTER_BITS",
+    "EVENT_COUNTERS",
+    "EVENT_COUNTER_BITS",
+    "EVENT_NUMBERS",
+    "EVENT_NUMBER_MAX",
+    "event_name",
+    "event_number",
+    "port_event",
+]
+
+#: Counters PMEVCNTRn, each for an event that PMEVTYPERn names, and their width.
+EVENT_COUNTERS = 4
+EVENT_COUNTER_BITS = 32
+#: Width of the counter of cycles, PMCCNTR.
+CYCLE_COUNTER_BITS = 48
+#: The greatest number that PMEVTYPERn holds.
+EVENT_NUMBER_MAX = 1023
 
 _COMMON = {
     "CYCLE": 17,
@@ -62,6 +80,7 @@ _COMMON = {
     "ECC_SB1": 433,
 }
 
+#: Events that each port has, as AXI0's; AXI1's twin is `_AXI1` above.
 _PORT = {
     "RD_TRANS_ACCEPTED": 128,
     "RD_TRANS_COMPLETED": 129,
@@ -78,9 +97,29 @@ _PORT = {
     "WR_STALL_LIMIT": 143,
 }
 
-#: Arm's name -> number.
+_AXI1 = 256
+
+
+def port_event(port: int, tail: str) -> str:
+    """Arm's name of an event of port 0 or 1, such as `AXI1_RD_DATA_BEAT_RECEIVED`.
+
+    `tail` is what the two ports' events have in common.
+    """
+    return f"AXI{port}_{tail}"
+
+
+#: Arm's name -> number, in the order of the numbers.
 EVENT_NUMBERS: Mapping[str, int] = MappingProxyType(
-    _COMMON | {f"AXI{port}_{name}": n + 256 * port for port in (0, 1) for name, n in _PORT.items()}
+    dict(
+        sorted(
+            {
+                **_COMMON,
+                **{port_event(0, tail): number for tail, number in _PORT.items()},
+                **{port_event(1, tail): number + _AXI1 for tail, number in _PORT.items()},
+            }.items(),
+            key=lambda event: event[1],
+        )
+    )
 )
 _NAMES = {number: name for name, number in EVENT_NUMBERS.items()}
 

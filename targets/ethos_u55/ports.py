@@ -1,29 +1,50 @@
-"""The NPU's two AXI ports: beats, bursts, and which port a region uses."""
+"""The NPU's two AXI ports: beats, bursts, and which port a region uses.
+
+Registers as in Arm's core driver (`ethosu55_interface.h`), their defaults as in its
+`ethosu_config_u55.h`.
+"""
 
 from __future__ import annotations
 
+from collections.abc import Sequence
 from dataclasses import dataclass
 from enum import Enum
+from typing import Literal, TypeAlias, get_args
 
 from bench.core.errors import ConfigError
 from targets.ethos_u55.memory_modes import MemoryMode
 
 __all__ = [
+    "AXI_LIMITS",
     "BEAT_BYTES",
+    "BURSTS",
     "BURST_BYTES",
     "REGIONS",
+    "BurstBytes",
     "Direction",
-    "MemoryArea",
     "PortMap",
-    "memory_area",
+    "port_of_limit",
 ]
 
 #: Bytes of an AXI data beat: both ports of an Ethos-U55 are 64 bits wide.
 BEAT_BYTES = 8
-#: Longest AXI burst under Arm's driver defaults (AXI_LIMITn.max_beats = 0).
-BURST_BYTES = 64
+#: The longest burst a port may make, in bytes.
+BurstBytes: TypeAlias = Literal[64, 128, 256]
+#: The same by AXI_LIMITn.max_beats 0, 1 and 2; its fourth value is reserved.
+BURSTS: tuple[BurstBytes, ...] = get_args(BurstBytes)
+#: What Arm's driver programs: max_beats 0.
+BURST_BYTES: BurstBytes = 64
 #: Regions of the NPU: QBASE apart, each operand names one of BASEP0..BASEP7.
 REGIONS = 8
+#: AXI_LIMIT registers, which QCONFIG and the fields of REGIONCFG choose from.
+AXI_LIMITS = 4
+
+_REGIONCFG_BITS = 2
+
+
+def port_of_limit(limit: int) -> int:
+    """The port of an AXI_LIMIT register: 0 and 1 limit AXI0, 2 and 3 AXI1."""
+    return limit >> 1
 
 
 class Direction(Enum):
@@ -33,36 +54,31 @@ class Direction(Enum):
     WRITE = "WR_DATA_BEAT_WRITTEN"
 
 
-class MemoryArea(str, Enum):
-    """The memory behind a region."""
-
-    FLASH = "flash"
-    SRAM = "sram"
-
-
 @dataclass(frozen=True)
 class PortMap:
     """Which AXI port each transfer takes: QCONFIG and the eight fields of REGIONCFG.
 
-    A value of 0..3 selects AXI_LIMIT0..3; 0 and 1 go out on AXI0, 2 and 3 on AXI1. The defaults
-    are those of Arm's driver (`ethosu_config_u55.h`). Raises `ConfigError` for other values.
+    A value of 0..3 selects AXI_LIMIT0..3, see `port_of_limit`. The defaults are those of Arm's
+    driver. Raises `ConfigError` for other values.
     """
 
     qconfig: int = 2
     regioncfg: tuple[int, ...] = (3, 0, 1, 1, 1, 1, 1, 1)
-    #: Longest burst of each port in bytes (AXI_LIMITn.max_beats 0, 1, 2: 64, 128, 256).
-    bursts: tuple[int, int] = (BURST_BYTES, BURST_BYTES)
+    #: Longest burst of each port in bytes.
+    bursts: tuple[BurstBytes, BurstBytes] = (BURST_BYTES, BURST_BYTES)
 
     def __post_init__(self) -> None:
-        if len(self.regioncfg) != REGIONS or not {self.qconfig, *self.regioncfg} <= set(range(4)):
+        limits = {self.qconfig, *self.regioncfg}
+        if len(self.regioncfg) != REGIONS or not limits <= set(range(AXI_LIMITS)):
             raise ConfigError(
                 f"QCONFIG {self.qconfig} / REGIONCFG {self.regioncfg} is no port map",
-                cure=f"Give one value of 0..3 for QCONFIG and {REGIONS} for REGIONCFG.",
+                cure=f"Give one value of 0..{AXI_LIMITS - 1} for QCONFIG and {REGIONS} for "
+                "REGIONCFG.",
             )
-        if len(self.bursts) != 2 or not set(self.bursts) <= {64, 128, 256}:
+        if len(self.bursts) != 2 or not set(self.bursts) <= set(BURSTS):
             raise ConfigError(
                 f"bursts of {self.bursts} bytes do not exist",
-                cure="Give 64, 128 or 256 for each port.",
+                cure=f"Give one of {', '.join(map(str, BURSTS))} for each port.",
             )
 
     @classmethod
@@ -76,20 +92,29 @@ class PortMap:
             return cls(qconfig=1, regioncfg=(1, 0, 0, 0, 0, 0, 0, 0))
         return cls()
 
+    @classmethod
+    def from_registers(cls, qconfig: int, regioncfg: int, axi_limits: Sequence[int]) -> PortMap:
+        """The opposite: what QCONFIG, REGIONCFG and AXI_LIMIT0..3 say, their spare bits ignored.
+
+        A port's two limits are taken to be alike, which is how everything programs them; a reserved
+        max_beats counts as the longest burst.
+        """
+        mask = AXI_LIMITS - 1
+        first, second = (
+            BURSTS[min(axi_limits[limit] & 3, len(BURSTS) - 1)] for limit in (0, AXI_LIMITS // 2)
+        )
+        fields = tuple(regioncfg >> _REGIONCFG_BITS * region & mask for region in range(REGIONS))
+        return cls(qconfig & mask, fields, (first, second))
+
+    @property
+    def regioncfg_word(self) -> int:
+        """REGIONCFG as a register: two bits a region, region 0 lowest."""
+        return sum(limit << _REGIONCFG_BITS * region for region, limit in enumerate(self.regioncfg))
+
     def port(self, region: int | None) -> int:
         """0 or 1: the port of a region, or of the command stream (None)."""
-        return (self.qconfig if region is None else self.regioncfg[region]) >> 1
+        return port_of_limit(self.qconfig if region is None else self.regioncfg[region])
 
-    def burst(self, region: int | None) -> int:
+    def burst(self, region: int | None) -> BurstBytes:
         """Longest burst, bytes, on the port of a region or of the command stream (None)."""
         return self.bursts[self.port(region)]
-
-
-def memory_area(region: int | None, mode: MemoryMode) -> MemoryArea:
-    """Where a region (None: the command stream) lies under Vela's memory mode.
-
-    Vela's regions: 0 constants, 1 arena, 2 fast scratch. Constants and the command stream are in
-    flash in Shared_Sram; Sram_Only knows no other memory than SRAM.
-    """
-    constant = region is None or region == 0
-    return MemoryArea.FLASH if constant and mode is MemoryMode.SHARED_SRAM else MemoryArea.SRAM

@@ -15,7 +15,7 @@ from collections.abc import Iterator
 from dataclasses import dataclass, field
 from typing import Any
 
-from targets.ethos_u55.pmu_events import EVENT_NUMBERS
+from targets.ethos_u55.pmu_events import CYCLE_COUNTER_BITS, EVENT_NUMBERS
 from targets.jobs.errors import AnswerError
 
 __all__ = ["LineReader", "RunnerLog", "executorch_log", "mlek_log"]
@@ -25,7 +25,7 @@ _LINE_MAX = 64 << 10
 _PREFIX = "ETHOSU_PMU_"
 #: MLEK's names of what it reads from the cycle counter and from derived counts.
 _MLEK_NAMES = {"ACTIVE": "NPU_ACTIVE", "IDLE": "NPU_IDLE", "TOTAL": "CYCLE"}
-_COUNT_MAX = 1 << 48
+_COUNT_MAX = 1 << CYCLE_COUNTER_BITS
 
 _MLEK_COUNTS = (
     re.compile(r"\bNPU (?P<name>[A-Z0-9_]+): (?P<count>[0-9]{1,20}) (?:cycles|beats)\b"),

@@ -9,7 +9,7 @@ import numpy as np
 from bench.core.arrays import Array
 from targets.artefact import ArenaRegion, Artefact, FlashRegion, NpuOperator, Region
 from targets.ethos_u55.memory_modes import MemoryMode
-from targets.ethos_u55.ports import PortMap
+from targets.ethos_u55.ports import REGIONS, PortMap
 from targets.jobs.device_job import DeviceJob, Input, Output, RegionBase, Space, TimingAdapter
 from targets.jobs.errors import JobError, UnsupportedGraphError
 from targets.jobs.memory import NPU_MEMORIES, MemoryBank
@@ -18,7 +18,6 @@ __all__ = ["inputs_for", "job_for"]
 
 
 _ALIGNMENT = 64
-_REGIONS = 8
 _BANKS = {bank.name: bank for bank in NPU_MEMORIES}
 
 
@@ -57,7 +56,7 @@ def job_for(
         flash=flash,
         arena_address=arena.address,
         arena_bytes=arena_bytes,
-        regions=tuple(_base(artefact, operator.regions.get(i)) for i in range(_REGIONS)),
+        regions=tuple(_base(artefact, operator.regions.get(i)) for i in range(REGIONS)),
         inputs=inputs_for(artefact, inputs),
         outputs=tuple(
             Output(_offset(artefact, index), artefact.tensors[index].size)
@@ -72,7 +71,7 @@ def job_for(
         clear_arena=True,
         repetitions=repetitions,
         qconfig=ports.qconfig,
-        regioncfg=sum(value << 2 * region for region, value in enumerate(ports.regioncfg)),
+        regioncfg=ports.regioncfg_word,
         timing=timing,
     )
 

@@ -6,13 +6,15 @@ import re
 from dataclasses import dataclass
 from enum import Enum, IntEnum
 
+from targets.ethos_u55.accelerators import MAC_COUNTS
+from targets.ethos_u55.addresses import ALIGNMENT
+from targets.ethos_u55.pmu_events import EVENT_NUMBER_MAX, event_number
+from targets.ethos_u55.ports import AXI_LIMITS, BURST_BYTES, BURSTS, REGIONS, BurstBytes, PortMap
 from targets.jobs.errors import JobError
 from targets.jobs.memory import bank_of, overlap
 
 __all__ = [
     "ARM_AXI_LIMITS",
-    "ARM_QCONFIG",
-    "ARM_REGIONCFG",
     "AxiLimit",
     "DeviceJob",
     "Image",
@@ -24,19 +26,16 @@ __all__ = [
     "TimingAdapter",
 ]
 
-#: Regions the NPU has base addresses for.
-REGIONS = 8
 #: The most of one job's events, inputs or outputs the firmware takes.
 EVENTS_MAX = 256
 TRANSFERS_MAX = 256
-_EVENT_LAST = 1023
 _WORD_MAX = 0xFFFF_FFFF
-#: The NPU wants command streams and region bases at multiples of 16 bytes.
-ALIGNMENT = 16
 _NAME = re.compile(r"[A-Za-z0-9_.-]{0,120}")
-#: PMU events that start and stop the cycle counter: NPU_ACTIVE and NPU_IDLE.
-_NPU_ACTIVE = 35
-_NPU_IDLE = 32
+#: Events that start and stop the cycle counter.
+_START = event_number("NPU_ACTIVE")
+_STOP = event_number("NPU_IDLE")
+#: Which port each region and the command stream use.
+_ARM_PORTS = PortMap()
 
 
 class OutputMode(IntEnum):
@@ -81,9 +80,9 @@ class Output:
 
 @dataclass(frozen=True)
 class AxiLimit:
-    """One AXI_LIMITn register: bursts of 64/128/256 bytes and outstanding transactions."""
+    """One AXI_LIMITn register: the longest burst in bytes, and outstanding transactions."""
 
-    burst_bytes: int = 64
+    burst_bytes: BurstBytes = BURST_BYTES
     memory_type: int = 0
     outstanding_reads: int = 32
     outstanding_writes: int = 16
@@ -92,18 +91,11 @@ class AxiLimit:
     def word(self) -> int:
         """The register: max_beats 1:0, memtype 7:4, reads - 1 in 23:16, writes - 1 in 31:24."""
         return (
-            {64: 0, 128: 1, 256: 2}[self.burst_bytes]
+            BURSTS.index(self.burst_bytes)
             | self.memory_type << 4
             | (self.outstanding_reads - 1) << 16
             | (self.outstanding_writes - 1) << 24
         )
-
-    @classmethod
-    def from_word(cls, word: int) -> AxiLimit:
-        """The opposite of `word`. Raises `JobError` for a reserved burst length or bit."""
-        if word & 3 == 3 or word & 0xFF0C:
-            raise JobError(f"AXI_LIMIT {word:#010x} has reserved bits set")
-        return cls(64 << (word & 3), word >> 4 & 15, (word >> 16 & 255) + 1, (word >> 24) + 1)
 
 
 @dataclass(frozen=True)
@@ -135,11 +127,7 @@ class TimingAdapter:
 
 
 #: What Arm's driver programs: 64-byte bursts, 32 reads and 16 writes outstanding, on every limit.
-ARM_AXI_LIMITS = (AxiLimit(), AxiLimit(), AxiLimit(), AxiLimit())
-#: Arm's driver: the command stream through AXI_LIMIT2, ...
-ARM_QCONFIG = 2
-#: ... region 0 through AXI_LIMIT3 (port 1), region 1 through 0 and all others through 1 (port 0).
-ARM_REGIONCFG = 0b0101_0101_0101_0011
+ARM_AXI_LIMITS = (AxiLimit(),) * AXI_LIMITS
 
 
 @dataclass(frozen=True)
@@ -161,7 +149,7 @@ class DeviceJob:
     #: Where the arena lies (non-secure form) and its size in bytes.
     arena_address: int
     arena_bytes: int
-    #: One for each of the 8 regions.
+    #: One for each region.
     regions: tuple[RegionBase | None, ...]
     inputs: tuple[Input, ...] = ()
     outputs: tuple[Output, ...] = ()
@@ -175,13 +163,13 @@ class DeviceJob:
     repetitions: int = 1
     #: Millions of processor cycles before a run is given up: 3200 = 100 s at 32 MHz.
     watchdog_megacycles: int = 3200
-    qconfig: int = ARM_QCONFIG
-    regioncfg: int = ARM_REGIONCFG
+    qconfig: int = _ARM_PORTS.qconfig
+    regioncfg: int = _ARM_PORTS.regioncfg_word
     axi_limits: tuple[AxiLimit, ...] = ARM_AXI_LIMITS
     #: Timing adapters of the ports 0 and 1; None leaves one as it is.
     timing: tuple[TimingAdapter | None, TimingAdapter | None] = (None, None)
-    cycle_start_event: int = _NPU_ACTIVE
-    cycle_stop_event: int = _NPU_IDLE
+    cycle_start_event: int = _START
+    cycle_stop_event: int = _STOP
 
     def check(self) -> None:
         """Raise `JobError`, naming the field, for anything the firmware would refuse."""
@@ -191,7 +179,7 @@ class DeviceJob:
 
     def _check_contents(self) -> None:
         _require(self, _NAME.fullmatch(self.name) is not None, f"name {self.name!r}")
-        _require(self, self.macs in (32, 64, 128, 256), f"macs {self.macs}")
+        _require(self, self.macs in MAC_COUNTS, f"macs {self.macs}")
         _require(
             self,
             len(self.commands) > 0 and len(self.commands) % 4 == 0,
@@ -199,7 +187,7 @@ class DeviceJob:
         )
         _require(self, len(self.events) <= EVENTS_MAX, f"{len(self.events)} events")
         for event in (*self.events, self.cycle_start_event, self.cycle_stop_event):
-            _require(self, 0 <= event <= _EVENT_LAST, f"event {event}")
+            _require(self, 0 <= event <= EVENT_NUMBER_MAX, f"event {event}")
         _require(self, 0 < self.repetitions <= _WORD_MAX, f"repetitions {self.repetitions}")
         _require(
             self,
@@ -249,13 +237,13 @@ class DeviceJob:
             )
 
     def _check_registers(self) -> None:
-        _require(self, 0 <= self.qconfig <= 3, f"qconfig {self.qconfig}")
+        _require(self, 0 <= self.qconfig < AXI_LIMITS, f"qconfig {self.qconfig}")
         _require(self, 0 <= self.regioncfg <= 0xFFFF, f"regioncfg {self.regioncfg:#x}")
-        _require(self, len(self.axi_limits) == 4, f"{len(self.axi_limits)} axi_limits")
+        _require(self, len(self.axi_limits) == AXI_LIMITS, f"{len(self.axi_limits)} axi_limits")
         for limit in self.axi_limits:
             _require(
                 self,
-                limit.burst_bytes in (64, 128, 256)
+                limit.burst_bytes in BURSTS
                 and 0 <= limit.memory_type <= 15
                 and 1 <= limit.outstanding_reads <= 256
                 and 1 <= limit.outstanding_writes <= 256,

@@ -8,6 +8,8 @@ from __future__ import annotations
 
 from dataclasses import dataclass
 
+from bench.core.units import MIB
+
 __all__ = [
     "JOB_ADDRESS",
     "JOB_BYTES_MAX",
@@ -20,7 +22,6 @@ __all__ = [
 ]
 
 SECURE_ALIAS = 0x1000_0000
-_MIB = 1 << 20
 
 
 @dataclass(frozen=True)
@@ -38,14 +39,14 @@ class MemoryBank:
 
 #: The memories the NPU reaches; it cannot see the processor's TCMs.
 NPU_MEMORIES = (
-    MemoryBank("BRAM", 0x0100_0000, _MIB),
-    MemoryBank("ISRAM", 0x2100_0000, 2 * _MIB),
-    *(MemoryBank(f"DDR{i}", 0x6000_0000 + i * 0x2000_0000, 256 * _MIB) for i in range(4)),
+    MemoryBank("BRAM", 0x0100_0000, MIB),
+    MemoryBank("ISRAM", 0x2100_0000, 2 * MIB),
+    *(MemoryBank(f"DDR{i}", 0x6000_0000 + i * 0x2000_0000, 256 * MIB) for i in range(4)),
 )
 
 #: Where the firmware looks for the job image, in non-secure form.
 JOB_ADDRESS = 0x6000_0000
-JOB_BYTES_MAX = 256 * _MIB
+JOB_BYTES_MAX = 256 * MIB
 
 #: Where a loader (the FVP's `--data`, the board's `images.txt`) puts it: the processor starts in
 #: the secure state.

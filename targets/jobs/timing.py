@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 from targets.ethos_u55.memory_modes import MemoryMode
+from targets.ethos_u55.ports import AXI_LIMITS, port_of_limit
 from targets.jobs.device_job import AxiLimit, TimingAdapter
 from targets.timing_profiles import PortTiming, TimingProfile
 
@@ -21,9 +22,9 @@ def timing_adapters(
 
 
 def axi_limits(profile: TimingProfile, memory_mode: MemoryMode) -> tuple[AxiLimit, ...]:
-    """AXI_LIMIT0..3 with the profile's bursts; 0 and 1 are port 0's, 2 and 3 port 1's."""
-    first, second = (AxiLimit(burst_bytes=burst) for burst in profile.bursts(memory_mode))
-    return first, first, second, second
+    """AXI_LIMIT0..3 with the profile's bursts for the port of each."""
+    ports = [AxiLimit(burst_bytes=burst) for burst in profile.bursts(memory_mode)]
+    return tuple(ports[port_of_limit(limit)] for limit in range(AXI_LIMITS))
 
 
 def _adapter(port: PortTiming) -> TimingAdapter:

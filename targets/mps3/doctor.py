@@ -9,6 +9,7 @@ from contextlib import ExitStack
 from pathlib import Path
 
 from bench.core.errors import BenchError, PrerequisiteError
+from bench.core.units import MIB
 from targets.checkup import Finding, State, found, missing
 from targets.jobs.device_job import DeviceJob, Image, RegionBase, Space
 from targets.jobs.image import build_image
@@ -29,7 +30,6 @@ from targets.settings.mps3 import Mps3Settings
 
 __all__ = ["check_mps3"]
 
-_MIB = 1 << 20
 #: NPU_OP_STOP with all its bits: the shortest command stream there is.
 _STOP = struct.pack("<I", 0xFFFF_0000)
 #: Old and new job image lie on the card together.
@@ -174,8 +174,8 @@ def _volume(volume: Volume, settings: Mps3Settings) -> Iterator[Finding]:
 
 
 def _room(volume: Volume, settings: Mps3Settings) -> Finding:
-    free, wanted = volume.free_bytes(), _IMAGES_ON_CARD * settings.image_mib * _MIB
-    text = f"{free / _MIB:,.0f} MiB free, two job images may take {wanted / _MIB:,.0f}"
+    free, wanted = volume.free_bytes(), _IMAGES_ON_CARD * settings.image_mib * MIB
+    text = f"{free / MIB:,.0f} MiB free, two job images may take {wanted / MIB:,.0f}"
     if free >= wanted:
         return found("room", text)
     cure = "make room on the card, or lower image_mib in [targets.mps3]"

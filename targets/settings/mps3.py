@@ -9,6 +9,7 @@ from typing import Literal
 from pydantic import Field, model_validator
 
 from bench.core.schema import StrictModel
+from targets.ethos_u55.accelerators import Accelerator
 
 __all__ = ["Mps3Settings", "Timings"]
 
@@ -59,7 +60,7 @@ class Mps3Settings(StrictModel):
     #: The application note the card boots, with its bitfile.
     application_note: Literal["AN552", "AN547"] = "AN552"
     #: MACs per cycle of the bitfile's NPU. Read back from the NPU in every run.
-    macs: Literal[32, 64, 128, 256] = 128
+    macs: Accelerator = Accelerator.U55_128
     #: The most inputs of a test set that are run; 0 = all of them. At 115,200 baud the answers to
     #: a thousand take about a minute.
     samples: int = Field(1000, ge=0)

@@ -15,7 +15,7 @@ from bench.core.errors import ModelError, TargetError
 from targets.artefact import Artefact, load_artefact
 from targets.ethos_u55.accelerators import Accelerator
 from targets.ethos_u55.memory_modes import MemoryMode
-from targets.ethos_u55.ports import PortMap
+from targets.ethos_u55.ports import BurstBytes, PortMap
 from targets.simulator.graph import Graph
 from targets.simulator.timing import NetworkTiming, TimingProfile, estimate
 from targets.simulator.timing.work import NetworkWork, network_work
@@ -83,7 +83,7 @@ class Simulator:
             for operator, each in zip(operators, traffic, strict=True)
         )
 
-    def _work_with(self, bursts: tuple[int, int]) -> tuple[NetworkWork, ...]:
+    def _work_with(self, bursts: tuple[BurstBytes, BurstBytes]) -> tuple[NetworkWork, ...]:
         """The work where the ports' longest bursts are others than `traffic` was counted with."""
         if bursts == self._ports.bursts:
             return self.work

@@ -9,6 +9,7 @@ from dataclasses import dataclass
 import numpy as np
 from numpy.typing import NDArray
 
+from bench.core.units import KIB, MIB
 from targets.jobs.memory import NPU_MEMORIES, SECURE_ALIAS
 from targets.virtual.errors import BusError
 
@@ -16,16 +17,14 @@ __all__ = ["Block", "Bytes", "Memory"]
 
 Bytes = NDArray[np.uint8]
 
-_KIB = 1 << 10
-_MIB = 1 << 20
 #: Linux's value: the DDR's gigabyte is promised, not taken, until it is written.
 _MAP_NORESERVE = 0x4000
 
 #: What only the processor sees: name, non-secure address, size.
 _PROCESSOR_MEMORIES = (
-    ("ITCM", 0x0000_0000, 512 * _KIB),
-    ("DTCM", 0x2000_0000, 512 * _KIB),
-    ("QSPI", 0x2800_0000, 8 * _MIB),
+    ("ITCM", 0x0000_0000, 512 * KIB),
+    ("DTCM", 0x2000_0000, 512 * KIB),
+    ("QSPI", 0x2800_0000, 8 * MIB),
 )
 
 

@@ -8,6 +8,10 @@ from __future__ import annotations
 
 from collections.abc import Callable
 
+from targets.ethos_u55.accelerators import MAC_COUNTS, Accelerator
+from targets.ethos_u55.identification import CONFIG_WORDS, IDENTITY
+from targets.ethos_u55.pmu_events import CYCLE_COUNTER_BITS, EVENT_COUNTER_BITS, EVENT_COUNTERS
+from targets.ethos_u55.ports import AXI_LIMITS, REGIONS, port_of_limit
 from targets.virtual.backend import NpuBackend, NpuFault, NpuMemory, NpuOutcome, NpuRequest
 from targets.virtual.errors import BusError, ParameterError
 
@@ -38,23 +42,19 @@ _PMCCNTR_HI = 0x1A4
 _PMEVCNTR = 0x300
 _PMEVTYPER = 0x380
 
-_IDENTITY = 0x1006_6001
-_CONFIGURATION = {32: 0x1005, 64: 0x1006, 128: 0x1807, 256: 0x3008}
-
 _RUNNING = 1 << 0
 _IRQ_RAISED = 1 << 1
 _END_REACHED = 1 << 5
 _RUN = 1 << 0
 _CLEAR_IRQ = 1 << 1
 
-_COUNTERS = 4
 _PMU_ENABLE = 1 << 0
 _RESET_EVENTS = 1 << 1
 _RESET_CYCLES = 1 << 2
 _CYCLE_COUNTER = 1 << 31
-_PMU_BITS = _CYCLE_COUNTER | (1 << _COUNTERS) - 1
+_PMU_BITS = _CYCLE_COUNTER | (1 << EVENT_COUNTERS) - 1
 #: PMCR reads how many event counters there are in bits 15:11.
-_PMU_SIZE = _COUNTERS << 11
+_PMU_SIZE = EVENT_COUNTERS << 11
 
 #: Registers that are set and cleared through two addresses, by the address that sets.
 _SET_CLEAR = {
@@ -81,8 +81,10 @@ class Npu:
         memory: NpuMemory,
         timing: Callable[[], tuple[tuple[int, ...], tuple[int, ...]]],
     ) -> None:
-        if macs and macs not in _CONFIGURATION:
-            raise ParameterError(f"there is no Ethos-U55 of {macs} MACs/cc (32, 64, 128 or 256)")
+        if macs and macs not in MAC_COUNTS:
+            raise ParameterError(
+                f"there is no Ethos-U55 of {macs} MACs/cc ({', '.join(map(str, MAC_COUNTS))})"
+            )
         self._macs = macs
         self._backend = backend
         self._memory = memory
@@ -156,10 +158,10 @@ class Npu:
         self._registers = {_STATUS: 0}
         if self._macs:
             self._registers |= {
-                _ID: _IDENTITY,
+                _ID: IDENTITY,
                 _CMD: 0xC,
                 _PROT: self._protection,
-                _CONFIG: _CONFIGURATION[self._macs],
+                _CONFIG: CONFIG_WORDS[Accelerator(self._macs)],
             }
 
     def _command(self, value: int) -> None:
@@ -182,18 +184,18 @@ class Npu:
             # The command stream cannot be fetched: channel 0 of the port QCONFIG selects.
             return NpuOutcome(
                 faults=NpuFault.BUS_ABORT,
-                fault_port=qconfig >> 1,
+                fault_port=port_of_limit(qconfig),
                 read_bytes=0,
                 explanation=str(error),
             )
         request = NpuRequest(
             commands=commands,
-            bases=tuple(self._wide(_BASEP + 8 * i) for i in range(8)),
+            bases=tuple(self._wide(_BASEP + 8 * i) for i in range(REGIONS)),
             memory=self._memory,
             macs=self._macs,
             qconfig=qconfig,
             regioncfg=self._registers.get(_REGIONCFG, 0),
-            axi_limits=tuple(self._registers.get(_AXI_LIMIT + 4 * i, 0) for i in range(4)),
+            axi_limits=tuple(self._registers.get(_AXI_LIMIT + 4 * i, 0) for i in range(AXI_LIMITS)),
             timing=self._timing(),
         )
         try:
@@ -203,7 +205,7 @@ class Npu:
 
     def _control_pmu(self, value: int) -> None:
         if value & _RESET_EVENTS:
-            for i in range(_COUNTERS):
+            for i in range(EVENT_COUNTERS):
                 self._registers[_PMEVCNTR + 4 * i] = 0
         if value & _RESET_CYCLES:
             self._registers[_PMCCNTR_LO] = self._registers[_PMCCNTR_HI] = 0
@@ -215,17 +217,17 @@ class Npu:
             return
         enabled = self._registers.get(_PMCNTENSET, 0)
         overflow = 0
-        for i in range(_COUNTERS):
+        for i in range(EVENT_COUNTERS):
             if enabled >> i & 1:
                 event = self._registers.get(_PMEVTYPER + 4 * i, 0)
                 if event not in outcome.counters and not outcome.faults:
                     self.unmodelled.add(event)
                 total = self._registers.get(_PMEVCNTR + 4 * i, 0) + outcome.counters.get(event, 0)
-                overflow |= (total >> 32 > 0) << i
+                overflow |= (total >> EVENT_COUNTER_BITS > 0) << i
                 self._registers[_PMEVCNTR + 4 * i] = total & 0xFFFF_FFFF
         if enabled & _CYCLE_COUNTER:
             total = self._wide(_PMCCNTR_LO) + outcome.cycles
-            overflow |= _CYCLE_COUNTER if total >> 48 else 0
+            overflow |= _CYCLE_COUNTER if total >> CYCLE_COUNTER_BITS else 0
             self._registers[_PMCCNTR_LO] = total & 0xFFFF_FFFF
             self._registers[_PMCCNTR_HI] = total >> 32 & 0xFFFF
         self._registers[_PMOVSSET] = self._registers.get(_PMOVSSET, 0) | overflow

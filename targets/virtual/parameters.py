@@ -6,6 +6,7 @@ import re
 from collections.abc import Iterable, Mapping
 from dataclasses import dataclass
 
+from targets.ethos_u55.accelerators import MAC_COUNTS
 from targets.virtual.errors import ParameterError
 
 __all__ = ["PARAMETERS", "Parameter", "Value", "describe_parameters", "parse_parameters"]
@@ -65,7 +66,7 @@ PARAMETERS: Mapping[str, Parameter] = {
         Parameter("cpu0.semihosting-cwd", "", "Working directory for semihosting"),
         Parameter("cpu0.semihosting-enable", True, "Take semihosting calls"),
         Parameter("ethosu.extra_args", "", "'--fast': no timing, every cycle count is 0"),
-        Parameter("ethosu.num_macs", 128, "MACs per cycle", (32, 64, 128, 256)),
+        Parameter("ethosu.num_macs", 128, "MACs per cycle", MAC_COUNTS),
         *(
             Parameter(
                 f"mps3_board.telnetterminal{i}.start_telnet", True, "Announce terminal; no port"
@@ -83,7 +84,7 @@ PARAMETERS: Mapping[str, Parameter] = {
         Parameter("bench.fault.hang", False, "The NPU never finishes"),
         Parameter("bench.fault.isram_non_secure", False, "ISRAM is non-secure after reset"),
         Parameter("bench.fault.licence_error", False, "Fail as without a licence"),
-        Parameter("bench.fault.macs", 0, "Have this NPU instead", (0, 32, 64, 128, 256)),
+        Parameter("bench.fault.macs", 0, "Have this NPU instead", (0, *MAC_COUNTS)),
         Parameter("bench.fault.missing_library", "", "Fail as when this library is missing"),
         Parameter("bench.fault.no_npu", False, "There is no NPU"),
         Parameter("bench.fault.stall_at_uart_byte", 0, "Stop for good before this UART0 byte"),

@@ -5,7 +5,6 @@ from __future__ import annotations
 import hashlib
 from collections.abc import Iterator, Mapping, Sequence
 from dataclasses import dataclass
-from typing import Literal
 
 import numpy as np
 
@@ -21,27 +20,31 @@ from targets.artefact.stream.operations import (
     FlashRange,
     Operation,
 )
+from targets.ethos_u55.command_stream import WORD_BYTES
 from targets.ethos_u55.memory_modes import MemoryMode
 from targets.ethos_u55.pmu_events import event_number
-from targets.ethos_u55.ports import PortMap
+from targets.ethos_u55.ports import BurstBytes, PortMap
 from targets.jobs.device_job import TimingAdapter
 from targets.simulator.execution.feature_maps import FeatureMapPort
 from targets.simulator.execution.memory import Memory, MemoryMap, RegionInfo, Site
 from targets.simulator.execution.program import Program
-from targets.simulator.timing import PortTiming, TimingProfile, estimate
+from targets.simulator.timing import estimate
 from targets.simulator.timing.events import pmu_events
 from targets.simulator.timing.work import network_work
 from targets.simulator.traffic.network import network_traffic
+from targets.timing_profiles import (
+    LATENCY_MAX,
+    OUTSTANDING_MAX,
+    PERIOD_MAX,
+    PortTiming,
+    TimingProfile,
+)
 from targets.virtual.backend import NpuFault, NpuOutcome, NpuRequest
 from targets.virtual.memory import Block, Bytes
 
 __all__ = ["SimulatorBackend"]
 
-_REGIONS = 8
-_WORD_BYTES = 4
 _NPU_ACTIVE = event_number("NPU_ACTIVE")
-#: Widths of the timing adapter's registers.
-_OUTSTANDING, _LATENCY, _CYCLES = 0x3F, 0xFFF, 0xFFFF
 #: Writable memory up to this size is compared with the last run's; DDR would take too long.
 _REMEMBERED_BYTES = 4 << 20
 
@@ -212,13 +215,11 @@ def _constants(operations: Sequence[Operation], layout: MemoryMap) -> Iterator[B
 
 def _counters(request: NpuRequest, operations: Sequence[Operation]) -> dict[int, int]:
     """The PMU events the cycle model has a value for, by number; as target `sim` counts them."""
-    fields = tuple(request.regioncfg >> 2 * region & 3 for region in range(_REGIONS))
-    words = len(request.commands) // _WORD_BYTES
-    # Limits 0 and 1 are port 0's, 2 and 3 port 1's; what programs them gives a port's two alike.
-    bursts = _burst(request.axi_limits[0]), _burst(request.axi_limits[2])
-    ports = PortMap(request.qconfig, fields, bursts)
+    words = len(request.commands) // WORD_BYTES
+    ports = PortMap.from_registers(request.qconfig, request.regioncfg, request.axi_limits)
     sram, ext = (
-        _port_timing(words_, burst) for words_, burst in zip(request.timing, bursts, strict=True)
+        _port_timing(registers, burst)
+        for registers, burst in zip(request.timing, ports.bursts, strict=True)
     )
     timing = estimate(
         network_work(network_traffic(operations, words, ports), request.macs),
@@ -229,25 +230,21 @@ def _counters(request: NpuRequest, operations: Sequence[Operation]) -> dict[int,
     return {event.number: event.value for event in pmu_events(timing) if event.value is not None}
 
 
-def _burst(limit: int) -> Literal[64, 128, 256]:
-    """Longest burst an AXI_LIMITn sets, bytes; a reserved max_beats counts as the last."""
-    bursts: tuple[Literal[64, 128, 256], ...] = (64, 128, 256, 256)
-    return bursts[limit & 3]
-
-
-def _port_timing(words: tuple[int, ...], burst: Literal[64, 128, 256]) -> PortTiming:
+def _port_timing(registers: tuple[int, ...], burst: BurstBytes) -> PortTiming:
     """A timing adapter's registers as the model takes them, cut to the registers' widths."""
-    adapter = TimingAdapter(*words)
+    adapter = TimingAdapter(*registers)
     return PortTiming(
-        **{name: getattr(adapter, name) & _OUTSTANDING for name in ("maxr", "maxw", "maxrw")},
-        **{name: getattr(adapter, name) & _LATENCY for name in ("rlatency", "wlatency")},
-        **{name: getattr(adapter, name) & _CYCLES for name in ("pulse_on", "pulse_off", "bwcap")},
+        **{name: getattr(adapter, name) & OUTSTANDING_MAX for name in ("maxr", "maxw", "maxrw")},
+        **{name: getattr(adapter, name) & LATENCY_MAX for name in ("rlatency", "wlatency")},
+        **{
+            name: getattr(adapter, name) & PERIOD_MAX for name in ("pulse_on", "pulse_off", "bwcap")
+        },
         burst=burst,
     )
 
 
 def _fault(fault: NpuFault, error: StreamError) -> NpuOutcome:
-    return NpuOutcome(faults=fault, read_bytes=_WORD_BYTES * error.word, explanation=str(error))
+    return NpuOutcome(faults=fault, read_bytes=WORD_BYTES * error.word, explanation=str(error))
 
 
 def _digest(*parts: bytes | Bytes) -> bytes:

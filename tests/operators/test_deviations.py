@@ -21,9 +21,10 @@ from bench.core.arrays import Array
 from bench.tflite.model_file import TensorInfo, inspect
 from targets.artefact import FlashRegion, load_artefact
 from targets.artefact.stream.operations import Conv, Rounding
+from targets.ethos_u55.weights import SCALE_BYTES
 from targets.simulator.execution.arithmetic import scale
 from targets.simulator.simulator import Simulator
-from targets.simulator.weights.decoding import BYTES_PER_SCALE, decode_scales
+from targets.simulator.weights.decoding import decode_scales
 from tests.operators.case import ROWS, Case, inputs_for, single_input
 from tests.operators.network import Network, Quantisation, Value
 from tests.operators.pointwise import binary, table, unary
@@ -108,7 +109,7 @@ def test_fully_connected_differs_by_the_product_of_two_scales(tmp_path: Path) ->
     for operation in operator.operations:
         if isinstance(operation, Conv):
             first, channels = operation.scales.address, operation.ofm.depth
-            entries = flash.data[first : first + BYTES_PER_SCALE * channels]
+            entries = flash.data[first : first + SCALE_BYTES * channels]
             _, multiplier, shift = decode_scales(entries, channels, word=0, operation="CONV")
             assert set((multiplier / np.exp2(shift)).tolist()) == {1 / 8}
 

@@ -9,7 +9,8 @@ from hypothesis import strategies as st
 
 from targets.artefact.errors import StreamError
 from targets.artefact.stream.operations import Activation, ActivationFunction, DataType, Rounding
-from targets.simulator.execution.activation import LUT_BYTES, Activator
+from targets.ethos_u55.shram import LUT_BYTES
+from targets.simulator.execution.activation import Activator
 from targets.simulator.execution.arithmetic import scale
 from targets.simulator.execution.memory import Site
 from targets.simulator.execution.output_stage import OutputStage, Scaling

@@ -26,12 +26,12 @@ from targets.artefact.stream.decode import decode
 from targets.artefact.stream.operations import Conv, Depthwise, Dma, FlashRange
 from targets.ethos_u55.accelerators import Accelerator
 from targets.ethos_u55.memory_modes import MemoryMode
-from targets.simulator.weights.decoding import BYTES_PER_SCALE, decode_scales, decode_weights
+from targets.ethos_u55.weights import SCALE_BYTES, WeightOrder
+from targets.simulator.weights.decoding import decode_scales, decode_weights
 from targets.simulator.weights.mlw import MAX_WEIGHTS_PER_BYTE, decode_stream
 from targets.simulator.weights.traversal import (
     Shape,
     Traversal,
-    WeightOrder,
     stream_indices,
     stream_length,
     traversal_of,
@@ -360,7 +360,7 @@ def test_scales_are_read_as_vela_packs_them(rows: list[tuple[int, int, int]], pa
 
 def test_a_short_table_of_scales_is_refused() -> None:
     with pytest.raises(StreamError, match="39 bytes cannot hold the scales of 4 channels"):
-        decode_scales(bytes(4 * BYTES_PER_SCALE - 1), 4, **WHERE)
+        decode_scales(bytes(4 * SCALE_BYTES - 1), 4, **WHERE)
 
 
 # ---- real models

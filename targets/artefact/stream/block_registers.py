@@ -16,17 +16,14 @@ from targets.artefact.stream.operation_parts import (
 )
 from targets.artefact.stream.register_file import RegisterFile
 from targets.artefact.stream.registers import Reg
+from targets.ethos_u55.addresses import ALIGNMENT
+from targets.ethos_u55.kernels import KERNEL_AREA_MAX
+from targets.ethos_u55.shram import LUT_SLOTS
+from targets.ethos_u55.weights import SCALE_BYTES
 
 __all__ = ["read_activation", "read_block", "read_flash", "read_kernel"]
 
-#: One channel's entry in a table of scales.
-_SCALE_BYTES = 10
-_WEIGHT_ALIGNMENT = 16
-#: The greatest kernel Vela gives the NPU (a pool over 256 x 256 elements).
-_MAX_KERNEL_AREA = 1 << 16
-
 _LOOKUP = 16
-_LOOKUP_SLOTS = 8
 _FUNCTIONS = {
     0: ActivationFunction.NONE,
     3: ActivationFunction.TANH,
@@ -46,7 +43,7 @@ def read_kernel(registers: RegisterFile) -> Kernel:
             f"{dilation_y} x {dilation_x} does not exist"
         )
     height, width = height_m1 // dilation_y + 1, width_m1 // dilation_x + 1
-    if height * width > _MAX_KERNEL_AREA:
+    if height * width > KERNEL_AREA_MAX:
         raise registers.fault(f"a kernel of {height} x {width} elements does not exist")
     return Kernel(
         height=height,
@@ -63,7 +60,7 @@ def read_activation(registers: RegisterFile, ofm: DataType) -> Activation:
     """The activation of an output of type `ofm`."""
     bits = registers.get(Reg.ACTIVATION)
     code, clip_code = bits & 0x1F, bits >> 12
-    if _LOOKUP <= code < _LOOKUP + _LOOKUP_SLOTS:
+    if _LOOKUP <= code < _LOOKUP + LUT_SLOTS:
         function, slot = ActivationFunction.LOOKUP, code - _LOOKUP
     elif code in _FUNCTIONS:
         function, slot = _FUNCTIONS[code], 0
@@ -104,16 +101,16 @@ def read_flash(registers: RegisterFile, channels: int) -> tuple[FlashRange, Flas
             raise registers.fault(f"NPU_SET_{register.name} is of the Ethos-U65")
     weights = FlashRange(
         registers.get(Reg.WEIGHT_REGION),
-        registers.aligned(Reg.WEIGHT_BASE, _WEIGHT_ALIGNMENT),
-        registers.aligned(Reg.WEIGHT_LENGTH, _WEIGHT_ALIGNMENT),
+        registers.aligned(Reg.WEIGHT_BASE, ALIGNMENT),
+        registers.aligned(Reg.WEIGHT_LENGTH, ALIGNMENT),
     )
     scales = FlashRange(
         registers.get(Reg.SCALE_REGION),
         registers.get(Reg.SCALE_BASE),
-        registers.aligned(Reg.SCALE_LENGTH, _WEIGHT_ALIGNMENT),
+        registers.aligned(Reg.SCALE_LENGTH, ALIGNMENT),
     )
     if not weights.length:
         raise registers.fault("a weight stream of 0 bytes")
-    if scales.length < channels * _SCALE_BYTES:
+    if scales.length < channels * SCALE_BYTES:
         raise registers.fault(f"{scales.length} bytes of scales for {channels} channels")
     return weights, scales

@@ -17,11 +17,9 @@ from targets.artefact.stream.dma_decoder import dma
 from targets.artefact.stream.operations import DmaWait, Irq, KernelWait, Operation, PmuMask, Stop
 from targets.artefact.stream.register_file import RegisterFile
 from targets.artefact.stream.registers import CODE_MASK, COMMANDS, PAYLOAD, Op
+from targets.ethos_u55.accelerators import MAC_COUNTS
 
 __all__ = ["decode"]
-
-#: Multiply-accumulate units -> bytes of SHRAM; `architecture_features.py` of Vela.
-_SHRAM_BYTES = {32: 16 << 10, 64: 16 << 10, 128: 24 << 10, 256: 48 << 10}
 
 _FIRST_REGISTER = 0x100
 _CURE = "compile the model again; if it persists, the compiler is newer than this simulator"
@@ -37,7 +35,7 @@ def decode(commands: npt.NDArray[np.uint32], macs: int) -> tuple[Operation, ...]
     registers were never set or contradict one another, a stream that does not stop, and words
     after the stop. Addresses are not compared with regions here.
     """
-    if macs not in _SHRAM_BYTES:
+    if macs not in MAC_COUNTS:
         raise StreamError(f"there is no Ethos-U55 of {macs} MACs", word=0, operation="stream")
     words: list[int] = commands.tolist()
     registers = RegisterFile()
@@ -90,7 +88,7 @@ _OPERATIONS: dict[int, Callable[[RegisterFile, int, int, int], Operation]] = {
     Op.DEPTHWISE: lambda r, _, issue, __: depthwise(r, issue),
     Op.POOL: lambda r, mode, issue, _: pool(r, mode, issue),
     Op.ELEMENTWISE: lambda r, mode, issue, _: elementwise(r, mode, issue),
-    Op.DMA_START: lambda r, _, issue, macs: dma(r, issue, _SHRAM_BYTES[macs]),
+    Op.DMA_START: lambda r, _, issue, macs: dma(r, issue, macs),
     Op.DMA_WAIT: lambda r, outstanding, issue, _: DmaWait(r.word, issue, outstanding),
     Op.KERNEL_WAIT: lambda r, outstanding, issue, _: KernelWait(r.word, issue, outstanding),
     Op.PMU_MASK: lambda r, enable, issue, _: PmuMask(r.word, issue, enable),

@@ -5,20 +5,16 @@ from __future__ import annotations
 from targets.artefact.stream.operations import Dma
 from targets.artefact.stream.register_file import RegisterFile
 from targets.artefact.stream.registers import Reg
+from targets.ethos_u55.addresses import ALIGNMENT
+from targets.ethos_u55.shram import LUT_BYTES, lut_address
 
-__all__ = ["LUT_BYTES", "dma"]
-
-#: The look-up tables are the last 2 KiB of SHRAM: eight slots of 256 bytes.
-LUT_BYTES = 2048
-
-# `check_dma_op` of Vela: addresses and lengths of an Ethos-U55's DMA.
-_ALIGNMENT = 16
+__all__ = ["dma"]
 
 _INTERNAL = 1 << 8
 _STRIDE_MODES = 3
 
 
-def dma(registers: RegisterFile, issue_words: int, shram_bytes: int) -> Dma:
+def dma(registers: RegisterFile, issue_words: int, macs: int) -> Dma:
     """Decode a transfer. A destination in SHRAM becomes an offset into the look-up tables.
 
     A stride mode (0: 1D, 1: 2D, 2: 3D) stands with each end; `DMA0_SKIP0` and `_SKIP1` are the
@@ -35,29 +31,30 @@ def dma(registers: RegisterFile, issue_words: int, shram_bytes: int) -> Dma:
     if source_mode and destination_mode and source_mode != destination_mode:
         raise registers.fault("the two ends of the transfer have different stride modes")
     mode = max(source_mode, destination_mode)
-    length = registers.aligned(Reg.DMA0_LEN, _ALIGNMENT)
+    length = registers.aligned(Reg.DMA0_LEN, ALIGNMENT)
     size0 = registers.get(Reg.DMA0_SIZE0) if mode >= 1 else 1
     size1 = registers.get(Reg.DMA0_SIZE1) if mode >= 2 else 1
     if not (length and size0 and size1):
         raise registers.fault(f"a transfer of {length} bytes x {size0} x {size1} is empty")
-    destination = registers.aligned(Reg.DMA0_DST, _ALIGNMENT)
+    destination = registers.aligned(Reg.DMA0_DST, ALIGNMENT)
     destination_region: int | None = destination_word & 7
     if destination_word & _INTERNAL:
         if destination_mode:
             raise registers.fault("a strided transfer into SHRAM does not exist")
         destination_region = None
-        destination -= shram_bytes - LUT_BYTES
+        tables = lut_address(macs)
+        destination -= tables
         total = length * size0 * size1
         if destination < 0 or destination + total > LUT_BYTES:
             raise registers.fault(
-                f"{total} bytes to SHRAM {destination + shram_bytes - LUT_BYTES:#x} lie outside "
-                f"the look-up tables at {shram_bytes - LUT_BYTES:#x}"
+                f"{total} bytes to SHRAM {destination + tables:#x} lie outside "
+                f"the look-up tables at {tables:#x}"
             )
     return Dma(
         word=registers.word,
         issue_words=issue_words,
         source_region=source_word & 7,
-        source=registers.aligned(Reg.DMA0_SRC, _ALIGNMENT),
+        source=registers.aligned(Reg.DMA0_SRC, ALIGNMENT),
         destination_region=destination_region,
         destination=destination,
         length=length,

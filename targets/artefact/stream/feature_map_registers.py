@@ -7,10 +7,9 @@ from dataclasses import dataclass
 from targets.artefact.stream.operations import DataType, FeatureMap, Layout
 from targets.artefact.stream.register_file import RegisterFile
 from targets.artefact.stream.registers import Reg
+from targets.ethos_u55.addresses import ALIGNMENT
 
 __all__ = ["IFM", "IFM2", "OFM", "FeatureMapRegisters", "data_type", "feature_map"]
-
-_BRICK_ALIGNMENT = 16
 
 # (precision field, signed). There is no uint32; the field's fourth value is 64 bits wide,
 # which this NPU has not.
@@ -108,7 +107,7 @@ def feature_map(
         raise registers.fault(f"{group.precision.name} with the unknown layout {format_}")
     layout = Layout(format_)
     bricks = layout is Layout.NHCWB16
-    alignment = _BRICK_ALIGNMENT if bricks else dtype.bytes
+    alignment = ALIGNMENT if bricks else dtype.bytes
     first, second, third, fourth = (registers.aligned(base, alignment) for base in group.bases)
     stride_y = _stride(registers, group.stride_y, alignment)
     stride_x = _stride(registers, group.stride_x, dtype.bytes)

@@ -8,6 +8,8 @@ from __future__ import annotations
 from dataclasses import dataclass
 from enum import Enum, IntEnum
 
+from targets.ethos_u55.kernels import sub_kernel_count, window_extent
+
 __all__ = [
     "AccumulatorFormat",
     "Activation",
@@ -180,6 +182,24 @@ class Kernel:
     dilation_x: int
     #: Weight order of a convolution: part-kernel first, else depth first.
     part_kernel_first: bool
+
+    def covered(self, height: int, width: int) -> tuple[int, int]:
+        """Rows and columns of the IFM that `height` x `width` elements of an OFM depend on.
+
+        See `window_extent`: padding is included.
+        """
+        return (
+            window_extent(height, self.stride_y, self.height, self.dilation_y),
+            window_extent(width, self.stride_x, self.width, self.dilation_x),
+        )
+
+    @property
+    def sub_kernels(self) -> tuple[int, int]:
+        """How many sub-kernels the kernel is done in, down its height and along its width."""
+        return (
+            sub_kernel_count(self.height, self.dilation_y),
+            sub_kernel_count(self.width, self.dilation_x),
+        )
 
 
 @dataclass(frozen=True)

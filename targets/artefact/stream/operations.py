@@ -27,6 +27,7 @@ from targets.artefact.stream.operation_parts import (
     Scale,
     Upscale,
 )
+from targets.ethos_u55.weights import WeightOrder
 
 __all__ = [
     "AccumulatorFormat",
@@ -86,6 +87,11 @@ class BlockOperation(Operation):
     ofm_scale: Scale | None
 
     @property
+    def weight_order(self) -> WeightOrder:
+        """The order in which elements of the kernel and the IFM are taken."""
+        return WeightOrder.DEPTH_FIRST
+
+    @property
     def ofm_zero_point(self) -> int:
         """What is added to the scaled result.
 
@@ -103,8 +109,14 @@ class Conv(BlockOperation):
     """NPU_OP_CONV; fully-connected layers and transposed convolutions come as this as well."""
 
     weights: FlashRange
-    #: 10 bytes an output channel: 40-bit bias, 32-bit scale, 6-bit shift.
+    #: `SCALE_BYTES` an output channel.
     scales: FlashRange
+
+    @property
+    def weight_order(self) -> WeightOrder:
+        """Depth first, or part kernel first."""
+        part_kernel = self.kernel.part_kernel_first
+        return WeightOrder.PART_KERNEL if part_kernel else WeightOrder.DEPTH_FIRST
 
 
 @dataclass(frozen=True)
@@ -113,6 +125,11 @@ class Depthwise(BlockOperation):
 
     weights: FlashRange
     scales: FlashRange
+
+    @property
+    def weight_order(self) -> WeightOrder:
+        """Its own."""
+        return WeightOrder.DEPTHWISE
 
 
 @dataclass(frozen=True)
@@ -149,8 +166,8 @@ class Elementwise(BlockOperation):
 class Dma(Operation):
     """NPU_OP_DMA_START: copies `length` bytes, `size0` rows and `size1` planes (1 if unused).
 
-    `destination_region` None: the look-up tables, `destination` counted from the first of the
-    last 2,048 bytes of SHRAM.
+    `destination_region` None: the look-up tables in SHRAM, `destination` counted from their first
+    byte (`LUT_BYTES`).
     """
 
     source_region: int

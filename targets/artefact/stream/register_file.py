@@ -6,10 +6,9 @@ from dataclasses import dataclass, field
 
 from targets.artefact.errors import StreamError
 from targets.artefact.stream.registers import Reg
+from targets.ethos_u55.addresses import ADDRESS_BITS
 
 __all__ = ["RegisterFile"]
-
-_ADDRESS_BITS = 40
 
 
 @dataclass
@@ -39,7 +38,7 @@ class RegisterFile:
     def distance(self, register: Reg) -> int:
         """A 40-bit two's complement number of bytes: strides may be negative."""
         value = self.get(register)
-        return value - (1 << _ADDRESS_BITS) if value >> (_ADDRESS_BITS - 1) else value
+        return value - (1 << ADDRESS_BITS) if value >> (ADDRESS_BITS - 1) else value
 
     def scale(self, register: Reg) -> tuple[int, int]:
         """Multiplier (32 bits, unsigned) and shift of a scale register."""

@@ -9,15 +9,12 @@ import numpy as np
 from numpy.typing import NDArray
 
 from targets.artefact.stream.operations import Activation, ActivationFunction, DataType
+from targets.ethos_u55.shram import LUT_BYTES, LUT_SLOT_BYTES
 from targets.simulator.execution.memory import Bytes, Site
 
-__all__ = ["LUT_BYTES", "LUT_SLOT_BYTES", "Activator"]
+__all__ = ["Activator"]
 
 Ints = NDArray[np.int64]
-
-#: SHRAM kept for look-up tables (two banks of 1 KiB) and one slot of it.
-LUT_BYTES = 2048
-LUT_SLOT_BYTES = 256
 
 _INT16 = np.iinfo(np.int16)
 _INT32 = np.iinfo(np.int32)

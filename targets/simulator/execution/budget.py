@@ -17,10 +17,10 @@ from targets.artefact.stream.operations import (
     Dma,
     Elementwise,
     FeatureMap,
-    Kernel,
     Operation,
     Pool,
 )
+from targets.ethos_u55.tensors import BRICK_CHANNELS
 from targets.simulator.execution.memory import Site
 from targets.simulator.traffic.blocks import block_grid
 from targets.simulator.weights.traversal import stream_length, traversal_of, traversal_problem
@@ -58,8 +58,6 @@ _DMA_WORK = 4
 _POOL_BYTES = 16
 _ELEMENTWISE_BYTES = 48
 _FLOAT_BYTES = 4
-_SUB_KERNEL = 8
-_BRICK = 16
 
 
 class Budget:
@@ -159,34 +157,22 @@ def _work(operation: BlockOperation) -> int:
 def _parts(operation: BlockOperation) -> int:
     """No fewer than the entries of any array of `blocks` and `runs`."""
     ofm, kernel, block = operation.ofm, operation.kernel, operation.block
-    sub_rows, sub_columns = _sub_kernels(kernel)
+    sub_rows, sub_columns = kernel.sub_kernels
     rows = -(-ofm.height // block.height) * sub_rows
     columns = -(-ofm.width // block.width) * sub_columns
     depths = -(-ofm.depth // block.depth)
     second = operation.ifm2 if isinstance(operation, Elementwise) else None
     feature_maps = [operation.ifm, ofm, *([] if second is None else [second])]
     return max(
-        max(fm.height, rows) * max(fm.width, columns) * (-(-fm.depth // _BRICK) + depths)
+        max(fm.height, rows) * max(fm.width, columns) * (-(-fm.depth // BRICK_CHANNELS) + depths)
         for fm in feature_maps
-    )
-
-
-def _sub_kernels(kernel: Kernel) -> tuple[int, int]:
-    """How many parts of at most 8 x 8 elements, dilation included, a kernel has along its axes."""
-    return (
-        -(-kernel.height // (_SUB_KERNEL // kernel.dilation_y)),
-        -(-kernel.width // (_SUB_KERNEL // kernel.dilation_x)),
     )
 
 
 def _windowed(operation: BlockOperation) -> tuple[int, int, int]:
     """Height, width and depth of the IFM as the kernel sees it: upscaled and padded."""
-    kernel, ofm = operation.kernel, operation.ofm
-    return (
-        (ofm.height - 1) * kernel.stride_y + (kernel.height - 1) * kernel.dilation_y + 1,
-        (ofm.width - 1) * kernel.stride_x + (kernel.width - 1) * kernel.dilation_x + 1,
-        operation.ifm.depth,
-    )
+    ofm = operation.ofm
+    return (*operation.kernel.covered(ofm.height, ofm.width), operation.ifm.depth)
 
 
 def _elements(fm: FeatureMap) -> int:

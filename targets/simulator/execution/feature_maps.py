@@ -17,13 +17,10 @@ from numpy.lib.stride_tricks import as_strided
 
 from bench.core.arrays import Array
 from targets.artefact.stream.operations import FeatureMap, Layout
+from targets.ethos_u55.tensors import BRICK_CHANNELS
 from targets.simulator.execution.memory import Memory, MemoryMap, Site
 
-__all__ = ["BRICK", "FeatureMapPort"]
-
-
-#: Channels of a brick of layout NHCWB16.
-BRICK = 16
+__all__ = ["FeatureMapPort"]
 
 #: A row's feature map may not have more elements than this: strides of 0 let a damaged stream
 #: ask for 2^48 of them within any region. SRAM for the largest networks holds far fewer.
@@ -122,7 +119,7 @@ def _bricks(part: Array, shape: tuple[int, ...]) -> Array:
     """`part` with its channels split as in `shape`."""
     if part.ndim == len(shape):
         return part
-    steps = (*part.strides[:-1], BRICK * part.strides[-1], part.strides[-1])
+    steps = (*part.strides[:-1], BRICK_CHANNELS * part.strides[-1], part.strides[-1])
     return as_strided(part, shape, steps)
 
 
@@ -136,14 +133,14 @@ def _pieces(fm: FeatureMap) -> Iterator[_Piece]:
             channels = slice(0, fm.depth)
             yield _Piece((rows, columns, channels), base, (*size, fm.depth), (*steps, item))
             continue
-        full = fm.depth // BRICK
+        full = fm.depth // BRICK_CHANNELS
         if full:
-            channels = slice(0, full * BRICK)
+            channels = slice(0, full * BRICK_CHANNELS)
             strides = (*steps, fm.stride_c, item)
-            yield _Piece((rows, columns, channels), base, (*size, full, BRICK), strides)
-        rest = fm.depth % BRICK
+            yield _Piece((rows, columns, channels), base, (*size, full, BRICK_CHANNELS), strides)
+        rest = fm.depth % BRICK_CHANNELS
         if rest:
-            channels = slice(full * BRICK, fm.depth)
+            channels = slice(full * BRICK_CHANNELS, fm.depth)
             start = base + full * fm.stride_c
             yield _Piece((rows, columns, channels), start, (*size, rest), (*steps, item))
 

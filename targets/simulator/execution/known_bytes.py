@@ -9,7 +9,7 @@ from __future__ import annotations
 import numpy as np
 from numpy.typing import NDArray
 
-from targets.simulator.execution.activation import LUT_BYTES
+from targets.ethos_u55.shram import LUT_BYTES
 from targets.simulator.execution.memory import Bytes, MemoryMap, Site
 
 __all__ = ["Constants"]

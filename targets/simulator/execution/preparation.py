@@ -9,11 +9,12 @@ import numpy as np
 from numpy.typing import NDArray
 
 from targets.artefact.stream.operations import BlockOperation, Conv, Depthwise, FlashRange
+from targets.ethos_u55.weights import SCALE_BYTES
 from targets.simulator.execution.activation import Activator
 from targets.simulator.execution.known_bytes import Constants
 from targets.simulator.execution.memory import MemoryMap, Site
 from targets.simulator.execution.output_stage import Scaling
-from targets.simulator.weights.decoding import BYTES_PER_SCALE, decode_scales, decode_weights
+from targets.simulator.weights.decoding import decode_scales, decode_weights
 from targets.simulator.weights.traversal import Traversal, traversal_of
 
 __all__ = ["Preparation"]
@@ -48,7 +49,7 @@ class Preparation:
         channels = operation.ofm.depth
         place = operation.scales
         table = self._bytes(
-            FlashRange(place.region, place.address, BYTES_PER_SCALE * channels), "scales", site
+            FlashRange(place.region, place.address, SCALE_BYTES * channels), "scales", site
         )
         bias, multiplier, shift = decode_scales(
             table, channels, word=site.word, operation=site.operation

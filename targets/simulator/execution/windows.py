@@ -28,10 +28,7 @@ class WindowedInput:
         self._operation = operation
         self._fill = fill
         kernel, ofm, padding = operation.kernel, operation.ofm, operation.padding
-        self._size = (
-            (ofm.height - 1) * kernel.stride_y + (kernel.height - 1) * kernel.dilation_y + 1,
-            (ofm.width - 1) * kernel.stride_x + (kernel.width - 1) * kernel.dilation_x + 1,
-        )
+        self._size = kernel.covered(ofm.height, ofm.width)
         self._inside = (
             slice(padding.top, self._size[0] - padding.bottom),
             slice(padding.left, self._size[1] - padding.right),

@@ -2,13 +2,12 @@
 
 from __future__ import annotations
 
+from targets.ethos_u55.command_stream import WORD_BYTES
 from targets.ethos_u55.ports import BEAT_BYTES
 from targets.simulator.timing.memory import Channel, Served
 from targets.simulator.timing.results import Beats, Engine, Span
 
-__all__ = ["WORD_BYTES", "CommandFetch"]
-
-WORD_BYTES = 4
+__all__ = ["CommandFetch"]
 
 
 class CommandFetch:

@@ -29,6 +29,10 @@ from targets.artefact.stream.operations import (
     Pool,
     PoolMode,
 )
+from targets.ethos_u55.accelerators import Accelerator
+from targets.ethos_u55.kernels import sub_kernel_sizes
+from targets.ethos_u55.micro_blocks import IFM_MICRO_BLOCK_DEPTH, ofm_micro_block
+from targets.ethos_u55.weights import kernel_step
 from targets.simulator.timing.assumptions import DECIDED, Assumptions
 from targets.simulator.traffic.blocks import ifm_block_depth
 
@@ -39,18 +43,14 @@ __all__ = ["DECODED_PER_CYCLE", "BlockCycles", "Engines"]
 DECODED_PER_CYCLE = 8
 #: Cycles the multipliers spend on a micro-block in one step.
 _CYCLES_PER_MICRO_BLOCK = 4
-#: Channels of a step, depth first, and of an IFM micro-block.
+#: Channels of a step, depth first.
 _STEP_CHANNELS = 32
-_IFM_MICRO_BLOCK = 8
-_SUB_KERNEL = 8
 
 
 @dataclass(frozen=True)
 class _Engines:
     """What distinguishes the four accelerators."""
 
-    #: Height, width and depth of an OFM micro-block.
-    micro_block: tuple[int, int, int]
     #: Cycles until an accumulator may be added to again, 32 and 40 bits wide. They show only
     #: where a step has one micro-block, so that the next step needs the same accumulator.
     accumulate: tuple[int, int]
@@ -73,10 +73,12 @@ class _Engines:
 
 _ENGINES: Mapping[int, _Engines] = MappingProxyType(
     {
-        32: _Engines((1, 1, 4), (3, 7), False, 2, 3, 3, 3, 4, 6, 1, 2),
-        64: _Engines((1, 1, 8), (2, 3), True, 1, 1.5, 1.5, 1.5, 2, 3, 0.5, 1),
-        128: _Engines((1, 2, 8), (2, 3), True, 0.75, 1.25, 0.75, 0.75, 1, 1.5, 0.25, 0.5),
-        256: _Engines((2, 2, 8), (2, 2), True, 0.625, 1.125, 0.5, 0.375, 0.5, 0.75, 0.125, 0.25),
+        Accelerator.U55_32: _Engines((3, 7), False, 2, 3, 3, 3, 4, 6, 1, 2),
+        Accelerator.U55_64: _Engines((2, 3), True, 1, 1.5, 1.5, 1.5, 2, 3, 0.5, 1),
+        Accelerator.U55_128: _Engines((2, 3), True, 0.75, 1.25, 0.75, 0.75, 1, 1.5, 0.25, 0.5),
+        Accelerator.U55_256: _Engines(
+            (2, 2), True, 0.625, 1.125, 0.5, 0.375, 0.5, 0.75, 0.125, 0.25
+        ),
     }
 )
 
@@ -172,7 +174,7 @@ def _micro_block(operation: BlockOperation, macs: int) -> tuple[int, int, int]:
 
     Its condition in Vela: kernel and OFM of height 1, and a width that divides by two.
     """
-    height, width, depth = _ENGINES[macs].micro_block
+    height, width, depth = ofm_micro_block(macs)
     ofm = operation.ofm
     one_row = ofm.height == 1 and operation.kernel.height == 1 and ofm.width % 2 == 0
     if height == 2 and one_row and isinstance(operation, Conv):
@@ -183,22 +185,14 @@ def _micro_block(operation: BlockOperation, macs: int) -> tuple[int, int, int]:
 def _sub_kernels(operation: BlockOperation) -> Iterator[int]:
     """Elements of each part of at most 8 x 8, dilation included, that the kernel is done in."""
     kernel = operation.kernel
-    for y in _parts(kernel.height, _SUB_KERNEL // kernel.dilation_y):
-        for x in _parts(kernel.width, _SUB_KERNEL // kernel.dilation_x):
+    for y in sub_kernel_sizes(kernel.height, kernel.dilation_y):
+        for x in sub_kernel_sizes(kernel.width, kernel.dilation_x):
             yield y * x
-
-
-def _parts(size: int, limit: int) -> list[int]:
-    return [min(limit, size - start) for start in range(0, size, limit)]
 
 
 def _steps(operation: BlockOperation) -> Iterator[int]:
     """Kernel steps of each sub-kernel."""
-    at_once = 1
-    if isinstance(operation, Depthwise):
-        at_once = 4
-    elif isinstance(operation, Conv) and operation.kernel.part_kernel_first:
-        at_once = 2 if operation.ifm.dtype.bytes == 2 else 4
+    at_once = kernel_step(operation.weight_order, 8 * operation.ifm.dtype.bytes)
     for elements in _sub_kernels(operation):
         yield -(-elements // at_once)
 
@@ -208,7 +202,7 @@ def _ifm_parts(operation: BlockOperation) -> int:
     if isinstance(operation, Depthwise):
         return 1
     if isinstance(operation, Conv) and operation.kernel.part_kernel_first:
-        return -(-operation.ifm.depth // _IFM_MICRO_BLOCK)
+        return -(-operation.ifm.depth // IFM_MICRO_BLOCK_DEPTH)
     return -(-operation.ifm.depth // ifm_block_depth(operation))
 
 

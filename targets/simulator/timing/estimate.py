@@ -18,9 +18,10 @@ from collections.abc import Mapping
 from types import MappingProxyType
 
 from targets.artefact.stream.operations import BlockOperation, Dma, DmaWait, KernelWait, Operation
+from targets.ethos_u55.command_stream import WORD_BYTES
 from targets.ethos_u55.memory_modes import MemoryMode
 from targets.ethos_u55.ports import Direction
-from targets.simulator.timing.command_fetch import WORD_BYTES, CommandFetch
+from targets.simulator.timing.command_fetch import CommandFetch
 from targets.simulator.timing.memory import Channel, channels
 from targets.simulator.timing.pipeline import BlockPipeline, Ports
 from targets.simulator.timing.results import (

@@ -1,16 +1,18 @@
 """The events of the NPU's performance monitoring unit, as an estimate gives them.
 
-Names and numbers are Arm's (`ethosu55_interface.h` of the core driver; CMSIS names without the
-prefix `ETHOSU_PMU_`). Each event says how it was come by. What the model does not know is
-unavailable, never 0.
+`targets.ethos_u55.pmu_events` says which events there are; here is what the model makes of each, by
+name. Each event says how its value was found. What the model does not know is unavailable, never 0.
 """
 
 from __future__ import annotations
 
+from collections.abc import Mapping
 from dataclasses import dataclass
 from enum import Enum
 
 from targets.artefact.stream.operations import BlockOperation, Elementwise
+from targets.ethos_u55.pmu_events import EVENT_NUMBERS, event_number, port_event
+from targets.ethos_u55.ports import Direction
 from targets.simulator.timing.results import NetworkTiming, OperationTiming
 
 __all__ = ["Event", "Fidelity", "pmu_events"]
@@ -32,12 +34,16 @@ class Event:
     """One event. `value` is None exactly if it is not modelled; `reason` then says why."""
 
     name: str
-    number: int
     fidelity: Fidelity
     value: int | None
     reason: str = ""
     #: What the model counts under it; empty exactly if it is not modelled.
     meaning: str = ""
+
+    @property
+    def number(self) -> int:
+        """Arm's number of the event."""
+        return event_number(self.name)
 
 
 _HOST = "depends on the host: how soon the CPU starts the NPU and sees its interrupt"
@@ -49,42 +55,51 @@ _ENABLED = "depends on the clock gating of the AXI interface"
 _LATENCIES = "latencies are modelled on average, not per transaction"
 _ECC = "only counts hardware faults"
 
-_UNAVAILABLE = {
-    ("CYCLE", 17): _HOST,
-    ("NPU_IDLE", 32): _HOST,
-    ("CC_STALLED_ON_SHRAM_RECONFIG", 34): _SHRAM,
-    ("MAC_DPU_ACTIVE", 51): _INSIDE,
-    ("MAC_STALLED_BY_WD_ACC", 52): _COMBINED,
-    ("MAC_ACTIVE_32BIT", 56): _UNPUBLISHED,
-    ("MAC_STALLED_BY_INT_W", 57): _INSIDE,
-    ("MAC_STALLED_BY_INT_ACC", 58): _INSIDE,
-    ("AO_STALLED_BY_OFMP_OB", 67): _COMBINED,
-    ("AO_STALLED_BY_OB", 69): _INSIDE,
-    ("AO_STALLED_BY_ACC_IB", 70): _COMBINED,
-    ("WD_STALLED", 81): _COMBINED,
-    ("WD_STALLED_BY_WD_BUF", 83): _INSIDE,
-    ("WD_PARSE_ACTIVE", 84): _INSIDE,
-    ("WD_PARSE_STALLED", 85): _INSIDE,
-    ("WD_PARSE_STALLED_IN", 86): _INSIDE,
-    ("WD_PARSE_STALLED_OUT", 87): _INSIDE,
-    ("WD_TRANS_WS", 88): _UNPUBLISHED,
-    ("WD_TRANS_WB", 89): _UNPUBLISHED,
-    ("WD_TRANS_DW0", 90): _UNPUBLISHED,
-    ("WD_TRANS_DW1", 91): _UNPUBLISHED,
-    ("AXI_LATENCY_ANY", 160): _LATENCIES,
-    **{(f"AXI_LATENCY_{32 << i}", 161 + i): _LATENCIES for i in range(6)},
-    ("ECC_DMA", 176): _ECC,
-    ("ECC_SB0", 177): _ECC,
-    ("ECC_SB1", 433): _ECC,
+
+def _both_ports(texts: Mapping[str, str]) -> dict[str, str]:
+    """What is said of an event of the ports, for each of the two."""
+    return {port_event(port, tail): text for port in (0, 1) for tail, text in texts.items()}
+
+
+#: Why an event has no value.
+_REASONS = {
+    "CYCLE": _HOST,
+    "NPU_IDLE": _HOST,
+    "CC_STALLED_ON_SHRAM_RECONFIG": _SHRAM,
+    "MAC_DPU_ACTIVE": _INSIDE,
+    "MAC_STALLED_BY_WD_ACC": _COMBINED,
+    "MAC_ACTIVE_32BIT": _UNPUBLISHED,
+    "MAC_STALLED_BY_INT_W": _INSIDE,
+    "MAC_STALLED_BY_INT_ACC": _INSIDE,
+    "AO_STALLED_BY_OFMP_OB": _COMBINED,
+    "AO_STALLED_BY_OB": _INSIDE,
+    "AO_STALLED_BY_ACC_IB": _COMBINED,
+    "WD_STALLED": _COMBINED,
+    "WD_STALLED_BY_WD_BUF": _INSIDE,
+    "WD_PARSE_ACTIVE": _INSIDE,
+    "WD_PARSE_STALLED": _INSIDE,
+    "WD_PARSE_STALLED_IN": _INSIDE,
+    "WD_PARSE_STALLED_OUT": _INSIDE,
+    "WD_TRANS_WS": _UNPUBLISHED,
+    "WD_TRANS_WB": _UNPUBLISHED,
+    "WD_TRANS_DW0": _UNPUBLISHED,
+    "WD_TRANS_DW1": _UNPUBLISHED,
+    "AXI_LATENCY_ANY": _LATENCIES,
+    **{f"AXI_LATENCY_{32 << i}": _LATENCIES for i in range(6)},
+    "ECC_DMA": _ECC,
+    "ECC_SB0": _ECC,
+    "ECC_SB1": _ECC,
+    **_both_ports(
+        {
+            "WR_TRANS_COMPLETED_S": _UNPUBLISHED,
+            "WR_DATA_BEAT_STALLED": _INSIDE,
+            "ENABLED_CYCLES": _ENABLED,
+            "RD_STALL_LIMIT": _COMBINED,
+            "WR_STALL_LIMIT": _COMBINED,
+        }
+    ),
 }
-_PORT_UNAVAILABLE = {
-    ("WR_TRANS_COMPLETED_S", 134): _UNPUBLISHED,
-    ("WR_DATA_BEAT_STALLED", 137): _INSIDE,
-    ("ENABLED_CYCLES", 140): _ENABLED,
-    ("RD_STALL_LIMIT", 142): _COMBINED,
-    ("WR_STALL_LIMIT", 143): _COMBINED,
-}
-#: What is counted under each event that has a value; ports share theirs.
+#: What is counted under each event that has a value.
 _MEANINGS = {
     "CC_STALLED_ON_BLOCKDEP": "blocks that wait for the operation before",
     "NPU_ACTIVE": "from the first fetch of the command stream to the last write's response",
@@ -102,56 +117,60 @@ _MEANINGS = {
     "AO_STALLED_BY_IB": "output stage that waits for the operands of elementwise operations",
     "WD_ACTIVE": "decoding, 8 weights a cycle",
     "WD_STALLED_BY_WS": "as MAC_STALLED_BY_WD: the decoder that waits for its stream",
-    "RD_DATA_BEAT_RECEIVED": "beats of 8 bytes read",
-    "WR_DATA_BEAT_WRITTEN": "beats of 8 bytes written",
-    "RD_TRANS_ACCEPTED": "reads, if none crosses a boundary of 64 bytes",
-    "RD_TRANS_COMPLETED": "the same: each ends within the inference",
-    "RD_TRAN_REQ_STALLED": "reads that wait to be accepted",
-    "WR_TRANS_ACCEPTED": "writes, if none crosses a boundary of 64 bytes",
-    "WR_TRANS_COMPLETED_M": "the same: each ends within the inference",
-    "WR_TRAN_REQ_STALLED": "writes that wait to be accepted",
+    **_both_ports(
+        {
+            "RD_DATA_BEAT_RECEIVED": "beats of 8 bytes read",
+            "WR_DATA_BEAT_WRITTEN": "beats of 8 bytes written",
+            "RD_TRANS_ACCEPTED": "reads, if none crosses a boundary of 64 bytes",
+            "RD_TRANS_COMPLETED": "the same: each ends within the inference",
+            "RD_TRAN_REQ_STALLED": "reads that wait to be accepted",
+            "WR_TRANS_ACCEPTED": "writes, if none crosses a boundary of 64 bytes",
+            "WR_TRANS_COMPLETED_M": "the same: each ends within the inference",
+            "WR_TRAN_REQ_STALLED": "writes that wait to be accepted",
+        }
+    ),
 }
-#: What an AXI1 event's number is above that of its twin for AXI0.
-_AXI1_OFFSET = 256
+#: Events whose count is exact.
+_EXACT = frozenset(port_event(port, direction.value) for port in (0, 1) for direction in Direction)
 
 
 def pmu_events(timing: NetworkTiming) -> tuple[Event, ...]:
     """Every event an Ethos-U55 has, by number."""
-    events = [
-        *(
-            _modelled(name, number, value, _MEANINGS[name])
-            for name, number, value in _engine_values(timing)
-        ),
-        *_port_events(timing),
-        *(_missing(name, number, reason) for (name, number), reason in _UNAVAILABLE.items()),
-    ]
-    return tuple(sorted(events, key=lambda event: event.number))
+    values = {**_engine_values(timing), **_port_values(timing)}
+    return tuple(_event(name, values.get(name)) for name in EVENT_NUMBERS)
 
 
-def _engine_values(timing: NetworkTiming) -> list[tuple[str, int, float]]:
+def _event(name: str, value: float | None) -> Event:
+    if value is None:
+        return Event(name, Fidelity.NOT_MODELLED, None, reason=_REASONS[name])
+    fidelity = Fidelity.EXACT if name in _EXACT else Fidelity.MODELLED
+    return Event(name, fidelity, round(value), meaning=_MEANINGS[name])
+
+
+def _engine_values(timing: NetworkTiming) -> dict[str, float]:
     blocks = [row for row in timing.operations if isinstance(row.operation, BlockOperation)]
     summed = [row for row in blocks if not isinstance(row.operation, Elementwise)]
     pointwise = [row for row in blocks if isinstance(row.operation, Elementwise)]
     mac_8, mac_16 = _by_width(summed)
     ao_8, ao_16 = _by_width(blocks)
-    return [
-        ("CC_STALLED_ON_BLOCKDEP", 33, sum(row.waits.dependency for row in blocks)),
-        ("NPU_ACTIVE", 35, timing.npu_active),
-        ("MAC_ACTIVE", 48, sum(row.mac for row in summed)),
-        ("MAC_ACTIVE_8BIT", 49, sum(row.mac for row in mac_8)),
-        ("MAC_ACTIVE_16BIT", 50, sum(row.mac for row in mac_16)),
-        ("MAC_STALLED_BY_WD", 53, sum(row.waits.weights for row in summed)),
-        ("MAC_STALLED_BY_ACC", 54, sum(row.waits.accumulators for row in summed)),
-        ("MAC_STALLED_BY_IB", 55, sum(row.waits.ifm for row in summed)),
-        ("AO_ACTIVE", 64, sum(row.output for row in blocks)),
-        ("AO_ACTIVE_8BIT", 65, sum(row.output for row in ao_8)),
-        ("AO_ACTIVE_16BIT", 66, sum(row.output for row in ao_16)),
-        ("AO_STALLED_BY_OFMP", 68, sum(row.waits.output_write for row in blocks)),
-        ("AO_STALLED_BY_ACC", 71, sum(row.waits.output_input for row in summed)),
-        ("AO_STALLED_BY_IB", 72, sum(row.waits.output_input for row in pointwise)),
-        ("WD_ACTIVE", 80, sum(row.weight_decode for row in blocks)),
-        ("WD_STALLED_BY_WS", 82, sum(row.waits.weights for row in summed)),
-    ]
+    return {
+        "CC_STALLED_ON_BLOCKDEP": sum(row.waits.dependency for row in blocks),
+        "NPU_ACTIVE": timing.npu_active,
+        "MAC_ACTIVE": sum(row.mac for row in summed),
+        "MAC_ACTIVE_8BIT": sum(row.mac for row in mac_8),
+        "MAC_ACTIVE_16BIT": sum(row.mac for row in mac_16),
+        "MAC_STALLED_BY_WD": sum(row.waits.weights for row in summed),
+        "MAC_STALLED_BY_ACC": sum(row.waits.accumulators for row in summed),
+        "MAC_STALLED_BY_IB": sum(row.waits.ifm for row in summed),
+        "AO_ACTIVE": sum(row.output for row in blocks),
+        "AO_ACTIVE_8BIT": sum(row.output for row in ao_8),
+        "AO_ACTIVE_16BIT": sum(row.output for row in ao_16),
+        "AO_STALLED_BY_OFMP": sum(row.waits.output_write for row in blocks),
+        "AO_STALLED_BY_ACC": sum(row.waits.output_input for row in summed),
+        "AO_STALLED_BY_IB": sum(row.waits.output_input for row in pointwise),
+        "WD_ACTIVE": sum(row.weight_decode for row in blocks),
+        "WD_STALLED_BY_WS": sum(row.waits.weights for row in summed),
+    }
 
 
 def _by_width(
@@ -165,37 +184,18 @@ def _by_width(
     return widths[1], widths[2]
 
 
-def _port_events(timing: NetworkTiming) -> list[Event]:
-    events: list[Event] = []
+def _port_values(timing: NetworkTiming) -> dict[str, float]:
+    values: dict[str, float] = {}
     for port, beats in enumerate(timing.beats):
-        shift = port * _AXI1_OFFSET
-
-        def name(tail: str, port: int = port) -> str:
-            return f"AXI{port}_{tail}"
-
-        for tail, number, count in (
-            ("RD_DATA_BEAT_RECEIVED", 130, beats.read),
-            ("WR_DATA_BEAT_WRITTEN", 135, beats.written),
-        ):
-            meaning = _MEANINGS[tail]
-            events.append(Event(name(tail), number + shift, Fidelity.EXACT, count, meaning=meaning))
-        for tail, number, value in (
-            ("RD_TRANS_ACCEPTED", 128, beats.read_bursts),
-            ("RD_TRANS_COMPLETED", 129, beats.read_bursts),
-            ("RD_TRAN_REQ_STALLED", 131, timing.read_stalls[port]),
-            ("WR_TRANS_ACCEPTED", 132, beats.written_bursts),
-            ("WR_TRANS_COMPLETED_M", 133, beats.written_bursts),
-            ("WR_TRAN_REQ_STALLED", 136, timing.write_stalls[port]),
-        ):
-            events.append(_modelled(name(tail), number + shift, value, _MEANINGS[tail]))
-        for (tail, number), reason in _PORT_UNAVAILABLE.items():
-            events.append(_missing(name(tail), number + shift, reason))
-    return events
-
-
-def _modelled(name: str, number: int, value: float, meaning: str) -> Event:
-    return Event(name, number, Fidelity.MODELLED, round(value), meaning=meaning)
-
-
-def _missing(name: str, number: int, reason: str) -> Event:
-    return Event(name, number, Fidelity.NOT_MODELLED, None, reason)
+        own = {
+            Direction.READ.value: beats.read,
+            Direction.WRITE.value: beats.written,
+            "RD_TRANS_ACCEPTED": beats.read_bursts,
+            "RD_TRANS_COMPLETED": beats.read_bursts,
+            "RD_TRAN_REQ_STALLED": timing.read_stalls[port],
+            "WR_TRANS_ACCEPTED": beats.written_bursts,
+            "WR_TRANS_COMPLETED_M": beats.written_bursts,
+            "WR_TRAN_REQ_STALLED": timing.write_stalls[port],
+        }
+        values |= {port_event(port, tail): value for tail, value in own.items()}
+    return values

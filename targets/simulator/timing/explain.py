@@ -11,23 +11,22 @@ from __future__ import annotations
 from collections.abc import Callable, Mapping, Sequence
 from dataclasses import dataclass
 
+from bench.core.units import KIB
 from targets.artefact.layer_names import NamedLayer
 from targets.artefact.stream.operations import BlockOperation, Conv, Depthwise, Dma
+from targets.ethos_u55.accelerators import MAC_COUNTS
+from targets.ethos_u55.ports import BEAT_BYTES
 from targets.simulator.timing.results import Bound, NetworkTiming, OperationTiming
 from targets.simulator.weights.compression import WeightStream
 
 __all__ = ["Layer", "explain", "layers_of", "operation_label"]
 
-KIB = 1024
-BEAT_BYTES = 8
 #: The estimate of the same network with the weight streams of some operations, by index, in a
 #: share of their size.
 WhatIf = Callable[[Mapping[int, float]], NetworkTiming]
 #: The weights of the operation at an index, together with those of others; None if unknown.
 Weights = Callable[[Sequence[int]], "WeightStream | None"]
 
-#: Of the largest Ethos-U55.
-_MOST_MACS = 256
 _MEMORY = (Bound.FLASH, Bound.SRAM)
 #: The shares tried below the one that was solved for: what waits is not quite linear in it.
 _SAFETY = (1.0, 0.98, 0.95, 0.9)
@@ -148,7 +147,11 @@ def _statement(
     if bound is Bound.COMPUTE and decisive.output > decisive.mac:
         return f"{name} bound by the output stage {at}: fewer elements help", []
     if bound is Bound.COMPUTE:
-        more = "fewer operations" if timing.macs == _MOST_MACS else "more MACs or fewer operations"
+        more = (
+            "fewer operations"
+            if timing.macs == max(MAC_COUNTS)
+            else "more MACs or fewer operations"
+        )
         return (
             f"{name} compute-bound {at}: {more} help, smaller weights do not",
             [],

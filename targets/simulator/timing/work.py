@@ -14,6 +14,7 @@ import numpy as np
 
 from bench.core.errors import ConfigError
 from targets.artefact.stream.operations import BlockOperation
+from targets.ethos_u55.accelerators import MAC_COUNTS
 from targets.simulator.timing.assumptions import DECIDED, Assumptions
 from targets.simulator.timing.engines import Engines
 from targets.simulator.timing.results import Beats
@@ -22,8 +23,6 @@ from targets.simulator.traffic.blocks import jobs_per_block
 from targets.simulator.traffic.network import Flow, NetworkTraffic, OperationTraffic, Stream
 
 __all__ = ["BlockWork", "Moves", "NetworkWork", "block_work", "network_work"]
-
-_MACS = (32, 64, 128, 256)
 
 
 @dataclass(frozen=True)
@@ -123,12 +122,12 @@ def network_work(
 ) -> NetworkWork:
     """The work of the command stream that moves `traffic`.
 
-    `macs` is 32, 64, 128 or 256. Raises `ConfigError` for others.
+    `macs` is one of `MAC_COUNTS`. Raises `ConfigError` for others.
     """
-    if macs not in _MACS:
+    if macs not in MAC_COUNTS:
         raise ConfigError(
             f"there is no Ethos-U55 of {macs} MACs",
-            cure=f"Give one of {', '.join(map(str, _MACS))}.",
+            cure=f"Give one of {', '.join(map(str, MAC_COUNTS))}.",
         )
     operations = tuple(
         block_work(each, macs, assumptions) if isinstance(each.operation, BlockOperation) else None

@@ -19,9 +19,9 @@ import numpy.typing as npt
 
 from targets.artefact.stream.operations import FeatureMap, Layout
 from targets.ethos_u55.ports import BEAT_BYTES, BURST_BYTES
+from targets.ethos_u55.tensors import BRICK_CHANNELS
 
 __all__ = [
-    "BRICK_CHANNELS",
     "Intervals",
     "Ints",
     "Transfers",
@@ -30,9 +30,6 @@ __all__ = [
 ]
 
 Ints: TypeAlias = npt.NDArray[np.int64]
-
-#: Channels of one NHCWB16 brick.
-BRICK_CHANNELS = 16
 
 
 @dataclass(frozen=True)

@@ -2,7 +2,7 @@
 
 Pure, and arrays only: an operation has one `BlockGrid`, and each purpose (IFM, IFM2, OFM) is a
 `Transfers` of integer arrays with one entry a block, so that nothing costs Python time per block.
-`traffic.py` sums them; a cycle model reads them block by block.
+`network.py` sums them; a cycle model reads them block by block.
 
 What the rules are, and where they come from:
 
@@ -21,7 +21,7 @@ What the rules are, and where they come from:
   `ethos_u55_performance.cpp` multiplies by their number).
 - Padding is never fetched: what a block needs is clipped to the feature map.
 
-With these and the rules of `runs.py` the published FVP counts of `kws_micronet_m` are met beat
+With these and the rules of `axi_runs.py` the published FVP counts of `kws_micronet_m` are met beat
 for beat at all four MAC configurations (`tests/integration/test_simulator_traffic.py`).
 """
 
@@ -39,8 +39,12 @@ from targets.artefact.stream.operations import (
     PoolMode,
     Upscale,
 )
+from targets.ethos_u55.kernels import sub_kernel_step
 from targets.ethos_u55.ports import BURST_BYTES
-from targets.simulator.traffic.axi_runs import BRICK_CHANNELS, Intervals, Ints, Transfers, transfers
+from targets.ethos_u55.shram import IFM_BUFFERS
+from targets.ethos_u55.tensors import BRICK_CHANNELS
+from targets.ethos_u55.weights import ifm_block_channels
+from targets.simulator.traffic.axi_runs import Intervals, Transfers, transfers
 
 __all__ = [
     "BlockGrid",
@@ -51,11 +55,6 @@ __all__ = [
     "jobs_per_block",
     "ofm_writes",
 ]
-
-#: Height and width of the largest kernel done in one go, after dilation.
-SUB_KERNEL_MAX = 8
-#: The IFM part of SHRAM is double buffered (`TryBlockConfig` in regor's `ethos_u55.cpp`).
-IFM_BUFFERS = 2
 
 
 @dataclass(frozen=True)
@@ -85,12 +84,6 @@ class BlockGrid:
         """Number of blocks in one layer of the OFM: how often weights and scales are streamed."""
         return self.rows.count * self.columns.count
 
-    def elements(self) -> Ints:
-        """OFM elements each block produces, clipped to the OFM; `[rows, columns, depths]`."""
-        area = self.rows.sizes[:, None] * self.columns.sizes
-        elements: Ints = area[:, :, None] * self.depths.sizes
-        return elements
-
 
 def block_grid(operation: BlockOperation) -> BlockGrid:
     """How the OFM of `operation` is cut by its block configuration."""
@@ -103,9 +96,8 @@ def block_grid(operation: BlockOperation) -> BlockGrid:
 
 
 def ifm_block_depth(operation: BlockOperation) -> int:
-    """Channels one IFM block holds where the IFM is read at full depth: 16 or 32."""
-    part_kernel = isinstance(operation, Conv) and operation.kernel.part_kernel_first
-    return 16 if part_kernel or operation.ifm.dtype.bytes == 2 else 32
+    """Channels one IFM block holds where the IFM is read at full depth."""
+    return ifm_block_channels(operation.weight_order, 8 * operation.ifm.dtype.bytes)
 
 
 def jobs_per_block(operation: BlockOperation) -> int:
@@ -196,9 +188,8 @@ def _ifm_depth_blocks(operation: BlockOperation) -> int:
 
 
 def _sub_kernel_count(operation: BlockOperation) -> int:
-    kernel = operation.kernel
-    rows = -(-kernel.height // (SUB_KERNEL_MAX // kernel.dilation_y))
-    return rows * -(-kernel.width // (SUB_KERNEL_MAX // kernel.dilation_x))
+    down, along = operation.kernel.sub_kernels
+    return down * along
 
 
 def _stays_in_shram(operation: BlockOperation) -> bool:
@@ -214,7 +205,7 @@ def _stays_in_shram(operation: BlockOperation) -> bool:
 
 def _sub_kernels(size: int, dilation: int) -> Intervals:
     """The parts of a kernel along one axis, in elements of the IFM."""
-    taps = Intervals.cut(size, SUB_KERNEL_MAX // dilation)
+    taps = Intervals.cut(size, sub_kernel_step(dilation))
     return Intervals(taps.start * dilation, (taps.stop - 1) * dilation + 1)
 
 

@@ -4,7 +4,7 @@ Pure functions. The counts carry Arm's PMU event names and mean what those event
 beats of 8 bytes. Which port a transfer takes is decided by QCONFIG (the command stream) and
 REGIONCFG (2 bits a region), so they are parameters: `PortMap`.
 
-Rules, beside those of `blocks.py` and `runs.py`:
+Rules, beside those of `blocks.py` and `axi_runs.py`:
 
 - Weights and scales are streamed whole, all OFM depth blocks of them, once for every block
   position in the plane (`weights_refetch` in Vela's `npu_performance.py`): WEIGHT_LENGTH and
@@ -21,7 +21,7 @@ from enum import Enum
 
 import numpy as np
 
-from targets.artefact.model import Artefact, NpuOperator
+from targets.artefact.model import NpuOperator
 from targets.artefact.stream.operations import (
     BlockOperation,
     Conv,
@@ -31,8 +31,9 @@ from targets.artefact.stream.operations import (
     FlashRange,
     Operation,
 )
-from targets.ethos_u55.memory_modes import MemoryMode
-from targets.ethos_u55.ports import Direction, MemoryArea, PortMap, memory_area
+from targets.ethos_u55.command_stream import WORD_BYTES
+from targets.ethos_u55.pmu_events import port_event
+from targets.ethos_u55.ports import Direction, PortMap
 from targets.simulator.traffic.axi_runs import Transfers, run_cost
 from targets.simulator.traffic.blocks import block_grid, ifm2_reads, ifm_reads, ofm_writes
 
@@ -41,13 +42,10 @@ __all__ = [
     "NetworkTraffic",
     "OperationTraffic",
     "Stream",
-    "artefact_traffic",
     "network_traffic",
     "operation_traffic",
     "operator_traffic",
 ]
-
-WORD_BYTES = 4
 
 
 class Stream(Enum):
@@ -85,7 +83,7 @@ class Flow:
     @property
     def event(self) -> str:
         """Arm's PMU event that counts its beats."""
-        return f"AXI{self.port}_{self.stream.direction.value}"
+        return port_event(self.port, self.stream.direction.value)
 
 
 @dataclass(frozen=True)
@@ -118,13 +116,6 @@ class NetworkTraffic:
         """Beats under Arm's event names; all four are always there."""
         return _counters(self.flows)
 
-    def area_bytes(self, mode: MemoryMode) -> dict[tuple[MemoryArea, Direction], int]:
-        """Bytes asked of each memory area, read and written."""
-        totals = {(area, way): 0 for area in MemoryArea for way in Direction}
-        for flow in self.flows:
-            totals[memory_area(flow.region, mode), flow.stream.direction] += flow.bytes
-        return totals
-
     @classmethod
     def joined(cls, parts: Iterable[NetworkTraffic]) -> NetworkTraffic:
         """The traffic of a graph with several `ethos-u` operators."""
@@ -145,13 +136,6 @@ def operation_traffic(operation: Operation, ports: PortMap) -> OperationTraffic:
     return OperationTraffic(operation, tuple(flows))
 
 
-def artefact_traffic(artefact: Artefact, ports: PortMap) -> NetworkTraffic:
-    """What one inference of a compiled model moves, all its `ethos-u` operators together."""
-    return NetworkTraffic.joined(
-        operator_traffic(operator, ports) for operator in artefact.npu_operators
-    )
-
-
 def operator_traffic(operator: NpuOperator, ports: PortMap) -> NetworkTraffic:
     """What one `ethos-u` operator moves."""
     return network_traffic(operator.operations, operator.payload.commands.size, ports)
@@ -168,7 +152,7 @@ def network_traffic(
 
 
 def _counters(flows: Iterable[Flow]) -> dict[str, int]:
-    totals = {f"AXI{port}_{way.value}": 0 for port in (0, 1) for way in Direction}
+    totals = {port_event(port, way.value): 0 for port in (0, 1) for way in Direction}
     for flow in flows:
         totals[flow.event] += flow.beats
     return totals

@@ -9,6 +9,7 @@ import numpy as np
 from numpy.typing import NDArray
 
 from targets.artefact.errors import StreamError
+from targets.ethos_u55.weights import SCALE_BYTES
 from targets.simulator.weights.mlw import MAX_WEIGHTS_PER_BYTE, decode_stream
 from targets.simulator.weights.traversal import (
     Shape,
@@ -18,10 +19,7 @@ from targets.simulator.weights.traversal import (
     traversal_problem,
 )
 
-__all__ = ["BYTES_PER_SCALE", "decode_scales", "decode_weights"]
-
-#: A channel's entry in a table of scales.
-BYTES_PER_SCALE = 10
+__all__ = ["decode_scales", "decode_weights"]
 
 #: Indices of weights are int32.
 _INDEX_LIMIT = 2**31 - 1
@@ -95,15 +93,15 @@ def decode_scales(
         StreamError: the table is shorter than `channels` entries.
     """
     data = np.frombuffer(table, np.uint8)
-    size = BYTES_PER_SCALE * channels
+    size = SCALE_BYTES * channels
     if data.size < size:
         raise StreamError(
             f"a table of {data.size} bytes cannot hold the scales of {channels} channels, "
-            f"{BYTES_PER_SCALE} bytes each",
+            f"{SCALE_BYTES} bytes each",
             word=word,
             operation=operation,
         )
-    entries = data[:size].reshape(channels, BYTES_PER_SCALE).astype(np.int64)
+    entries = data[:size].reshape(channels, SCALE_BYTES).astype(np.int64)
     bias = _little_endian(entries[:, :5])
     # Sign extension from 40 bits.
     return (bias << 24) >> 24, _little_endian(entries[:, 5:9]), entries[:, 9] & 0x3F

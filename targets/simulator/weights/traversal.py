@@ -18,17 +18,18 @@ from __future__ import annotations
 
 from collections.abc import Iterator
 from dataclasses import dataclass
-from enum import Enum
 
 import numpy as np
 from numpy.typing import NDArray
 
 from targets.artefact.stream.operations import Conv, Depthwise
+from targets.ethos_u55.kernels import sub_kernel_step
+from targets.ethos_u55.micro_blocks import IFM_MICRO_BLOCK_DEPTH, ofm_micro_block
+from targets.ethos_u55.weights import WeightOrder, ifm_block_channels, kernel_step
 
 __all__ = [
     "Shape",
     "Traversal",
-    "WeightOrder",
     "stream_indices",
     "stream_length",
     "traversal_of",
@@ -38,26 +39,13 @@ __all__ = [
 #: Weight shape: output channels, kernel height, kernel width, input channels.
 Shape = tuple[int, int, int, int]
 
-#: Input channels of an IFM micro-block, the same in all four configurations.
-_IFM_MICRO_BLOCK = 8
-#: Rows and columns of a sub-kernel, dilation included.
-_SUB_KERNEL = 8
-
-
-class WeightOrder(Enum):
-    """How the weights of an operation are ordered."""
-
-    DEPTH_FIRST = "depth-first"
-    PART_KERNEL = "part-kernel"
-    DEPTHWISE = "depthwise"
-
 
 @dataclass(frozen=True)
 class Traversal:
     """Everything the weight order depends on besides the shape. Hashable.
 
     `block_depth` is the channel count of an OFM block, `ifm_bits` 8 or 16, a dilation 1 or 2,
-    `macs` the accelerator's 8-bit multiply-accumulates a cycle (32, 64, 128 or 256).
+    `macs` the accelerator's 8-bit multiply-accumulates a cycle, one of `MAC_COUNTS`.
     """
 
     order: WeightOrder
@@ -70,35 +58,24 @@ class Traversal:
     @property
     def ofm_micro_block(self) -> int:
         """Output channels of an OFM micro-block."""
-        return 4 if self.macs == 32 else 8
+        return ofm_micro_block(self.macs).depth
 
     @property
     def ifm_block(self) -> int:
         """Input channels of an IFM block."""
-        narrow = self.order is WeightOrder.PART_KERNEL or self.ifm_bits == 16
-        return 16 if narrow else 32
+        return ifm_block_channels(self.order, self.ifm_bits)
 
     @property
     def kernel_step(self) -> int:
         """The elements of a sub-kernel are padded to a multiple of this."""
-        if self.order is WeightOrder.DEPTHWISE:
-            return 4
-        if self.order is WeightOrder.PART_KERNEL:
-            return 2 if self.ifm_bits == 16 else 4
-        return 1
+        return kernel_step(self.order, self.ifm_bits)
 
 
 def traversal_of(operation: Conv | Depthwise, macs: int) -> Traversal:
     """The traversal that a decoded operation implies on an accelerator of `macs`."""
     kernel = operation.kernel
-    if isinstance(operation, Depthwise):
-        order = WeightOrder.DEPTHWISE
-    elif kernel.part_kernel_first:
-        order = WeightOrder.PART_KERNEL
-    else:
-        order = WeightOrder.DEPTH_FIRST
     return Traversal(
-        order=order,
+        order=operation.weight_order,
         block_depth=operation.block.depth,
         ifm_bits=8 * operation.ifm.dtype.bytes,
         dilation_y=kernel.dilation_y,
@@ -133,8 +110,8 @@ def stream_length(shape: Shape, traversal: Traversal) -> int:
     channels = outputs // depth * _round_up(depth, micro) + _round_up(outputs % depth, micro)
     elements = sum(
         rows * columns * _round_up(h * w, traversal.kernel_step)
-        for h, rows in _parts(height, _SUB_KERNEL // traversal.dilation_y)
-        for w, columns in _parts(width, _SUB_KERNEL // traversal.dilation_x)
+        for h, rows in _parts(height, sub_kernel_step(traversal.dilation_y))
+        for w, columns in _parts(width, sub_kernel_step(traversal.dilation_x))
     )
     return channels * elements * _padded_inputs(inputs, traversal)
 
@@ -171,7 +148,7 @@ def stream_indices(shape: Shape, traversal: Traversal) -> NDArray[np.int32]:
 def _ifm_block(shape: Shape, depth: int, inputs: int, traversal: Traversal) -> NDArray[np.int32]:
     """The stream of one IFM block of one OFM block, from its first input and output channel on."""
     _, height, width, row_inputs = shape
-    step_y, step_x = _SUB_KERNEL // traversal.dilation_y, _SUB_KERNEL // traversal.dilation_x
+    step_y, step_x = sub_kernel_step(traversal.dilation_y), sub_kernel_step(traversal.dilation_x)
     # Each of the five axes of a sub-kernel contributes its offset and its validity; the axes
     # are named m (micro-block of outputs), k (kernel element), n (micro-block of inputs),
     # o and i (channels within the micro-blocks).
@@ -180,8 +157,8 @@ def _ifm_block(shape: Shape, depth: int, inputs: int, traversal: Traversal) -> N
     if traversal.order is WeightOrder.DEPTHWISE:
         in_n, in_i = np.zeros(1, np.int64), np.zeros(1, np.int64)
     else:
-        in_n = np.arange(0, _padded_inputs(inputs, traversal), _IFM_MICRO_BLOCK)
-        in_i = np.arange(_IFM_MICRO_BLOCK)
+        in_n = np.arange(0, _padded_inputs(inputs, traversal), IFM_MICRO_BLOCK_DEPTH)
+        in_i = np.arange(IFM_MICRO_BLOCK_DEPTH)
     output = (out_m[:, None] + out_o)[:, None, None, :, None]
     input_ = (in_n[:, None] + in_i)[None, None, :, None, :]
     channel_offset = output * (height * width * row_inputs) + input_
@@ -208,7 +185,7 @@ def _padded_inputs(inputs: int, traversal: Traversal) -> int:
     if traversal.order is WeightOrder.DEPTHWISE:
         return 1
     if traversal.order is WeightOrder.PART_KERNEL:
-        return _round_up(inputs, _IFM_MICRO_BLOCK)
+        return _round_up(inputs, IFM_MICRO_BLOCK_DEPTH)
     return _round_up(inputs, traversal.ifm_block)
 
 

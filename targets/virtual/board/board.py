@@ -26,6 +26,7 @@ from types import FrameType
 
 from bench.core.errors import BenchError
 from bench.core.files import replace_symlink, write_atomically
+from targets.ethos_u55.accelerators import MAC_COUNTS
 from targets.virtual.board.card import LoadedImage, card_state, images_file, load_images, make_card
 from targets.virtual.board.device import Device, UartLine
 from targets.virtual.board.faults import FaultKind, Faults
@@ -217,7 +218,7 @@ def main(arguments: Sequence[str]) -> int:
     parser.add_argument(
         "--speed", type=float, default=1.0, help="clock, relative to a real board's"
     )
-    parser.add_argument("--macs", type=int, choices=(32, 64, 128, 256), default=128)
+    parser.add_argument("--macs", type=int, choices=MAC_COUNTS, default=128)
     parser.add_argument("--note", choices=("AN552", "AN547"), default="AN552")
     options = parser.parse_args(arguments)
     if not 0 < options.speed <= 1000:

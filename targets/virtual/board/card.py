@@ -9,6 +9,7 @@ import re
 from dataclasses import dataclass
 from pathlib import Path
 
+from bench.core.units import MIB
 from targets.jobs.memory import SECURE_ALIAS
 
 __all__ = [
@@ -23,13 +24,12 @@ __all__ = [
 
 BOARD = "HBI0309C"
 _IMAGES_MAX = 32
-_MIB = 1 << 20
 #: MCC address -> device address, and bytes up to the next entry or the end of the memory.
 _WINDOWS = (
     (0x0000_0000, 0x0000_0000, 512 << 10),
-    (0x0200_0000, 0x0100_0000, _MIB),
-    (0x0800_0000, 0x6000_0000, 64 * _MIB),
-    (0x0C00_0000, 0x6000_0000 + SECURE_ALIAS, 64 * _MIB),
+    (0x0200_0000, 0x0100_0000, MIB),
+    (0x0800_0000, 0x6000_0000, 64 * MIB),
+    (0x0C00_0000, 0x6000_0000 + SECURE_ALIAS, 64 * MIB),
 )
 _SHORT_NAME = re.compile(r"[A-Za-z0-9_$~!#%&'()@^`{}-]{1,8}(\.[A-Za-z0-9_$~!#%&'()@^`{}-]{1,3})?")
 
