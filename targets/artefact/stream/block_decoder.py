@@ -6,8 +6,6 @@ alignment are those Vela checks (`register_command_stream_util.py`).
 
 from __future__ import annotations
 
-from typing import TypedDict
-
 from targets.artefact.stream.block_registers import (
     read_activation,
     read_block,
@@ -16,8 +14,7 @@ from targets.artefact.stream.block_registers import (
 )
 from targets.artefact.stream.feature_map_registers import IFM, IFM2, OFM, data_type, feature_map
 from targets.artefact.stream.operations import (
-    Activation,
-    Block,
+    BlockOperation,
     Conv,
     DataType,
     Depthwise,
@@ -48,35 +45,19 @@ _UNIT_KERNEL = Kernel(1, 1, 1, 1, 1, 1, part_kernel_first=False)
 _NO_PADDING = Padding(0, 0, 0, 0)
 
 
-class _Common(TypedDict):
-    """The fields of `BlockOperation`."""
-
-    word: int
-    issue_words: int
-    ifm: FeatureMap
-    ofm: FeatureMap
-    kernel: Kernel
-    padding: Padding
-    upscale: Upscale
-    activation: Activation
-    rounding: Rounding
-    block: Block
-    ofm_scale: Scale | None
-
-
 def conv(registers: RegisterFile, issue_words: int) -> Conv:
     """Decode NPU_OP_CONV."""
     common = _windowed(registers, issue_words)
-    weights, scales = read_flash(registers, common["ofm"].depth)
-    return Conv(**common, weights=weights, scales=scales)
+    weights, scales = read_flash(registers, common.ofm.depth)
+    return Conv(**vars(common), weights=weights, scales=scales)
 
 
 def depthwise(registers: RegisterFile, issue_words: int) -> Depthwise:
     """Decode NPU_OP_DEPTHWISE."""
     common = _windowed(registers, issue_words)
     _require_equal_depths(registers, common)
-    weights, scales = read_flash(registers, common["ofm"].depth)
-    return Depthwise(**common, weights=weights, scales=scales)
+    weights, scales = read_flash(registers, common.ofm.depth)
+    return Depthwise(**vars(common), weights=weights, scales=scales)
 
 
 def pool(registers: RegisterFile, parameter: int, issue_words: int) -> Pool:
@@ -85,12 +66,12 @@ def pool(registers: RegisterFile, parameter: int, issue_words: int) -> Pool:
     common = _windowed(registers, issue_words)
     if mode is not PoolMode.REDUCE_SUM:
         _require_equal_depths(registers, common)
-        if common["ifm"].dtype is DataType.INT32:
+        if common.ifm.dtype is DataType.INT32:
             raise registers.fault(f"{mode.name} of int32 does not exist")
-    elif common["ofm"].depth != 1:
-        raise registers.fault(f"REDUCE_SUM to a depth of {common['ofm'].depth}, not 1")
-    padded = common["padding"] != _NO_PADDING
-    return Pool(**common, mode=mode, divides_by_valid=mode is PoolMode.AVERAGE and padded)
+    elif common.ofm.depth != 1:
+        raise registers.fault(f"REDUCE_SUM to a depth of {common.ofm.depth}, not 1")
+    averages_valid = mode is PoolMode.AVERAGE and common.padding != _NO_PADDING
+    return Pool(**vars(common), mode=mode, divides_by_valid=averages_valid)
 
 
 def elementwise(registers: RegisterFile, parameter: int, issue_words: int) -> Elementwise:
@@ -125,7 +106,7 @@ def elementwise(registers: RegisterFile, parameter: int, issue_words: int) -> El
     else:
         opa, opb = Scale(1, 0), 1
     return Elementwise(
-        **common,
+        **vars(common),
         mode=mode,
         ifm2=ifm2,
         scalar=scalar,
@@ -160,7 +141,7 @@ def _second_operand(
     return ifm2, None
 
 
-def _windowed(registers: RegisterFile, issue_words: int) -> _Common:
+def _windowed(registers: RegisterFile, issue_words: int) -> BlockOperation:
     """What operations with a kernel share; the IFM is what the kernel's windows cover."""
     kernel = read_kernel(registers)
     padding = Padding(
@@ -171,8 +152,7 @@ def _windowed(registers: RegisterFile, issue_words: int) -> _Common:
     )
     upscale = Upscale(registers.get(Reg.IFM_UPSCALE))
     ofm = _ofm(registers)
-    height = (ofm.height - 1) * kernel.stride_y + (kernel.height - 1) * kernel.dilation_y + 1
-    width = (ofm.width - 1) * kernel.stride_x + (kernel.width - 1) * kernel.dilation_x + 1
+    height, width = kernel.covered(ofm.height, ofm.width)
     height -= padding.top + padding.bottom
     width -= padding.left + padding.right
     if height < 1 or width < 1:
@@ -197,25 +177,26 @@ def _common(
     upscale: Upscale,
     *,
     buffers_ifm2: bool,
-) -> _Common:
+) -> BlockOperation:
+    """What every block operation has; with more fields beside these it becomes one of a kind."""
     precision = registers.get(Reg.OFM_PRECISION)
     rounding = precision >> 14
     if rounding > Rounding.NATURAL:
         raise registers.fault(f"rounding mode {rounding} does not exist")
     global_scale = bool(precision >> 8 & 1)
-    return {
-        "word": registers.word,
-        "issue_words": issue_words,
-        "ifm": ifm,
-        "ofm": ofm,
-        "kernel": kernel,
-        "padding": padding,
-        "upscale": upscale,
-        "activation": read_activation(registers, ofm.dtype),
-        "rounding": Rounding(rounding),
-        "block": read_block(registers, buffers_ifm2=buffers_ifm2),
-        "ofm_scale": Scale(*registers.scale(Reg.OFM_SCALE)) if global_scale else None,
-    }
+    return BlockOperation(
+        word=registers.word,
+        issue_words=issue_words,
+        ifm=ifm,
+        ofm=ofm,
+        kernel=kernel,
+        padding=padding,
+        upscale=upscale,
+        activation=read_activation(registers, ofm.dtype),
+        rounding=Rounding(rounding),
+        block=read_block(registers, buffers_ifm2=buffers_ifm2),
+        ofm_scale=Scale(*registers.scale(Reg.OFM_SCALE)) if global_scale else None,
+    )
 
 
 def _ofm(registers: RegisterFile) -> FeatureMap:
@@ -228,7 +209,7 @@ def _ofm(registers: RegisterFile) -> FeatureMap:
     )
 
 
-def _require_equal_depths(registers: RegisterFile, common: _Common) -> None:
-    ifm, ofm = common["ifm"].depth, common["ofm"].depth
+def _require_equal_depths(registers: RegisterFile, common: BlockOperation) -> None:
+    ifm, ofm = common.ifm.depth, common.ofm.depth
     if ifm != ofm:
         raise registers.fault(f"an IFM of depth {ifm} with an OFM of depth {ofm}")
