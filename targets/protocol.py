@@ -16,6 +16,7 @@ from typing import Protocol, runtime_checkable
 from bench.compiler import VelaReport
 from bench.core.arrays import Array
 from bench.core.errors import BenchError
+from bench.core.schema import StrictModel
 from targets.ethos_u55.accelerators import Accelerator
 from targets.ethos_u55.memory_modes import MemoryMode
 from targets.timing_profiles import TimingProfile
@@ -80,11 +81,10 @@ class Job:
     events: Sequence[str]
 
 
-@dataclass(frozen=True)
-class LayerCycles:
-    """One operation of the command stream, in NPU cycles.
+class LayerCycles(StrictModel):
+    """One operation of the command stream, in estimated NPU cycles; records keep it as it is.
 
-    The parts overlap; `total` is what the operation adds to NPU_ACTIVE. All are estimates.
+    The parts overlap; `total` is what the operation adds to NPU_ACTIVE.
     """
 
     #: What it is, what it makes, and the word of the stream that issues it; unique.

@@ -28,10 +28,10 @@ from bench.measuring.reference import Reference, compare_outputs
 from bench.measuring.sources import ModelSource, TestSet
 from bench.plan.cell import Cell
 from bench.plan.config import BenchConfig, timing_of
+from bench.records.measurement import MeasurementRecord
 from bench.records.record import (
     CellIdentity,
     CompilationRecord,
-    MeasurementRecord,
     ModelRecord,
     Record,
     ReferenceRecord,

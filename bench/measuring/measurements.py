@@ -3,7 +3,6 @@
 from __future__ import annotations
 
 from collections.abc import Sequence
-from dataclasses import asdict
 from pathlib import Path
 
 from bench.cache import Entry
@@ -15,7 +14,8 @@ from bench.measuring.sources import QuantisedModel, TestSet
 from bench.plan.cell import Cell
 from bench.plan.metrics import MetricName, describe
 from bench.records.binding import CellBinding, binding_of_layers, binding_of_report
-from bench.records.record import AccuracyRecord, LayerRecord, MeasurementRecord
+from bench.records.measurement import MeasurementRecord
+from bench.records.record import AccuracyRecord
 from targets.protocol import Capabilities, Measurement
 
 __all__ = [
@@ -54,7 +54,7 @@ def _record_measurement(measurement: Measurement) -> MeasurementRecord:
         unavailable=dict(measurement.unavailable),
         kinds=dict(measurement.kinds),
         provenance=dict(measurement.provenance),
-        layers=tuple(LayerRecord.model_validate(asdict(row)) for row in measurement.layers),
+        layers=measurement.layers,
         explanation=measurement.explanation,
         outputs_sha256=digest_arrays(measurement.outputs),
     )

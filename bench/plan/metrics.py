@@ -95,8 +95,3 @@ class AccuracyMetric(str, Enum):
     AUC = "auc"
     #: Mean squared error against the labels, in the labels' unit squared.
     MSE = "mse"
-
-    @property
-    def higher_is_better(self) -> bool:
-        """The direction of improvement."""
-        return self is not AccuracyMetric.MSE

@@ -6,7 +6,7 @@ from collections.abc import Iterable, Mapping
 from dataclasses import dataclass
 
 from bench.compiler import VelaReport
-from bench.records.record import LayerRecord
+from targets.protocol import LayerCycles
 
 __all__ = ["MEMORIES", "CellBinding", "binding_of_layers", "binding_of_report"]
 
@@ -35,7 +35,7 @@ class CellBinding:
         return max(memories, key=memories.__getitem__) if memories else ""
 
 
-def binding_of_layers(layers: Iterable[LayerRecord]) -> CellBinding:
+def binding_of_layers(layers: Iterable[LayerCycles]) -> CellBinding:
     """Which resource binds each operation, by the target's account, weighted by its cycles."""
     cycles: dict[str, int] = {}
     for layer in layers:

@@ -18,17 +18,15 @@ from bench.core.units import KIB
 from bench.plan.cell import Cell
 from bench.plan.config import Binding
 from bench.plan.metrics import AccuracyMetric, MetricName, describe
+from bench.records.measurement import MeasurementRecord
 from targets.ethos_u55.accelerators import Accelerator
 from targets.ethos_u55.memory_modes import MemoryMode
-from targets.protocol import Source
 
 __all__ = [
     "AccuracyRecord",
     "CellIdentity",
     "CompilationRecord",
     "DataIdentity",
-    "LayerRecord",
-    "MeasurementRecord",
     "ModelRecord",
     "Record",
     "ReferenceRecord",
@@ -166,40 +164,6 @@ class ReferenceRecord(StrictModel):
     mismatches: int
     #: The largest difference, in quantisation steps.
     largest: int
-
-
-class LayerRecord(StrictModel):
-    """One operation of the command stream, in estimated NPU cycles.
-
-    See `targets.protocol.LayerCycles`; `vela_cycles` is Vela's own estimate.
-    """
-
-    name: str
-    compute: int
-    weight_decode: int
-    flash: int
-    sram: int
-    issue: int
-    total: int
-    bound_by: str
-    layer: str = ""
-    vela_cycles: int | None = None
-
-
-class MeasurementRecord(StrictModel):
-    """What the target answered, for one inference."""
-
-    source: Source
-    #: Arm's event name -> count.
-    counters: dict[str, int]
-    #: Arm's event name -> why the target cannot give it.
-    unavailable: dict[str, str]
-    #: Arm's event name -> `exact`, or `modelled` or `estimate`, which nothing has verified.
-    kinds: dict[str, str] = Field(default_factory=dict)
-    provenance: dict[str, str]
-    layers: tuple[LayerRecord, ...] = ()
-    explanation: str = ""
-    outputs_sha256: str
 
 
 class Record(StrictModel):

@@ -5,7 +5,8 @@ from __future__ import annotations
 from rich.table import Table
 
 from bench.plan.metrics import MetricName
-from bench.records.record import LayerRecord, Record, metric_value
+from bench.records.record import Record, metric_value
+from targets.protocol import LayerCycles
 
 __all__ = ["layer_table"]
 
@@ -37,7 +38,7 @@ def layer_table(record: Record) -> Table:
     return table
 
 
-def _figures(row: LayerRecord, whole: int) -> list[str]:
+def _figures(row: LayerCycles, whole: int) -> list[str]:
     parts = (row.compute, row.weight_decode, row.flash, row.sram, row.issue, row.total)
     vela = "" if row.vela_cycles is None else f"{row.vela_cycles:,}"
     return [*(f"{part:,}" for part in parts), f"{row.total / whole:.1%}", vela, row.bound_by]

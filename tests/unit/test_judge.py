@@ -18,12 +18,12 @@ from bench.plan.config import LimitRule
 from bench.plan.metrics import AccuracyMetric as Metric
 from bench.plan.metrics import MetricName
 from bench.records.binding import binding_of_report
+from bench.records.measurement import MeasurementRecord
 from bench.records.record import (
     AccuracyRecord,
     CellIdentity,
     CompilationRecord,
     DataIdentity,
-    MeasurementRecord,
     ModelRecord,
     Record,
     ReferenceRecord,
