@@ -42,7 +42,7 @@ def build(request: BuildRequest, out_dir: Path, on_progress: OnProgress) -> Buil
         BuildError: the architecture is unknown, the parent is another network, or the training
             is too short to prune in.
         ModelError: the parent's weights are missing or damaged.
-        PrerequisiteError: the data cannot be had.
+        DownloadError, PrerequisiteError: the data cannot be had.
     """
     architecture = _architecture(request)
     on_progress("loading data", 0.0)

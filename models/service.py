@@ -82,7 +82,7 @@ class VariantBuilder:
 
         Raises:
             BuildError: the build failed, or the process died, took too long or sent nonsense.
-            PrerequisiteError, ModelError: as `models.builder.build`.
+            DownloadError, PrerequisiteError, ModelError: as `models.builder.build`.
         """
         name = f"building {request.workload}-{request.variant}"
         if self._worker is None:

@@ -30,10 +30,11 @@ def fetch_models(
     ] = None,
 ) -> None:
     """Download the public models, each checked against its sha256."""
+    from bench.core.download import fetch
     from bench.core.errors import ConfigError
+    from bench.core.files import write_atomically
     from bench.core.schema import suggest
     from bench.core.units import KIB
-    from bench.measuring.download import fetch
     from models.zoo import zoo_models
 
     models = {model.name: model for model in zoo_models()}
@@ -47,5 +48,5 @@ def fetch_models(
             print(f"{path}: already there")
             continue
         print(f"{path}: from {models[name].url}", flush=True)
-        fetch(models[name].url, models[name].sha256, path)
+        write_atomically(path, fetch(models[name].url, models[name].sha256))
         print(f"{path}: {path.stat().st_size / KIB:,.0f} KiB")

@@ -13,6 +13,7 @@ __all__ = [
     "CacheError",
     "CompilerError",
     "ConfigError",
+    "DownloadError",
     "ModelError",
     "PrerequisiteError",
     "TargetError",
@@ -39,6 +40,10 @@ class ConfigError(BenchError):
 
 class ModelError(BenchError):
     """A model or dataset file is missing, damaged or of the wrong kind."""
+
+
+class DownloadError(BenchError):
+    """An address gives nothing, or something else than was asked for."""
 
 
 class PrerequisiteError(BenchError):

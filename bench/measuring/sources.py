@@ -7,6 +7,7 @@ from dataclasses import dataclass, replace
 from pathlib import Path
 
 from bench.cache import JSON, ArtefactCache, CacheKey
+from bench.core.address import shown
 from bench.core.arrays import Array, digest_arrays
 from bench.core.fingerprint import installed_version, source_fingerprint
 from bench.measuring.accuracy import Dataset, load_dataset
@@ -172,7 +173,7 @@ class ModelSource:
         assert workload.url is not None
         assert workload.sha256 is not None
         path = download(self._cache, name, workload.url, workload.sha256, self._sink)
-        return _quantised(path, "file", {"url": workload.url})
+        return _quantised(path, "file", {"url": shown(workload.url)})
 
 
 def _quantised(path: Path, origin: str, provenance: Mapping[str, str]) -> QuantisedModel:

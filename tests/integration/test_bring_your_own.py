@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import hashlib
 import os
 from collections.abc import Callable
 from pathlib import Path
@@ -14,7 +15,8 @@ from models.zoo import zoo_models
 from tests.operators.network import Network
 from tests.operators.pointwise import binary
 from tests.operators.weighted import fully_connected
-from tests.support.bench_runs import BenchRunner
+from tests.support.bench_runs import BenchRun, BenchRunner
+from tests.support.http_servers import file, serving
 from tests.support.models.tflite_factory import mlp
 
 ZOO = os.environ.get("BENCH_MODEL_ZOO")
@@ -109,24 +111,50 @@ def test_an_int16_model_of_two_inputs_is_executed_bit_for_bit(tmp_path: Path) ->
 
 
 def test_a_download_is_checked_and_cached(tmp_path: Path) -> None:
-    weights = np.ones((4, 16), np.int8)
-    model = tmp_path / "served.tflite"
-    model.write_bytes(mlp([weights]))
+    content = mlp([np.ones((4, 16), np.int8)])
+    digest = hashlib.sha256(content).hexdigest()
     runner = BenchRunner(tmp_path)
-    wrong = runner.write_config(
-        GRID + f'[workloads.far]\nurl = "{model.as_uri()}"\nsha256 = "{"0" * 64}"\n', "wrong.toml"
-    )
-    run = runner.run(wrong, "-n", "0", "-k", "test_npu_cycles")
-    assert run.returncode == 1
-    assert f"expected {'0' * 64}" in run.output
 
-    import hashlib
+    def config(name: str, url: str, sha256: str) -> Path:
+        table = f'[workloads.far]\nurl = "{url}"\nsha256 = "{sha256}"\n'
+        return runner.write_config(GRID + table, name)
 
-    digest = hashlib.sha256(model.read_bytes()).hexdigest()
-    right = runner.write_config(
-        GRID + f'[workloads.far]\nurl = "{model.as_uri()}"\nsha256 = "{digest}"\n', "right.toml"
-    )
-    assert runner.run(right, "-n", "0").records()
+    with serving(file(content)) as server:
+        # With credentials, of which nothing may be seen again.
+        url = server.url.replace("http://", "http://user:s3cret@") + "?token=t0ken"
+        run = runner.run(config("wrong.toml", url, "0" * 64), "-n", "0", "-k", "test_npu_cycles")
+        assert run.returncode == 1
+        assert f"expected {'0' * 64}" in run.output
+        assert not _told(run, "s3cret", "t0ken")
+        right = config("right.toml", url, digest)
+        run = runner.run(right, "-n", "2", "-v", "--showlocals")
+        assert len(run.records()) == 2
+        # user:s3cret
+        assert "Authorization: Basic dXNlcjpzM2NyZXQ=" in server.requests[-1]
     # Once fetched, the address is not needed any more.
-    model.unlink()
-    assert len(runner.run(right, "-n", "0").records()) == 2
+    run = runner.run(right, "-n", "0")
+    records = run.records()
+    assert len(records) == 2
+    assert {r.model.provenance["url"] for r in records.values()} == {f"{server.url}?***"}
+    assert not _told(run, "s3cret", "t0ken")
+
+
+def _told(run: BenchRun, *secrets: str) -> list[str]:
+    """Where the run said one of `secrets`: on the terminal, or in a file it left."""
+    places = ["terminal"] if any(secret in run.output for secret in secrets) else []
+    for root in (run.directory.path, run.cache):
+        for path in root.rglob("*"):
+            if path.is_file() and any(s.encode() in path.read_bytes() for s in secrets):
+                places.append(str(path))
+    return places
+
+
+def test_an_address_that_is_not_allowed_is_refused_at_the_start(tmp_path: Path) -> None:
+    runner = BenchRunner(tmp_path)
+    for url in ("http://u:s3cret@example.com/m.tflite", "file:///m.tflite"):
+        table = f'[workloads.far]\nurl = "{url}"\nsha256 = "{"0" * 64}"\n'
+        process = runner.start(runner.write_config(GRID + table), "-n", "0")
+        output, _ = process.communicate(timeout=60)
+        assert process.returncode == 4
+        assert "workloads.far: `url` " in output
+        assert "s3cret" not in output

@@ -2,13 +2,10 @@
 
 from __future__ import annotations
 
-import hashlib
 import json
 import os
-import socket
 import subprocess
 import sys
-import threading
 from pathlib import Path
 
 import numpy as np
@@ -16,8 +13,6 @@ import pytest
 
 from bench.cache import ArtefactCache, CacheKey
 from bench.compiler import VelaOptions, compile_model
-from bench.core.errors import ModelError
-from bench.measuring.download import fetch
 from targets.ethos_u55.accelerators import Accelerator
 from targets.ethos_u55.memory_modes import MemoryMode
 from tests.support.bench_runs import ROOT
@@ -119,38 +114,6 @@ def test_a_directory_that_cannot_be_made_is_one_message(tmp_path: Path) -> None:
 def test_cache_gc_takes_no_negative_bound(cache: Path, option: str) -> None:
     assert bench("cache", "gc", option, "-1", cache=cache).returncode == 2
     assert len(list(cache.rglob("files/file"))) == 2
-
-
-def test_an_answer_that_breaks_off_is_an_error(tmp_path: Path) -> None:
-    # A server that promises more than it sends.
-    with socket.create_server(("127.0.0.1", 0)) as listener:
-
-        def answer() -> None:
-            connection, _ = listener.accept()
-            with connection:
-                connection.recv(1000)
-                connection.sendall(b"HTTP/1.1 200 OK\r\nContent-Length: 100\r\n\r\nhalf")
-
-        server = threading.Thread(target=answer)
-        server.start()
-        url = f"http://127.0.0.1:{listener.getsockname()[1]}/m.tflite"
-        with pytest.raises(ModelError, match=r"cannot be downloaded.*IncompleteRead"):
-            fetch(url, "0" * 64, tmp_path / "target")
-        server.join()
-    assert list(tmp_path.iterdir()) == []
-
-
-def test_fetch_refuses_other_content(tmp_path: Path) -> None:
-    source = tmp_path / "source"
-    source.write_bytes(b"content")
-    target = tmp_path / "target"
-    with pytest.raises(ModelError, match="expected 0000"):
-        fetch(source.as_uri(), "0" * 64, target)
-    assert not target.exists()
-    fetch(source.as_uri(), hashlib.sha256(b"content").hexdigest(), target)
-    assert target.read_bytes() == b"content"
-    with pytest.raises(ModelError, match="cannot be downloaded"):
-        fetch((tmp_path / "nowhere").as_uri(), "0" * 64, target)
 
 
 def test_disasm_prints_every_layer(tmp_path: Path) -> None:

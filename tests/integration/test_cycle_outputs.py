@@ -165,6 +165,18 @@ def traced(run: BenchRun, cell: str, path: Path) -> dict[str, Any]:
     return document
 
 
+def test_a_trace_replaces_nothing_but_a_file(run: BenchRun, tmp_path: Path) -> None:
+    pipe, link = tmp_path / "pipe", tmp_path / "link"
+    os.mkfifo(pipe)
+    link.symlink_to("/dev/null")
+    for path in (pipe, link, tmp_path):
+        result = bench(run, "trace", CELL, "-o", str(path), *latest(run))
+        assert result.returncode == 2
+        assert f"{path}: is not a regular file" in result.stderr
+    assert pipe.is_fifo()
+    assert link.is_symlink()
+
+
 def test_a_trace_has_engines_and_ports_as_tracks_within_the_inference(
     run: BenchRun, tmp_path: Path
 ) -> None:

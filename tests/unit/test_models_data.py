@@ -5,19 +5,16 @@ import io
 import socket
 import subprocess
 import sys
-import threading
 import time
-from collections.abc import Iterator
-from contextlib import contextmanager
-from dataclasses import dataclass, field
-from http.server import BaseHTTPRequestHandler, ThreadingHTTPServer
 from pathlib import Path
 
 import numpy as np
 import pytest
 
-from bench.core.errors import ModelError, PrerequisiteError
+from bench.core.errors import DownloadError, PrerequisiteError
 from models.data import FULL, SUBSET, keras_cache_file, load, resolve_mnist, write_test_set
+from tests.support.http_servers import file as file_answer
+from tests.support.http_servers import serving
 
 
 def small_npz() -> bytes:
@@ -35,42 +32,6 @@ def small_npz() -> bytes:
 
 NPZ = small_npz()
 SHA256 = hashlib.sha256(NPZ).hexdigest()
-
-
-@dataclass
-class Server:
-    url: str
-    requests: list[str] = field(default_factory=list)
-
-
-@contextmanager
-def serving(content: bytes) -> Iterator[Server]:
-    class Handler(BaseHTTPRequestHandler):
-        def do_HEAD(self) -> None:
-            self.answer(b"")
-
-        def do_GET(self) -> None:
-            self.answer(content)
-
-        def answer(self, body: bytes) -> None:
-            found.requests.append(self.command)
-            self.send_response(200)
-            self.send_header("Content-Length", str(len(content)))
-            self.end_headers()
-            self.wfile.write(body)
-
-        def log_message(self, *args: object) -> None:
-            pass
-
-    with ThreadingHTTPServer(("127.0.0.1", 0), Handler) as server:
-        found = Server(f"http://127.0.0.1:{server.server_port}/mnist.npz")
-        thread = threading.Thread(target=server.serve_forever, args=(0.02,))
-        thread.start()
-        try:
-            yield found
-        finally:
-            server.shutdown()
-            thread.join()
 
 
 @pytest.fixture(autouse=True)
@@ -110,9 +71,9 @@ def test_offline_full_is_refused_with_a_cure(tmp_path: Path, closed_url: str) ->
 
 
 def test_subset_asks_nobody(tmp_path: Path) -> None:
-    with serving(NPZ) as server:
+    with serving(file_answer(NPZ), "/mnist.npz") as server:
         assert resolve_mnist("subset", cache_file=tmp_path / "x", url=server.url) == SUBSET
-        assert server.requests == []
+        assert server.methods == []
 
 
 @pytest.mark.parametrize("choice", ["auto", "full"])
@@ -130,12 +91,12 @@ def test_a_cached_file_is_used_offline(tmp_path: Path, closed_url: str, choice: 
 
 def test_a_reachable_address_means_full_and_one_download(tmp_path: Path) -> None:
     file = tmp_path / "datasets" / "mnist.npz"
-    with serving(NPZ) as server:
+    with serving(file_answer(NPZ), "/mnist.npz") as server:
         assert resolve_mnist("auto", cache_file=file, url=server.url, sha256=SHA256) == FULL
         assert not file.exists()
         first = load(FULL, cache_file=file, url=server.url, sha256=SHA256)
         second = load(FULL, cache_file=file, url=server.url, sha256=SHA256)
-        assert server.requests == ["HEAD", "GET"]
+        assert server.methods == ["HEAD", "GET"]
     assert file.read_bytes() == NPZ
     assert first.sha256 == second.sha256
 
@@ -143,7 +104,7 @@ def test_a_reachable_address_means_full_and_one_download(tmp_path: Path) -> None
 def test_a_damaged_cached_file_is_replaced(tmp_path: Path) -> None:
     file = tmp_path / "mnist.npz"
     file.write_bytes(NPZ[:-10])
-    with serving(NPZ) as server:
+    with serving(file_answer(NPZ), "/mnist.npz") as server:
         load(FULL, cache_file=file, url=server.url, sha256=SHA256)
     assert file.read_bytes() == NPZ
 
@@ -159,15 +120,15 @@ def test_a_damaged_cached_file_is_not_used_offline(tmp_path: Path, closed_url: s
 def test_a_login_page_instead_of_the_file_is_refused_and_not_kept(tmp_path: Path) -> None:
     file = tmp_path / "mnist.npz"
     with (
-        serving(b"<html>please log in</html>") as server,
-        pytest.raises(ModelError, match="not " + SHA256),
+        serving(file_answer(b"<html>please log in</html>")) as server,
+        pytest.raises(DownloadError, match="expected " + SHA256),
     ):
         load(FULL, cache_file=file, url=server.url, sha256=SHA256)
     assert list(tmp_path.iterdir()) == []
 
 
 def test_a_download_that_fails_says_where_from(tmp_path: Path, closed_url: str) -> None:
-    with pytest.raises(PrerequisiteError, match=closed_url):
+    with pytest.raises(DownloadError, match=closed_url):
         load(FULL, cache_file=tmp_path / "mnist.npz", url=closed_url, sha256=SHA256)
 
 

@@ -7,6 +7,7 @@ from typing import Annotated, Any, Literal
 
 from pydantic import Discriminator, Field, Tag, field_validator, model_validator
 
+from bench.core.address import parse_address
 from bench.core.schema import StrictModel, suggest
 from bench.plan.cell import NAME_PATTERN
 from bench.plan.metrics import AccuracyMetric, MetricName
@@ -140,8 +141,9 @@ class ModelFileWorkload(_WorkloadBase):
 
     #: Path of the model, relative to the configuration file.
     model: Path | None = None
-    #: Address of the model, downloaded once and checked against `sha256`.
-    url: str | None = None
+    #: Address of the model, downloaded once and checked against `sha256`. It may hold credentials
+    #: and is printed nowhere; see `bench.core.address.shown`.
+    url: str | None = Field(default=None, repr=False)
     sha256: str | None = Field(default=None, pattern=r"^[0-9a-f]{64}$")
     #: `.npz` with `inputs` and optionally `labels`; without it random inputs are used.
     dataset: Path | None = None
@@ -156,6 +158,11 @@ class ModelFileWorkload(_WorkloadBase):
             raise ValueError("give the model's path as `model`, or its address as `url`: one")
         if self.url is not None and self.sha256 is None:
             raise ValueError("`url` needs `sha256`: a download is used only when it is checked")
+        if self.url is not None:
+            try:
+                parse_address(self.url)
+            except ValueError as error:
+                raise ValueError(f"`url` {error}") from None
         return self
 
     @property

@@ -1,0 +1,26 @@
+"""What is kept of a target's answer: everything but the outputs themselves."""
+
+from __future__ import annotations
+
+from pydantic import Field
+
+from bench.core.schema import StrictModel
+from targets.protocol import LayerCycles, Source
+
+__all__ = ["MeasurementRecord"]
+
+
+class MeasurementRecord(StrictModel):
+    """What the target answered, for one inference."""
+
+    source: Source
+    #: Arm's event name -> count.
+    counters: dict[str, int]
+    #: Arm's event name -> why the target cannot give it.
+    unavailable: dict[str, str]
+    #: Arm's event name -> `exact`, or `modelled` or `estimate`, which nothing has verified.
+    kinds: dict[str, str] = Field(default_factory=dict)
+    provenance: dict[str, str]
+    layers: tuple[LayerCycles, ...] = ()
+    explanation: str = ""
+    outputs_sha256: str
