@@ -36,7 +36,7 @@ fuzz-graphs: $(VENV)/.dev-ready ## compare simulator and TFLite-Micro on random 
 speed: $(VENV)/.dev-ready ## compare the speed of simulator and TFLite-Micro; needs BENCH_MODEL_ZOO=directory
 	@test -n "$(BENCH_MODEL_ZOO)" || \
 	  { echo "bench: set BENCH_MODEL_ZOO to a directory of quantised .tflite models"; exit 1; }
-	$(BIN)/python benchmarks/simulator_speed.py $(BENCH_MODEL_ZOO) $(ARGS)
+	$(BIN)/python -m benchmarks.simulator_speed $(BENCH_MODEL_ZOO) $(ARGS)
 	$(BIN)/python -m benchmarks.timing_speed $(BENCH_MODEL_ZOO)
 
 fidelity: $(VENV)/.dev-ready ## compare the cycle model with published counts; needs BENCH_REFERENCE, BENCH_MODEL_ZOO

@@ -5,8 +5,8 @@ the other in one process, keeps nothing but the files, and judges nothing. The b
 trainings and compilations on an empty cache, and measures, judges and records besides. A second
 bench on the same cache shows what is left when nothing is to be built.
 
-    python benchmarks/cold_bench.py                 # all of them, then the ratios
-    python benchmarks/cold_bench.py --plain DIR   # only the plain script, into DIR
+    python -m benchmarks.cold_bench               # all of them, then the ratios
+    python -m benchmarks.cold_bench --plain DIR   # only the plain script, into DIR
 
 Absolute times mean nothing beyond the machine they were taken on; compare the ratios of one run.
 """
@@ -23,7 +23,6 @@ from dataclasses import dataclass
 from pathlib import Path
 
 ROOT = Path(__file__).resolve().parent.parent
-sys.path.insert(0, str(ROOT))
 
 
 def plain(directory: Path) -> None:
@@ -115,7 +114,9 @@ def main() -> None:
         return
     with tempfile.TemporaryDirectory() as scratch:
         root = Path(scratch)
-        script = timed([sys.executable, str(Path(__file__)), "--plain", str(root / "plain")])
+        script = timed(
+            [sys.executable, "-m", "benchmarks.cold_bench", "--plain", str(root / "plain")]
+        )
         one = bench(root / "one", "1")
         auto = bench(root / "auto", "auto")
         again = bench(root / "auto", "auto")

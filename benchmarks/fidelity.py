@@ -5,6 +5,9 @@ its markers; `--check` only says whether they are current. REFERENCE is a direct
 artefacts the FVP rows were measured on, ZOO one with the model they were compiled from. Ends with 1
 when a promise is broken: `kws_micronet_m` and `mnist_fc` within 3 % of every published figure, and
 a smaller greatest error than Vela's own estimate for both.
+
+`python -m benchmarks.fidelity --check` without the two compares only what needs no artefact, names
+what it left out, and ends with 1.
 """
 
 from __future__ import annotations
@@ -13,8 +16,10 @@ import argparse
 import re
 import sys
 from collections.abc import Mapping, Sequence
+from dataclasses import dataclass
 from pathlib import Path
 
+from benchmarks.json_file import add_json_option, write_json
 from benchmarks.markdown import table
 from benchmarks.published_rows import (
     CHOICES,
@@ -38,12 +43,38 @@ from targets.simulator.traffic.network import network_traffic
 PAGE = Path(__file__).resolve().parent.parent / "docs" / "fidelity.md"
 #: What is promised, as a share.
 LIMIT = 0.03
+#: The figures between the page's markers, by name.
+FIGURES = ("kws", "fc", "fc-stream-on-axi0", "left-out", "assumptions", "events")
+_MARKED = re.compile(
+    r"(?P<begin><!-- figures: (?P<name>[\w-]+) -->)\n.*?(?P<end><!-- end of figures -->)", re.DOTALL
+)
 
 
-def broken_promises(*networks: Sequence[Row]) -> list[str]:
+@dataclass(frozen=True)
+class Comparison:
+    """The published rows beside ours. What needs artefacts is empty without them."""
+
+    #: By the name of their table.
+    rows: Mapping[str, Sequence[Row]]
+    #: Every row under every choice of the assumptions.
+    by_choice: Mapping[Assumptions, Sequence[Row]]
+    left_out: Sequence[LeftOut]
+
+
+def compare(artefacts: tuple[Path, Path] | None) -> Comparison:
+    """Both networks, or `mnist_fc` alone without the directories REFERENCE and ZOO."""
+    rows = {"fc": fc_rows(), "fc-stream-on-axi0": fc_rows(ports=STREAM_ON_AXI0)}
+    if artefacts is None:
+        return Comparison(rows, {}, ())
+    by_choice = {c: [*kws_rows(*artefacts, c), *fc_rows(c)] for c in CHOICES}
+    rows = {"kws": kws_rows(*artefacts), **rows}
+    return Comparison(rows, by_choice, leave_one_out(by_choice))
+
+
+def broken_promises(comparison: Comparison) -> list[str]:
     """What is wrong with the rows of each network; empty if every promise is kept."""
     wrong = []
-    for rows in networks:
+    for rows in comparison.rows.values():
         wrong += [f"{row.label}: {row.error:+.2%}" for row in rows if abs(row.error) > LIMIT]
         ours, vela = (max(map(abs, errors)) for errors in zip(*map(_errors, rows), strict=True))
         if ours >= vela:
@@ -55,20 +86,14 @@ def _errors(row: Row) -> tuple[float, float]:
     return row.error, row.vela_error
 
 
-def tables(reference: Path, zoo: Path) -> tuple[dict[str, str], list[str]]:
-    """The text between each pair of markers, by name, and the promises that are broken."""
-    kws = kws_rows(reference, zoo)
-    fc, elsewhere = fc_rows(), fc_rows(ports=STREAM_ON_AXI0)
-    rows = {choice: [*kws_rows(reference, zoo, choice), *fc_rows(choice)] for choice in CHOICES}
-    text = {
-        "kws": _row_table(kws),
-        "fc": _row_table(fc),
-        "fc-stream-on-axi0": _row_table(elsewhere),
-        "left-out": _left_out_table(leave_one_out(rows)),
-        "assumptions": _assumption_table(rows),
-        "events": event_table(),
-    }
-    return text, broken_promises(kws, fc, elsewhere)
+def tables(comparison: Comparison) -> dict[str, str]:
+    """The text between each pair of markers, by name, as far as there are figures for it."""
+    text = {name: _row_table(rows) for name, rows in comparison.rows.items()}
+    text["events"] = event_table()
+    if comparison.by_choice:
+        text["left-out"] = _left_out_table(comparison.left_out)
+        text["assumptions"] = _assumption_table(comparison.by_choice)
+    return text
 
 
 def _row_table(rows: Sequence[Row]) -> str:
@@ -133,33 +158,62 @@ def event_table() -> str:
 
 
 def filled(page: str, text: Mapping[str, str]) -> str:
-    """`page` with the text between its markers replaced. Raises `KeyError` for a missing text."""
+    """`page` with the text between its markers replaced, where there is one."""
 
     def replacement(match: re.Match[str]) -> str:
-        return f"{match['begin']}\n{text[match['name']]}\n{match['end']}"
+        name = match["name"]
+        return f"{match['begin']}\n{text[name]}\n{match['end']}" if name in text else match[0]
 
-    pattern = r"(?P<begin><!-- figures: (?P<name>[\w-]+) -->)\n.*?(?P<end><!-- end of figures -->)"
-    return re.sub(pattern, replacement, page, flags=re.DOTALL)
+    return _MARKED.sub(replacement, page)
+
+
+def outdated(page: str, text: Mapping[str, str]) -> list[str]:
+    """The names in `text` whose figures in `page` are others."""
+    return [name for name in text if filled(page, {name: text[name]}) != page]
 
 
 def main() -> int:
-    parser = argparse.ArgumentParser(description=__doc__)
-    parser.add_argument("reference", type=Path, help="the artefacts of the FVP rows")
-    parser.add_argument("zoo", type=Path, help=f"the directory of {MODEL}.tflite")
+    parser = argparse.ArgumentParser(
+        description=__doc__, formatter_class=argparse.RawDescriptionHelpFormatter
+    )
+    parser.add_argument("reference", type=Path, nargs="?", help="the artefacts of the FVP rows")
+    parser.add_argument("zoo", type=Path, nargs="?", help=f"the directory of {MODEL}.tflite")
+    parser.add_argument("--page", type=Path, default=PAGE, help="default: docs/fidelity.md")
     parser.add_argument("--check", action="store_true", help="change nothing")
+    add_json_option(parser)
     arguments = parser.parse_args()
-    text, broken = tables(arguments.reference, arguments.zoo)
-    page = PAGE.read_text(encoding="utf-8")
-    current = filled(page, text) == page
+    artefacts = (arguments.reference, arguments.zoo) if arguments.zoo is not None else None
+    if artefacts is None and (arguments.reference is not None or not arguments.check):
+        parser.error("REFERENCE and ZOO are both needed to write the page")
+    page = arguments.page.read_text(encoding="utf-8")
+    marked = [match["name"] for match in _MARKED.finditer(page)]
+    if sorted(marked) != sorted(FIGURES):
+        parser.error(f"{arguments.page} has markers for {marked}, and the figures are {FIGURES}")
+    comparison = compare(artefacts)
+    text, broken = tables(comparison), broken_promises(comparison)
+    others, missing = outdated(page, text), [name for name in FIGURES if name not in text]
     for name, figures in text.items():
         print(f"{name}\n{figures}\n")
     if not arguments.check:
-        PAGE.write_text(filled(page, text), encoding="utf-8")
-    elif not current:
-        print(f"{PAGE}: the figures are not current: run make fidelity")
+        arguments.page.write_text(filled(page, text), encoding="utf-8")
+    elif others:
+        print(f"{arguments.page}: not current: {', '.join(others)}: run make fidelity")
+    if missing:
+        print(f"NOT COMPARED, for REFERENCE and ZOO are not given: {', '.join(missing)}")
     for promise in broken:
         print(f"BROKEN PROMISE: {promise}")
-    return 1 if broken or (arguments.check and not current) else 0
+    results = {
+        "limit": LIMIT,
+        "rows": comparison.rows,
+        "left_out": [
+            {**vars(each), "as_decided": DECIDED in each.choices} for each in comparison.left_out
+        ],
+        "outdated": others,
+        "missing": missing,
+        "broken_promises": broken,
+    }
+    write_json(arguments.json, results)
+    return 1 if broken or missing or (arguments.check and others) else 0
 
 
 if __name__ == "__main__":

@@ -20,6 +20,7 @@ import numpy as np
 
 from bench.compiler import VelaOptions, compile_model
 from bench.report.published import PublishedRow, published_rows
+from benchmarks.dense_network import dense_network
 from targets.ethos_u55.accelerators import Accelerator
 from targets.ethos_u55.memory_modes import MemoryMode
 from targets.ethos_u55.ports import PortMap
@@ -27,7 +28,6 @@ from targets.simulator.simulator import Simulator
 from targets.simulator.timing import estimate, named_profile
 from targets.simulator.timing.assumptions import DECIDED, Assumptions
 from targets.simulator.timing.work import network_work
-from tests.support.models.tflite_factory import mlp
 
 __all__ = [
     "CHOICES",
@@ -214,7 +214,7 @@ def _fc_curve() -> tuple[_Point, ...]:
         layers = [np.clip(np.round(generator.normal(0, 30, s)), -127, 127) for s in LAYERS]
         kept = [w * (generator.random(w.shape) >= sparsity) for w in layers]
         model = directory / "fc.tflite"
-        model.write_bytes(mlp([w.astype(np.int8) for w in kept], softmax=True))
+        model.write_bytes(dense_network([w.astype(np.int8) for w in kept]))
         options = VelaOptions(accelerator=Accelerator.U55_128, memory_mode=MODE)
         made = compile_model(model, options, directory)
         size = made.report.encoded_weights_bytes / KIB

@@ -9,6 +9,7 @@ beside the published one.
     python -m benchmarks.reconstructions                     # all networks, the installed Vela
     python -m benchmarks.reconstructions --vela v5/bin/vela  # the compiler of the published rows
     python -m benchmarks.reconstructions --reference DIR     # and the artefacts of kws_micronet_m
+    python -m benchmarks.reconstructions --network rnnoise_INT8
 
 The published rows are of Vela 5.0.0, so the second form compares like with like:
 `python -m venv v5 && v5/bin/pip install ethos-u-vela==5.0.0`. Takes a minute.
@@ -24,18 +25,15 @@ import subprocess
 import sys
 import tempfile
 from dataclasses import dataclass
-from functools import cache
 from pathlib import Path
-from typing import NamedTuple
 
 from bench.report.published import PublishedRow
+from benchmarks.json_file import add_json_option, write_json
 from benchmarks.markdown import header, line
 from benchmarks.published_rows import MODE, MODEL, PROFILE, fvp_networks, fvp_rows
 from targets.ethos_u55.accelerators import Accelerator
 from targets.simulator.simulator import Simulator
 from targets.simulator.timing import PortTiming, TimingProfile
-
-__all__ = ["Compiled", "Swept", "built", "compiled", "sweeps"]
 
 SWEEPS = Path(__file__).with_name("adapter_sweeps.csv")
 INSTALLED = str(Path(sys.executable).parent / "vela")
@@ -46,25 +44,48 @@ _SWEPT = ("network", "MACs", "SRAM cap", "flash cap", "flash latency", "publishe
 
 
 @dataclass(frozen=True)
+class Figures:
+    """Cycles of NPU_ACTIVE, and beats. None where nothing is published."""
+
+    npu_active: int | None
+    axi0_read: int | None
+    axi0_written: int | None
+    axi1_read: int | None
+
+
+@dataclass(frozen=True)
 class Compiled:
     """A network compiled for one accelerator."""
 
     simulator: Simulator
     vela_cycles: float
 
-    def cycles(self, profile: TimingProfile = PROFILE) -> int:
-        """NPU_ACTIVE behind the memories of `profile`. Estimated."""
-        return self.simulator.timing(MODE, profile).npu_active
-
-    @property
-    def beats(self) -> tuple[int, int, int]:
-        """AXI0 read and written, AXI1 read."""
+    def figures(self) -> Figures:
+        """Behind the memories of `PROFILE`: cycles estimated, beats counted."""
         counters = self.simulator.traffic.counters
-        return (
+        return Figures(
+            self.simulator.timing(MODE, PROFILE).npu_active,
             counters["AXI0_RD_DATA_BEAT_RECEIVED"],
             counters["AXI0_WR_DATA_BEAT_WRITTEN"],
             counters["AXI1_RD_DATA_BEAT_RECEIVED"],
         )
+
+
+@dataclass(frozen=True)
+class Compared:
+    """A published row beside ours."""
+
+    model: str
+    macs: Accelerator
+    published: Figures
+    ours: Figures
+    vela_cycles: float
+
+    def __str__(self) -> str:
+        ours, theirs = (list(vars(each).values()) for each in (self.ours, self.published))
+        pairs = [(self.vela_cycles, theirs[0]), *zip(ours[1:], theirs[1:], strict=True)]
+        errors = [_error(mine, published) for mine, published in [(ours[0], theirs[0]), *pairs]]
+        return line((self.model, int(self.macs), f"{theirs[0]:,}", *errors))
 
 
 def built(network: str, directory: Path) -> Path:
@@ -97,7 +118,8 @@ def compiled(model: Path, macs: Accelerator, vela: str = INSTALLED) -> Compiled:
     return Compiled(Simulator(directory / f"{model.stem}_vela.tflite", macs), cycles)
 
 
-class Swept(NamedTuple):
+@dataclass(frozen=True)
+class Swept:
     """A published count behind another adapter than `u55_high_end`. Caps in beats a period."""
 
     model: str
@@ -120,7 +142,6 @@ class Swept(NamedTuple):
         )
 
 
-@cache
 def sweeps() -> tuple[Swept, ...]:
     """What `adapter_sweeps.csv` holds."""
     with SWEEPS.open(encoding="utf-8") as file:
@@ -137,50 +158,77 @@ def sweeps() -> tuple[Swept, ...]:
         )
 
 
-def _compared(row: PublishedRow, ours: Compiled) -> str:
-    figures = (
-        (ours.cycles(), row.npu_active_cycles),
-        (ours.vela_cycles, row.npu_active_cycles),
-        *zip(ours.beats, (row.axi0_rd_beats, row.axi0_wr_beats, row.axi1_rd_beats), strict=True),
+@dataclass(frozen=True)
+class SweptBeside:
+    """A row of the sweeps, and our estimate of it."""
+
+    published: Swept
+    ours: int
+
+    def __str__(self) -> str:
+        row = self.published
+        caps = [cap or "none" for cap in (row.sram_bwcap, row.ext_bwcap)]
+        error = _error(self.ours, row.npu_active)
+        cells = (row.model, int(row.macs), *caps, row.ext_rlatency, f"{row.npu_active:,}", error)
+        return line(cells)
+
+
+def _error(ours: float, published: float | None) -> str:
+    return f"{ours / published - 1:+.1%}" if published else "-"
+
+
+def _compared(row: PublishedRow, ours: Compiled) -> Compared:
+    published = Figures(
+        row.npu_active_cycles, row.axi0_rd_beats, row.axi0_wr_beats, row.axi1_rd_beats
     )
-    errors = [f"{mine / theirs - 1:+.1%}" if theirs else "-" for mine, theirs in figures]
-    return line((row.model, int(row.macs), f"{row.npu_active_cycles:,}", *errors))
+    return Compared(row.model, row.macs, published, ours.figures(), ours.vela_cycles)
 
 
-def _swept(row: Swept, simulator: Simulator) -> str:
-    caps = [cap or "none" for cap in (row.sram_bwcap, row.ext_bwcap)]
-    error = f"{simulator.timing(MODE, row.profile).npu_active / row.npu_active - 1:+.1%}"
-    return line((row.model, int(row.macs), *caps, row.ext_rlatency, f"{row.npu_active:,}", error))
-
-
-def main() -> None:
-    """Print Markdown tables: differences of our estimates and counts from the published ones."""
+def _options() -> argparse.Namespace:
     parser = argparse.ArgumentParser(
         description=__doc__, formatter_class=argparse.RawDescriptionHelpFormatter
     )
     parser.add_argument("--vela", default=INSTALLED, help="the compiler; default: the installed")
     parser.add_argument("--reference", type=Path, help="directory of the published artefacts")
-    arguments = parser.parse_args()
+    # The artefacts of MODEL are published: it need not be built again.
+    networks = [network for network in fvp_networks() if network != MODEL]
+    parser.add_argument(
+        "--network", action="append", choices=networks, help="only this one; may be repeated"
+    )
+    add_json_option(parser)
+    options = parser.parse_args()
+    options.network = options.network or networks
+    return options
+
+
+def main() -> None:
+    """Print Markdown tables: differences of our estimates and counts from the published ones."""
+    options = _options()
     simulators: dict[tuple[str, Accelerator], Simulator] = {}
+    rows, swept = [], []
     print(header((*_TITLES, *_BEATS)))
     with tempfile.TemporaryDirectory() as scratch:
-        for network in fvp_networks():
-            if network == MODEL:  # Not reconstructed: its artefacts are published.
-                continue
+        for network in options.network:
             model = built(network, Path(scratch))
             for row in fvp_rows(network):
-                ours = compiled(model, row.macs, arguments.vela)
+                ours = compiled(model, row.macs, options.vela)
                 simulators[network, row.macs] = ours.simulator
-                print(_compared(row, ours), flush=True)
-    if arguments.reference is not None:
+                rows.append(_compared(row, ours))
+                print(rows[-1], flush=True)
+    if options.reference is not None:
         for row in fvp_rows(MODEL):
-            artefact = arguments.reference / f"{MODEL}_{row.macs.slug}.tflite"
+            artefact = options.reference / f"{MODEL}_{row.macs.slug}.tflite"
             simulators[MODEL, row.macs] = Simulator(artefact)
     print(f"\n{header(_SWEPT)}")
     for each in sweeps():
         simulator = simulators.get((each.model, each.macs))
-        missing = f"{each.model}: left out, give --reference"
-        print(_swept(each, simulator) if simulator else missing, flush=True)
+        if simulator is None:
+            why = "give --reference" if each.model == MODEL else "not among --network"
+            print(f"{each.model}: left out, {why}")
+            continue
+        swept.append(SweptBeside(each, simulator.timing(MODE, each.profile).npu_active))
+        print(swept[-1], flush=True)
+    write_json(options.json, {"rows": rows, "sweeps": swept})
 
 
 if __name__ == "__main__":

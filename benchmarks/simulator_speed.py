@@ -1,11 +1,11 @@
 """The simulator beside TFLite-Micro's interpreter: same models, same machine, same run.
 
-`python benchmarks/simulator_speed.py DIRECTORY` with a directory of quantised `.tflite` models.
-Prints, for each, milliseconds an inference (batch of 256, and one alone; preparation apart), the
-ratios to TFLite-Micro, and the peak memory of a process that does nothing but simulate. Ends
-with 1 when a promise is broken: at batch 256 at least as many inferences a second as
-TFLite-Micro on every model, one inference of `vww_96_int8` at most 3 times TFLite-Micro's time,
-at most 1 GiB of memory.
+`python -m benchmarks.simulator_speed MODELS...` with quantised `.tflite` models, or directories of
+them. Prints, for each, milliseconds an inference (batch of 256, and one alone; preparation apart),
+the ratios to TFLite-Micro, and the peak memory of a process that does nothing but simulate. Ends
+with 1 when a promise is broken: at batch 256 at least as many inferences a second as TFLite-Micro
+on every model, one inference of `vww_96_int8` at most 3 times TFLite-Micro's time, at most 1 GiB
+of memory.
 
 Times are those of the processor. Both run on one thread, so on a quiet machine that is what a
 clock on the wall shows, and on a busy one it still is what they cost.
@@ -28,6 +28,8 @@ from bench.compiler import VelaOptions, compile_model
 from bench.core.arrays import Array
 from bench.tflite.interpreters import random_inputs
 from bench.tflite.model_file import inspect
+from benchmarks.json_file import add_json_option, write_json
+from benchmarks.model_files import add_models_argument, model_files
 from targets.ethos_u55.accelerators import Accelerator
 from targets.ethos_u55.memory_modes import MemoryMode
 from targets.simulator.simulator import Simulator
@@ -122,24 +124,22 @@ def measure(model: Path, accelerator: Accelerator) -> Timing:
 
 def main() -> int:
     parser = argparse.ArgumentParser(description=__doc__)
-    parser.add_argument("directory", type=Path, help="quantised .tflite models")
+    add_models_argument(parser)
     parser.add_argument("--macs", type=int, default=128, choices=[int(a) for a in Accelerator])
+    add_json_option(parser)
     arguments = parser.parse_args()
-    models = sorted(arguments.directory.glob("*.tflite"))
-    if not models:
-        parser.error(f"there is no .tflite file in {arguments.directory}")
     print(
         f"{'ms an inference':24} {'TFLM':>8} {f'x {BATCH}':>8} {'faster':>9} "
         f"{'single':>8} {'slower':>9} {'prepare':>8} {'peak':>11}"
     )
     # One thread, as TFLite-Micro has; children inherit it, and BLAS reads it when it is loaded.
     os.environ["OPENBLAS_NUM_THREADS"] = "1"
-    kept = True
-    for model in models:
-        timing = measure(model, Accelerator(arguments.macs))
-        print(timing, "" if timing.kept else "  BROKEN PROMISE", flush=True)
-        kept &= timing.kept
-    return 0 if kept else 1
+    timings = []
+    for model in model_files(parser, arguments.models):
+        timings.append(measure(model, Accelerator(arguments.macs)))
+        print(timings[-1], "" if timings[-1].kept else "  BROKEN PROMISE", flush=True)
+    write_json(arguments.json, [{**vars(each), "kept": each.kept} for each in timings])
+    return 0 if all(each.kept for each in timings) else 1
 
 
 if __name__ == "__main__":

@@ -1,11 +1,11 @@
 """What an estimate of the cycles costs, beside executing one inference.
 
-`python -m benchmarks.timing_speed DIRECTORY` with a directory of quantised `.tflite` models. For
-each, at 128 MACs and at the MAC count where the ratio is worst, milliseconds of CPU time of one
-inference and of one estimate, twice: the first of a simulator (which counts traffic, and for the
-estimate prepares the blocks' work), and later ones. Ends with 1 when a promise is broken: an
-estimate takes at most twice an inference, the first against the first and a later one against a
-later one.
+`python -m benchmarks.timing_speed MODELS...` with quantised `.tflite` models, or directories of
+them. For each, at 128 MACs and at the MAC count where the ratio is worst (or at that of `--macs`
+alone), milliseconds of CPU time of one inference and of one estimate, twice: the first of a
+simulator (which counts traffic, and for the estimate prepares the blocks' work), and later ones.
+Ends with 1 when a promise is broken: an estimate takes at most twice an inference, the first
+against the first and a later one against a later one.
 """
 
 from __future__ import annotations
@@ -23,13 +23,13 @@ from bench.compiler import VelaOptions, compile_model
 from bench.core.arrays import Array
 from bench.tflite.interpreters import random_inputs
 from bench.tflite.model_file import inspect
+from benchmarks.json_file import add_json_option, write_json
+from benchmarks.model_files import add_models_argument, model_files
 from targets.artefact import load_artefact
 from targets.ethos_u55.accelerators import Accelerator
 from targets.ethos_u55.memory_modes import MemoryMode
 from targets.simulator.simulator import Simulator
 from targets.simulator.timing import named_profile
-
-__all__ = ["LIMIT", "Cost", "measure"]
 
 #: An estimate may take so many inferences' time.
 LIMIT = 2.0
@@ -64,7 +64,7 @@ class Cost:
         )
 
 
-def measure(model: Path, macs: Accelerator, repeats: int = REPEATS) -> Cost:
+def measure(model: Path, macs: Accelerator, repeats: int) -> Cost:
     """What run and estimate cost for `model`, compiled for `macs`."""
     inputs = random_inputs(inspect(model), 1, seed=0)
     with tempfile.TemporaryDirectory() as directory:
@@ -96,26 +96,35 @@ def _time(work: Callable[[], object]) -> float:
     return 1000 * (time.process_time() - start)
 
 
+def _costs(model: Path, macs: int | None, repeats: int) -> list[Cost]:
+    """At `macs`; without, at 128 MACs and where the ratio is worst."""
+    if macs is not None:
+        return [measure(model, Accelerator(macs), repeats)]
+    costs = {each: measure(model, each, repeats) for each in Accelerator}
+    worst = max(costs.values(), key=lambda cost: cost.worst)
+    return list(dict.fromkeys((costs[Accelerator.U55_128], worst)))
+
+
 def main() -> int:
     parser = argparse.ArgumentParser(description=__doc__)
-    parser.add_argument("directory", type=Path, help="quantised .tflite models")
+    add_models_argument(parser)
+    parser.add_argument("--macs", type=int, choices=[int(a) for a in Accelerator])
+    parser.add_argument(
+        "--repeats", type=int, default=REPEATS, help="each time is the best of so many"
+    )
+    add_json_option(parser)
     arguments = parser.parse_args()
-    models = sorted(arguments.directory.glob("*.tflite"))
-    if not models:
-        parser.error(f"there is no .tflite file in {arguments.directory}")
     print(
         f"{'ms of CPU time':24} {'MACs':>4} {'1st run':>9} {'estimate':>9} {'ratio':>8} "
         f"{'run':>9} {'estimate':>9} {'ratio':>8}"
     )
-    kept = True
-    for model in models:
-        costs = {macs: measure(model, macs) for macs in Accelerator}
-        worst = max(costs.values(), key=lambda cost: cost.worst)
-        for cost in dict.fromkeys((costs[Accelerator.U55_128], worst)):
-            broken = cost.worst > LIMIT
-            print(cost, " BROKEN PROMISE" if broken else "", flush=True)
-            kept &= not broken
-    return 0 if kept else 1
+    shown = []
+    for model in model_files(parser, arguments.models):
+        for cost in _costs(model, arguments.macs, arguments.repeats):
+            print(cost, " BROKEN PROMISE" if cost.worst > LIMIT else "", flush=True)
+            shown.append(cost)
+    write_json(arguments.json, [{**vars(cost), "worst": cost.worst} for cost in shown])
+    return 0 if all(cost.worst <= LIMIT for cost in shown) else 1
 
 
 if __name__ == "__main__":

@@ -32,7 +32,7 @@ from tests.images.engine import (
     running_engine,
 )
 
-__all__ = ["main"]
+__all__ = ["main", "write_stand_in"]
 
 ROOT = Path(__file__).resolve().parents[2]
 _PREFIX = "ethos-u55-bench-try"
@@ -232,7 +232,7 @@ def _check_fvp_from_archive(trial: _Trial) -> None:
     name = "deploy/docker/archives/stand-in.tgz"
     archive = trial.context / name
     archive.parent.mkdir(parents=True, exist_ok=True)
-    _write_stand_in(archive)
+    write_stand_in(archive)
     digest = hashlib.sha256(archive.read_bytes()).hexdigest()
     trial.must_build(
         "fvp",
@@ -246,7 +246,7 @@ def _check_fvp_from_archive(trial: _Trial) -> None:
             raise CheckFailedError(f"the installed executable says {said!r}")
 
 
-def _write_stand_in(archive: Path) -> None:
+def write_stand_in(archive: Path) -> None:
     """An archive as Arm's: an installer that takes the licence's option and a directory."""
     with tempfile.TemporaryDirectory() as name:
         installer = Path(name, "FVP_Corstone_SSE-300.sh")

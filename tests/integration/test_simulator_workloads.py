@@ -15,8 +15,8 @@ import pytest
 from bench.tflite.interpreters import random_inputs
 from bench.tflite.model_file import inspect
 from targets.simulator.simulator import Simulator
-from tests.integration.test_models_variants import DS_CNN, FC, Built, mnist_ds_cnn, mnist_fc, used
 from tests.operators.toolchain import CONFIGURATIONS, build
+from tests.support.models.built_variants import DS_CNN, FC, Built, mnist_ds_cnn, mnist_fc, used
 from tests.support.models.softmax_cut import before_softmax
 
 __all__ = ["mnist_ds_cnn", "mnist_fc", "used"]

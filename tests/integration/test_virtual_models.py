@@ -9,7 +9,6 @@ import numpy as np
 import pytest
 
 from bench.compiler import VelaOptions, compile_model
-from benchmarks.fvp_round_trip import compare
 from targets.artefact import Artefact, load_artefact
 from targets.ethos_u55.accelerators import Accelerator
 from targets.ethos_u55.memory_modes import MemoryMode
@@ -136,12 +135,7 @@ def test_wrong_inputs_are_refused(tmp_path: Path) -> None:
             job_for(artefact, wrong, name="x", memory_mode=MemoryMode.SHARED_SRAM, events=[])
 
 
-def test_a_process_costs_little_more_than_the_simulator_as_one() -> None:
-    """Target `fvp` with all it does, against a process that runs the simulator and nothing else."""
-    alone, around = compare(zoo() / "vww_96_int8.tflite", inferences=1, tries=2)
-    assert around <= 2 * alone + 0.2
-
-
+@pytest.mark.speed
 def test_a_round_trip_costs_little_more_than_the_simulator(tmp_path: Path) -> None:
     mode = MemoryMode.SHARED_SRAM
     options = VelaOptions(accelerator=Accelerator.U55_128, memory_mode=mode)

@@ -11,7 +11,7 @@ import pytest
 
 from deploy.docker.install_fvp import EXECUTABLE, InstallationError, Request, install, main, verify
 from tests.images.base_image import mirror_of
-from tests.images.try_images import _write_stand_in
+from tests.images.try_images import write_stand_in
 
 EULA = "ARM_FVP_INSTALL_I_AGREE_TO_THE_CONTAINED_EULA"
 ROOT = Path(__file__).resolve().parents[2]
@@ -38,7 +38,7 @@ def test_what_is_missing_is_one_sentence(changes: dict[str, str], says: str) -> 
 
 
 def test_an_archive_of_arms_form_is_installed_and_starts(tmp_path: Path) -> None:
-    _write_stand_in(tmp_path / "fvp.tgz")
+    write_stand_in(tmp_path / "fvp.tgz")
     digest = hashlib.sha256((tmp_path / "fvp.tgz").read_bytes()).hexdigest()
     request = Request.from_environment(environment(FVP_SHA256=digest.upper()))
     executable = install(request, tmp_path, tmp_path / "opt")
@@ -69,7 +69,7 @@ def test_the_model_gets_the_libraries_it_came_with(tmp_path: Path) -> None:
 
 
 def test_another_archive_is_refused(tmp_path: Path) -> None:
-    _write_stand_in(tmp_path / "fvp.tgz")
+    write_stand_in(tmp_path / "fvp.tgz")
     with pytest.raises(InstallationError, match="another release, or it was damaged"):
         install(Request("fvp.tgz", "0" * 64), tmp_path, tmp_path / "opt")
     (tmp_path / "fvp.tgz").write_bytes(b"no archive")

@@ -1,0 +1,64 @@
+"""What the simulator, an estimate and a job may cost, measured as `make speed` does on more models.
+
+In processor time, so that a busy machine does not matter. `benchmarks/README.md` has the margins of
+today.
+"""
+
+from __future__ import annotations
+
+from pathlib import Path
+from typing import Any
+
+import pytest
+
+from tests.support.benchmark_runs import run_benchmark
+from tests.support.models.vela_files import zoo
+
+pytestmark = pytest.mark.speed
+
+#: Many small layers; the least margin of all five models; the one whose single inference counts.
+MODELS = ("ad01_int8", "kws_ref_model", "vww_96_int8")
+
+
+@pytest.fixture(scope="module")
+def timings(tmp_path_factory: pytest.TempPathFactory) -> dict[str, dict[str, Any]]:
+    """The simulator beside TFLite-Micro, by model."""
+    models = [zoo() / f"{name}.tflite" for name in MODELS]
+    run = run_benchmark(tmp_path_factory.mktemp("speed"), "simulator_speed", *models)
+    assert run.results is not None, run.output
+    return {timing["model"]: timing for timing in run.results}
+
+
+@pytest.mark.parametrize("name", MODELS)
+def test_the_simulator_keeps_up_with_tflite_micro(
+    timings: dict[str, dict[str, Any]], name: str
+) -> None:
+    timing = timings[name]
+    assert timing["batch"] <= timing["tflm"], timing
+    assert timing["peak"] <= 1 << 30, timing
+    if name == "vww_96_int8":
+        assert timing["single"] <= 3 * timing["tflm"], timing
+
+
+def test_an_estimate_costs_at_most_two_inferences(tmp_path: Path) -> None:
+    # Best of several; a busy machine may still spoil one measurement, not three.
+    arguments = (zoo() / "kws_ref_model.tflite", "--macs", "128", "--repeats", "5")
+    ratios: list[float] = []
+    while len(ratios) < 3 and (not ratios or ratios[-1] > 2):
+        run = run_benchmark(tmp_path, "timing_speed", *arguments)
+        [cost] = run.results
+        assert cost["worst"] == max(
+            cost["first_estimate"] / cost["first_run"], cost["estimate"] / cost["run"]
+        )
+        assert run.returncode == (1 if cost["worst"] > 2 else 0), run.output
+        ratios.append(cost["worst"])
+    assert ratios[-1] <= 2, f"an estimate takes {ratios} times an inference's CPU time"
+
+
+def test_a_job_on_the_virtual_fvp_costs_little_more_than_the_simulator(tmp_path: Path) -> None:
+    """Target `fvp` with all it does, against a process that runs the simulator and nothing else."""
+    pytest.importorskip("unicorn", reason="the package unicorn is missing: jobs NOT run")
+    model = zoo() / "vww_96_int8.tflite"
+    run = run_benchmark(tmp_path, "fvp_round_trip", model, "--tries", "2")
+    [cost] = run.results
+    assert cost["round_trip"] <= 2 * cost["simulator"] + 0.2
