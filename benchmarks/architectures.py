@@ -21,6 +21,7 @@ from typing import Any
 import numpy as np
 import numpy.typing as npt
 
+from bench.core.files import write_atomically
 from models.quantise import convert
 from models.runtime import reset, tf
 
@@ -232,7 +233,7 @@ def main() -> None:
     parser.add_argument("output", type=Path, help="the .tflite to write")
     arguments = parser.parse_args()
     (network,) = (each for each in NETWORKS if each.published == arguments.network)
-    arguments.output.write_bytes(reconstruct(network))
+    write_atomically(arguments.output, reconstruct(network))
 
 
 if __name__ == "__main__":

@@ -86,9 +86,16 @@ class MnistData:
 
 
 def keras_cache_file() -> Path:
-    """Where Keras keeps the full set: `$KERAS_HOME`, or `~/.keras`, `/datasets/mnist.npz`."""
-    home = os.environ.get("KERAS_HOME")
-    return (Path(home) if home else Path.home() / ".keras") / "datasets" / "mnist.npz"
+    """Where Keras keeps the full set: `$KERAS_HOME`, or `~/.keras`, `/datasets/mnist.npz`.
+
+    As with Keras, /tmp is the home of a user who has none.
+    """
+    configured = os.environ.get("KERAS_HOME")
+    try:
+        home = Path(configured) if configured else Path.home() / ".keras"
+    except RuntimeError:
+        home = Path("/tmp/.keras")
+    return home / "datasets" / "mnist.npz"
 
 
 def resolve_mnist(

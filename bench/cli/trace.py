@@ -11,8 +11,6 @@ from bench.cli.options import LATEST, CacheRoot, CellId, RunPath
 
 __all__ = ["trace"]
 
-_OTHER_FILE = "name another file with -o FILE"
-
 
 def trace(
     cell: CellId,
@@ -40,8 +38,6 @@ def trace(
     directory = RunDirectory(run)
     record = find_record(directory, cell)
     path = output or Path(f"{cell}.trace.json")
-    if path.exists() and not path.is_file():
-        raise BenchError(f"{path}: is not a regular file", cure=_OTHER_FILE)
     _, profile = timing_profile(record, directory)
     model = compiled_model(record, open_cache(cache))
     mode = record.cell.memory_mode
@@ -52,7 +48,8 @@ def trace(
         write_atomically(path, json.dumps(document) + "\n")
     except OSError as error:
         raise BenchError(
-            f"{path}: the trace cannot be written: {error}", cure=_OTHER_FILE
+            f"{path}: the trace cannot be written: {error.strerror}",
+            cure="name another file with -o FILE",
         ) from error
     print(
         f"{path}: {timing.npu_active:,} NPU cycles (estimate; Vela's: "

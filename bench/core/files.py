@@ -1,21 +1,81 @@
-"""Writing files so that a reader sees the old content or the new, never a part."""
+"""Files a user named: found, read, and written so that nobody sees a part of the content."""
 
 from __future__ import annotations
 
 import contextlib
+import errno
 import os
+import stat
 import tempfile
 from pathlib import Path
 
-__all__ = ["replace_symlink", "sync_directory", "write_atomically"]
+from bench.core.errors import ConfigError
+
+__all__ = [
+    "expanded",
+    "read_regular",
+    "replace_symlink",
+    "sync_directory",
+    "write_atomically",
+]
+
+
+def expanded(path: Path) -> Path:
+    """`path` with its `~` or `~user` replaced by that user's home directory.
+
+    Raises:
+        ConfigError: nobody has such a home here, or this locale cannot express the name.
+    """
+    try:
+        whole = path.expanduser()
+    except RuntimeError:
+        raise ConfigError(
+            f"{path}: no home directory is known for {path.parts[0]!r}",
+            cure="write the path out, beginning with /",
+        ) from None
+    try:
+        os.fsencode(whole)
+    except UnicodeEncodeError as error:
+        raise ConfigError(
+            f"{path}: file names are {error.encoding} in this locale, which has no "
+            f"{error.object[error.start]!r}",
+            cure="set LC_ALL=C.UTF-8",
+        ) from None
+    return whole
+
+
+def read_regular(path: Path, most: int) -> bytes:
+    """The content of the regular file at `path`, which may be a link to one.
+
+    A pipe, which would be waited for, and a device, which may never end, are not read.
+
+    Raises:
+        OSError: as the file system gives it, or EINVAL for another kind of file, EFBIG for one of
+            more than `most` bytes.
+    """
+    # Without O_NONBLOCK the opening itself waits for a pipe's other end.
+    descriptor = os.open(path, os.O_RDONLY | os.O_NONBLOCK | os.O_CLOEXEC)
+    try:
+        if not stat.S_ISREG(os.fstat(descriptor).st_mode):
+            raise OSError(errno.EINVAL, "not a regular file", str(path))
+        with os.fdopen(descriptor, "rb", closefd=False) as stream:
+            content = stream.read(most + 1)
+    finally:
+        os.close(descriptor)
+    if len(content) > most:
+        raise OSError(errno.EFBIG, f"larger than {most:,} bytes", str(path))
+    return content
 
 
 def write_atomically(path: Path, content: bytes | str) -> None:
     """Write `content` (text as UTF-8) to `path` through a temporary name, fsync and rename.
 
     Raises:
-        OSError: as the file system gives it; `path` then still holds what it held before.
+        OSError: as the file system gives it, or EINVAL where a device, a pipe or a directory has
+            that name, which the rename would replace; `path` then still is what it was before.
     """
+    if path.exists() and not path.is_file():
+        raise OSError(errno.EINVAL, "not a regular file", str(path))
     data = content.encode() if isinstance(content, str) else content
     handle, name = tempfile.mkstemp(prefix=f".{path.name}.", dir=path.parent)
     try:

@@ -17,6 +17,7 @@ from dataclasses import dataclass
 from pathlib import Path
 from xml.sax.saxutils import escape
 
+from bench.core.files import write_atomically
 from bench.plan.metrics import MetricName
 from bench.records.record import Record, metric_value
 from bench.records.run_directory import RunDirectory
@@ -243,7 +244,7 @@ def main() -> None:
     if not drawn:
         parser.error(f"{arguments.run} holds no cell measured in {MODE.value}")
     first = drawn[0].cell.target
-    arguments.out.write_text(draw([r for r in drawn if r.cell.target == first]), encoding="utf-8")
+    write_atomically(arguments.out, draw([r for r in drawn if r.cell.target == first]))
 
 
 if __name__ == "__main__":

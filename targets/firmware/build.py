@@ -12,12 +12,14 @@ import hashlib
 import shutil
 import subprocess
 import sys
+import tempfile
 from collections.abc import Sequence
 from enum import Enum
 from importlib.util import find_spec
 from pathlib import Path
 
 from bench.core.errors import BenchError, BuildError, PrerequisiteError
+from bench.core.files import write_atomically
 from targets.firmware import ELF_NAME, FIRMWARE_DIRECTORY
 
 __all__ = ["Compiler", "build", "main"]
@@ -109,14 +111,18 @@ def main(arguments: Sequence[str] | None = None) -> int:
     parser.add_argument("--compiler", type=Compiler, choices=tuple(Compiler), default=Compiler.ZIG)
     parser.add_argument("--output", type=Path, default=FIRMWARE_DIRECTORY / ELF_NAME)
     options = parser.parse_args(arguments)
+    record = options.output.with_name(options.output.name + ".sha256")
     try:
-        build(options.output, options.compiler)
-    except BenchError as error:
+        with tempfile.TemporaryDirectory(prefix="bench-firmware-") as name:
+            made = Path(name, ELF_NAME)
+            build(made, options.compiler)
+            elf = made.read_bytes()
+        digest = hashlib.sha256(elf).hexdigest()
+        write_atomically(options.output, elf)
+        write_atomically(record, f"{digest}  {options.output.name}\n")
+    except (BenchError, OSError) as error:
         print(error, file=sys.stderr)
         return 1
-    digest = hashlib.sha256(options.output.read_bytes()).hexdigest()
-    record = options.output.with_name(options.output.name + ".sha256")
-    record.write_text(f"{digest}  {options.output.name}\n", encoding="ascii")
     print(f"{digest}  {options.output}")
     return 0
 

@@ -8,6 +8,7 @@ from collections.abc import Mapping
 from pathlib import Path
 
 from bench.core.errors import PrerequisiteError, TargetUnavailableError
+from bench.core.files import expanded
 
 __all__ = ["NAMES", "VARIABLE", "find_executable"]
 
@@ -34,7 +35,7 @@ def find_executable(setting: str, environment: Mapping[str, str] = os.environ) -
         (f"${VARIABLE}", environment.get(VARIABLE, "")),
     ):
         if name:
-            found = shutil.which(Path(name).expanduser(), path=search)
+            found = shutil.which(expanded(Path(name)), path=search)
             if found is None:
                 raise PrerequisiteError(
                     f"{origin} names {name}, which is no executable here",

@@ -5,8 +5,9 @@ from __future__ import annotations
 from bench.core.schema import StrictModel
 from targets.settings.fvp import FvpSettings
 from targets.settings.mps3 import Mps3Settings
+from targets.settings.waits import LONGEST_WAIT_S
 
-__all__ = ["TargetSettings"]
+__all__ = ["LONGEST_WAIT_S", "TargetSettings"]
 
 
 class TargetSettings(StrictModel):

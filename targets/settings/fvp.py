@@ -9,7 +9,9 @@ from pathlib import Path
 
 from pydantic import Field, field_validator, model_validator
 
+from bench.core.files import expanded
 from bench.core.schema import StrictModel
+from targets.settings.waits import LONGEST_WAIT_S
 
 __all__ = ["FvpContainerSettings", "FvpSettings", "RunnerName"]
 
@@ -64,7 +66,7 @@ class FvpSettings(StrictModel):
     #: The share of its cycles by which passes and inferences may differ; 0 = not by one.
     cycle_tolerance: float = Field(default=0.0, ge=0, le=0.05)
     #: Seconds on the wall one process may take.
-    timeout_s: float = Field(default=900, gt=0)
+    timeout_s: float = Field(default=900, gt=0, le=LONGEST_WAIT_S)
     #: How often a process is started again whose failure was none of the model's.
     retries: int = Field(default=1, ge=0, le=10)
     #: FVP processes at once on this machine, all benches of the user together.
@@ -100,7 +102,7 @@ class FvpSettings(StrictModel):
         """With relative paths taken from `root`; a bare name of an executable stays one."""
 
         def at_root(path: str) -> str:
-            return str(root / Path(path).expanduser())
+            return str(root / expanded(Path(path)))
 
         return self.model_copy(
             update={

@@ -8,8 +8,10 @@ from typing import Literal
 
 from pydantic import Field, model_validator
 
+from bench.core.files import expanded
 from bench.core.schema import StrictModel
 from targets.ethos_u55.accelerators import Accelerator
+from targets.settings.waits import LONGEST_WAIT_S
 
 __all__ = ["Mps3Settings", "Timings"]
 
@@ -71,20 +73,20 @@ class Mps3Settings(StrictModel):
     #: MiB of one job image; the MCC's window onto the DDR has 64.
     image_mib: int = Field(32, ge=1, le=64)
     #: Seconds a boot may take.
-    boot_timeout_s: float = Field(120, gt=0)
+    boot_timeout_s: float = Field(120, gt=0, le=LONGEST_WAIT_S)
     #: Seconds without a byte from the firmware; its own watchdog bites after 100 to 128.
-    silence_s: float = Field(150, gt=0)
+    silence_s: float = Field(150, gt=0, le=LONGEST_WAIT_S)
     #: UART0's BAUDDIV for 115,200 baud. None: 217, which is right for a clock of 25 MHz.
     uart_divider: int | None = Field(None, ge=1, le=0xFFFFF)
     #: Command that switches the board off and on; empty: nothing can.
     power_command: tuple[str, ...] = ()
     #: Minutes to wait for a board that somebody else uses.
-    lease_wait_minutes: float = Field(60, ge=0)
+    lease_wait_minutes: float = Field(60, ge=0, le=LONGEST_WAIT_S / 60)
     #: Where leases and quarantines are kept, one place a machine. None: under the system's
     #: temporary directory.
     state_directory: Path | None = None
     #: Hours a board that failed twice is left alone.
-    quarantine_hours: float = Field(12, ge=0)
+    quarantine_hours: float = Field(12, ge=0, le=LONGEST_WAIT_S / 3600)
     #: The board is `targets.virtual.board` with this `--speed`; its figures are then labelled
     #: simulated. None: a real board.
     virtual_speed: float | None = Field(None, gt=0, le=1000)
@@ -103,7 +105,7 @@ class Mps3Settings(StrictModel):
         """With relative paths taken from `root`."""
 
         def at_root(path: Path | None) -> Path | None:
-            return None if path is None else root / path.expanduser()
+            return None if path is None else root / expanded(path)
 
         return self.model_copy(
             update={

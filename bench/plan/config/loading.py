@@ -2,19 +2,17 @@
 
 from __future__ import annotations
 
-import sys
+from collections.abc import Iterator
+from contextlib import contextmanager
 from pathlib import Path
 
 from pydantic import ValidationError
 
 from bench.core.errors import ConfigError
+from bench.core.files import expanded
+from bench.plan.config.document import parse_document, read_text
 from bench.plan.config.settings import BenchConfig
 from bench.plan.config.workloads import ModelFileWorkload, Workload
-
-if sys.version_info >= (3, 11):
-    import tomllib
-else:
-    import tomli as tomllib
 
 __all__ = ["load_config", "parse_config"]
 
@@ -27,36 +25,24 @@ def load_config(path: Path) -> BenchConfig:
     Raises:
         ConfigError: the file is missing, is not TOML, or holds a wrong key or value.
     """
-    try:
-        text = path.read_text(encoding="utf-8")
-    except (OSError, UnicodeDecodeError) as error:
-        raise ConfigError(
-            f"{path}: cannot be read: {error}",
-            cure="name the configuration with --bench-config FILE, or run where bench.toml is",
-        ) from error
-    return parse_config(text, path)
+    return parse_config(read_text(path), path)
 
 
 def parse_config(text: str, path: Path) -> BenchConfig:
     """As `load_config`, for `text` that came from `path`."""
-    try:
-        document = tomllib.loads(text)
-    except tomllib.TOMLDecodeError as error:
-        raise ConfigError(f"{path}: is not valid TOML: {error}") from error
+    document = parse_document(text, path)
     try:
         config = BenchConfig.model_validate(document)
     except ValidationError as error:
         raise ConfigError(_explain(error, path)) from error
-    return _resolve_paths(config, path.parent.resolve())
+    return _resolve_paths(config, path, _directory(path))
 
 
 def _explain(error: ValidationError, path: Path) -> str:
     lines = []
     for item in error.errors():
         keys = [part for i, part in enumerate(item["loc"]) if not _is_union_tag(item["loc"], i)]
-        where = ""
-        for part in keys:
-            where += f"[{part}]" if isinstance(part, int) else f".{part}"
+        where = "".join(f"[{part}]" if isinstance(part, int) else f".{part}" for part in keys)
         message = item["msg"].removeprefix("Value error, ")
         lines.append(f"{path}: {where.lstrip('.') + ': ' if where else ''}{message}")
     return "\n".join(lines)
@@ -71,21 +57,48 @@ def _is_union_tag(loc: tuple[int | str, ...], i: int) -> bool:
     return loc[0] == "workloads" and (i == 2 or (i == 5 and loc[3] == "variants"))
 
 
-def _resolve_paths(config: BenchConfig, root: Path) -> BenchConfig:
-    def at_root(path: Path | None) -> Path | None:
-        return None if path is None else root / path.expanduser()
+def _directory(path: Path) -> Path:
+    """The directory of the configuration, whose name becomes part of all others."""
+    directory = path.parent.resolve()
+    try:
+        str(directory).encode()
+    except UnicodeEncodeError:
+        raise ConfigError(
+            f"{path}: the name of its directory is not UTF-8, as reports are",
+            cure="rename the directory",
+        ) from None
+    return directory
+
+
+def _resolve_paths(config: BenchConfig, file: Path, root: Path) -> BenchConfig:
+    def at_root(path: Path | None, key: str) -> Path | None:
+        with _naming(file, key):
+            return None if path is None else root / expanded(path)
 
     workloads: dict[str, Workload] = {}
     for name, workload in config.workloads.items():
         if isinstance(workload, ModelFileWorkload):
-            update = {"model": at_root(workload.model), "dataset": at_root(workload.dataset)}
+            key = f"workloads.{name}"
+            update = {
+                "model": at_root(workload.model, f"{key}.model"),
+                "dataset": at_root(workload.dataset, f"{key}.dataset"),
+            }
             workload = workload.model_copy(update=update)
         workloads[name] = workload
-    vela = config.vela.model_copy(update={"config_file": at_root(config.vela.config_file)})
-    targets = config.targets.model_copy(
-        update={
-            "fvp": config.targets.fvp.resolved(root),
-            "mps3": config.targets.mps3.resolved(root),
-        }
-    )
+    ini = at_root(config.vela.config_file, "vela.config_file")
+    vela = config.vela.model_copy(update={"config_file": ini})
+    with _naming(file, "targets.fvp"):
+        fvp = config.targets.fvp.resolved(root)
+    with _naming(file, "targets.mps3"):
+        mps3 = config.targets.mps3.resolved(root)
+    targets = config.targets.model_copy(update={"fvp": fvp, "mps3": mps3})
     return config.model_copy(update={"workloads": workloads, "vela": vela, "targets": targets})
+
+
+@contextmanager
+def _naming(file: Path, key: str) -> Iterator[None]:
+    """Say where a `ConfigError` of the block comes from."""
+    try:
+        yield
+    except ConfigError as error:
+        raise ConfigError(f"{file}: {key}: {error.what}", cure=error.cure) from error

@@ -14,7 +14,7 @@ from bench.plan.config.workloads import Workload, check_name
 from targets.ethos_u55.accelerators import Accelerator
 from targets.ethos_u55.memory_modes import MemoryMode
 from targets.ethos_u55.system_configs import DEFAULT_SYSTEM_CONFIG
-from targets.settings import TargetSettings
+from targets.settings import LONGEST_WAIT_S, TargetSettings
 from targets.timing_profiles import PROFILES, TimingProfile
 
 __all__ = [
@@ -51,7 +51,7 @@ class VelaConfig(StrictModel):
     optimise: Literal["Performance", "Size"] = "Performance"
     #: A custom `.ini`, relative to the configuration file; default: the one Vela ships.
     config_file: Path | None = None
-    timeout_s: float = Field(default=600, gt=0)
+    timeout_s: float = Field(default=600, gt=0, le=LONGEST_WAIT_S)
 
 
 class SweepConfig(StrictModel):

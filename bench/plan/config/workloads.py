@@ -32,6 +32,10 @@ BASE_VARIANT = "base"
 Binding = Literal["compute", "memory", "overhead"]
 
 
+#: What every generator of random numbers takes: 32 bits, no sign.
+Seed = Annotated[int, Field(ge=0, lt=1 << 32)]
+
+
 def check_name(what: str, name: str) -> None:
     """Raise ValueError if `name`, of a `what`, cannot be part of a cell id."""
     if not NAME_PATTERN.fullmatch(name):
@@ -81,7 +85,7 @@ class TrainedWorkload(_WorkloadBase):
     """A workload whose variants the project trains itself (see `models.registry`)."""
 
     architecture: str
-    seed: int = 0
+    seed: Seed = 0
     quantise: QuantiseSpec = QuantiseSpec()
     variants: dict[str, VariantSpec]
     #: Variants from smallest to largest: encoded size and cycles must not fall along it.
@@ -149,8 +153,8 @@ class ModelFileWorkload(_WorkloadBase):
     dataset: Path | None = None
     metric: AccuracyMetric = AccuracyMetric.TOP1
     #: How many random inputs to run when there is no dataset.
-    random_inputs: int = Field(default=20, ge=1)
-    seed: int = 0
+    random_inputs: int = Field(default=20, ge=1, le=1_000_000)
+    seed: Seed = 0
 
     @model_validator(mode="after")
     def _names_one_source(self) -> ModelFileWorkload:
