@@ -122,6 +122,8 @@ class BuildOrder(StrictModel):
 
     request: BuildRequest
     out_dir: Path
+    #: For temporary files; the client removes it after the build.
+    scratch_dir: Path
 
 
 class Progress(StrictModel):
@@ -153,6 +155,6 @@ Message = Annotated[Progress | Done | Failed, Field(discriminator="event")]
 _MESSAGE: TypeAdapter[Progress | Done | Failed] = TypeAdapter(Message)
 
 
-def parse_message(line: bytes) -> Progress | Done | Failed:
-    """The message in one line of JSON. Raises pydantic's ValidationError if it is none."""
-    return _MESSAGE.validate_json(line)
+def parse_message(message: bytes) -> Progress | Done | Failed:
+    """The message in `message`, JSON. Raises pydantic's ValidationError if it is none."""
+    return _MESSAGE.validate_json(message)

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import tempfile
 import time
 from collections.abc import Callable, Sequence
 from pathlib import Path
@@ -10,7 +11,10 @@ from types import TracebackType
 from pydantic import ValidationError
 
 from bench.core import errors
+from bench.core.children import python_command
 from bench.core.errors import BenchError, BuildError
+from bench.core.processes import Bounds
+from bench.core.servers import Conversation, End, LostError, Server
 from models.messages import (
     BuildOrder,
     BuildRequest,
@@ -20,13 +24,15 @@ from models.messages import (
     Progress,
     parse_message,
 )
-from models.process import WORKER_COMMAND, WorkerProcess
 
-__all__ = ["VariantBuilder"]
+__all__ = ["BUILD_BOUNDS", "VariantBuilder"]
 
-#: Seconds one build may take by default: far more than any built-in workload needs, on full MNIST
-#: and a busy machine too, so that only a hang runs into it.
-_DEFAULT_TIMEOUT_S = 1800.0
+#: For one build: far more than any built-in workload needs, on full MNIST and a busy machine too,
+#: so that only a hang or a leak runs into them.
+BUILD_BOUNDS = Bounds(seconds=1800, memory_bytes=16 << 30)
+
+#: With this process's own Python, so with the same libraries.
+_BUILDER = python_command("from models.worker import main\nmain()")
 
 
 class VariantBuilder:
@@ -36,15 +42,15 @@ class VariantBuilder:
     """
 
     def __init__(
-        self,
-        *,
-        timeout_s: float = _DEFAULT_TIMEOUT_S,
-        command: Sequence[str] = WORKER_COMMAND,
+        self, *, bounds: Bounds = BUILD_BOUNDS, command: Sequence[str] | None = None
     ) -> None:
-        """`timeout_s` is for one build; `command` runs what speaks the builder's protocol."""
-        self._timeout_s = timeout_s
-        self._command = command
-        self._worker: WorkerProcess | None = None
+        """`bounds` are for one build; `command` runs what speaks the builder's protocol."""
+        self._bounds = bounds
+        self._server = Server(
+            _BUILDER if command is None else command,
+            # The hash seed orders sets, and so, perhaps, what a library writes.
+            environment={"PYTHONHASHSEED": "0"},
+        )
 
     def __enter__(self) -> VariantBuilder:
         return self
@@ -60,13 +66,11 @@ class VariantBuilder:
     @property
     def pid(self) -> int | None:
         """The builder process, or None while there is none."""
-        return self._worker.pid if self._worker else None
+        return self._server.pid
 
     def close(self) -> None:
         """End the builder process, if there is one. May be called again."""
-        worker, self._worker = self._worker, None
-        if worker is not None:
-            worker.close()
+        self._server.close()
 
     def build(
         self,
@@ -81,45 +85,66 @@ class VariantBuilder:
         reaped, unless it reported the failure itself and so is fit for the next request.
 
         Raises:
-            BuildError: the build failed, or the process died, took too long or sent nonsense.
+            BuildError: the build failed, or the process died, took too much time or memory, or
+                sent nonsense.
             DownloadError, PrerequisiteError, ModelError: as `models.builder.build`.
         """
         name = f"building {request.workload}-{request.variant}"
-        if self._worker is None:
-            self._worker = WorkerProcess(self._command)
-        worker = self._worker
+        directory = out_dir.resolve()
         try:
-            order = BuildOrder(request=request, out_dir=out_dir.resolve())
-            worker.send(order.model_dump_json().encode() + b"\n")
-            outcome = self._follow(worker, on_progress)
-        except BaseException as error:
-            self._worker = None
-            worker.kill()
-            if isinstance(error, BuildError):
-                raise BuildError(f"{name}: {error.what}", cure=error.cure) from error
-            raise
+            with (
+                # What a killed bench leaves of it, the cache sweeps with its half-made entry.
+                tempfile.TemporaryDirectory(prefix=".scratch-", dir=directory) as scratch,
+                self._server.conversation(self._bounds.memory_bytes) as builder,
+            ):
+                order = BuildOrder(request=request, out_dir=directory, scratch_dir=Path(scratch))
+                outcome = self._follow(builder, order, on_progress)
+                log = _log_tail(builder.words)
+        except LostError as error:
+            raise self._lost(name, error) from error
+        except _NonsenseError as error:
+            raise BuildError(f"{name}: {error}") from error
         if isinstance(outcome, Done):
             return outcome.result
-        raise _error_class(outcome.kind)(
-            f"{name}: {outcome.what}{worker.log_tail()}", cure=outcome.cure
-        )
+        raise _error_class(outcome.kind)(f"{name}: {outcome.what}{log}", cure=outcome.cure)
 
     def _follow(
-        self, worker: WorkerProcess, on_progress: Callable[[Progress], None]
+        self, builder: Conversation, order: BuildOrder, on_progress: Callable[[Progress], None]
     ) -> Done | Failed:
-        deadline = time.monotonic() + self._timeout_s
+        deadline = time.monotonic() + self._bounds.seconds
+        builder.send(order.model_dump_json().encode(), self._bounds.seconds)
         while True:
-            line = worker.receive(deadline)
+            content = builder.receive(deadline - time.monotonic())
             try:
-                message = parse_message(line)
+                message = parse_message(content)
             except ValidationError as error:
-                raise BuildError(
-                    f"the builder process sent what is no message: {line[:200]!r}"
-                    f"{worker.log_tail()}"
+                raise _NonsenseError(
+                    f"the builder process sent what is no message: {content[:200]!r}"
+                    f"{_log_tail(builder.words)}"
                 ) from error
             if not isinstance(message, Progress):
                 return message
             on_progress(message)
+
+    def _lost(self, name: str, error: LostError) -> BuildError:
+        how, cure = error.how, ""
+        if error.end is End.TIME:
+            how = f"did not finish within {self._bounds.seconds:g} s and was ended"
+        elif error.end is End.OUTSIDE:
+            cure = "if memory ran out, run fewer workers at a time"
+        return BuildError(f"{name}: the builder process {how}{_log_tail(error.words)}", cure=cure)
+
+
+class _NonsenseError(Exception):
+    """The builder sent what is no message."""
+
+
+def _log_tail(words: str) -> str:
+    """The last lines the process logged, as a paragraph to append to an error's text."""
+    if not words:
+        return "\n  (the builder's log is empty)"
+    lines = "\n".join(f"    | {line}" for line in words.splitlines())
+    return f"\n  the end of the builder's log:\n{lines}"
 
 
 def _error_class(kind: str) -> type[BenchError]:

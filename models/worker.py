@@ -1,23 +1,20 @@
-"""The builder process, see `models.process`. Pays for TensorFlow's import once, serves many.
+"""The builder process: pays for TensorFlow's import once, serves many.
 
-Reads a `BuildOrder` as one line of JSON from standard input and answers with lines of JSON on
-what was its standard output: `Progress`, then `Done` or `Failed`. Whatever libraries print goes
-to standard error instead.
-
-The end of standard input ends the process at once, in the middle of a build as well: whoever
-asked is gone, even if killed without a chance to say so. SIGTERM ends it by its default action,
-and SIGINT is left to the client, which decides what Ctrl-C means.
+`models.service.VariantBuilder` starts it. Reads a `BuildOrder` as JSON from the connection whose
+file descriptor is its last argument, and answers with `Progress`, then `Done` or `Failed`, JSON
+each. The end of the connection ends it; SIGINT is left to the client, which decides what Ctrl-C
+means.
 """
 
 from __future__ import annotations
 
 import os
-import queue
 import signal
 import sys
-import threading
+import tempfile
 import traceback
-from typing import BinaryIO
+from multiprocessing.connection import Connection
+from pathlib import Path
 
 from pydantic import ValidationError
 
@@ -28,40 +25,29 @@ __all__ = ["main"]
 
 
 def main() -> None:
-    """Serve until standard input ends."""
+    """Serve until the connection ends."""
     signal.signal(signal.SIGINT, signal.SIG_IGN)
-    channel = _take_over_stdout()
-    lines: queue.SimpleQueue[bytes] = queue.SimpleQueue()
-    threading.Thread(target=_read_orders, args=(lines,), name="orders", daemon=True).start()
+    client = Connection(int(sys.argv[-1]))
     while True:
-        _send(channel, _serve(lines.get(), channel))
+        try:
+            order = client.recv_bytes()
+        except EOFError:
+            return
+        _send(client, _serve(order, client))
 
 
-def _take_over_stdout() -> BinaryIO:
-    """The channel to the client; from here on standard output is standard error."""
-    channel = os.fdopen(os.dup(1), "wb")
-    os.dup2(2, 1)
-    return channel
-
-
-def _read_orders(lines: queue.SimpleQueue[bytes]) -> None:
-    for line in sys.stdin.buffer:
-        lines.put(line)
-    # Not sys.exit: the main thread may be deep inside a training.
-    os._exit(0)
-
-
-def _serve(line: bytes, channel: BinaryIO) -> Done | Failed:
+def _serve(message: bytes, client: Connection) -> Done | Failed:
     try:
-        order = BuildOrder.model_validate_json(line)
+        order = BuildOrder.model_validate_json(message)
+        _keep_temporary_files_in(order.scratch_dir)
         # Imported at the first order: a process without one need not wait for TensorFlow.
-        _send(channel, Progress(text="starting TensorFlow", fraction=0.0))
+        _send(client, Progress(text="starting TensorFlow", fraction=0.0))
         from models.builder import build
 
         result = build(
             order.request,
             order.out_dir,
-            lambda text, fraction: _send(channel, Progress(text=text, fraction=fraction)),
+            lambda text, fraction: _send(client, Progress(text=text, fraction=fraction)),
         )
     except BenchError as error:
         return Failed(kind=type(error).__name__, what=error.what, cure=error.cure)
@@ -75,6 +61,10 @@ def _serve(line: bytes, channel: BinaryIO) -> Done | Failed:
     return Done(result=result)
 
 
-def _send(channel: BinaryIO, message: Progress | Done | Failed) -> None:
-    channel.write(message.model_dump_json().encode() + b"\n")
-    channel.flush()
+def _keep_temporary_files_in(directory: Path) -> None:
+    """TensorFlow leaves the sources it generates behind, a file for each function it traces."""
+    os.environ["TMPDIR"] = tempfile.tempdir = str(directory)
+
+
+def _send(client: Connection, message: Progress | Done | Failed) -> None:
+    client.send_bytes(message.model_dump_json().encode())

@@ -15,9 +15,10 @@ from bench.compiler.report import (
     read_report,
 )
 from bench.compiler.running import VelaRunner, VelaServer
-from bench.compiler.vela import CompiledModel, compile_model
+from bench.compiler.vela import COMPILE_BOUNDS, CompiledModel, compile_model
 
 __all__ = [
+    "COMPILE_BOUNDS",
     "CompiledModel",
     "LayerReport",
     "MemoryArea",

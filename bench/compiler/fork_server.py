@@ -4,10 +4,10 @@ Most of what the command `python -m ethosu.vela` takes is Python's start and its
 of a small network is a tenth of that. A fork of a process that has them is as isolated as a process
 of its own: it shares no memory, and its crash ends nobody else.
 
-Reads orders, one line of JSON each, from standard input, and answers each on what was its standard
-output with Vela's exit status (negative: the signal that ended it). Vela's words go to the file
-that the order names. The end of standard input ends the process, and a running compile with it:
-whoever asked is gone.
+Reads orders, JSON each, from the connection whose file descriptor is its argument, and answers each
+with Vela's exit status in decimal (negative: the signal that ended it). Vela's words go to the file
+that the order names. The end of the connection ends the process; whoever asked ends a running
+compile with it, by one signal to both.
 
 Run as a script and importing nothing of the bench, so that Vela finds itself in the process that
 the command would have given it, and the start costs no more than the command's.
@@ -20,10 +20,10 @@ import importlib
 import json
 import os
 import runpy
-import select
 import signal
 import sys
 import traceback
+from multiprocessing.connection import Connection
 from typing import TypedDict
 
 __all__ = ["Order", "main"]
@@ -38,39 +38,24 @@ class Order(TypedDict):
 
 
 def main() -> None:
-    """Serve until standard input ends."""
-    orders, answers = os.dup(0), os.dup(1)
-    null = os.open(os.devnull, os.O_RDWR)
-    os.dup2(null, 0)
-    os.dup2(2, 1)
+    """Serve until the connection ends."""
+    connection = Connection(int(sys.argv[1]))
     # What makes the forks cheap. The command's own entry point is run in each of them.
     importlib.import_module("ethosu.vela.vela")
-    pending = b""
     while True:
-        while b"\n" not in pending:
-            piece = os.read(orders, 65536)
-            if not piece:
-                return
-            pending += piece
-        line, _, pending = pending.partition(b"\n")
-        status = _compile(json.loads(line), orders)
-        os.write(answers, b"%d\n" % status)
+        try:
+            order: Order = json.loads(connection.recv_bytes())
+        except EOFError:
+            return
+        connection.send_bytes(b"%d" % _compile(order, connection))
 
 
-def _compile(order: Order, orders: int) -> int:
-    """Vela's exit status. Ends this process and the compile when `orders` ends meanwhile."""
-    # The fork holds the only other end: when the fork is gone, reading gives the end of file.
-    alive, held = os.pipe()
+def _compile(order: Order, connection: Connection) -> int:
+    """Vela's exit status."""
     pid = os.fork()
     if pid == 0:
-        os.close(alive)
+        connection.close()
         os._exit(_be_vela(order))
-    os.close(held)
-    # Nothing is ordered while a compile runs, so anything from there is its end.
-    ready, _, _ = select.select([alive, orders], [], [])
-    if alive not in ready:
-        os.killpg(0, signal.SIGKILL)
-    os.close(alive)
     return os.waitstatus_to_exitcode(os.waitpid(pid, 0)[1])
 
 

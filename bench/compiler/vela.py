@@ -4,7 +4,6 @@ from __future__ import annotations
 
 import hashlib
 import shlex
-import signal
 import sys
 import tempfile
 from collections.abc import Sequence
@@ -12,13 +11,28 @@ from pathlib import Path
 
 from bench.compiler.options import VelaOptions, require_vela, vela_version
 from bench.compiler.report import VelaReport, per_layer_name, read_report, summary_name
-from bench.compiler.running import TimedOutError, VelaRunner, run_alone
+from bench.compiler.running import VelaRunner, run_alone
 from bench.core.errors import CompilerError, ModelError
+from bench.core.processes import (
+    Bounds,
+    TimedOutError,
+    memory_words,
+    ran_out_of_memory,
+    signal_name,
+)
 from bench.core.schema import StrictModel
 
-__all__ = ["CompiledModel", "compile_model"]
+__all__ = ["COMPILE_BOUNDS", "CompiledModel", "compile_model"]
+
+#: Far more than any network that fits an Ethos-U55 needs: the largest of the public models takes
+#: 10 s and 300 MiB.
+COMPILE_BOUNDS = Bounds(seconds=600, memory_bytes=4 << 30)
 
 _TAIL_LINES = 20
+_CURE = (
+    "check that the model is a fully quantised .tflite; run the command by hand to see all of "
+    "Vela's words"
+)
 
 
 class CompiledModel(StrictModel):
@@ -64,7 +78,7 @@ def compile_model(
     options: VelaOptions,
     output_dir: Path,
     *,
-    timeout_s: float = 600,
+    bounds: Bounds = COMPILE_BOUNDS,
     runner: VelaRunner = run_alone,
 ) -> CompiledModel:
     """Compile the `.tflite` at `model` with Vela and read its report.
@@ -76,7 +90,7 @@ def compile_model(
     comes about; it changes nothing of the result.
 
     Raises `ConfigError` (options), `ModelError` (no such file), `PrerequisiteError` (no
-    Vela) and `CompilerError` (Vela failed, took longer than `timeout_s` seconds, or wrote
+    Vela) and `CompilerError` (Vela failed, took more time or memory than `bounds`, or wrote
     something unreadable).
     """
     require_vela()
@@ -90,7 +104,7 @@ def compile_model(
         work = Path(scratch).resolve()
         stem = model.stem
         arguments = options.arguments(str(model.resolve()), str(work))
-        words = _run(runner, arguments, work, timeout_s, version)
+        words = _run(runner, arguments, work, bounds, version)
         optimised = work / f"{stem}_vela.tflite"
         if not optimised.is_file() or optimised.stat().st_size == 0:
             raise _failure("reported success but wrote no model", arguments, words, version)
@@ -126,35 +140,39 @@ def _portable(options: VelaOptions) -> VelaOptions:
 
 
 def _run(
-    runner: VelaRunner, arguments: Sequence[str], work: Path, timeout_s: float, version: str
+    runner: VelaRunner, arguments: Sequence[str], work: Path, bounds: Bounds, version: str
 ) -> str:
     """Run Vela to its end and return what it printed; nothing of it survives this call."""
     try:
-        ended = runner(arguments, work, timeout_s)
+        ended = runner(arguments, work, bounds)
     except TimedOutError as error:
-        what = f"did not finish within {timeout_s:g} s and was stopped"
+        what = f"did not finish within {bounds.seconds:g} s and was stopped"
         raise _failure(what, arguments, str(error), version) from error
-    if ended.status:
-        raise _failure(_exit_words(ended.status), arguments, ended.words, version)
-    return ended.words
+    if not ended.status:
+        return ended.output
+    if bounds.memory_bytes is not None and ran_out_of_memory(ended.output):
+        raise _failure(
+            f"wanted more than the {memory_words(bounds.memory_bytes)} of memory it may have",
+            arguments,
+            ended.output,
+            version,
+            cure="is the model as large as you meant it to be? Raise vela.memory_mib if so",
+        )
+    raise _failure(_exit_words(ended.status), arguments, ended.output, version)
 
 
-def _exit_words(code: int) -> str:
-    if code > 0:
-        return f"failed with exit code {code}"
-    try:
-        name = signal.Signals(-code).name
-    except ValueError:
-        name = f"signal {-code}"
-    return f"crashed ({name}), which it does on a damaged model file"
+def _exit_words(status: int) -> str:
+    if status > 0:
+        return f"failed with exit code {status}"
+    return f"crashed ({signal_name(-status)}), which it does on a damaged model file"
 
 
-def _failure(what: str, arguments: Sequence[str], words: str, version: str) -> CompilerError:
+def _failure(
+    what: str, arguments: Sequence[str], words: str, version: str, cure: str = _CURE
+) -> CompilerError:
     command = (sys.executable, "-m", "ethosu.vela", *arguments)
     lines = [line for line in words.splitlines() if line.strip()]
     said = "\n".join(f"    {line}" for line in lines[-_TAIL_LINES:]) or "    (nothing)"
     return CompilerError(
-        f"Vela {version} {what}\n  command: {shlex.join(command)}\n  it said:\n{said}",
-        cure="check that the model is a fully quantised .tflite; run the command by hand to see "
-        "all of Vela's words",
+        f"Vela {version} {what}\n  command: {shlex.join(command)}\n  it said:\n{said}", cure=cure
     )

@@ -7,4 +7,4 @@ __all__ = ["KIB", "MIB"]
 #: A kibibyte.
 KIB = 1024
 #: A mebibyte.
-MIB = 1024 * KIB
+MIB = 1 << 20

@@ -166,7 +166,7 @@ class Engine:
                     model,
                     options,
                     directory,
-                    timeout_s=self._config.vela.timeout_s,
+                    bounds=self._config.vela.bounds,
                     runner=self._vela,
                 )
             (directory / "compiled.json").write_text(made.model_dump_json(indent=1))

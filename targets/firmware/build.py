@@ -10,7 +10,6 @@ from __future__ import annotations
 import argparse
 import hashlib
 import shutil
-import subprocess
 import sys
 import tempfile
 from collections.abc import Sequence
@@ -20,6 +19,7 @@ from pathlib import Path
 
 from bench.core.errors import BenchError, BuildError, PrerequisiteError
 from bench.core.files import write_atomically
+from bench.core.processes import Bounds, TimedOutError, run_to_end
 from targets.firmware import ELF_NAME, FIRMWARE_DIRECTORY
 
 __all__ = ["Compiler", "build", "main"]
@@ -74,13 +74,11 @@ def build(output: Path, compiler: Compiler, sources: Path = FIRMWARE_DIRECTORY) 
         str(output),
     ]
     try:
-        done = subprocess.run(
-            command, capture_output=True, text=True, timeout=_TIMEOUT_SECONDS, check=False
-        )
-    except subprocess.TimeoutExpired as error:
+        done = run_to_end(command, Bounds(_TIMEOUT_SECONDS))
+    except TimedOutError as error:
         raise BuildError(f"{command[0]} did not finish in {_TIMEOUT_SECONDS} s") from error
-    if done.returncode:
-        raise BuildError(f"building the firmware failed:\n{done.stderr or done.stdout}")
+    if done.status:
+        raise BuildError(f"building the firmware failed:\n{done.errors or done.output}")
 
 
 def _driver(compiler: Compiler) -> list[str]:

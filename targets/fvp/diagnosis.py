@@ -3,11 +3,11 @@
 from __future__ import annotations
 
 import re
-import signal
 from collections.abc import Callable
 from dataclasses import dataclass
 
 from bench.core.errors import BenchError, ConfigError, PrerequisiteError, TargetError
+from bench.core.processes import memory_words, ran_out_of_memory, signal_name
 from targets.fvp.errors import InfrastructureError
 from targets.fvp.launch import Ending, Limits, Outcome
 
@@ -102,9 +102,15 @@ def diagnose(outcome: Outcome, limits: Limits, missing: str) -> BenchError:
     known = known_failure(text)
     if known is not None:
         return known
+    if outcome.status and ran_out_of_memory(text):
+        return TargetError(
+            f"the FVP wanted more than the {memory_words(limits.memory_bytes)} of memory it may "
+            f"have: {missing}",
+            cure="look for a parameter that enlarges a memory in targets.fvp.parameters",
+        )
     if outcome.status is not None and outcome.status < 0:
         return InfrastructureError(
-            f"the FVP crashed ({_signal_name(-outcome.status)}): {missing}",
+            f"the FVP crashed ({signal_name(-outcome.status)}): {missing}",
             cure="run the command of the log by hand",
         )
     said = next((line for line in reversed(text.splitlines()) if line.strip()), "nothing")
@@ -121,10 +127,3 @@ def known_failure(text: str) -> BenchError | None:
         if match is not None:
             return known.error(match.expand(known.what).rstrip(" :"), cure=known.cure)
     return None
-
-
-def _signal_name(number: int) -> str:
-    try:
-        return signal.Signals(number).name
-    except ValueError:
-        return f"signal {number}"

@@ -32,6 +32,9 @@ class Limits:
     log_bytes: int = 16 << 20
     #: Seconds it may go on after the consumer has all it wanted; then it is stopped.
     linger_seconds: float = 5.0
+    #: Memory it may write: four times the memories of a Corstone-300, which a model may set aside
+    #: as a whole.
+    memory_bytes: int = 16 << 30
 
 
 @dataclass(frozen=True)

@@ -4,7 +4,6 @@ from __future__ import annotations
 
 import hashlib
 import os
-import shutil
 from collections.abc import Mapping
 from dataclasses import dataclass, field
 from functools import cache
@@ -36,12 +35,8 @@ class LocalLauncher:
 
     def run(self, launch: Launch, consume: Consumer) -> Outcome:
         """See `Launcher.run`."""
-        # If the bench is killed, nobody is left to end the process but the kernel.
-        setpriv = shutil.which("setpriv")
-        guard = () if setpriv is None else (setpriv, "--pdeathsig", "KILL", "--")
-        command = (*guard, *self.command(launch.arguments))
         environment = {**os.environ, **self.environment}
-        return run_process(command, launch, consume, environment=environment)
+        return run_process(self.command(launch.arguments), launch, consume, environment=environment)
 
 
 @cache

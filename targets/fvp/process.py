@@ -5,13 +5,13 @@ from __future__ import annotations
 import contextlib
 import os
 import selectors
-import signal
 import subprocess
 import time
-from collections.abc import Callable, Mapping, Sequence
+from collections.abc import Callable, Iterator, Mapping, Sequence
 from typing import IO
 
 from bench.core.errors import PrerequisiteError
+from bench.core.processes import guarded, wait_for_status
 from targets.fvp.launch import Consumer, Ending, Launch, Limits, Outcome
 from targets.fvp.log import OutputLog
 
@@ -20,10 +20,6 @@ __all__ = ["run_process"]
 _CHUNK = 1 << 16
 #: How often an exited process is noticed whose descendants keep its output open.
 _LOOK_SECONDS = 0.5
-#: How often a process is looked at that has closed its output and goes on.
-_POLL_SECONDS = 0.005
-#: Seconds a killed process has for disappearing.
-_REAP_SECONDS = 10.0
 
 
 def run_process(
@@ -42,19 +38,10 @@ def run_process(
     """
     with OutputLog(launch.log, launch.limits.log_bytes) as log:
         started = time.monotonic()
-        # A Ctrl-C between the fork and the `try` would lose the process: it has to wait.
-        mask = signal.pthread_sigmask(signal.SIG_BLOCK, {signal.SIGINT})
-        try:
-            process = _start(command, launch, environment)
-        except BaseException:
-            signal.pthread_sigmask(signal.SIG_SETMASK, mask)
-            raise
-        try:
-            signal.pthread_sigmask(signal.SIG_SETMASK, mask)
+        with contextlib.ExitStack() as stack:
+            stack.callback(cleanup)
+            process = stack.enter_context(_started(command, launch, environment))
             ending = _watch(process, _Watched(launch.limits, consume, log), started)
-        finally:
-            _end(process)
-            cleanup()
         return Outcome(
             ending=ending,
             status=process.returncode if ending is Ending.EXITED else None,
@@ -65,25 +52,27 @@ def run_process(
         )
 
 
-def _start(
+@contextlib.contextmanager
+def _started(
     command: Sequence[str], launch: Launch, environment: Mapping[str, str] | None
-) -> subprocess.Popen[bytes]:
-    try:
-        return subprocess.Popen(
-            list(command),
-            cwd=launch.directory,
-            env=None if environment is None else dict(environment),
-            stdin=subprocess.DEVNULL,
-            stdout=subprocess.PIPE,
-            stderr=subprocess.STDOUT,
-            bufsize=0,
-            start_new_session=True,
-        )
-    except OSError as error:
-        raise PrerequisiteError(
-            f"{command[0]} cannot be started: {error.strerror or error}",
-            cure="is it an executable for this machine? Try it with --version by hand",
-        ) from error
+) -> Iterator[subprocess.Popen[bytes]]:
+    with contextlib.ExitStack() as stack:
+        try:
+            process = stack.enter_context(
+                guarded(
+                    command,
+                    memory_bytes=launch.limits.memory_bytes,
+                    cwd=launch.directory,
+                    environment=environment,
+                    stderr=subprocess.STDOUT,
+                )
+            )
+        except OSError as error:
+            raise PrerequisiteError(
+                f"{command[0]} cannot be started: {error.strerror or error}",
+                cure="is it an executable for this machine? Try it with --version by hand",
+            ) from error
+        yield process
 
 
 class _Watched:
@@ -124,37 +113,20 @@ def _watch(process: subprocess.Popen[bytes], watched: _Watched, started: float) 
             if left <= 0:
                 return ending
             if selector.select(min(left, _LOOK_SECONDS)):
-                data = output.read(_CHUNK)
-                if data == b"":
+                data = os.read(output.fileno(), _CHUNK)
+                if not data:
                     break
-                if data is not None and not watched.take(data):
+                if not watched.take(data):
                     return Ending.FLOODED
-            elif _has_ended(process):
+            elif wait_for_status(process, 0) is not None:
                 # What still holds the pipe is a descendant, and it is silent.
                 return Ending.EXITED
     deadline, ending = watched.deadline(started)
-    while not _has_ended(process):
-        if time.monotonic() >= deadline:
-            return ending
-        time.sleep(_POLL_SECONDS)
-    return Ending.EXITED
-
-
-def _has_ended(process: subprocess.Popen[bytes]) -> bool:
-    """Whether it has ended. It is not reaped: until then its id, the group's, is nobody else's."""
-    return os.waitid(os.P_PID, process.pid, os.WEXITED | os.WNOHANG | os.WNOWAIT) is not None
+    status = wait_for_status(process, deadline - time.monotonic())
+    return ending if status is None else Ending.EXITED
 
 
 def _output(process: subprocess.Popen[bytes]) -> IO[bytes]:
     if process.stdout is None:
         raise AssertionError("the process was started with a pipe")
     return process.stdout
-
-
-def _end(process: subprocess.Popen[bytes]) -> None:
-    """Kill whatever is left of the session, and reap its leader."""
-    with contextlib.suppress(ProcessLookupError, PermissionError):
-        os.killpg(process.pid, signal.SIGKILL)
-    with contextlib.suppress(subprocess.TimeoutExpired):
-        process.wait(_REAP_SECONDS)
-    _output(process).close()

@@ -2,9 +2,9 @@
 
 from __future__ import annotations
 
-import subprocess
 from collections.abc import Sequence
 
+from bench.core.processes import Bounds, TimedOutError, run_to_end
 from targets.mps3.errors import BoardError
 
 __all__ = ["CommandPower"]
@@ -21,17 +21,17 @@ class CommandPower:
     def cycle(self) -> None:
         """Run the command. Raises `BoardError` when it fails or takes over a minute."""
         try:
-            done = subprocess.run(
-                self._command, capture_output=True, text=True, timeout=_TIMEOUT, check=False
-            )
-        except (OSError, subprocess.TimeoutExpired) as error:
-            raise BoardError(
-                f"the power command {' '.join(self._command)} failed: {error}",
-                cure="correct targets.mps3.power_command",
-            ) from error
-        if done.returncode:
-            raise BoardError(
-                f"the power command {' '.join(self._command)} failed with status "
-                f"{done.returncode}: {(done.stderr or done.stdout).strip()}",
-                cure="correct targets.mps3.power_command",
-            )
+            done = run_to_end(self._command, Bounds(_TIMEOUT))
+        except OSError as error:
+            raise self._failure(f"cannot be started: {error.strerror or error}") from error
+        except TimedOutError as error:
+            raise self._failure(f"did not end within {_TIMEOUT} s") from error
+        if done.status:
+            said = (done.errors or done.output).strip()
+            raise self._failure(f"failed with status {done.status}: {said}")
+
+    def _failure(self, what: str) -> BoardError:
+        return BoardError(
+            f"the power command {' '.join(self._command)} {what}",
+            cure="correct targets.mps3.power_command",
+        )

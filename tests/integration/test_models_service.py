@@ -14,9 +14,9 @@ from pathlib import Path
 import pytest
 
 from bench.core.errors import BuildError, ModelError
+from bench.core.processes import Bounds
 from models.data import SUBSET
 from models.messages import BuildRequest, Progress
-from models.process import WorkerProcess
 from models.service import VariantBuilder
 from models.spec import PruneSpec, TrainSpec
 
@@ -36,8 +36,10 @@ def nothing(progress: Progress) -> None:
 
 
 def script(code: str) -> tuple[str, ...]:
-    """A command that stands in for the builder."""
-    return (sys.executable, "-c", textwrap.dedent(code))
+    """A command that stands in for the builder; its `client` is the connection."""
+    start = "import sys\nfrom multiprocessing.connection import Connection\n"
+    client = "client = Connection(int(sys.argv[-1])) if len(sys.argv) > 1 else None\n"
+    return (sys.executable, "-c", start + client + textwrap.dedent(code))
 
 
 def is_running(pid: int) -> bool:
@@ -73,7 +75,7 @@ def test_a_killed_builder_is_an_error_with_its_log_and_the_next_build_gets_a_new
         with pytest.raises(BuildError) as caught:
             builder.build(LONG, tmp_path, kill_in_training)
         assert "mnist_fc-base" in str(caught.value)
-        assert "signal 9" in str(caught.value)
+        assert "ended with SIGKILL" in str(caught.value)
         assert "the end of the builder's log" in str(caught.value)
         assert not is_running(pids[0])
         assert list(tmp_path.iterdir()) == []
@@ -103,7 +105,8 @@ def test_a_killed_builder_is_an_error_with_its_log_and_the_next_build_gets_a_new
     assert not is_running(second)
 
 
-def test_a_client_killed_in_a_build_takes_the_builder_along(tmp_path: Path) -> None:
+@pytest.mark.parametrize("stopped", [False, True], ids=["busy", "stopped"])
+def test_a_client_killed_in_a_build_takes_the_builder_along(tmp_path: Path, stopped: bool) -> None:
     client = subprocess.Popen(
         script(
             f"""
@@ -129,36 +132,33 @@ def test_a_client_killed_in_a_build_takes_the_builder_along(tmp_path: Path) -> N
             pid, _, text = line.partition(" ")
             if text.startswith("epoch"):
                 break
+        if stopped:
+            # Whoever must do something itself to end cannot.
+            os.kill(int(pid), signal.SIGSTOP)
         client.kill()
     assert wait_until(lambda: not is_running(int(pid)))
-
-
-@pytest.mark.parametrize("way", ["stdin closed", "SIGTERM"])
-def test_an_idle_builder_ends_when_told(way: str, monkeypatch: pytest.MonkeyPatch) -> None:
-    monkeypatch.setattr("models.process._CLOSE_S", 60.0)
-    worker = WorkerProcess()
-    if way == "SIGTERM":
-        os.kill(worker.pid, signal.SIGTERM)
-        assert wait_until(lambda: not is_running(worker.pid))
-    start = time.monotonic()
-    worker.close()
-    # By itself, not killed when the time was up.
-    assert time.monotonic() - start < 50
-    assert not is_running(worker.pid)
 
 
 @pytest.mark.parametrize(
     ("code", "expected"),
     [
-        ("import sys; sys.exit('no such library')", ["exit status 1", "| no such library"]),
-        ("input(); print('Traceback: hello')", ["no message", "Traceback: hello"]),
-        ('input(); print(\'{"event":"done"}\')', ["no message"]),
-        ('input(); print(\'{"event":"progress","text":"x","fraction":7}\')', ["no message"]),
-        (r"import os; input(); os.write(1, b'\xff\xfe\n')", ["no message"]),
-        ("import os; os.kill(os.getpid(), 11)", ["signal 11", "log is empty"]),
+        ("sys.exit('no such library')", ["exit status 1", "| no such library"]),
         (
-            "import os; input()\nwhile True: os.write(1, b'x' * 65536)",
-            ["endless line"],
+            "client.recv_bytes(); client.send_bytes(b'Traceback: hello')",
+            ["no message", "Traceback: hello"],
+        ),
+        ('client.recv_bytes(); client.send_bytes(b\'{"event":"done"}\')', ["no message"]),
+        (
+            "client.recv_bytes()\n"
+            'client.send_bytes(b\'{"event":"progress","text":"x","fraction":7}\')',
+            ["no message"],
+        ),
+        (r"client.recv_bytes(); client.send_bytes(b'\xff\xfe')", ["no message"]),
+        ("import os; os.kill(os.getpid(), 11)", ["ended with SIGSEGV", "log is empty"]),
+        ("client.recv_bytes(); client.close(); import time; time.sleep(60)", ["closed its conn"]),
+        (
+            "client.recv_bytes(); blocks = []\nwhile True: blocks.append(bytearray(1 << 24))",
+            ["wanted more memory than the 512 MiB", "| MemoryError"],
         ),
     ],
 )
@@ -166,7 +166,7 @@ def test_nonsense_from_the_builder_is_an_error_that_shows_it(
     tmp_path: Path, code: str, expected: list[str]
 ) -> None:
     with (
-        VariantBuilder(command=script(code), timeout_s=60) as builder,
+        VariantBuilder(command=script(code), bounds=Bounds(60, 512 << 20)) as builder,
         pytest.raises(BuildError) as caught,
     ):
         builder.build(LONG, tmp_path, nothing)
@@ -177,18 +177,18 @@ def test_nonsense_from_the_builder_is_an_error_that_shows_it(
 def test_a_builder_that_hangs_is_killed_in_time_though_it_ignores_signals(tmp_path: Path) -> None:
     hang = script(
         """
-        import signal, sys, time
+        import signal, time
         signal.signal(signal.SIGTERM, signal.SIG_IGN)
         print("stuck in a loop", file=sys.stderr, flush=True)
-        print('{"event":"progress","text":"epoch 1/4","fraction":0.1}', flush=True)
+        client.send_bytes(b'{"event":"progress","text":"epoch 1/4","fraction":0.1}')
         time.sleep(600)
         """
     )
     seen: list[tuple[str, int | None]] = []
     start = time.monotonic()
     with (
-        VariantBuilder(command=hang, timeout_s=5) as builder,
-        pytest.raises(BuildError, match="not finish in time") as caught,
+        VariantBuilder(command=hang, bounds=Bounds(5)) as builder,
+        pytest.raises(BuildError, match="did not finish within 5 s") as caught,
     ):
         builder.build(LONG, tmp_path, lambda p: seen.append((p.text, builder.pid)))
     assert time.monotonic() - start < 60
@@ -200,8 +200,8 @@ def test_a_builder_that_hangs_is_killed_in_time_though_it_ignores_signals(tmp_pa
 
 
 def test_ctrl_c_kills_and_reaps_the_builder(tmp_path: Path) -> None:
-    progress = """'{"event":"progress","text":"x","fraction":0}'"""
-    talk = script(f"import time; print({progress}, flush=True); time.sleep(600)")
+    progress = """b'{"event":"progress","text":"x","fraction":0}'"""
+    talk = script(f"import time; client.send_bytes({progress}); time.sleep(600)")
     pids: list[int | None] = []
 
     def interrupt(progress: Progress) -> None:

@@ -16,6 +16,7 @@ import pytest
 
 from bench.compiler import CompiledModel, Placement, VelaOptions, compile_model
 from bench.core.errors import CompilerError, ModelError
+from bench.core.processes import Bounds
 from bench.tflite.model_file import inspect
 from targets.ethos_u55.accelerators import Accelerator
 from targets.ethos_u55.memory_modes import MemoryMode
@@ -265,7 +266,7 @@ def running_compiles(marker: str) -> list[int]:
 def test_a_compile_that_takes_too_long_is_stopped(mnist_like: Path, tmp_path: Path) -> None:
     started = time.monotonic()
     with pytest.raises(CompilerError, match=r"did not finish within 0\.05 s"):
-        compile_model(mnist_like, OPTIONS, tmp_path, timeout_s=0.05)
+        compile_model(mnist_like, OPTIONS, tmp_path, bounds=Bounds(0.05))
     assert time.monotonic() - started < 30
     assert running_compiles(str(tmp_path)) == []
     assert list(tmp_path.iterdir()) == []

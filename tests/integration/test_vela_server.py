@@ -18,6 +18,7 @@ import pytest
 from bench.compiler import VelaOptions, VelaServer, compile_model
 from bench.compiler.running import run_alone
 from bench.core.errors import CompilerError
+from bench.core.processes import Bounds
 from targets.ethos_u55.accelerators import Accelerator
 from targets.ethos_u55.memory_modes import MemoryMode
 from tests.support.bench_runs import ROOT
@@ -131,7 +132,7 @@ def test_a_compile_that_takes_too_long_is_stopped_and_the_next_one_works(
     assert server.pid is not None
     process = psutil.Process(server.pid)
     with pytest.raises(CompilerError, match=r"did not finish within 0\.001 s"):
-        compile_model(model, OPTIONS, tmp_path / "late", timeout_s=0.001, runner=server)
+        compile_model(model, OPTIONS, tmp_path / "late", bounds=Bounds(0.001), runner=server)
     assert server.pid is None
     assert not process.is_running()
     assert list((tmp_path / "late").iterdir()) == []

@@ -8,7 +8,9 @@ from typing import Any, Literal
 
 from pydantic import Field, field_validator, model_validator
 
+from bench.core.processes import Bounds
 from bench.core.schema import StrictModel, suggest
+from bench.core.units import MIB
 from bench.plan.cell import DEFAULT_TIMING, Cell
 from bench.plan.config.workloads import Workload, check_name
 from targets.ethos_u55.accelerators import Accelerator
@@ -52,6 +54,13 @@ class VelaConfig(StrictModel):
     #: A custom `.ini`, relative to the configuration file; default: the one Vela ships.
     config_file: Path | None = None
     timeout_s: float = Field(default=600, gt=0, le=LONGEST_WAIT_S)
+    #: Memory one compile may take; what wants more is most likely a damaged model.
+    memory_mib: int = Field(default=4096, ge=256)
+
+    @property
+    def bounds(self) -> Bounds:
+        """What one compile may take."""
+        return Bounds(self.timeout_s, self.memory_mib * MIB)
 
 
 class SweepConfig(StrictModel):

@@ -6,8 +6,6 @@ Docker and podman take the same words here; where they differ is `Engine.kind`.
 from __future__ import annotations
 
 import contextlib
-import os
-import signal
 import subprocess
 from collections.abc import Sequence
 from dataclasses import dataclass
@@ -15,6 +13,7 @@ from enum import Enum
 from shutil import which
 
 from bench.core.errors import PrerequisiteError, TargetUnavailableError
+from bench.core.processes import guarded
 
 __all__ = ["Engine", "EngineKind", "explain", "find_engine"]
 
@@ -48,35 +47,34 @@ class Engine:
         Ctrl-C does not reach the client, and is passed on after it has ended: what it was about to
         create exists then and can be removed, or never will.
         """
-        try:
-            process = subprocess.Popen(
-                [self.client, *arguments],
-                stdin=subprocess.DEVNULL,
-                stdout=subprocess.PIPE,
-                stderr=subprocess.PIPE,
-                text=True,
-                errors="replace",
-                start_new_session=True,
-            )
-        except OSError as error:
-            raise PrerequisiteError(
-                f"the container engine {self.client} cannot be started: {error.strerror}",
-                cure=f"install docker or podman; {_DOCS}",
-            ) from error
-        try:
-            out, err = process.communicate(timeout=_ANSWER_SECONDS)
-        except subprocess.TimeoutExpired as error:
-            _kill(process)
-            raise PrerequisiteError(
-                f"{self.kind.value} {arguments[0]} gave no answer in {_ANSWER_SECONDS:g} s",
-                cure=f"is the engine overloaded? Look at `{self.kind.value} info`",
-            ) from error
-        except BaseException:
-            _let_finish(process)
-            raise
+        with contextlib.ExitStack() as stack:
+            try:
+                process = stack.enter_context(guarded([self.client, *arguments]))
+            except OSError as error:
+                raise PrerequisiteError(
+                    f"the container engine {self.client} cannot be started: {error.strerror}",
+                    cure=f"install docker or podman; {_DOCS}",
+                ) from error
+            out, err = self._answer(process, arguments[0])
         if process.returncode != 0:
             raise explain(self.kind, err or out or f"exit status {process.returncode}")
         return out.strip()
+
+    def _answer(self, process: subprocess.Popen[bytes], verb: str) -> tuple[str, str]:
+        """What the client printed to its two outputs."""
+        try:
+            output = process.communicate(timeout=_ANSWER_SECONDS)
+        except subprocess.TimeoutExpired as error:
+            raise PrerequisiteError(
+                f"{self.kind.value} {verb} gave no answer in {_ANSWER_SECONDS:g} s",
+                cure=f"is the engine overloaded? Look at `{self.kind.value} info`",
+            ) from error
+        except BaseException:
+            with contextlib.suppress(subprocess.TimeoutExpired):
+                process.communicate(timeout=_FINISH_SECONDS)
+            raise
+        out, err = (part.decode("utf-8", "replace") for part in output)
+        return out, err
 
 
 def find_engine(name: str = "") -> Engine:
@@ -161,18 +159,3 @@ _KNOWN = (
         "free some space: `docker system df` and `docker system prune`",
     ),
 )
-
-
-def _let_finish(process: subprocess.Popen[str]) -> None:
-    try:
-        process.communicate(timeout=_FINISH_SECONDS)
-    except subprocess.TimeoutExpired:
-        _kill(process)
-
-
-def _kill(process: subprocess.Popen[str]) -> None:
-    # The client leads a session; what it started (a plugin, a wrapper's child) holds its pipes,
-    # and reading them would last as long as that does.
-    with contextlib.suppress(ProcessLookupError):
-        os.killpg(process.pid, signal.SIGKILL)
-    process.communicate()

@@ -12,13 +12,13 @@ import getpass
 import os
 import re
 import socket
-import subprocess
 import time
 from collections.abc import Callable
 from typing import Any
 
 from bench.core.children import python_command
 from bench.core.errors import ConfigError, PrerequisiteError
+from bench.core.processes import Bounds, TimedOutError, run_to_end
 from targets.mps3.errors import BoardError, BoardUnavailableError
 from targets.mps3.labgrid.volume import LabgridVolume, start_agent
 from targets.mps3.ports import Line, Power, Volume
@@ -166,7 +166,7 @@ class LabgridPorts:
         coordinator = self._environment.config.get_option("coordinator_address", "")
         where = ["-x", coordinator] if coordinator else []
         try:
-            done = subprocess.run(
+            done = run_to_end(
                 [
                     *python_command(_CLIENT),
                     *where,
@@ -174,18 +174,15 @@ class LabgridPorts:
                     self._place,
                     *command,
                 ],
-                capture_output=True,
-                text=True,
-                timeout=_CLIENT_TIMEOUT,
-                check=False,
-                env={**os.environ, "LG_USERNAME": _USER},
+                Bounds(_CLIENT_TIMEOUT),
+                environment={**os.environ, "LG_USERNAME": _USER},
             )
-        except subprocess.TimeoutExpired as error:
+        except TimedOutError as error:
             raise BoardUnavailableError(
                 f"labgrid's coordinator {coordinator} does not answer",
                 cure="does labgrid-coordinator run there?",
             ) from error
-        return (done.stdout + done.stderr).strip() if done.returncode else None
+        return (done.output + done.errors).strip() if done.status else None
 
     def _resource(self, name: str) -> Any:
         target = self._open()

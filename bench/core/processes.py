@@ -1,0 +1,257 @@
+"""Processes of our own: bounded, and gone with all they started when they are done with.
+
+Compilers, interpreters and models of devices are native code that can crash, never end or take all
+memory, so none of them runs in a process of the bench. What starts one, starts it here:
+
+- it leads a session of its own, so that Ctrl-C at the terminal reaches the bench alone, and one
+  signal ends it together with whatever it has started;
+- the kernel bounds its memory (`RLIMIT_DATA`: what it may write, not what it merely reserves)
+  without anybody watching, so that the bound holds when the bench is stopped or busy as well;
+- it ends when the bench does, even by SIGKILL: it holds one end of a pipe, and the kernel sends
+  SIGKILL to its process group when the other end closes, whatever it is computing.
+"""
+
+from __future__ import annotations
+
+import contextlib
+import fcntl
+import os
+import resource
+import signal
+import subprocess
+import time
+from collections.abc import Iterator, Mapping, Sequence
+from dataclasses import dataclass
+from pathlib import Path
+from typing import IO, TypeAlias
+
+from bench.core.units import MIB
+
+__all__ = [
+    "Bounds",
+    "Ended",
+    "TimedOutError",
+    "bound_memory",
+    "end_group",
+    "ended_words",
+    "guarded",
+    "memory_words",
+    "ran_out_of_memory",
+    "run_to_end",
+    "signal_name",
+    "wait_for_status",
+]
+
+#: Seconds a killed process has for disappearing; one that waits for a broken disk may take longer.
+_REAP_S = 10.0
+#: Between two looks at a process that is about to end.
+_POLL_S = 0.005
+
+#: What Python, C++ and the C library say when there is no more memory to be had.
+_OUT_OF_MEMORY = ("MemoryError", "bad_alloc", "Cannot allocate memory")
+
+#: A file descriptor, a file, or one of `subprocess`'s constants.
+_Stream: TypeAlias = int | IO[bytes]
+
+
+@dataclass(frozen=True)
+class Bounds:
+    """What a process may take."""
+
+    #: On the wall clock, for one piece of work.
+    seconds: float
+    #: Memory it may write, in bytes; None = what there is.
+    memory_bytes: int | None = None
+
+
+@dataclass(frozen=True)
+class Ended:
+    """How a process ended: its exit status (negative: a signal) and what it printed."""
+
+    status: int
+    output: str
+    #: What it printed to standard error, where that was kept apart.
+    errors: str = ""
+
+
+class TimedOutError(Exception):
+    """A process was ended because it took too long; the argument is what it had printed."""
+
+
+@contextlib.contextmanager
+def guarded(
+    command: Sequence[str],
+    *,
+    memory_bytes: int | None = None,
+    cwd: Path | None = None,
+    environment: Mapping[str, str] | None = None,
+    stdin: _Stream = subprocess.DEVNULL,
+    stdout: _Stream = subprocess.PIPE,
+    stderr: _Stream = subprocess.PIPE,
+    keep_open: Sequence[int] = (),
+) -> Iterator[subprocess.Popen[bytes]]:
+    """A process in a session of its own, which is gone with all it started when this is left.
+
+    `environment` None means this process's own; `keep_open` are file descriptors it inherits.
+    Raises `OSError` when it cannot be started.
+    """
+    with _pipe() as (watched, _), contextlib.ExitStack() as started:
+        with _interrupts_held_back():
+            process = subprocess.Popen(
+                list(command),
+                cwd=cwd,
+                env=None if environment is None else dict(environment),
+                stdin=stdin,
+                stdout=stdout,
+                stderr=stderr,
+                pass_fds=(watched, *keep_open),
+                start_new_session=True,
+            )
+            started.callback(end_group, process)
+        _end_at_hang_up(watched, process.pid)
+        bound_memory(process, memory_bytes)
+        # A crash is told by its status; a core file would be left behind.
+        _lower(process, resource.RLIMIT_CORE, 0)
+        yield process
+
+
+def run_to_end(
+    command: Sequence[str],
+    bounds: Bounds,
+    *,
+    cwd: Path | None = None,
+    environment: Mapping[str, str] | None = None,
+    stderr: int = subprocess.PIPE,
+) -> Ended:
+    """Run `command` without input until it ends, and return what it printed, as UTF-8.
+
+    `stderr` may be `subprocess.STDOUT`. Raises `TimedOutError` when the bounds end it, and
+    `OSError` when it cannot be started.
+    """
+    with guarded(
+        command,
+        memory_bytes=bounds.memory_bytes,
+        cwd=cwd,
+        environment=environment,
+        stderr=stderr,
+    ) as process:
+        try:
+            output, errors = process.communicate(timeout=bounds.seconds)
+        except subprocess.TimeoutExpired as late:
+            end_group(process)
+            raise TimedOutError(_text(late.stdout) + _text(late.stderr)) from late
+        return Ended(process.returncode, _text(output), _text(errors))
+
+
+def end_group(process: subprocess.Popen[bytes]) -> None:
+    """Kill `process` and all it started, reap it, and close its pipes. May be called again.
+
+    It must lead its process group, as what `guarded` starts does.
+    """
+    # While it has not been waited for, its number, the group's, cannot be anyone else's.
+    if process.returncode is None:
+        with contextlib.suppress(ProcessLookupError):
+            os.killpg(process.pid, signal.SIGKILL)
+        with contextlib.suppress(subprocess.TimeoutExpired):
+            process.wait(_REAP_S)
+    for pipe in (process.stdin, process.stdout, process.stderr):
+        if pipe is not None:
+            # What a dead process never took cannot be flushed.
+            with contextlib.suppress(BrokenPipeError):
+                pipe.close()
+
+
+def wait_for_status(process: subprocess.Popen[bytes], seconds: float) -> int | None:
+    """The exit status of `process` (negative: a signal); None if it still runs after `seconds`.
+
+    It is not reaped: until then its number, and that of its group, cannot be anyone else's.
+    """
+    deadline = time.monotonic() + seconds
+    while (status := _status(process)) is None and time.monotonic() < deadline:
+        time.sleep(_POLL_S)
+    return status
+
+
+def _status(process: subprocess.Popen[bytes]) -> int | None:
+    ended = os.waitid(os.P_PID, process.pid, os.WEXITED | os.WNOHANG | os.WNOWAIT)
+    if ended is None:
+        return None
+    return ended.si_status if ended.si_code == os.CLD_EXITED else -ended.si_status
+
+
+def bound_memory(process: subprocess.Popen[bytes], memory_bytes: int | None) -> None:
+    """Let `process`, and what it starts from now on, write at most `memory_bytes` each."""
+    if memory_bytes is not None:
+        _lower(process, resource.RLIMIT_DATA, memory_bytes)
+
+
+def ran_out_of_memory(words: str) -> bool:
+    """Whether a process that failed said that it got no more memory."""
+    return any(mark in words for mark in _OUT_OF_MEMORY)
+
+
+def memory_words(memory_bytes: int) -> str:
+    """A bound on memory in words: `4,096 MiB`."""
+    return f"{memory_bytes / MIB:,.0f} MiB"
+
+
+def ended_words(status: int) -> str:
+    """An exit status in words: `ended with SIGABRT`, `ended with exit status 3`."""
+    if status < 0:
+        return f"ended with {signal_name(-status)}"
+    return f"ended with exit status {status}"
+
+
+def signal_name(number: int) -> str:
+    """`SIGSEGV` for 11; for a number without a name, `signal 99`."""
+    try:
+        return signal.Signals(number).name
+    except ValueError:
+        return f"signal {number}"
+
+
+@contextlib.contextmanager
+def _pipe() -> Iterator[tuple[int, int]]:
+    """The two ends of a pipe; the second is this process's alone, whatever it executes."""
+    ends = os.pipe()
+    try:
+        yield ends
+    finally:
+        for end in ends:
+            os.close(end)
+
+
+@contextlib.contextmanager
+def _interrupts_held_back() -> Iterator[None]:
+    """Ctrl-C has to wait: between a fork and the note of it, it would lose the process."""
+    mask = signal.pthread_sigmask(signal.SIG_BLOCK, {signal.SIGINT})
+    try:
+        yield
+    finally:
+        signal.pthread_sigmask(signal.SIG_SETMASK, mask)
+
+
+def _end_at_hang_up(watched: int, group: int) -> None:
+    """Let the kernel kill the process group when the other end of the pipe `watched` closes.
+
+    Signal-driven I/O, see fcntl(2): the group owns the open file, which it has inherited, and
+    nothing is ever written to the pipe. (PR_SET_PDEATHSIG would end the process with the *thread*
+    that started it, and would not reach what the process has started.)
+    """
+    fcntl.fcntl(watched, fcntl.F_SETOWN, -group)
+    fcntl.fcntl(watched, fcntl.F_SETSIG, signal.SIGKILL)
+    flags = fcntl.fcntl(watched, fcntl.F_GETFL)
+    fcntl.fcntl(watched, fcntl.F_SETFL, flags | os.O_ASYNC)
+
+
+def _lower(process: subprocess.Popen[bytes], what: int, value: int) -> None:
+    """Set a soft limit of `process`, as far as its hard limit lets it."""
+    # A process that has ended already wants no limits.
+    with contextlib.suppress(ProcessLookupError):
+        _, hard = resource.prlimit(process.pid, what)
+        soft = value if hard == resource.RLIM_INFINITY else min(value, hard)
+        resource.prlimit(process.pid, what, (soft, hard))
+
+
+def _text(output: bytes | None) -> str:
+    return (output or b"").decode("utf-8", "replace")

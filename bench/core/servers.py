@@ -1,0 +1,236 @@
+"""A process that is kept to answer requests: its life, whoever asks and whatever is asked.
+
+Starting Python and importing what native code needs takes longer than most of its work, so such a
+process serves many requests. It is replaced when it has died, and ended when a conversation with it
+goes wrong, so that no answer is ever taken for that to another request.
+
+The process is a Python program. Its last argument is the number of the file descriptor that is its
+end of the connection, for `multiprocessing.connection.Connection`; the end of the connection is the
+end of its work. What it prints goes to a log that leaves nothing behind.
+"""
+
+from __future__ import annotations
+
+import contextlib
+import os
+import signal
+import socket
+import struct
+import subprocess
+import tempfile
+from collections.abc import Iterator, Mapping, Sequence
+from dataclasses import dataclass
+from enum import Enum
+from multiprocessing import Pipe
+from multiprocessing.connection import Connection
+from types import TracebackType
+from typing import IO
+
+from bench.core.processes import (
+    bound_memory,
+    ended_words,
+    guarded,
+    memory_words,
+    ran_out_of_memory,
+    wait_for_status,
+)
+
+__all__ = ["Conversation", "End", "LostError", "Server"]
+
+#: How much of the log's end is kept of a process that fails.
+_TAIL_BYTES = 8000
+_TAIL_LINES = 20
+#: Seconds in which a process that closed its connection has to end.
+_END_S = 1.0
+#: Signals by which others end a process. Its own faults have other names.
+_FROM_OUTSIDE = frozenset({signal.SIGKILL, signal.SIGTERM, signal.SIGHUP, signal.SIGINT})
+
+
+class End(Enum):
+    """Why a server gave no answer."""
+
+    #: By its own fault: a crash, an exit.
+    ITSELF = "itself"
+    #: It asked for more memory than it may have.
+    MEMORY = "memory"
+    #: It was ended here, for its time was up.
+    TIME = "time"
+    #: A signal from elsewhere ended it, which says nothing about what it was doing.
+    OUTSIDE = "outside"
+
+
+class LostError(Exception):
+    """A server gave no answer.
+
+    `how` says why without a subject, such as `ended with SIGABRT`; `words` is the end of its log.
+    """
+
+    def __init__(self, end: End, how: str, words: str) -> None:
+        super().__init__(how)
+        self.end = end
+        self.how = how
+        self.words = words
+
+
+class Server:
+    """A child that answers requests, started when it is first asked. For one thread at a time.
+
+    Use as a context manager; leaving it ends the process.
+    """
+
+    def __init__(
+        self, command: Sequence[str], *, environment: Mapping[str, str] | None = None
+    ) -> None:
+        """`command` is the program but for its last argument; `environment` adds to ours."""
+        self._command = tuple(command)
+        self._environment = dict(environment or {})
+        self._life = contextlib.ExitStack()
+        self._running: _Running | None = None
+
+    def __enter__(self) -> Server:
+        return self
+
+    def __exit__(
+        self,
+        kind: type[BaseException] | None,
+        error: BaseException | None,
+        trace: TracebackType | None,
+    ) -> None:
+        self.close()
+
+    @property
+    def pid(self) -> int | None:
+        """The process, or None while there is none."""
+        return self._running.process.pid if self._running else None
+
+    def close(self) -> None:
+        """End the process, if there is one. May be called again."""
+        self._running = None
+        self._life.close()
+
+    @contextlib.contextmanager
+    def conversation(self, memory_bytes: int | None) -> Iterator[Conversation]:
+        """One request and its answers; the process may write `memory_bytes` of memory meanwhile.
+
+        An exception that leaves the conversation, whatever it is, has ended the process.
+        """
+        try:
+            running = self._running or self._start()
+            running.begin(memory_bytes)
+            yield Conversation(running, memory_bytes)
+        except BaseException:
+            self.close()
+            raise
+
+    def _start(self) -> _Running:
+        try:
+            self._running = self._started()
+        except OSError as error:
+            how = f"cannot be started: {error.strerror or error}"
+            raise LostError(End.OUTSIDE, how, "") from error
+        return self._running
+
+    def _started(self) -> _Running:
+        with contextlib.ExitStack() as life:
+            log = life.enter_context(tempfile.TemporaryFile())
+            ours, theirs = Pipe()
+            life.enter_context(ours)
+            with theirs:
+                process = life.enter_context(
+                    guarded(
+                        [*self._command, str(theirs.fileno())],
+                        environment={**os.environ, **self._environment},
+                        stdout=log,
+                        stderr=subprocess.STDOUT,
+                        keep_open=[theirs.fileno()],
+                    )
+                )
+            self._life = life.pop_all()
+        return _Running(process, ours, log)
+
+
+@dataclass(frozen=True)
+class _Running:
+    """A started server."""
+
+    process: subprocess.Popen[bytes]
+    connection: Connection
+    log: IO[bytes]
+
+    def begin(self, memory_bytes: int | None) -> None:
+        """Bound its memory and begin its log anew."""
+        bound_memory(self.process, memory_bytes)
+        # The position is the process's as well.
+        self.log.seek(0)
+        self.log.truncate()
+
+    def words(self) -> str:
+        """The last lines of its log."""
+        handle = self.log.fileno()
+        size = os.fstat(handle).st_size
+        start = max(0, size - _TAIL_BYTES)
+        text = os.pread(handle, size - start, start).decode("utf-8", "replace").strip()
+        return "\n".join(text.splitlines()[-_TAIL_LINES:])
+
+
+class Conversation:
+    """What passes between a request and its last answer: messages of bytes."""
+
+    def __init__(self, running: _Running, memory_bytes: int | None) -> None:
+        self._running = running
+        self._memory_bytes = memory_bytes
+
+    @property
+    def words(self) -> str:
+        """The last lines the server has printed since the conversation began."""
+        return self._running.words()
+
+    def send(self, message: bytes, seconds: float) -> None:
+        """Hand over `message`. Raises `LostError` when it is not taken within `seconds`."""
+        connection = self._running.connection
+        _let_wait(connection, seconds)
+        try:
+            connection.send_bytes(message)
+        except BlockingIOError as error:
+            raise self._late() from error
+        except OSError as error:
+            raise self._lost() from error
+
+    def receive(self, seconds: float) -> bytes:
+        """The next message. Raises `LostError` when there is none within `seconds`."""
+        connection = self._running.connection
+        # For a message that begins and does not go on.
+        _let_wait(connection, seconds)
+        try:
+            if not connection.poll(max(0.0, seconds)):
+                raise self._late()
+            return connection.recv_bytes()
+        except BlockingIOError as error:
+            raise self._late() from error
+        except (EOFError, OSError) as error:
+            raise self._lost() from error
+
+    def _late(self) -> LostError:
+        return LostError(End.TIME, "did not answer in time and was ended", self.words)
+
+    def _lost(self) -> LostError:
+        status = wait_for_status(self._running.process, _END_S)
+        if status is None:
+            return LostError(End.ITSELF, "closed its connection and was ended", self.words)
+        words, how = self.words, ended_words(status)
+        if self._memory_bytes is not None and ran_out_of_memory(words):
+            most = memory_words(self._memory_bytes)
+            return LostError(End.MEMORY, f"wanted more memory than the {most} it may have", words)
+        if -status in _FROM_OUTSIDE:
+            return LostError(End.OUTSIDE, how, words)
+        return LostError(End.ITSELF, how, words)
+
+
+def _let_wait(connection: Connection, seconds: float) -> None:
+    """Let no single read or write on `connection` wait longer than `seconds`."""
+    whole = int(max(0.0, seconds))
+    # Zero would mean for ever.
+    time = struct.pack("ll", whole, max(1, round((seconds - whole) * 1e6)))
+    with socket.socket(fileno=os.dup(connection.fileno())) as handle:
+        handle.setsockopt(socket.SOL_SOCKET, socket.SO_SNDTIMEO, time)
+        handle.setsockopt(socket.SOL_SOCKET, socket.SO_RCVTIMEO, time)
