@@ -110,8 +110,6 @@ def guarded(
             started.callback(end_group, process)
         _end_at_hang_up(watched, process.pid)
         bound_memory(process, memory_bytes)
-        # A crash is told by its status; a core file would be left behind.
-        _lower(process, resource.RLIMIT_CORE, 0)
         yield process
 
 
@@ -181,8 +179,13 @@ def _status(process: subprocess.Popen[bytes]) -> int | None:
 
 def bound_memory(process: subprocess.Popen[bytes], memory_bytes: int | None) -> None:
     """Let `process`, and what it starts from now on, write at most `memory_bytes` each."""
-    if memory_bytes is not None:
-        _lower(process, resource.RLIMIT_DATA, memory_bytes)
+    if memory_bytes is None:
+        return
+    # A process that has ended already wants no limits.
+    with contextlib.suppress(ProcessLookupError):
+        _, most = resource.prlimit(process.pid, resource.RLIMIT_DATA)
+        soft = memory_bytes if most == resource.RLIM_INFINITY else min(memory_bytes, most)
+        resource.prlimit(process.pid, resource.RLIMIT_DATA, (soft, most))
 
 
 def ran_out_of_memory(words: str) -> bool:
@@ -242,15 +245,6 @@ def _end_at_hang_up(watched: int, group: int) -> None:
     fcntl.fcntl(watched, fcntl.F_SETSIG, signal.SIGKILL)
     flags = fcntl.fcntl(watched, fcntl.F_GETFL)
     fcntl.fcntl(watched, fcntl.F_SETFL, flags | os.O_ASYNC)
-
-
-def _lower(process: subprocess.Popen[bytes], what: int, value: int) -> None:
-    """Set a soft limit of `process`, as far as its hard limit lets it."""
-    # A process that has ended already wants no limits.
-    with contextlib.suppress(ProcessLookupError):
-        _, hard = resource.prlimit(process.pid, what)
-        soft = value if hard == resource.RLIM_INFINITY else min(value, hard)
-        resource.prlimit(process.pid, what, (soft, hard))
 
 
 def _text(output: bytes | None) -> str:

@@ -16,7 +16,7 @@ import pytest
 from bench.core.errors import BuildError, ModelError
 from bench.core.processes import Bounds
 from models.data import SUBSET
-from models.messages import BuildRequest, Progress
+from models.messages import BUILD_FILE, FLOAT_FILE, MODEL_FILE, BuildRequest, Progress
 from models.service import VariantBuilder
 from models.spec import PruneSpec, TrainSpec
 
@@ -103,6 +103,23 @@ def test_a_killed_builder_is_an_error_with_its_log_and_the_next_build_gets_a_new
             builder.build(hasty, tmp_path, nothing)
         assert builder.pid == second
     assert not is_running(second)
+
+
+def test_a_build_leaves_its_three_files_and_nothing_else_anywhere(
+    tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    temporary, product = tmp_path / "tmp", tmp_path / "product"
+    temporary.mkdir()
+    product.mkdir()
+    monkeypatch.setenv("TMPDIR", str(temporary))
+    short = LONG.model_copy(update={"spec": TrainSpec(epochs=1, batch_size=1000)})
+    with VariantBuilder() as builder:
+        builder.build(short, product, nothing)
+    assert sorted(path.name for path in product.iterdir()) == sorted(
+        [BUILD_FILE, FLOAT_FILE, MODEL_FILE]
+    )
+    # TensorFlow writes a source file for each function it traces.
+    assert list(temporary.iterdir()) == []
 
 
 @pytest.mark.parametrize("stopped", [False, True], ids=["busy", "stopped"])
