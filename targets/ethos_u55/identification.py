@@ -17,7 +17,7 @@ __all__ = ["ARCHITECTURE", "CONFIG_WORDS", "IDENTITY"]
 
 #: Major version of the architecture, bits 31:28 of ID.
 ARCHITECTURE = 1
-#: ID of the NPU that Vela compiles for: architecture 1.0.6.
+#: ID of the NPU that Vela's regor compiles for: architecture 1.0.6.
 IDENTITY = 0x1006_6001
 
 

@@ -17,7 +17,7 @@ from targets.jobs.memory import NPU_MEMORIES, MemoryBank
 __all__ = ["inputs_for", "job_for"]
 
 
-_ALIGNMENT = 64
+_ARENA_ALIGNMENT = 64
 _BANKS = {bank.name: bank for bank in NPU_MEMORIES}
 
 
@@ -155,4 +155,4 @@ def _in_sram(artefact: Artefact, size: int, arena: MemoryBank, arena_bytes: int)
 
 
 def _aligned(size: int) -> int:
-    return max(_ALIGNMENT, -(-size // _ALIGNMENT) * _ALIGNMENT)
+    return max(_ARENA_ALIGNMENT, -(-size // _ARENA_ALIGNMENT) * _ARENA_ALIGNMENT)

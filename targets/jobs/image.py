@@ -22,7 +22,7 @@ FORMAT_VERSION = 1
 _HEADER = struct.Struct("<7I36x")
 _JOB = struct.Struct("<15I4I8I2I6II10I10I32x")
 _TIMING_WORDS = 10
-_ALIGNMENT = 64
+_CONTENT_ALIGNMENT = 64
 _SEMIHOSTING = 1
 _CLEAR_ARENA = 1
 _UNUSED = 0xFFFF_FFFF
@@ -70,7 +70,7 @@ class _Contents:
             return 0
         if data not in self._offsets:
             at = self._start + self._size
-            padding = -at % _ALIGNMENT
+            padding = -at % _CONTENT_ALIGNMENT
             self._pieces.append(bytes(padding) + data)
             self._offsets[data] = at + padding
             self._size += padding + len(data)
