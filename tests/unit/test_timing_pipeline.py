@@ -19,12 +19,12 @@ from targets.artefact.stream.operations import (
     Stop,
 )
 from targets.ethos_u55.memory_modes import MemoryMode
-from targets.ethos_u55.pmu_events import event_number
+from targets.ethos_u55.pmu_events import EVENT_NUMBERS
 from targets.ethos_u55.ports import PortMap
 from targets.simulator.timing import PROFILES, Bound, NetworkTiming, estimate
 from targets.simulator.timing.assumptions import DECIDED, Assumptions
 from targets.simulator.timing.engines import Engines
-from targets.simulator.timing.events import Event, Fidelity, pmu_events
+from targets.simulator.timing.events import _MEANINGS, _REASONS, Event, Fidelity, pmu_events
 from targets.simulator.timing.work import block_work, network_work
 from targets.simulator.traffic.network import network_traffic, operation_traffic
 from tests.support.streams.block_operations import POINT, block_operations, conv, feature_map
@@ -135,9 +135,8 @@ def values(timing: NetworkTiming) -> dict[str, int]:
 
 def test_every_event_of_the_pmu_is_told_of_with_its_kind() -> None:
     events = pmu_events(timed([dense(64, 32, 1024)]))
-    assert len({event.name for event in events}) == len(events)
+    assert {event.name: event.number for event in events} == EVENT_NUMBERS
     for event in events:
-        assert event_number(event.name) == event.number, event.name
         _assert_whole(event)
     exact = {event.name for event in events if event.fidelity is Fidelity.EXACT}
     assert exact == {
@@ -148,6 +147,9 @@ def test_every_event_of_the_pmu_is_told_of_with_its_kind() -> None:
     # What depends on the host is not made up: NPU_IDLE is not 0, nor CYCLE equal to NPU_ACTIVE.
     missing = {event.name for event in events if event.value is None}
     assert {"CYCLE", "NPU_IDLE"} <= missing
+    # Nothing is said of what is no event.
+    assert missing == _REASONS.keys()
+    assert EVENT_NUMBERS.keys() - missing == _MEANINGS.keys()
 
 
 def _assert_whole(event: Event) -> None:
