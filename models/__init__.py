@@ -1,1 +1,1 @@
-"""The workloads and how their variants are made: the only room that imports TensorFlow."""
+"""The workloads and how their variants are made: the only package that imports TensorFlow."""

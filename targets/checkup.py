@@ -1,4 +1,4 @@
-"""What a target says when it is asked whether it could work here: findings, each with its cure."""
+"""Whether a target can work on this machine: findings, each with its cure."""
 
 from __future__ import annotations
 

@@ -1,4 +1,4 @@
-"""What every target promises: the `Target` protocol, its job and its measurement.
+"""The protocol that every target implements, with its job and its measurement.
 
 A target takes a compiled model and inputs and gives back outputs and counters. It never
 invents a number: a counter it cannot give is listed in `Measurement.unavailable` with the

@@ -1,7 +1,7 @@
-"""The targets by name: what is known of each without loading it, and how it is made and checked.
+"""The targets by name, and how each is made and checked.
 
-A target's modules are imported when it is first made or checked, so that who only needs the names
-does not load the simulator, the board's drivers and NumPy with them.
+A target's modules are imported when it is first made or checked. So code that needs only the names
+does not load the simulator, the board's drivers or NumPy.
 """
 
 from __future__ import annotations

@@ -1,4 +1,4 @@
-"""What the memories behind the AXI ports do: the timing adapters' parameters, and named sets.
+"""The memories behind the AXI ports: the timing adapters' parameters, and named sets of them.
 
 Arm's timing adapter (TA) is a bridge in front of a memory that delays responses and limits what
 may be under way. A Corstone-300 has one on each port of the Ethos-U55. The FVP and the FPGA

@@ -12,7 +12,7 @@ Promises, and what they rest on:
 - *A killed process leaves no lock behind.* The kernel drops `flock` with the process; the
   directory it was building in is recognised as dead because its key's lock is free.
 
-Room: paths, JSON and bytes come in; nothing here knows models, compilers or targets.
+The package works with paths, JSON and bytes. It knows no models, compilers or targets.
 
 File system: the root needs `flock` and atomic rename. Local Linux and macOS file systems give
 both. On a network file system `flock` must hold *between hosts*: NFS v4, or v3 with a lock

@@ -1,4 +1,4 @@
-"""The command `bench`: one module a verb, each with what its command line may say.
+"""The command `bench`: one module per verb, each with its command line.
 
 A verb's module is read whenever `bench` starts. What the verb needs to do its work it imports when
 it is called, so that `bench --help` loads neither NumPy nor a target.

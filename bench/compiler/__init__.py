@@ -1,4 +1,4 @@
-"""The adapter to Arm's Vela: what it is asked, how it is run, what it answered.
+"""The adapter to Arm's Vela: its options, how it is run, and its reports.
 
 `compile_model` turns a quantised `.tflite` and `VelaOptions` into a `CompiledModel`, whose
 `VelaReport` is read from Vela's CSV files (never from its printed text). Knows nothing of

@@ -1,1 +1,4 @@
-"""The ground: errors, schemas, files, fingerprints, arrays, processes. Imports nothing of ours."""
+"""The foundation: errors, schemas, files, fingerprints, arrays, processes.
+
+Imports no other package of the project.
+"""

@@ -1,1 +1,1 @@
-"""From records and limits to verdicts."""
+"""Verdicts, computed from records and limits."""

@@ -1,1 +1,1 @@
-"""From a planned cell to its record: models, test sets, compilation, measurement, reference."""
+"""The way from a cell to its record: model, test set, compilation, measurement, reference."""

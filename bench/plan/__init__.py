@@ -1,1 +1,1 @@
-"""What is to be done, from the configuration alone: cells, the grid, `bench.toml`, metrics."""
+"""The plan of a run, from `bench.toml` alone: cells, the grid, metrics."""

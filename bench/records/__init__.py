@@ -1,1 +1,1 @@
-"""What is kept of a run: its records and its directory."""
+"""What is stored about a run: its records and its directory."""

@@ -1,1 +1,4 @@
-"""Records in, reports out: terminal tables and JUnit. Judges nothing, measures nothing."""
+"""Reports, made from records: terminal tables and JUnit files.
+
+The package judges nothing and measures nothing.
+"""

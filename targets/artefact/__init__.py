@@ -1,4 +1,4 @@
-"""Reading compiled models.
+"""Reading compiled models: what Vela wrote, as frozen objects.
 
 `load_artefact` reads what Vela writes, a `.tflite` (COP1 or COP2 payloads) or a raw `.npz`,
 into one frozen `Artefact`; nothing after it knows flatbuffers or driver actions.

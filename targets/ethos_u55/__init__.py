@@ -1,5 +1,5 @@
-"""Facts of the Ethos-U55, each in one place and with its source; what another NPU would replace.
+"""Facts of the Ethos-U55, each in one place and with its source; another NPU would replace them.
 
-Imports of ours nothing but `bench.core`. A fact that stands here stands nowhere else in the
-product: `tests/unit/test_hardware_facts.py` looks.
+The package imports nothing of ours except `bench.core`. A fact stated here is stated nowhere else
+in the product; `tests/unit/test_facts_once.py` checks this.
 """

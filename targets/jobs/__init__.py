@@ -1,6 +1,6 @@
-"""What is said to the firmware and what it says.
+"""Jobs for the firmware, and the firmware's answers.
 
 `device_job` describes a job, `image` turns jobs into the bytes that are loaded, `frames` reads the
-lines of the answer, `answers` puts them together; `pmu` has the events, `memory` the addresses.
-Nothing is imported here, so that who needs an address does not pay for pydantic.
+lines of the answer, `answers` puts them together, and `memory` has the addresses.
+Nothing is imported here, so code that needs only an address does not load pydantic.
 """

@@ -1,4 +1,4 @@
-"""What `bench.toml` says of the targets: the section `[targets]`, a table for each."""
+"""The settings of the targets: the section `[targets]` of `bench.toml`, with a table for each."""
 
 from __future__ import annotations
 

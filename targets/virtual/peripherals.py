@@ -86,7 +86,7 @@ class TimingAdapters:
             self._registers[offset] = value
 
     def words(self) -> tuple[tuple[int, ...], tuple[int, ...]]:
-        """What the two ports are programmed to, in `targets.jobs.TimingAdapter.words` order."""
+        """What the two ports are programmed to, in `TimingAdapter.words` order."""
         first, second = (
             tuple(self._registers.get(port * self._STRIDE + word, 0) for word in self._WORDS)
             for port in (0, 1)

@@ -255,7 +255,7 @@ def test_guide_tells_of_every_metric_verdict_and_target(name: str) -> None:
 def test_messages_in_the_troubleshooting_table_are_the_programs_own() -> None:
     said = [(ROOT / "Makefile").read_text(encoding="utf-8")]
     for source in (
-        p for room in ("bench", "models", "targets") for p in (ROOT / room).rglob("*.py")
+        p for name in ("bench", "models", "targets") for p in (ROOT / name).rglob("*.py")
     ):
         said += [
             node.value
