@@ -23,7 +23,7 @@ bench: $(VENV)/.bench-ready ## run the main job: build, compile, measure and jud
 	$(BIN)/pytest -n $(JOBS) $(ARGS)
 
 test: lint ## run the project's own checks and tests
-	$(BIN)/pytest -n $(JOBS) --dist loadfile tests/unit tests/integration tests/operators tests/fuzz $(ARGS)
+	$(BIN)/pytest -n $(JOBS) --dist loadfile tests/unit tests/processes tests/integration tests/operators tests/fuzz $(ARGS)
 
 fuzz: $(VENV)/.dev-ready ## run the simulator on damaged models, streams and weights; MINUTES=30 SEED=1
 	$(BIN)/python -m tests.fuzz --seed $(SEED) --minutes $(MINUTES) \

@@ -4,12 +4,10 @@ from __future__ import annotations
 
 from collections.abc import Callable
 
-import numpy as np
 import pytest
 from hypothesis import given
 from hypothesis import strategies as st
 
-from bench.compiler import VelaOptions, compile_model
 from bench.judging.groups import judge_order, judge_sweep
 from bench.judging.sweep import SweepResult
 from bench.judging.verdicts import judge_cell, worst
@@ -33,7 +31,7 @@ from bench.records.record import (
 from targets.ethos_u55.accelerators import Accelerator
 from targets.ethos_u55.memory_modes import MemoryMode
 from targets.protocol import Source
-from tests.support.models.tflite_factory import mlp
+from tests.support.models.dense_layer import stored_dense_layer
 
 
 def reproduce(metric: str, subject: str) -> str:
@@ -41,15 +39,9 @@ def reproduce(metric: str, subject: str) -> str:
 
 
 @pytest.fixture(scope="module")
-def base(tmp_path_factory: pytest.TempPathFactory) -> Record:
+def base() -> Record:
     """A record of a real compile with made-up counters."""
-    directory = tmp_path_factory.mktemp("judge")
-    generator = np.random.default_rng(1)
-    weights = generator.integers(-100, 100, (32, 256), dtype=np.int8)
-    model = directory / "m.tflite"
-    model.write_bytes(mlp([weights]))
-    options = VelaOptions(accelerator=Accelerator.U55_128, memory_mode=MemoryMode.SHARED_SRAM)
-    compiled = compile_model(model, options, directory / "out")
+    compiled = stored_dense_layer()
     cell = Cell("w", "base", Accelerator.U55_128, MemoryMode.SHARED_SRAM, "vela")
     return Record(
         cell=CellIdentity.of(cell),

@@ -3,8 +3,6 @@ from __future__ import annotations
 import hashlib
 import io
 import socket
-import subprocess
-import sys
 import time
 from pathlib import Path
 
@@ -164,22 +162,3 @@ def test_the_written_test_set_is_what_the_float_model_takes(tmp_path: Path) -> N
         np.testing.assert_allclose(arrays["inputs"] * 255, data.x_test, atol=1e-4)
         assert arrays["labels"].dtype == np.int64
         np.testing.assert_array_equal(arrays["labels"], data.y_test)
-
-
-def test_the_clients_half_of_the_package_imports_no_heavy_library() -> None:
-    code = (
-        "import sys\n"
-        "import models.service, models.registry, models.data\n"
-        "models.data.load(models.data.SUBSET)\n"
-        "heavy = {'tensorflow', 'tf_keras', 'keras', 'tensorflow_model_optimization',"
-        " 'sklearn', 'pandas', 'scipy'}\n"
-        "print(sorted(heavy & set(sys.modules)))\n"
-    )
-    result = subprocess.run(
-        [sys.executable, "-c", code],
-        capture_output=True,
-        text=True,
-        check=True,
-        cwd=Path(__file__).resolve().parents[2],
-    )
-    assert result.stdout.strip() == "[]"

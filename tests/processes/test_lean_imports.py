@@ -1,0 +1,34 @@
+"""What a fresh process has loaded after importing a part of the product."""
+
+from __future__ import annotations
+
+import subprocess
+import sys
+
+from tests.support.bench_runs import ROOT
+
+
+def loaded(statements: str) -> set[str]:
+    """The modules in a process that has run `statements`."""
+    code = f"{statements}\nimport sys\nprint(*sys.modules)"
+    done = subprocess.run(
+        [sys.executable, "-c", code], cwd=ROOT, capture_output=True, text=True, check=True
+    )
+    return set(done.stdout.split())
+
+
+def test_the_client_of_the_builder_imports_no_heavy_library() -> None:
+    found = loaded(
+        "import models.service, models.registry, models.data\nmodels.data.load(models.data.SUBSET)"
+    )
+    assert "models.data" in found
+    heavy = {"tensorflow", "tf_keras", "keras", "tensorflow_model_optimization"}
+    assert found & (heavy | {"sklearn", "pandas", "scipy"}) == set()
+
+
+def test_inspection_needs_no_interpreter_and_no_tensorflow() -> None:
+    found = loaded(
+        "import bench.tflite.model_file, bench.tflite.interpreters, bench.measuring.accuracy"
+    )
+    assert "bench.tflite.interpreters" in found
+    assert found & {"tensorflow", "tflite_micro", "ai_edge_litert.interpreter"} == set()
