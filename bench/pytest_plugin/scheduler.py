@@ -7,7 +7,7 @@ Cells of a target with a single device go to one worker, whatever their family: 
 and gives it all of them together.
 
 xdist's own scheduler for scopes is not used: after a worker has died it can leave the others
-waiting for ever (see docs/decisions/0018-scheduler.md). What a worker needs to know is little:
+waiting for ever (see docs/decisions/0019-scheduler.md). What a worker needs to know is little:
 
 - It runs a test only when it knows the next one, or that there is none (`shutdown`). So it is kept
   two tests ahead, and told to shut down as soon as there is nothing left to give.

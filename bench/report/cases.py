@@ -76,7 +76,8 @@ def case_views(
     ended: dict[str, CaseOutcome] = {}
     for outcome in outcomes:
         # A test whose worker died after it had passed is reported twice: the failure counts.
-        if ended.get(outcome.nodeid, outcome).outcome != "failed":
+        before = ended.get(outcome.nodeid)
+        if before is None or before.outcome != "failed":
             ended[outcome.nodeid] = outcome
     return [_view(case, findings, ended.get(case.nodeid)) for case in cases]
 

@@ -1,0 +1,342 @@
+"""Gates judge what they are for: missing figures, operators that leave, workers that die."""
+
+from __future__ import annotations
+
+import contextlib
+import os
+import signal
+import time
+from pathlib import Path
+from xml.etree import ElementTree
+
+import numpy as np
+import psutil
+import pytest
+import test_results_parser
+from junitparser import JUnitXml
+
+from bench.judging.suites import SUITES
+from tests.operators.network import Network
+from tests.operators.weighted import conv2d, transpose_conv
+from tests.support.bench_runs import ROOT, BenchRun, BenchRunner
+from tests.support.models.tflite_factory import mlp
+
+GRID = '[grid]\nmacs = [128]\nmemory_modes = ["Shared_Sram"]\ntargets = ["sim"]\n'
+LIMITS = "".join(
+    f'[[workloads.net.limits]]\nmetric = "{metric}"\nmax = 1_000_000\n'
+    for metric in ("npu_cycles", "axi0_read_beats", "axi0_write_beats", "axi1_read_beats")
+)
+NET = GRID + '[workloads.net]\nmodel = "net.tflite"\nrandom_inputs = 2\n' + LIMITS
+CELL = "net-base-u55_128-shared_sram-sim"
+
+
+def decoder(stride: int) -> bytes:
+    """A convolution, then a TRANSPOSE_CONV, which Vela puts on the NPU at stride 2, not at 3."""
+    network = Network(3)
+    value = conv2d(network, network.input((1, 8, 8, 4)), 8)
+    return network.serialise([transpose_conv(network, value, 4, stride=(stride, stride))])
+
+
+def all_on_cpu() -> bytes:
+    """Nothing but a TRANSPOSE_CONV that Vela leaves to the CPU."""
+    network = Network(3)
+    return network.serialise(
+        [transpose_conv(network, network.input((1, 8, 8, 4)), 4, stride=(3, 3))]
+    )
+
+
+def two_left() -> bytes:
+    """Two operators on the CPU amid others on the NPU."""
+    network = Network(3)
+    value = conv2d(network, network.input((1, 4, 4, 4)), 4)
+    for _ in range(2):
+        value = conv2d(network, transpose_conv(network, value, 4, stride=(3, 3)), 4, stride=(3, 3))
+    return network.serialise([value])
+
+
+def failures(run: BenchRun) -> dict[str, str]:
+    """Name -> text of the failed cases, as a foreign reader finds them in the JUnit file."""
+    found = {}
+    for suite in JUnitXml.fromfile(str(run.directory.path / "junit.xml")):
+        for case in suite:
+            for result in case.result:
+                if type(result).__name__ in ("Failure", "Error"):
+                    found[case.name] = result.text
+    return found
+
+
+@pytest.fixture
+def runner(tmp_path: Path) -> BenchRunner:
+    return BenchRunner(tmp_path)
+
+
+def test_a_network_all_on_the_npu_passes(runner: BenchRunner) -> None:
+    (runner.directory / "net.tflite").write_bytes(decoder(2))
+    run = runner.run(runner.write_config(NET), "-n", "0")
+    assert run.returncode == 0, run.output
+    assert run.records()[CELL].compilation.cpu_operators == ()
+
+
+@pytest.mark.parametrize(
+    ("model", "operators"),
+    [(decoder(3), 1), (all_on_cpu(), 1), (two_left(), 2)],
+    ids=["one of two", "all", "two of five"],
+)
+def test_a_lost_operator_is_no_gain(runner: BenchRunner, model: bytes, operators: int) -> None:
+    (runner.directory / "net.tflite").write_bytes(model)
+    run = runner.run(runner.write_config(NET), "-n", "0")
+    assert run.returncode == 1, run.output
+    assert run.records()[CELL].compilation.cpu_operators == ("TRANSPOSE_CONV",) * operators
+    failed = failures(run)
+    assert set(failed) == {f"{CELL}:{s}" for s in ("npu_cycles", "axi_traffic", "cpu_operators")}
+    assert "TRANSPOSE_CONV" in failed[f"{CELL}:cpu_operators"]
+    assert "CPU" in failed[f"{CELL}:npu_cycles"]
+    assert f"{operators} " in run.output
+
+
+def test_any_one_suite_alone_notices_a_lost_operator(runner: BenchRunner) -> None:
+    (runner.directory / "net.tflite").write_bytes(decoder(3))
+    config = runner.write_config(NET)
+    for suite in ("npu_cycles", "axi_traffic"):
+        run = runner.run(config, "-n", "0", f"tests/regression/test_{suite}.py")
+        assert run.returncode == 1, run.output
+        # Only what was chosen is judged in the report.
+        names = {
+            c.name for s in JUnitXml.fromfile(str(run.directory.path / "junit.xml")) for c in s
+        }
+        assert names == {f"{CELL}:{suite}"}
+
+
+def test_a_limit_on_them_allows_operators_on_the_cpu(runner: BenchRunner) -> None:
+    (runner.directory / "net.tflite").write_bytes(decoder(3))
+    allowed = '[[workloads.net.limits]]\nmetric = "cpu_operators"\nmax = 1\n'
+    run = runner.run(runner.write_config(NET + allowed), "-n", "0")
+    assert run.returncode == 0, run.output
+    assert "TRANSPOSE_CONV" in run.output or run.records()[CELL].compilation.cpu_operators
+
+
+def test_a_broken_tool_is_an_error_and_no_skip(
+    runner: BenchRunner, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    (runner.directory / "net.tflite").write_bytes(decoder(2))
+    trained = (
+        '[workloads.trained]\narchitecture = "mnist_fc"\n'
+        'variants.base = { method = "train", epochs = 1 }\n'
+    )
+    # A TensorFlow that cannot be loaded, where Python looks first.
+    broken = runner.directory / "broken"
+    (broken / "tensorflow").mkdir(parents=True)
+    (broken / "tensorflow" / "__init__.py").write_text("raise ImportError('libcuda is missing')\n")
+    monkeypatch.setenv("PYTHONPATH", f"{broken}{os.pathsep}{ROOT}")
+    run = runner.run(runner.write_config(NET + '[data]\nmnist = "subset"\n' + trained), "-n", "0")
+    assert run.returncode == 1, run.output
+    lost = "trained-base-u55_128-shared_sram-sim"
+    assert {f"{lost}:{suite}" for suite in SUITES} <= set(failures(run))
+    assert set(run.records()) == {CELL}
+    assert "UNAVAILABLE" not in {one.status.name for one in run.directory.unmeasured()}
+
+
+class Outcomes:
+    """How many cases passed, failed and were skipped."""
+
+    def __init__(self, passed: int, failed: int, skipped: int) -> None:
+        self.counts = (passed, failed, skipped)
+
+    @classmethod
+    def of_pytest(cls, run: BenchRun) -> Outcomes:
+        kinds = list(run.outcomes().values())
+        failed = kinds.count("failure") + kinds.count("error")
+        return cls(kinds.count("passed"), failed, kinds.count("skipped"))
+
+
+def by_junitparser(path: Path) -> tuple[tuple[int, int, int], set[str]]:
+    xml = JUnitXml.fromfile(str(path))
+    failed = xml.failures + xml.errors
+    names = {f"{suite.name}/{case.name}" for suite in xml for case in suite}
+    return (xml.tests - failed - xml.skipped, failed, xml.skipped), names
+
+
+def by_codecov(path: Path) -> tuple[tuple[int, int, int], set[str]]:
+    """Codecov's own parser, which counts a failure only where there is text inside it."""
+    runs = test_results_parser.parse_junit_xml(path.read_bytes()).testruns
+    kinds = [str(run.outcome) for run in runs]
+    failed = kinds.count("failure") + kinds.count("error")
+    names = {f"{run.testsuite}/{run.name}" for run in runs}
+    return (kinds.count("pass"), failed, kinds.count("skip")), names
+
+
+@pytest.fixture(scope="module")
+def four_runs(tmp_path_factory: pytest.TempPathFactory) -> dict[str, BenchRun]:
+    """One grid in four conditions: all well, limits broken, cells that fail, no FVP."""
+    runner = BenchRunner(tmp_path_factory.mktemp("four"))
+    generator = np.random.default_rng(5)
+    weights = [generator.integers(-127, 128, (10, 32), dtype=np.int8)]
+    path = runner.directory / "net.tflite"
+    path.write_bytes(mlp(weights, softmax=False))
+    text = NET.replace("[128]", "[64, 128]")
+    runs = {"green": runner.run(runner.write_config(text), "-n", "0")}
+    broken = text.replace("1_000_000", "1")
+    runs["limits broken"] = runner.run(runner.write_config(broken), "-n", "0")
+    # Vela refuses what it is asked to compile.
+    stuck = text + "[vela]\ntimeout_s = 0.001\n"
+    path.write_bytes(mlp([*weights, weights[0][:, :10]], softmax=False))
+    runs["unmeasurable"] = runner.run(runner.write_config(stuck), "-n", "0")
+    absent = text.replace('["sim"]', '["fvp"]')
+    with pytest.MonkeyPatch.context() as patch:
+        patch.delenv("BENCH_FVP", raising=False)
+        runs["no device"] = runner.run(runner.write_config(absent), "-n", "0")
+    return runs
+
+
+STATUS = {"green": 0, "limits broken": 1, "unmeasurable": 1, "no device": 1}
+
+
+@pytest.mark.parametrize("condition", STATUS)
+def test_foreign_readers_count_as_pytest_does(
+    four_runs: dict[str, BenchRun], condition: str
+) -> None:
+    run = four_runs[condition]
+    assert run.returncode == STATUS[condition], run.output
+    wanted = Outcomes.of_pytest(run).counts
+    assert sum(wanted) == 2 * len(SUITES) + 1, "two cells and a sweep"
+    for read in (by_junitparser, by_codecov):
+        counts, _ = read(run.directory.path / "junit.xml")
+        assert counts == wanted, read.__name__
+
+
+def test_names_are_the_same_whatever_becomes_of_a_run(four_runs: dict[str, BenchRun]) -> None:
+    for read in (by_junitparser, by_codecov):
+        names = {
+            condition: {name.replace("-fvp", "-sim").replace("fvp.", "sim.") for name in found}
+            for condition, run in four_runs.items()
+            for _, found in [read(run.directory.path / "junit.xml")]
+        }
+        assert len({frozenset(found) for found in names.values()}) == 1, read.__name__
+
+
+def test_a_failure_says_all_in_its_first_line(four_runs: dict[str, BenchRun]) -> None:
+    tree = ElementTree.parse(four_runs["limits broken"].directory.path / "junit.xml")
+    (message, *_) = [
+        failure.attrib["message"]
+        for case in tree.iter("testcase")
+        if case.attrib["name"].endswith(":npu_cycles")
+        for failure in case.iter("failure")
+    ]
+    assert message.startswith("npu_cycles ")
+    assert message.endswith("must be at most 1 cycles") or "at most 1 cycle" in message
+    errors = list(
+        ElementTree.parse(four_runs["unmeasurable"].directory.path / "junit.xml").iter("error")
+    )
+    assert {error.attrib["type"] for error in errors} >= {"CompilerError"}
+
+
+GRID_OF_MANY = (
+    '[grid]\nmemory_modes = ["Shared_Sram", "Sram_Only"]\ntargets = ["sim"]\n[workloads]\n'
+)
+
+
+def workers_of(pid: int) -> list[psutil.Process]:
+    """The xdist workers that live; children come and go while one looks."""
+    found = []
+    with contextlib.suppress(psutil.Error):
+        for child in psutil.Process(pid).children():
+            with contextlib.suppress(psutil.Error):
+                if any("sys.stdin.readline" in part for part in child.cmdline()):
+                    found.append(child)
+    return found
+
+
+@pytest.mark.parametrize("share", [0.0, 0.5, 0.8, 0.95])
+def test_a_run_ends_when_a_worker_is_killed(tmp_path: Path, share: float) -> None:
+    """Killed at that share of the tests: the run ends soon, red, and every test has its case."""
+    runner = BenchRunner(tmp_path)
+    generator = np.random.default_rng(1)
+    names = [f"m{i}" for i in range(4)]
+    for name in names:
+        weights = [generator.integers(-127, 128, (8, 16), dtype=np.int8)]
+        (tmp_path / f"{name}.tflite").write_bytes(mlp(weights, softmax=False))
+    config = runner.write_config(
+        GRID_OF_MANY + "".join(f'{name} = "{name}.tflite"\n' for name in names)
+    )
+    process = runner.start(config, "-n", "2", "-q")
+    total = len(names) * (8 * len(SUITES) + 2)
+    deadline = time.monotonic() + 300
+    path = runner.results / "latest" / "outcomes.jsonl"
+    while time.monotonic() < deadline and process.poll() is None:
+        ended = path.read_text().count("\n") if path.exists() else 0
+        busy = workers_of(process.pid)
+        if (
+            busy
+            and (runner.results / "latest" / "selection.json").exists()
+            and ended >= share * total
+        ):
+            busy[0].kill()
+            break
+        time.sleep(0.01)
+    output, _ = process.communicate(timeout=300)
+    names_of = by_junitparser(runner.results / "latest" / "junit.xml")[1]
+    assert len(names_of) == total, output[-3000:]
+    counts, _ = by_junitparser(runner.results / "latest" / "junit.xml")
+    if counts[1]:
+        assert process.returncode == 1, output[-3000:]
+        again = runner.run(config, "-n", "2")
+        assert again.returncode == 0, again.output[-3000:]
+    else:
+        # It had nothing left to do when it was killed.
+        assert process.returncode in (0, 1), output[-3000:]
+
+
+def test_a_cell_that_kills_its_worker_is_not_given_to_another(tmp_path: Path) -> None:
+    runner = BenchRunner(tmp_path)
+    generator = np.random.default_rng(1)
+    for name in ("good", "deadly"):
+        weights = [generator.integers(-127, 128, (8, 16), dtype=np.int8)]
+        (tmp_path / f"{name}.tflite").write_bytes(mlp(weights, softmax=False))
+    # A worker kills itself while it measures the cells of `deadly`, and notes that it was there.
+    plugin = tmp_path / "killer.py"
+    plugin.write_text(
+        "import os, signal\n"
+        "from bench.measuring.engine import Engine\n"
+        "real = Engine.record\n"
+        "def record(self, cell):\n"
+        "    if cell.workload == 'deadly':\n"
+        f"        with open({str(tmp_path / 'deaths')!r}, 'a') as stream:\n"
+        "            stream.write(cell.id + '\\n')\n"
+        "        os.kill(os.getpid(), signal.SIGKILL)\n"
+        "    return real(self, cell)\n"
+        "Engine.record = record\n"
+    )
+    config = runner.write_config(
+        GRID.replace("[128]", "[32, 64]")
+        + '[workloads]\ngood = "good.tflite"\ndeadly = "deadly.tflite"\n'
+    )
+    with pytest.MonkeyPatch.context() as patch:
+        patch.setenv("PYTHONPATH", f"{tmp_path}{os.pathsep}{ROOT}")
+        run = runner.run(config, "-n", "2", "-p", "killer", timeout=300)
+    assert run.returncode == 1, run.output
+    deaths = (tmp_path / "deaths").read_text().split()
+    assert sorted(deaths) == sorted(set(deaths)), "each deadly cell was tried once"
+    assert {record.cell.workload for record in run.records().values()} == {"good"}
+    lost = {one.cell.id: one.error for one in run.directory.unmeasured()}
+    assert lost == dict.fromkeys(deaths, "WorkerDied")
+    names = by_junitparser(run.directory.path / "junit.xml")[1]
+    assert len(names) == 4 * len(SUITES) + 2
+
+
+@pytest.mark.parametrize("number", [signal.SIGTERM, signal.SIGHUP])
+@pytest.mark.parametrize("workers", ["0", "2"])
+def test_a_signal_leaves_the_reports(tmp_path: Path, number: int, workers: str) -> None:
+    runner = BenchRunner(tmp_path)
+    (tmp_path / "net.tflite").write_bytes(decoder(2))
+    config = runner.write_config(NET.replace("[128]", "[32, 64, 128, 256]"))
+    process = runner.start(config, "-n", workers)
+    outcomes = runner.results / "latest" / "selection.json"
+    deadline = time.monotonic() + 120
+    while not outcomes.exists() and time.monotonic() < deadline:
+        time.sleep(0.02)
+    process.send_signal(number)
+    output, _ = process.communicate(timeout=120)
+    assert process.returncode == 2, output
+    counts, names = by_junitparser(runner.results / "latest" / "junit.xml")
+    assert len(names) == 4 * len(SUITES) + 1
+    assert counts[1] > 0, "what was not judged is an error"
