@@ -83,7 +83,8 @@ lock: ## renew the lock files from pyproject.toml (needs uv)
 	  --constraint requirements.lock --extra dev --extra virtual --extra board --extra labgrid pyproject.toml -o requirements-dev.lock
 
 clean: ## remove the virtual environment, results and tool caches (not the artefact cache)
-	rm -rf $(VENV) results build *.egg-info .mypy_cache .ruff_cache .pytest_cache .hypothesis
+	rm -rf $(VENV) results build *.egg-info .mypy_cache .ruff_cache .pytest_cache \
+	  .hypothesis .import_linter_cache
 
 # For each thing that pip and the bench need: one line that says what to install.
 $(VENV)/.made:

@@ -62,6 +62,20 @@ def test_help_lists_the_two_commands(tmp_path: Path) -> None:
     assert re.search(r"^test\s+", result.stdout, re.MULTILINE)
 
 
+def test_lint_runs_every_checker_and_is_part_of_test(tmp_path: Path) -> None:
+    for target in ("lint", "test"):
+        done = subprocess.run(
+            ["make", "--dry-run", f"VENV={tmp_path}", target],
+            cwd=ROOT,
+            capture_output=True,
+            text=True,
+            check=True,
+        )
+        commands = re.findall(rf"^{tmp_path}/bin/(\S+(?: \w+)?)", done.stdout, re.MULTILINE)
+        checks = ("ruff check", "ruff format", "mypy", "lint-imports", "codespell")
+        assert set(checks) <= set(commands), commands
+
+
 @pytest.mark.parametrize("name", ["requirements.lock", "requirements-dev.lock"])
 def test_locks_are_pinned_by_hash_and_name_no_address(name: str) -> None:
     text = (ROOT / name).read_text()
