@@ -1,4 +1,4 @@
-"""A compiled model as text: one paragraph an operation, under the layer it stems from."""
+"""A compiled model as text: one paragraph per operation, under the layer it comes from."""
 
 from __future__ import annotations
 
@@ -43,9 +43,9 @@ def disassemble(artefact: Artefact, layers: Layers = ()) -> str:
     """Describe every operator and operation; addresses are byte offsets into their region.
 
     The number before an operation is the index of its word in the command stream. `layers`
-    (see `read_layers`) are the headings of the operations; without, there are none.
+    (see `read_layers`) gives the headings of the operations; without it there are none.
 
-    Raises `ModelError` when the layers are those of another model.
+    Raises `ModelError` when the layers belong to another model.
     """
     check_layers(artefact, layers)
     return "\n".join(_lines(artefact, layers)) + "\n"

@@ -1,8 +1,8 @@
-"""Driver actions: what stands around the command stream in an `ethos-u` operator's first tensor.
+"""Driver actions: what surrounds the command stream in an `ethos-u` operator's first tensor.
 
-Two formats exist, told apart by their first word. `COP1` is a list of tagged words: the
-accelerator's configuration, padding, then the stream. `COP2` is a header, and entries that each
-state their length and carry metadata. Layouts as Vela 5.2.0 writes them
+There are two formats; the first word says which. `COP1` is a list of tagged words: the
+accelerator's configuration, padding, then the stream. `COP2` is a header followed by entries, each
+with its length and metadata. The layouts are those that Vela 5.2.0 writes
 (`driver_actions.py`, and regor's `custom_operator_ethosu.hpp`).
 """
 
@@ -43,7 +43,7 @@ _CURE = "compile the model again for an Ethos-U55"
 
 
 class PayloadFormat(str, Enum):
-    """The four characters a payload begins with."""
+    """The four characters with which a payload begins."""
 
     COP1 = "COP1"
     COP2 = "COP2"
@@ -51,7 +51,7 @@ class PayloadFormat(str, Enum):
 
 @dataclass(frozen=True)
 class DriverPayload:
-    """A command stream and what it was compiled for."""
+    """A command stream, and the accelerator it was compiled for."""
 
     format: PayloadFormat
     #: Multiply-accumulate units, one of `MAC_COUNTS`.
@@ -59,14 +59,14 @@ class DriverPayload:
     id_word: int
     #: Index of the stream's first word in the payload.
     first_word: int
-    #: Inputs and outputs of the operator have regions of their own (3 and 4). COP2 only.
+    #: Inputs and outputs of the operator have their own regions (3 and 4). COP2 only.
     separate_io_regions: bool
     #: The command stream, uint32 `[words]`, read-only.
     commands: Words
 
     @property
     def architecture(self) -> str:
-        """Version of the architecture the stream is written for, such as `1.0.6`."""
+        """Version of the architecture that the stream was written for, such as `1.0.6`."""
         word = self.id_word
         return f"{word >> 28}.{word >> 20 & 0xFF}.{word >> 16 & 0xF}"
 
@@ -74,11 +74,11 @@ class DriverPayload:
 def parse_payload(data: bytes) -> DriverPayload:
     """Read the driver actions in `data`, the bytes of the tensor.
 
-    Raises `StreamError` (with the word's index in the payload) when it is malformed or written
-    for something else than an Ethos-U55.
+    Raises `StreamError` (with the word's index in the payload) when it is malformed or was not
+    written for an Ethos-U55.
     """
     if len(data) < 4 or len(data) % 4:
-        raise _fault(len(data) // 4, f"{len(data)} bytes are no sequence of 32-bit words")
+        raise _fault(len(data) // 4, f"{len(data)} bytes are not a sequence of 32-bit words")
     words = np.frombuffer(data, dtype="<u4").astype(np.uint32, copy=False)
     words.flags.writeable = False
     magic = data[:4]
@@ -179,7 +179,7 @@ def _payload(
 
 
 def _check_config(config: int, identity: int, at: int) -> None:
-    """Check the words that CONFIG and ID registers would be compared with."""
+    """Check the words that a driver would compare with the CONFIG and ID registers."""
     product = config >> 28
     if product:
         raise _fault(at, f"configuration {config:#010x} is of product {product}, no Ethos-U55")

@@ -1,4 +1,4 @@
-"""What the simulator raises when a command stream asks for something the NPU cannot do."""
+"""The error for a command stream that asks for something the NPU cannot do."""
 
 from __future__ import annotations
 
@@ -18,10 +18,10 @@ _CURE = (
 class StreamError(TargetError):
     """A command stream is malformed, or one of its operations is illegal.
 
-    `word` is the index of the offending 32-bit word, counted from the first word of the
-    command stream (of the payload, where the driver actions before the stream are at fault);
-    `operation` is Arm's name of the operation or register it stands for. `owner` is whose
-    stream it is: the file and, in a graph, the operator; see `stream_of`.
+    `word` is the index of the offending 32-bit word in the command stream, or in the payload if
+    the driver actions before the stream are wrong. `operation` is Arm's name for the operation or
+    register. `owner` says whose stream it is: the file and, in a graph, the operator; see
+    `stream_of`.
     """
 
     def __init__(
@@ -34,7 +34,7 @@ class StreamError(TargetError):
         self._unowned = what
 
     def owned_by(self, owner: str) -> StreamError:
-        """The same error, naming `owner` as well."""
+        """The same error, which also names `owner`."""
         return StreamError(
             self._unowned, word=self.word, operation=self.operation, cure=self.cure, owner=owner
         )
@@ -42,7 +42,7 @@ class StreamError(TargetError):
 
 @contextmanager
 def stream_of(owner: str) -> Iterator[None]:
-    """Have every `StreamError` raised within name `owner`."""
+    """Make every `StreamError` that is raised inside name `owner`."""
     try:
         yield
     except StreamError as error:

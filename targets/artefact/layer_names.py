@@ -1,10 +1,10 @@
 """Which layer of the network an operation of the command stream belongs to, by Vela's report.
 
-The stream itself holds no names. Vela's per-layer report lists the layers in the order they run,
-with their multiply-accumulates; an operation does a whole layer, or a part of one where weights
-are buffered by channels. Operations of each kind are therefore matched with the layers of that
-kind, in order, so that their multiply-accumulates add up. Where they do not (cascaded layers
-take turns in stripes) the kind has no names; nothing is guessed.
+The stream itself holds no names. Vela's per-layer report lists the layers in the order in which
+they run, with their multiply-accumulates. An operation computes a whole layer, or a part of one if
+weights are buffered by channels. So the operations of each kind are matched with the layers of that
+kind, in order, such that their multiply-accumulates add up. If they do not (cascaded layers
+alternate in stripes), the operations of that kind get no names; nothing is guessed.
 """
 
 from __future__ import annotations
@@ -38,7 +38,7 @@ class _Kind(Enum):
 
 @dataclass(frozen=True)
 class NamedLayer:
-    """A layer of Vela's report as an operation belongs to it."""
+    """The layer of Vela's report that an operation belongs to."""
 
     name: str
     #: Vela's estimate of the layer's cycles; None for all but the layer's first operation.
@@ -59,7 +59,7 @@ def layer_names(
 
 
 def _unique_names(layers: Sequence[LayerReport]) -> list[str]:
-    """A name for each layer; neighbours that stem from one operator share theirs."""
+    """A name for each layer; neighbours that come from one operator share a name."""
     names: list[str] = []
     last = ("", "")
     for position, layer in enumerate(layers, start=1):
@@ -77,7 +77,7 @@ def _unique_names(layers: Sequence[LayerReport]) -> list[str]:
 def _matched(
     operations: Mapping[int, Operation], layers: Sequence[tuple[str, LayerReport]]
 ) -> dict[int, NamedLayer]:
-    """Operations and layers of one kind, or nothing where they do not add up."""
+    """Operations and layers of one kind, or nothing if they do not add up."""
     names: dict[int, NamedLayer] = {}
     waiting = iter(layers)
     left = 0
@@ -128,8 +128,8 @@ def _macs(operation: Operation) -> int:
     return macs * operation.ifm.depth if summed else macs
 
 
-#: Parts of a tensor's name that say nothing of the layer: what the operator is called, and what
-#: the converter wraps functions in.
+#: Parts of a tensor's name that do not identify the layer: names of operators, and wrappers that
+#: the converter puts around functions.
 _GENERIC = re.compile(
     r"(MatMul|BiasAdd|Relu6?|Conv2D|depthwise|FusedBatchNorm\w*|ReadVariableOp|resource|AvgPool"
     r"|MaxPool|Mean(_intermediate)?|Softmax|Identity|add|(Stateful)?PartitionedCall\w*|model\w*Call)\d*(:\d+)?",
@@ -138,10 +138,10 @@ _GENERIC = re.compile(
 
 
 def short_name(layer: LayerReport) -> str | None:
-    """What a person calls the layer, from the name of its output tensor; None if that says nothing.
+    """A person's name for the layer, from the name of its output tensor; None if there is none.
 
-    The converter joins the names of fused operators with `;`, the layer's own last, and begins
-    each with the model's: `mnist_fc/dense_1/Relu;mnist_fc/dense_1/BiasAdd` is `dense_1`.
+    The converter joins the names of fused operators with `;`, the layer's own last. Each begins
+    with the model's name: `mnist_fc/dense_1/Relu;mnist_fc/dense_1/BiasAdd` is `dense_1`.
     """
     if layer.original_operator == "Softmax" and layer.vela_operator != "Softmax":
         return "softmax"

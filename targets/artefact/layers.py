@@ -1,10 +1,10 @@
-"""Which layer of the source model an operation stems from, by Vela's debug database.
+"""Which layer of the source model an operation comes from, by Vela's debug database.
 
-A compiled model does not say: its operators are called `ethos-u`, whatever they were. Vela writes
-`<model>_debug.xml` beside it when it is asked to (`--enable-debug-db`): tables of comma-separated
-values, of which `queue` has the byte offsets of operations in the command streams, `optimised` what
-each was made from, and `source` the operators of the model Vela was given. Regor's `perf` knows
-names as well.
+A compiled model does not say: its operators are called `ethos-u`, whatever they were before. With
+`--enable-debug-db`, Vela writes `<model>_debug.xml` next to it: tables of comma-separated values.
+`queue` has the byte offsets of operations in the command streams, `optimised` says what each was
+made from, and `source` has the operators of the model that Vela was given. Regor's `perf` also has
+names.
 """
 
 from __future__ import annotations
@@ -40,11 +40,11 @@ _Rows: TypeAlias = list[dict[str, str]]
 class Layer:
     """An operator of the model that was compiled."""
 
-    #: Its place among them.
+    #: Its position among them.
     index: int
     #: Vela's name of the kind, such as `Conv2D`.
     operator: str
-    #: The name of its result; empty where the database has none.
+    #: The name of its result; empty if the database has none.
     name: str
 
     def __str__(self) -> str:
@@ -61,7 +61,7 @@ def debug_database(model: Path) -> Path:
 
 
 def read_layers(path: Path) -> Layers:
-    """Read a debug database. Raises `ModelError` when it is missing, damaged or none."""
+    """Read a debug database. Raises `ModelError` when it is missing, damaged or something else."""
     try:
         tables = {
             str(table.get("name")): _rows(table.text or "")
@@ -75,13 +75,13 @@ def read_layers(path: Path) -> Layers:
         ) from error
     except (ElementTree.ParseError, KeyError, ValueError, TypeError, csv.Error) as error:
         raise ModelError(
-            f"{path} is no debug database of Vela's: {error!r}",
+            f"{path} is not a debug database from Vela: {error!r}",
             cure="compile the model again with --enable-debug-db",
         ) from error
 
 
 def check_layers(artefact: Artefact, layers: Layers) -> None:
-    """Raise `ModelError` unless `layers` (or none at all) are those of `artefact`."""
+    """Raise `ModelError` unless `layers` belong to `artefact` (or there are none)."""
     words = [
         {operation.word for operation in operator.operations} for operator in artefact.npu_operators
     ]
@@ -90,8 +90,8 @@ def check_layers(artefact: Artefact, layers: Layers) -> None:
     )
     if layers and not fits:
         raise ModelError(
-            f"the debug database is not that of {artefact.name}: it names other operations",
-            cure="compile the model again with --enable-debug-db, or take the database away",
+            f"the debug database does not belong to {artefact.name}: it names other operations",
+            cure="compile the model again with --enable-debug-db, or remove the database",
         )
 
 
@@ -114,7 +114,7 @@ def _rows(text: str) -> _Rows:
 
 def _streams(tables: Mapping[str, _Rows]) -> Iterator[Mapping[int, Layer]]:
     origins = {row["id"]: row["source_id"] for row in tables["optimised"]}
-    # Of the operations a layer has become, the last gives its result.
+    # The last of a layer's operations gives its result.
     names = {row["source_id"]: row["name"] for row in tables.get("perf", [])}
     sources = {row["id"]: row for row in tables["source"]}
     streams: dict[int, dict[int, Layer]] = {int(row["id"]): {} for row in tables["cmdstream"]}
@@ -122,7 +122,7 @@ def _streams(tables: Mapping[str, _Rows]) -> Iterator[Mapping[int, Layer]]:
         origin = origins[row["optimised_id"]]
         if origin in sources:
             source = sources[origin]
-            # A converter joins the names of all it has fused; the first is that of the result.
+            # A converter joins the names of all fused operators; the first is that of the result.
             name = names.get(origin, "").split(";")[0]
             layer = Layer(int(source["ext_key"]), source["operator"], name)
             streams[int(row["cmdstream_id"])][int(row["offset"]) // WORD_BYTES] = layer

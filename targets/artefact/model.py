@@ -1,10 +1,10 @@
-"""A compiled model: what stands in memory where, and which operators run on what.
+"""A compiled model: what is where in memory, and which operators run on which data.
 
-Memory as an `ethos-u` operator sees it: region 0 is the read-only tensor (weights, scales,
-tables), region 1 the tensor arena, region 2 the fast scratch (the arena again where there is no
-memory of its own). Operators of one graph share the arena, so feature maps may pass from one to
-another without being named as tensors. With Vela's `--separate-io-regions` the operator's inputs
-are packed into region 3 and its outputs into region 4 instead of lying in the arena.
+An `ethos-u` operator sees memory as regions. Region 0 is the read-only tensor (weights, scales,
+tables), region 1 is the tensor arena, and region 2 is the fast scratch (the arena again if there is
+no separate memory). The operators of a graph share the arena, so feature maps may pass from one to
+another without being named as tensors. With Vela's `--separate-io-regions`, the operator's inputs
+are packed into region 3 and its outputs into region 4 instead of being in the arena.
 """
 
 from __future__ import annotations
@@ -41,7 +41,7 @@ FAST_REGION = 2
 INPUT_REGION = 3
 OUTPUT_REGION = 4
 
-#: Greatest arena in bytes that is taken for real; Ethos-U55 systems have a few MiB.
+#: The largest arena, in bytes, that is considered real; Ethos-U55 systems have a few MiB.
 ARENA_LIMIT = 1 << 28
 
 Bytes = npt.NDArray[np.uint8]
@@ -54,12 +54,12 @@ class ModelTensor:
     index: int
     name: str
     shape: tuple[int, ...]
-    #: TFLite's type in lower case, which is NumPy's name where NumPy has the type.
+    #: TFLite's type in lower case, which is also NumPy's name if NumPy has the type.
     dtype: str
     #: Bytes of the whole tensor.
     size: int
-    #: Byte offset in the arena; None where Vela has planned none (constants, and tensors only
-    #: the CPU knows).
+    #: Byte offset in the arena; None if Vela has planned none (constants, and tensors that only
+    #: the CPU uses).
     offset: int | None
     #: Constant data, uint8 `[size]`, read-only; None for a feature map.
     constant: Bytes | None
@@ -92,7 +92,7 @@ class ArenaRegion:
 
 @dataclass(frozen=True)
 class InterfaceRegion:
-    """Memory of one operator's own: tensors packed one after the other."""
+    """Memory that belongs to one operator: tensors packed one after the other."""
 
     #: (index of the tensor, byte offset in the region).
     slots: tuple[tuple[int, int], ...]
@@ -106,7 +106,7 @@ Region = FlashRegion | ArenaRegion | InterfaceRegion
 class NpuOperator:
     """An `ethos-u` operator. Tensors are indices into `Artefact.tensors`."""
 
-    #: Place among the graph's operators.
+    #: Position among the graph's operators.
     index: int
     payload: DriverPayload
     operations: tuple[Operation, ...]
@@ -117,7 +117,7 @@ class NpuOperator:
 
 @dataclass(frozen=True)
 class CpuOperator:
-    """An operator Vela left to the CPU. Its options are in `Artefact.source`, at `index`."""
+    """An operator that Vela left to the CPU. Its options are in `Artefact.source`, at `index`."""
 
     index: int
     #: TFLite's builtin name, or `CUSTOM` with `custom`.
@@ -140,11 +140,11 @@ class Artefact:
     #: Indices into `tensors`, in the model's own order.
     inputs: tuple[int, ...]
     outputs: tuple[int, ...]
-    #: Multiply-accumulate units compiled for; None when everything is left to the CPU.
+    #: The multiply-accumulate units it was compiled for; None if everything is left to the CPU.
     macs: int | None
     #: Size of the tensor arena.
     arena_bytes: int
-    #: The flatbuffer, for whoever runs CPU operators; None for a raw file.
+    #: The flatbuffer, for running CPU operators; None for a raw file.
     source: bytes | None
 
     @property

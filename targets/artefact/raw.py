@@ -1,7 +1,7 @@
 """Vela's raw output (`--output-format raw`), an `.npz` of one `ethos-u` operator.
 
-It has neither names, nor element types, nor (without unpickling, which is never done) scales:
-types are taken from the command stream, where it reads an input or writes an output.
+It has no names and no element types. It has scales only in pickled form, and pickles are never
+loaded. Types are taken from the command stream where it reads an input or writes an output.
 """
 
 from __future__ import annotations
@@ -51,10 +51,10 @@ _DAMAGE = (
     KeyError,
     EOFError,
     OverflowError,
-    # What NumPy's parser of array headers lets through.
+    # Raised by NumPy's parser of array headers.
     SyntaxError,
     tokenize.TokenError,
-    # What zipfile raises for encryption and for compressions it does not know.
+    # Raised by zipfile for encryption and for unknown compressions.
     RuntimeError,
 )
 _BY_SIZE = {1: "int8", 2: "int16", 4: "int32"}
@@ -77,7 +77,7 @@ def load_raw(path: Path) -> Artefact:
 
 
 class _Arrays:
-    """The archive's arrays, read without unpickling and without believing their headers."""
+    """The archive's arrays, read without unpickling and without trusting their headers."""
 
     def __init__(self, archive: zipfile.ZipFile) -> None:
         self._archive = archive
@@ -100,7 +100,7 @@ class _Arrays:
         """One integer."""
         rows = self.integers(name)
         if len(rows) != 1 or len(rows[0]) != 1:
-            raise ValueError(f"{name} is no single integer")
+            raise ValueError(f"{name} is not a single integer")
         return rows[0][0]
 
     def _read(self, name: str) -> Array:
@@ -175,7 +175,7 @@ def _load(path: Path, arrays: _Arrays) -> Artefact:
 def _tensors(
     arrays: _Arrays, kind: str, first: int, operations: tuple[Operation, ...], arena: int
 ) -> Iterable[tuple[ModelTensor, int, int]]:
-    """Tensors of one kind, each with its region and the offset therein."""
+    """Tensors of one kind, each with its region and its offset in the region."""
     shapes = arrays.integers(f"{kind}_shape")
     sizes, regions, offsets = (
         [row[0] for row in arrays.integers(f"{kind}_{name}")]
@@ -186,15 +186,15 @@ def _tensors(
     ):
         name = f"{kind}_{i}"
         if min(shape) < 1 or item not in _BY_SIZE:
-            raise ValueError(f"{name} has shape {shape}, {item} bytes an element")
+            raise ValueError(f"{name} has shape {shape}, {item} bytes per element")
         size = item
         for dimension in shape:
             size *= dimension
         in_arena = region == SCRATCH_REGION
         if not in_arena and region not in (INPUT_REGION, OUTPUT_REGION):
-            raise ValueError(f"{name} lies in region {region}")
+            raise ValueError(f"{name} is in region {region}")
         if offset < 0 or offset + size > (arena if in_arena else ARENA_LIMIT):
-            raise ValueError(f"{name}: {size} bytes at {offset} lie outside region {region}")
+            raise ValueError(f"{name}: {size} bytes at {offset} are outside region {region}")
         tensor = ModelTensor(
             index=first + i,
             name=name,
@@ -217,7 +217,7 @@ def _batched(shape: list[int]) -> tuple[int, ...]:
 
 
 def _dtype(operations: tuple[Operation, ...], region: int, offset: int, item: int) -> str:
-    """The type in which the stream first touches an address; else signed, of `item` bytes."""
+    """The type of the stream's first access to an address; otherwise signed, of `item` bytes."""
     for operation in operations:
         for feature_map in _feature_maps(operation):
             if (

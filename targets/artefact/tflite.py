@@ -73,7 +73,7 @@ def load_tflite(path: Path) -> Artefact:
 
 
 class _Loader:
-    """Checks and decodes one file; everything an error needs to name is at hand."""
+    """Checks and decodes one file; it holds everything that an error needs to name."""
 
     def __init__(self, path: Path, graph: FileGraph) -> None:
         self._path = path
@@ -128,7 +128,7 @@ class _Loader:
         )
 
     def _outside_the_arena(self, tensors: tuple[ModelTensor, ...]) -> tuple[ModelTensor, ...]:
-        """With separate regions the stated offsets lie in those, but for scratch memory."""
+        """With separate regions, the stated offsets are in these regions, except for scratch."""
         scratch = {
             i
             for node in self._graph.operators
@@ -258,7 +258,7 @@ class _Loader:
 def _interface_regions(
     interface: list[ModelTensor], written: set[int]
 ) -> dict[int, InterfaceRegion]:
-    """Regions 3 and 4: tensors the NPU never writes, and those it does."""
+    """Regions 3 and 4: tensors that the NPU never writes, and tensors that it writes."""
     members: dict[int, list[ModelTensor]] = {INPUT_REGION: [], OUTPUT_REGION: []}
     for tensor in dict.fromkeys(interface):
         members[OUTPUT_REGION if tensor.index in written else INPUT_REGION].append(tensor)
@@ -268,8 +268,8 @@ def _interface_regions(
 def _pack(group: list[ModelTensor]) -> InterfaceRegion:
     """Place tensors as regor does: in order, aligned, unless the file states their offsets.
 
-    The file has one offset a tensor, though a tensor may lie in the regions of two operators:
-    what it states is believed only where it is complete and free of overlaps.
+    The file has one offset per tensor, although a tensor may be in the regions of two operators.
+    So the offsets are used only if they are complete and do not overlap.
     """
     stated = sorted((t.offset, t.size, t.index) for t in group if t.offset is not None)
     if len(stated) == len(group) and all(

@@ -1,8 +1,8 @@
 """A compiled model's graph: `ethos-u` operators, CPU operators, and the tensors between them.
 
-Rows of a batch are independent of each other. They are processed in slices small enough for the
-processor's caches and the memory of a small machine; within a slice every operation handles all
-rows at once.
+The rows of a batch are independent of each other. They are processed in slices that are small
+enough for the processor's caches and the memory of a small machine. Within a slice, every operation
+handles all rows at once.
 """
 
 from __future__ import annotations
@@ -43,10 +43,10 @@ class Graph:
         self._rows = max(1, _SLICE_BYTES // max(1, need))
 
     def run(self, sequence: Sequence[Sequence[Array]]) -> list[tuple[Array, ...]]:
-        """Run a sequence of inferences, state carried from each to the next.
+        """Run a sequence of inferences; each continues from the state of the last.
 
-        `sequence` has, for every inference, one array `[n, ...]` a model input; the result one
-        `[n, ...]` a model output. All rows start from the model's initial state.
+        For every inference, `sequence` has one array `[n, ...]` per model input, and the result one
+        array `[n, ...]` per model output. All rows start from the model's initial state.
         """
         rows = len(sequence[0][0])
         artefact = self._artefact
@@ -69,7 +69,7 @@ class Graph:
 
 
 class _Tensors:
-    """The values of all tensors for some rows: in the arena, or by themselves."""
+    """The values of all tensors for some rows: in the arena, or in arrays of their own."""
 
     def __init__(self, artefact: Artefact, rows: int) -> None:
         self.rows = rows
@@ -78,12 +78,12 @@ class _Tensors:
         self._others: dict[int, Array] = {}
         for tensor in artefact.tensors:
             if tensor.is_variable and tensor.constant is None:
-                # As TFLite-Micro resets variables: real 0.
+                # TFLite-Micro resets variables to real 0.
                 zero = tensor.zero_points[0] if tensor.dtype == "int8" and tensor.zero_points else 0
                 self.write(tensor.index, np.full((rows, *tensor.shape), zero, tensor.dtype))
 
     def read(self, index: int) -> Array:
-        """`[rows, *shape]`; a view of the arena where the tensor lies in it."""
+        """`[rows, *shape]`; a view of the arena if the tensor is in the arena."""
         tensor = self._artefact.tensors[index]
         shape = (self.rows, *tensor.shape)
         if tensor.constant is not None:

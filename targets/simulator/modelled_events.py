@@ -17,7 +17,7 @@ __all__ = ["modelled_events"]
 
 @cache
 def modelled_events() -> frozenset[str]:
-    """The events that have a value, whatever the model; those of an empty stream tell."""
+    """The events that have a value, whatever the model: those of an empty stream."""
     empty = network_work(network_traffic((), 0, PortMap()), 32)
     nothing = estimate(empty, MemoryMode.SHARED_SRAM, PROFILES["ideal"])
     return frozenset(event.name for event in pmu_events(nothing) if event.value is not None)

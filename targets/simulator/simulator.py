@@ -1,4 +1,4 @@
-"""The simulator's front door: a compiled model, run on a batch of inputs."""
+"""The entry point of the simulator: a compiled model, run on a batch of inputs."""
 
 from __future__ import annotations
 
@@ -26,7 +26,7 @@ __all__ = ["SimulationResult", "Simulator"]
 
 @dataclass(frozen=True)
 class SimulationResult:
-    """What a run gave. Counters are per inference; a batch does not multiply them."""
+    """The result of a run. Counters are per inference, whatever the size of the batch."""
 
     #: One array for each model output, `[n, ...]` in the model's own shape and dtype.
     outputs: tuple[Array, ...]
@@ -47,11 +47,11 @@ class Simulator:
     ) -> None:
         """Read and check `compiled`: a `.tflite` or `.npz` that Vela wrote.
 
-        `accelerator` is the configuration to simulate; None means the one compiled for. `ports`
-        decides what is counted on which AXI port; None means Arm's driver defaults.
+        `accelerator` is the configuration to simulate; None means the one it was compiled for.
+        `ports` decides what is counted on which AXI port; None means the defaults of Arm's driver.
 
-        Raises `ModelError` (the file), `StreamError` (a command stream, naming word and
-        operation) and `TargetError` (compiled for another accelerator).
+        Raises `ModelError` for the file, `StreamError` for a command stream (it names word and
+        operation), and `TargetError` if it was compiled for another accelerator.
         """
         artefact = load_artefact(compiled) if isinstance(compiled, Path) else compiled
         if accelerator is not None and artefact.macs not in (None, int(accelerator)):
@@ -84,7 +84,7 @@ class Simulator:
         )
 
     def _work_with(self, bursts: tuple[BurstBytes, BurstBytes]) -> tuple[NetworkWork, ...]:
-        """The work where the ports' longest bursts are others than `traffic` was counted with."""
+        """The work if the ports' longest bursts differ from those `traffic` was counted with."""
         if bursts == self._ports.bursts:
             return self.work
         ports = replace(self._ports, bursts=bursts)
@@ -109,14 +109,15 @@ class Simulator:
     ) -> NetworkTiming:
         """How long one inference takes on the NPU: an estimate, in NPU cycles.
 
-        `mode` says which memory is behind AXI1, `profile` how fast both are. `weight_shares` asks
-        what if: the weight stream of the operation at an index were encoded in that share of its
-        size. Raises `ModelError` when nothing runs on the NPU.
+        `mode` says which memory is behind AXI1, `profile` how fast both memories are.
+        `weight_shares` maps the index of an operation to a share: the estimate assumes that its
+        weight stream is encoded in that share of its size. Raises `ModelError` when nothing runs on
+        the NPU.
         """
         if not self.artefact.npu_operators:
             raise ModelError(
                 f"{self.artefact.name} has no operator for the NPU: there is nothing to time",
-                cure="look at Vela's report of operators left to the CPU",
+                cure="see Vela's report of the operators left to the CPU",
             )
         parts, first = [], 0
         for work in self._work_with(profile.bursts(mode)):
@@ -129,17 +130,18 @@ class Simulator:
     def run(self, inputs: Sequence[Array]) -> SimulationResult:
         """Run `n` independent inferences.
 
-        `inputs` has one array for each model input, `[n, ...]`: the model's own shape, its batch
-        dimension of 1 replaced by `n`, and its own dtype. Every row starts from the model's
+        `inputs` has one array for each model input, `[n, ...]`: the model's own shape, with its
+        batch dimension of 1 replaced by `n`, in its own dtype. Every row starts from the model's
         initial state. Raises `TargetError` when the inputs do not fit the model.
         """
         self._check(inputs, leading=1)
         return self._result(self._graph.run([inputs])[0])
 
     def run_sequence(self, inputs: Sequence[Array]) -> SimulationResult:
-        """Run `n` independent sequences of inferences, state carried from step to step.
+        """Run `n` independent sequences of inferences; each step continues from the last state.
 
-        `inputs` has one array for each model input, `[n, steps, ...]`; so have the outputs.
+        `inputs` has one array `[n, steps, ...]` for each model input; the outputs have the same
+        form.
         Raises `TargetError` when the inputs do not fit the model.
         """
         self._check(inputs, leading=2)
@@ -169,5 +171,5 @@ class Simulator:
         if not fits or len(shapes) != 1 or 0 in shapes.pop():
             raise TargetError(
                 f"{self.artefact.name} takes {wanted}; given: {given or 'nothing'}",
-                cure="give one array for each model input, in its own dtype, at least one row",
+                cure="give one array for each model input, in its own dtype, with at least one row",
             )

@@ -269,7 +269,7 @@ def test_a_fault_in_the_stream_names_its_word(files: dict[str, Path], tmp_path: 
     whole = files["COP1"].read_bytes()
     bad = tmp_path / "bad.tflite"
     bad.write_bytes(whole.replace(data, with_word(data, 8 + 3, 0x3FF)))
-    with pytest.raises(StreamError, match=r"word 3 \(word\): 0x000003ff is no command") as error:
+    with pytest.raises(StreamError, match=r"word 3 \(word\): 0x000003ff is not a command") as error:
         load_artefact(bad)
     assert str(error.value).startswith(f"the compiled model {bad}, operator 0: ")
     assert "compile" in error.value.cure

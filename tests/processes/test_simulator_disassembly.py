@@ -128,7 +128,7 @@ def test_without_a_database_it_says_how_to_get_one(artefact: Artefact) -> None:
 
 def test_the_database_of_another_model_is_refused(artefact: Artefact, tmp_path: Path) -> None:
     other = run_vela(mixed_graph(), tmp_path, "--enable-debug-db")
-    with pytest.raises(ModelError, match=r"not that of model_vela\.tflite"):
+    with pytest.raises(ModelError, match=r"does not belong to model_vela\.tflite"):
         disassemble(artefact, read_layers(debug_database(other)))
 
 
@@ -147,7 +147,7 @@ def test_the_database_of_another_model_is_refused(artefact: Artefact, tmp_path: 
 def test_what_is_no_database_is_refused(content: str, tmp_path: Path) -> None:
     path = tmp_path / "model_debug.xml"
     path.write_text(content)
-    with pytest.raises(ModelError, match=r"model_debug\.xml is no debug database"):
+    with pytest.raises(ModelError, match=r"model_debug\.xml is not a debug database"):
         read_layers(path)
     with pytest.raises(ModelError, match="cannot read"):
         read_layers(tmp_path / "absent.xml")

@@ -37,10 +37,10 @@ def test_the_commands_are_velas() -> None:
 @pytest.mark.parametrize(
     ("commands", "says"),
     [
-        ([(0x004, 0)], "no command"),
-        ([(0x0003 | 0x8000, 0)], "no command"),
-        ([(0x2000 | Op.STOP, 0)], "no command"),
-        ([(PAYLOAD | 0x0FF, 0, 0)], "no command"),
+        ([(0x004, 0)], "not a command"),
+        ([(0x0003 | 0x8000, 0)], "not a command"),
+        ([(0x2000 | Op.STOP, 0)], "not a command"),
+        ([(PAYLOAD | 0x0FF, 0, 0)], "not a command"),
         ([(Reg.IFM_PAD_TOP, 0x80)], "out of range"),
         ([(Reg.IFM_UPSCALE, 3)], "out of range"),
         ([(Reg.KERNEL_STRIDE, 0x20)], "out of range"),

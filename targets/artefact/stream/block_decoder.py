@@ -1,7 +1,7 @@
 """NPU_OP_CONV, _DEPTHWISE, _POOL and _ELEMENTWISE: from registers to operations.
 
-The IFM's size is in no register: it follows from the OFM, the kernel and the padding. Rules for
-alignment are those Vela checks (`register_command_stream_util.py`).
+No register holds the IFM's size: it follows from the OFM, the kernel and the padding. The rules for
+alignment are those that Vela checks (`register_command_stream_util.py`).
 """
 
 from __future__ import annotations
@@ -100,7 +100,7 @@ def elementwise(registers: RegisterFile, parameter: int, issue_words: int) -> El
         raise registers.fault(f"operand scaling mode {scaling} does not exist")
     if mode in (ElementwiseMode.ADD, ElementwiseMode.SUB):
         opa, opb = Scale(*registers.scale(Reg.OPA_SCALE)), registers.get(Reg.OPB_SCALE)
-        # Vela rounds a 32-bit operand twice; other roundings (bits 15:14) it never asks for.
+        # Vela rounds a 32-bit operand twice; it never asks for another rounding (bits 15:14).
         if scaling and precision >> 14:
             raise registers.fault(f"operand rounding {precision >> 14} is not supported")
     else:
@@ -127,7 +127,7 @@ def _second_operand(
         return None, None
     dtype = data_type(registers, IFM2)
     if dtype.bytes != data_type(registers, IFM).bytes:
-        raise registers.fault("the operands have elements of different size")
+        raise registers.fault("the operands have elements of different sizes")
     if bits & _SCALAR:
         scalar = registers.signed16(Reg.IFM2_SCALAR, signed=dtype.signed)
         return None, scalar - registers.signed16(Reg.IFM2_ZERO_POINT, signed=dtype.signed)
@@ -142,7 +142,7 @@ def _second_operand(
 
 
 def _windowed(registers: RegisterFile, issue_words: int) -> BlockOperation:
-    """What operations with a kernel share; the IFM is what the kernel's windows cover."""
+    """The fields that operations with a kernel share; the kernel's windows cover the IFM."""
     kernel = read_kernel(registers)
     padding = Padding(
         top=registers.get(Reg.IFM_PAD_TOP),
@@ -163,7 +163,7 @@ def _windowed(registers: RegisterFile, issue_words: int) -> BlockOperation:
 
 
 def _stored(size: int, upscale: Upscale) -> int:
-    """Rows or columns in memory of a feature map that is read as `size`."""
+    """The rows or columns in memory of a feature map that is read as `size`."""
     return size if upscale is Upscale.NONE else (size + 1) // 2
 
 
@@ -178,7 +178,7 @@ def _common(
     *,
     buffers_ifm2: bool,
 ) -> BlockOperation:
-    """What every block operation has; with more fields beside these it becomes one of a kind."""
+    """The fields of every block operation; each kind adds its own."""
     precision = registers.get(Reg.OFM_PRECISION)
     rounding = precision >> 14
     if rounding > Rounding.NATURAL:

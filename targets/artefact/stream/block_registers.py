@@ -1,6 +1,6 @@
 """From registers to the parts of a block operation: kernel, activation, block, weights and scales.
 
-Each raises `StreamError` for what the NPU does not have.
+Each function raises `StreamError` for what the NPU does not have.
 """
 
 from __future__ import annotations
@@ -94,11 +94,11 @@ def read_block(registers: RegisterFile, *, buffers_ifm2: bool) -> Block:
 
 
 def read_flash(registers: RegisterFile, channels: int) -> tuple[FlashRange, FlashRange]:
-    """Weights and scales. Only an Ethos-U65 has a second core to give a second pair to."""
+    """Weights and scales. Only an Ethos-U65 has a second core, which takes a second pair."""
     second = (Reg.WEIGHT1_BASE, Reg.WEIGHT1_LENGTH, Reg.SCALE1_BASE, Reg.SCALE1_LENGTH)
     for register in second:
         if register in registers.values:
-            raise registers.fault(f"NPU_SET_{register.name} is of the Ethos-U65")
+            raise registers.fault(f"NPU_SET_{register.name} belongs to the Ethos-U65")
     weights = FlashRange(
         registers.get(Reg.WEIGHT_REGION),
         registers.aligned(Reg.WEIGHT_BASE, ALIGNMENT),

@@ -1,7 +1,7 @@
 """From the words of a command stream to operations.
 
-`decode` walks the words once, checks each against `registers.COMMANDS`, keeps what was set, and
-turns every operation command into a frozen operation that holds all it depends on.
+`decode` walks through the words once, checks each against `registers.COMMANDS`, keeps what was set,
+and turns every operation command into a frozen operation that holds all its state.
 """
 
 from __future__ import annotations
@@ -30,9 +30,9 @@ def decode(commands: npt.NDArray[np.uint32], macs: int) -> tuple[Operation, ...]
 
     `commands` is uint32 `[words]`. Returns the operations in order; the last is a `Stop`.
 
-    Raises `StreamError`, naming the word and the operation, for a word that is no command of
-    this NPU, a parameter or payload out of range, a missing payload, an operation whose
-    registers were never set or contradict one another, a stream that does not stop, and words
+    Raises `StreamError`, which names the word and the operation, for a word that is not a command
+    of this NPU, a parameter or payload out of range, a missing payload, an operation whose
+    registers were never set or contradict each other, a stream that does not stop, and words
     after the stop. Addresses are not compared with regions here.
     """
     if macs not in MAC_COUNTS:
@@ -48,7 +48,7 @@ def decode(commands: npt.NDArray[np.uint32], macs: int) -> tuple[Operation, ...]
         code, parameter = word & CODE_MASK, word >> 16
         command = COMMANDS.get(code)
         if command is None:
-            raise _fault(at, "word", f"{word:#010x} is no command of an Ethos-U55")
+            raise _fault(at, "word", f"{word:#010x} is not a command of an Ethos-U55")
         if parameter & ~command.parameter_mask or parameter > command.parameter_max:
             raise _fault(at, command.name, f"parameter {parameter:#x} is out of range")
         if code & PAYLOAD:
@@ -80,7 +80,7 @@ def _fault(word: int, operation: str, what: str) -> StreamError:
     return StreamError(what, word=word, operation=operation, cure=_CURE)
 
 
-# What each operation command becomes, given registers, parameter, words issued and MACs.
+# How each operation command is decoded, given registers, parameter, words issued and MACs.
 _OPERATIONS: dict[int, Callable[[RegisterFile, int, int, int], Operation]] = {
     Op.STOP: lambda r, mask, issue, _: Stop(r.word, issue, mask),
     Op.IRQ: lambda r, mask, issue, _: Irq(r.word, issue, mask),

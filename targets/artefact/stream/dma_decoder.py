@@ -17,14 +17,14 @@ _STRIDE_MODES = 3
 def dma(registers: RegisterFile, issue_words: int, macs: int) -> Dma:
     """Decode a transfer. A destination in SHRAM becomes an offset into the look-up tables.
 
-    A stride mode (0: 1D, 1: 2D, 2: 3D) stands with each end; `DMA0_SKIP0` and `_SKIP1` are the
-    distances between the starts of rows and of planes at an end that has one. Vela 5.2.0 emits
-    1D only, so this reading of them is inferred from their names and widths.
+    Each end has a stride mode (0: 1D, 1: 2D, 2: 3D). `DMA0_SKIP0` and `_SKIP1` are the distances
+    between the starts of rows and of planes at a strided end. Vela 5.2.0 emits only 1D, so the
+    meaning of these registers is inferred from their names and widths.
     """
     source_word = registers.get(Reg.DMA0_SRC_REGION)
     destination_word = registers.get(Reg.DMA0_DST_REGION)
     if source_word & _INTERNAL:
-        raise registers.fault("SHRAM as the source of a transfer does not exist")
+        raise registers.fault("SHRAM cannot be the source of a transfer")
     source_mode, destination_mode = source_word >> 9, destination_word >> 9
     if _STRIDE_MODES in (source_mode, destination_mode):
         raise registers.fault(f"stride mode {_STRIDE_MODES} does not exist")

@@ -11,8 +11,8 @@ from targets.ethos_u55.addresses import ALIGNMENT
 
 __all__ = ["IFM", "IFM2", "OFM", "FeatureMapRegisters", "data_type", "feature_map"]
 
-# (precision field, signed). There is no uint32; the field's fourth value is 64 bits wide,
-# which this NPU has not.
+# (precision field, signed). There is no uint32. The field's fourth value means 64 bits, which this
+# NPU does not have.
 _TYPES = {
     (0, 0): DataType.UINT8,
     (0, 1): DataType.INT8,
@@ -24,7 +24,7 @@ _TYPES = {
 
 @dataclass(frozen=True)
 class FeatureMapRegisters:
-    """Which registers one feature map is in, and where its precision field lies."""
+    """Which registers describe a feature map, and where its precision field is."""
 
     region: Reg
     precision: Reg
@@ -83,7 +83,7 @@ OFM = FeatureMapRegisters(
 
 
 def data_type(registers: RegisterFile, group: FeatureMapRegisters) -> DataType:
-    """The element type. Raises `StreamError` for one the NPU has not."""
+    """The element type. Raises `StreamError` for one that the NPU does not have."""
     value = registers.get(group.precision)
     precision, signed = value >> group.precision_shift & 3, value & 1
     dtype = _TYPES.get((precision, signed))
@@ -98,8 +98,8 @@ def feature_map(
 ) -> FeatureMap:
     """A feature map of the given size in memory, from the registers of `group`.
 
-    `stride_c` of NHWC is the element size whatever the register holds: the Ethos-U55 ignores
-    the register then (regor, `InsertTransposeCommand`).
+    `stride_c` of NHWC is the element size, whatever the register holds: the Ethos-U55 ignores the
+    register in this layout (regor, `InsertTransposeCommand`).
     """
     dtype = data_type(registers, group)
     format_ = registers.get(group.precision) >> 6 & 3
@@ -133,5 +133,5 @@ def feature_map(
 def _stride(registers: RegisterFile, register: Reg, alignment: int) -> int:
     value = registers.distance(register)
     if value % alignment:
-        raise registers.fault(f"{register.name} {value} is no multiple of {alignment}")
+        raise registers.fault(f"{register.name} {value} is not a multiple of {alignment}")
     return value

@@ -59,7 +59,7 @@ class Layout(IntEnum):
 
 
 class Upscale(IntEnum):
-    """IFM_UPSCALE: what stands between the elements of an IFM that is read at 2 x 2."""
+    """IFM_UPSCALE: how the gaps are filled when an IFM is read at 2 x 2 its size."""
 
     NONE = 0
     NEAREST = 1
@@ -134,7 +134,7 @@ class OperandScaling(IntEnum):
 
 @dataclass(frozen=True)
 class FlashRange:
-    """A run of bytes: a weight stream or a table of scales."""
+    """A range of bytes: a weight stream or a table of scales."""
 
     region: int
     address: int
@@ -145,11 +145,12 @@ class FlashRange:
 class FeatureMap:
     """A feature map of up to four tiles; `[height, width, depth]`, batch is always 1.
 
-    Sizes are those in memory: an IFM read at 2 x 2 (`Upscale`) has half the rows and columns,
-    rounded up, of what the kernel's windows cover.
+    Sizes are those in memory: an IFM read at 2 x 2 (`Upscale`) has half of the rows and columns
+    that the kernel's windows cover, rounded up.
 
-    Tile 0 covers rows below `tile_height0` and columns below `tile_width0`; tile 1 the columns
-    from `tile_width0` on, rows below `tile_height1`; tiles 2 and 3 the rows beneath.
+    Tile 0 covers rows below `tile_height0` and columns below `tile_width0`. Tile 1 covers the
+    columns from `tile_width0` on and rows below `tile_height1`. Tiles 2 and 3 cover the remaining
+    rows.
     """
 
     region: int
@@ -165,7 +166,7 @@ class FeatureMap:
     #: Bytes; negative strides are legal.
     stride_y: int
     stride_x: int
-    #: The element size for NHWC, where the NPU ignores the register.
+    #: The element size for NHWC, because the NPU ignores the register.
     stride_c: int
     zero_point: int
 
@@ -180,11 +181,11 @@ class Kernel:
     stride_x: int
     dilation_y: int
     dilation_x: int
-    #: Weight order of a convolution: part-kernel first, else depth first.
+    #: Weight order of a convolution: part-kernel first, otherwise depth first.
     part_kernel_first: bool
 
     def covered(self, height: int, width: int) -> tuple[int, int]:
-        """Rows and columns of the IFM that `height` x `width` elements of an OFM depend on.
+        """The rows and columns of the IFM that `height` x `width` elements of an OFM depend on.
 
         See `window_extent`: padding is included.
         """
@@ -195,7 +196,7 @@ class Kernel:
 
     @property
     def sub_kernels(self) -> tuple[int, int]:
-        """How many sub-kernels the kernel is done in, down its height and along its width."""
+        """Into how many sub-kernels the kernel is split along its height and its width."""
         return (
             sub_kernel_count(self.height, self.dilation_y),
             sub_kernel_count(self.width, self.dilation_x),
@@ -248,5 +249,5 @@ class Block:
     #: 0 where there is no second feature map to buffer.
     ifm2_ib_start: int
     ab_start: int
-    #: BLOCKDEP: how many blocks of this operation may start before the last one has ended.
+    #: BLOCKDEP: how many blocks may be unfinished of the previous operation when this one starts.
     blockdep: int

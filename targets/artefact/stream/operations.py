@@ -1,8 +1,8 @@
 """What the NPU is told to do: one frozen dataclass for each kind of operation.
 
-Registers of the command stream are sticky; an operation here holds all the state it depends
-on, already decoded, so that nothing after the decoder knows register numbers. What operations are
-made of is in `operation_parts` and can be imported from here as well.
+Registers of the command stream keep their values. An operation here holds all the state it depends
+on, already decoded, so nothing after the decoder knows register numbers. The parts of operations
+are defined in `operation_parts` and can also be imported from here.
 """
 
 from __future__ import annotations
@@ -63,17 +63,17 @@ __all__ = [
 
 @dataclass(frozen=True)
 class Operation:
-    """Base: where in the command stream the operation was issued."""
+    """The base of all operations: where in the command stream it was issued."""
 
     #: Index of the 32-bit word, counted from the first word of the command stream.
     word: int
-    #: Words of the stream since the previous operation, this one's included.
+    #: Words of the stream since the previous operation, including this one's.
     issue_words: int
 
 
 @dataclass(frozen=True)
 class BlockOperation(Operation):
-    """What all operations that write an OFM block by block share."""
+    """The fields of all operations that write an OFM block by block."""
 
     ifm: FeatureMap
     ofm: FeatureMap
@@ -95,9 +95,9 @@ class BlockOperation(Operation):
     def ofm_zero_point(self) -> int:
         """What is added to the scaled result.
 
-        A 32-bit output has neither zero point nor clamp unless ACTIVATION forces a narrower type:
+        A 32-bit output has neither zero point nor clamp unless ACTIVATION forces a narrower type.
         Vela's older compiler core leaves the zero point of softmax's input in OFM_ZERO_POINT for
-        all the 32-bit steps of a softmax. TFLite-Micro's answers come out if, and only if, it is
+        all the 32-bit steps of a softmax. The outputs equal TFLite-Micro's if, and only if, it is
         ignored (`tests/integration/test_simulator_forms.py`).
         """
         wide = self.ofm.dtype is DataType.INT32 and self.activation.clip is None
@@ -106,7 +106,7 @@ class BlockOperation(Operation):
 
 @dataclass(frozen=True)
 class Conv(BlockOperation):
-    """NPU_OP_CONV; fully-connected layers and transposed convolutions come as this as well."""
+    """NPU_OP_CONV, which also does fully-connected layers and transposed convolutions."""
 
     weights: FlashRange
     #: `SCALE_BYTES` an output channel.
@@ -148,7 +148,7 @@ class Elementwise(BlockOperation):
     mode: ElementwiseMode
     #: None for unary modes and for a scalar.
     ifm2: FeatureMap | None
-    #: IFM2_SCALAR less IFM2_ZERO_POINT, which has been subtracted already.
+    #: IFM2_SCALAR minus IFM2_ZERO_POINT.
     scalar: int | None
     #: IFM2 is operand A.
     reverse_operands: bool
@@ -158,7 +158,7 @@ class Elementwise(BlockOperation):
     broadcast_depth: bool
     scaling: OperandScaling
     opa_scale: Scale
-    #: Multiplier of operand B; it has no shift of its own.
+    #: Multiplier of operand B, which has no shift.
     opb_scale: int
 
 
@@ -166,8 +166,8 @@ class Elementwise(BlockOperation):
 class Dma(Operation):
     """NPU_OP_DMA_START: copies `length` bytes, `size0` rows and `size1` planes (1 if unused).
 
-    `destination_region` None: the look-up tables in SHRAM, `destination` counted from their first
-    byte (`LUT_BYTES`).
+    `destination_region` None means the look-up tables in SHRAM; `destination` is then an offset
+    from their first byte (`LUT_BYTES`).
     """
 
     source_region: int
@@ -186,14 +186,14 @@ class Dma(Operation):
 
 @dataclass(frozen=True)
 class DmaWait(Operation):
-    """Wait until at most `outstanding` DMA transfers are under way."""
+    """Wait until at most `outstanding` DMA transfers are in progress."""
 
     outstanding: int
 
 
 @dataclass(frozen=True)
 class KernelWait(Operation):
-    """Wait until at most `outstanding` block operations are under way."""
+    """Wait until at most `outstanding` block operations are in progress."""
 
     outstanding: int
 

@@ -1,4 +1,4 @@
-"""The NPU's sticky registers: what was last set, read field by field with the field's rules."""
+"""The NPU's registers, which keep their values: read field by field, with each field's rules."""
 
 from __future__ import annotations
 
@@ -15,8 +15,8 @@ __all__ = ["RegisterFile"]
 class RegisterFile:
     """Register values while one stream is decoded.
 
-    A value is `parameter << 32 | payload` for a register with payload, else the parameter.
-    `word` and `operation` name the operation that reads, for the errors.
+    A value is `parameter << 32 | payload` for a register with a payload, otherwise the parameter.
+    `word` and `operation` name the operation that reads the registers, for error messages.
     """
 
     values: dict[int, int] = field(default_factory=dict)
@@ -36,7 +36,7 @@ class RegisterFile:
         return value - 0x1_0000 if signed and value & 0x8000 else value
 
     def distance(self, register: Reg) -> int:
-        """A 40-bit two's complement number of bytes: strides may be negative."""
+        """A 40-bit two's complement number of bytes, because strides may be negative."""
         value = self.get(register)
         return value - (1 << ADDRESS_BITS) if value >> (ADDRESS_BITS - 1) else value
 
@@ -49,7 +49,7 @@ class RegisterFile:
         """A value that must be a multiple of `alignment`."""
         value = self.get(register)
         if value % alignment:
-            raise self.fault(f"{register.name} {value:#x} is no multiple of {alignment}")
+            raise self.fault(f"{register.name} {value:#x} is not a multiple of {alignment}")
         return value
 
     def fault(self, what: str) -> StreamError:

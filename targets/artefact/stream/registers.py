@@ -1,10 +1,10 @@
 """The command words of the Ethos-U55, as data: codes, Arm's names, legal parameters.
 
 A command word holds a code in bits 9:0, its class in bits 15:14 and a parameter in bits 31:16.
-Class 0 (60 codes) is the whole command; class 1 (37 codes) is followed by a word of payload.
-Here a code keeps its class: `0x4000` and above means "with payload". Codes and names are those
-of Vela's `ethos_u55_regs.py`; the widths of the fields those of the register interface in the
-sources of regor, Vela's compiler core.
+A command of class 0 (60 codes) is one word; one of class 1 (37 codes) is followed by a word of
+payload. Here a code includes its class: `0x4000` and above means "with payload". Codes and names
+are those of Vela's `ethos_u55_regs.py`. The widths of the fields are those of the register
+interface in the sources of regor, Vela's compiler core.
 """
 
 from __future__ import annotations
@@ -135,9 +135,9 @@ class Command:
     name: str
     #: Bits of the 16-bit parameter that exist.
     parameter_mask: int
-    #: Greatest legal parameter.
+    #: Largest legal parameter.
     parameter_max: int
-    #: Greatest legal payload, `-1` for a command without payload.
+    #: Largest legal payload, `-1` for a command without payload.
     payload_max: int
     #: The 40-bit value is an address or distance: parameter bits 7:0 above the 32-bit payload.
     is_address: bool
@@ -171,8 +171,8 @@ _MASKS: dict[int, int] = {
     Reg.OFM_BLK_WIDTH_M1: 0x3F,
     Reg.OFM_BLK_HEIGHT_M1: 0x1F,
     Reg.OFM_BLK_DEPTH_M1: 0x7F,
-    # stride x, y: bits 0, 1 and 6, 9; order 2; dilation x, y 3, 4. Bit 5, kernel decomposition
-    # into 4 x 4, is nothing Vela knows for this NPU.
+    # stride x, y: bits 0, 1 and 6, 9; order 2; dilation x, y 3, 4. Vela does not use bit 5, kernel
+    # decomposition into 4 x 4, for this NPU.
     Reg.KERNEL_STRIDE: 0x025F,
     Reg.PARALLEL_MODE: 0b1,
     Reg.ACC_FORMAT: 0b11,
@@ -199,7 +199,7 @@ _MAXIMA: dict[int, int] = {
     Op.ELEMENTWISE: 9,
     Reg.IFM_UPSCALE: 2,
     Reg.ACC_FORMAT: 2,
-    # 1 is a mode of two cores, which the Ethos-U55 has not.
+    # 1 is a mode with two cores, which the Ethos-U55 does not have.
     Reg.PARALLEL_MODE: 0,
 }
 
@@ -244,5 +244,5 @@ def _command(code: Op | Reg) -> Command:
     )
 
 
-#: Every legal code (with its class bits) and what may come with it.
+#: Every legal code (with its class bits), and what is legal in its command.
 COMMANDS: dict[int, Command] = {int(code): _command(code) for code in (*Op, *Reg)}

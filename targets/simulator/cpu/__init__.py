@@ -1,1 +1,1 @@
-"""The operators Vela leaves to the CPU."""
+"""The operators that Vela leaves to the CPU."""

@@ -1,7 +1,8 @@
-"""Operators that Vela left to the CPU, each run by a reference interpreter as a model of its own.
+"""Operators that Vela left to the CPU; a reference interpreter runs each as a model of its own.
 
-TFLite-Micro runs them where it can, as it would beside the NPU; LiteRT's reference kernels where
-it refuses (it has fewer operators). Both run in another process, see `interpreter_process`.
+TFLite-Micro runs them if it can, as it would next to the NPU. Where it refuses (it has fewer
+operators), LiteRT's reference kernels run them. Both run in another process, see
+`interpreter_process`.
 """
 
 from __future__ import annotations
@@ -19,7 +20,7 @@ from targets.simulator.cpu.single_operator import extract_operator
 __all__ = ["CpuOperation"]
 
 
-#: Operators whose effect outlives them in ways that a model of one operator cannot show.
+#: Operators with a lasting effect that a model of one operator cannot show.
 _STATEFUL = frozenset({"CALL_ONCE", "VAR_HANDLE", "READ_VARIABLE", "ASSIGN_VARIABLE"})
 
 
@@ -56,7 +57,7 @@ class CpuOperation:
             raise self._failure(reason)
 
     def run(self, inputs: Sequence[Array]) -> list[Array]:
-        """One array `[rows, *tensor shape]` for each of `inputs` -> the same for `outputs`.
+        """Compute the outputs: one array `[rows, *tensor shape]` for each of `inputs`, `outputs`.
 
         Raises `ModelError` when the interpreter fails, dies or does not end.
         """
@@ -77,5 +78,5 @@ class CpuOperation:
 
     def _failure(self, reason: str) -> ModelError:
         return ModelError(
-            f"{self._where} failed: {reason}", cure="the interpreter's own words are above"
+            f"{self._where} failed: {reason}", cure="see the interpreter's own message above"
         )

@@ -14,7 +14,7 @@ from targets.artefact import Artefact, CpuOperator
 __all__ = ["extract_operator"]
 
 _IDENTIFIER = b"TFL3"
-# What flatbuffers' reader and writer raise for an operator whose options point nowhere.
+# Raised by flatbuffers' reader and writer for an operator whose options point nowhere.
 _DAMAGE = (
     struct.error,
     IndexError,
@@ -48,7 +48,7 @@ def extract_operator(artefact: Artefact, operator: CpuOperator) -> bytes:
 
 
 def _single(artefact: Artefact, source: bytes, operator: CpuOperator) -> Any:
-    # Only what is needed is unpacked: the reader of the artefact has not checked the rest.
+    # Only what is needed is unpacked, because the reader of the artefact has not checked the rest.
     original = schema.Model.GetRootAsModel(source, 0)
     subgraph = original.Subgraphs(0)
     node = schema.OperatorT.InitFromObj(subgraph.Operators(operator.index))

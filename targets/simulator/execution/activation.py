@@ -19,17 +19,17 @@ Ints = NDArray[np.int64]
 _INT16 = np.iinfo(np.int16)
 _INT32 = np.iinfo(np.int32)
 
-#: The interpolating 16-bit table: one entry for 128 input values.
+#: The interpolating 16-bit table: one entry per 128 input values.
 _SEGMENT_BITS = 7
 _SEGMENTS = 512
 
 
 @dataclass(frozen=True)
 class Activator:
-    """An operation's activation with the table it will find in SHRAM.
+    """An operation's activation with the table that it will find in SHRAM.
 
-    `table` is uint8 `[LUT_BYTES]` and used only for a LOOKUP. The type values are clamped to
-    indexes it: one of 16 bits means interpolation, one of 8 bits an entry of the OFM's type.
+    `table` is uint8 `[LUT_BYTES]` and used only for a LOOKUP. The type to which values are clamped
+    indexes it: 16 bits mean interpolation, 8 bits an entry of the OFM's type.
     """
 
     activation: Activation
@@ -51,10 +51,10 @@ class Activator:
 
     @property
     def clamp(self) -> tuple[int, int] | None:
-        """Least and greatest value before the function; None where nothing is clamped.
+        """Smallest and largest value before the function; None if nothing is clamped.
 
-        ACTIVATION_MIN and _MAX have 16 bits. They bind a 32-bit output only if a type is forced;
-        else it saturates.
+        ACTIVATION_MIN and _MAX have 16 bits. They limit a 32-bit output only if a type is forced;
+        otherwise it saturates.
         """
         activation = self.activation
         if activation.function in (ActivationFunction.TANH, ActivationFunction.SIGMOID):
@@ -69,8 +69,8 @@ class Activator:
         if limits is not None:
             values = np.minimum(np.maximum(values, limits[0]), limits[1])
         elif self.ofm is DataType.INT32:
-            # Vela's older compiler core doubles a reciprocal of 2^30 and more: TFLite-Micro's
-            # saturation there must be the NPU's as well.
+            # Vela's older compiler core doubles a reciprocal of 2^30 and more. TFLite-Micro
+            # saturates there, so the NPU must do so too.
             values = np.minimum(np.maximum(values, _INT32.min), _INT32.max)
         function = self.activation.function
         if function is ActivationFunction.LOOKUP:
@@ -78,7 +78,7 @@ class Activator:
         if function is ActivationFunction.NONE:
             return values
         result = _tanh(values) if function is ActivationFunction.TANH else _sigmoid(values)
-        # These two are bounded afterwards: regor's LSTM limits a sigmoid's result this way.
+        # These two are clamped afterwards: regor's LSTM limits a sigmoid's result this way.
         return np.asarray(np.clip(result, self.activation.minimum, self.activation.maximum))
 
     @property
@@ -108,8 +108,8 @@ class Activator:
         return np.asarray(entries[(values + 128 * signed) & 0xFF].astype(np.int64))
 
 
-#: Entries of the sigmoid table that lie one above the rounded function, which makes the straight
-#: line between two entries meet the curve better.
+#: Entries of the sigmoid table that are one above the rounded function, so that the straight line
+#: between two entries fits the curve better.
 _RAISED = [
     *(4, 8, 12, 14, 15, 16, 17, 19, 20, 21, 22, 25, 27, 28, 29, 30, 31, 33, 34, 35, 37, 39, 40),
     *(41, 43, 44, 45, 46, 49, 50, 54, 62, 63, 64, 66, 82, 86, 93, 100, 103, 112, 116, 135, 255),
@@ -121,7 +121,7 @@ _TABLE_END = 255
 def _sigmoid_table() -> Ints:
     """sigmoid(i / 24) in 1/65536, int64 `[257]`: TensorFlow Lite's `sigmoid_table_uint16`.
 
-    The last entry is repeated so that the saturated index has a successor.
+    The last entry is repeated because the saturated index needs a successor.
     """
     table = np.rint(65536 / (1 + np.exp(-np.arange(_TABLE_END + 1) / 24))).astype(np.int64)
     table[_RAISED] += 1
@@ -140,14 +140,14 @@ def _interpolate(magnitude: Ints, bits: int, saturated: int) -> Ints:
 
 
 def _sigmoid(values: Ints) -> Ints:
-    """Sigmoid in 1/32768 of `values` in 1/(3 * 4096), as TensorFlow Lite's 16-bit kernel."""
+    """Sigmoid in 1/32768 of `values` in 1/(3 * 4096), like TensorFlow Lite's 16-bit kernel."""
     line = _interpolate(np.abs(values), 9, 0x7FFF << 1)
     half = 1 << 9
     return np.where(values >= 0, line + half, (1 << 25) - line + half - 1) >> 10
 
 
 def _tanh(values: Ints) -> Ints:
-    """tanh(x) = 2 sigmoid(2 x) - 1 in 1/32768, otherwise as `_sigmoid`."""
+    """tanh(x) = 2 sigmoid(2 x) - 1 in 1/32768, otherwise like `_sigmoid`."""
     line = _interpolate(np.abs(values), 8, 0xFFFF)
     one, half = 1 << 23, 1 << 7
     return np.where(values >= 0, line - one + half, one - line + half - 1) >> 8

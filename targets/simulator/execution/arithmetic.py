@@ -2,10 +2,10 @@
 
 TFL is TensorFlow Lite's double rounding: the rounded high half of the product (gemmlowp's
 SaturatingRoundingDoublingHighMul: to the nearest multiple of 2^31, half up), then a rounding
-division by a power of two (RoundingDivideByPOT: half away from zero). The NPU has one shift
-where TensorFlow Lite has a left and a right one: 31 stands for neither, and less than 31 leaves
-the first rounding as the only one. TRUNCATE drops the fraction (towards zero); NATURAL rounds
-half up. Verified against TFLite-Micro by running compiled models.
+division by a power of two (RoundingDivideByPOT: half away from zero). The NPU has one shift where
+TensorFlow Lite has a left and a right shift: 31 means neither, and with less than 31 only the first
+rounding remains. TRUNCATE drops the fraction (towards zero). NATURAL rounds half up. All were
+verified by running compiled models and comparing with TFLite-Micro.
 """
 
 from __future__ import annotations
@@ -31,25 +31,25 @@ def scale(values: Ints, multiplier: ArrayLike, shift: ArrayLike, rounding: Round
 
     Args:
         values: int64 of any shape.
-        multiplier: one, or one a channel (last axis).
-        shift: 0..63, likewise.
-        rounding: how.
+        multiplier: one, or one per channel (last axis).
+        shift: 0..63, one or one per channel.
+        rounding: the rounding mode.
 
     Returns:
-        A new int64 array. Exact while `|values * multiplier| < MAX_PRODUCT`; beyond it the
-        product wraps as two's complement does (no network compiled by Vela comes there).
+        A new int64 array. It is exact while `|values * multiplier| < MAX_PRODUCT`. Beyond that the
+        product wraps in two's complement; no network compiled by Vela gets there.
     """
     shifts = np.asarray(shift, np.int64)
     product = np.asarray(values * np.asarray(multiplier, np.int64))
     if rounding is Rounding.TRUNCATE:
-        # An arithmetic shift rounds down; adding 2^shift - 1 first makes that up for negatives.
+        # An arithmetic shift rounds down; adding 2^shift - 1 first corrects this for negatives.
         product += (product >> 63) & _low_bits(shifts)
     elif rounding is Rounding.NATURAL:
         product += _half(shifts)
     else:
         twice = shifts > _HIGH_HALF
         product += np.where(twice, np.int64(1) << (_HIGH_HALF - 1), _half(shifts))
-        # Half away from zero is half up, less one unit for a negative high half.
+        # Half away from zero is half up, minus one unit for a negative high half.
         sign = product >> 63
         sign <<= _HIGH_HALF
         product += np.where(twice, sign, 0)

@@ -1,9 +1,9 @@
-"""What one inference may cost: the bounds that make every stream end soon and in little memory.
+"""What one inference may cost: bounds that make every stream end soon and use little memory.
 
-Registers can ask for far more than any memory holds: strides of 0 fit 65536^3 elements into one
-byte, and a word of the stream repeats the request. So each operation is priced from its
-parameters alone, before anything is allocated for it. The bounds lie well above what networks for
-this NPU need, and low enough for a small machine.
+Registers can ask for far more than any memory holds: with strides of 0, 65536^3 elements fit into
+one byte, and a single word of the stream repeats the request. So the cost of each operation is
+computed from its parameters alone, before anything is allocated for it. The bounds are well above
+what networks for this NPU need, and low enough for a small machine.
 """
 
 from __future__ import annotations
@@ -27,26 +27,26 @@ from targets.simulator.weights.traversal import stream_length, traversal_of, tra
 
 __all__ = ["Budget"]
 
-#: Elements of a feature map, padding included. The SRAM of a device holds fewer.
+#: Elements of a feature map, including padding. The SRAM of a device holds fewer.
 _MAX_ELEMENTS = 1 << 24
-#: Bytes that one operation on one row may need besides its memory.
+#: Bytes that one operation on one row may need in addition to its memory.
 _MAX_WORKSPACE = 768 << 20
-#: Time for one inference, in multiplications of a matrix product (some 20 to the nanosecond).
+#: Time for one inference, in multiplications of a matrix product (about 20 per nanosecond).
 _MAX_WORK = 1 << 35
-#: Weights of one operation and of a stream, the padding in their order included. Each output
-#: channel counts for `_CHANNEL` of them: so many steps of its scaling are checked.
+#: Weights of one operation and of a stream, including the padding in their order. Each output
+#: channel counts as `_CHANNEL` weights, because that many steps of its scaling are checked.
 _MAX_OPERATION_WEIGHTS = 1 << 24
 _MAX_WEIGHTS = 1 << 26
 _CHANNEL = 256
-#: Entries of an array while the traffic of one operation, or of all, is counted.
+#: Entries of an array while the traffic of one operation, or of all operations, is counted.
 _MAX_OPERATION_PARTS = 1 << 22
 _MAX_PARTS = 1 << 24
-#: Blocks of a stream, which the cycle model looks at one by one (some 10 us each). The largest of
-#: MLPerf Tiny's networks has 430 at 32 MACs.
+#: Blocks of a stream, which the cycle model processes one by one (about 10 us each). The largest
+#: network of MLPerf Tiny has 430 at 32 MACs.
 _MAX_BLOCKS = 1 << 19
 
-# Measured, roughly, in the unit of `_MAX_WORK`. An operation's own price is far below what its
-# preparation takes, once for all inferences (some ms); it bounds their number to 2^14.
+# Rough measurements, in the unit of `_MAX_WORK`. An operation's own cost is far below that of its
+# preparation, which happens once for all inferences (a few ms); it bounds their number to 2^14.
 _OPERATION_WORK = 1 << 21
 _COPY_WORK = 16
 _REDUCE_WORK = 32
@@ -71,7 +71,7 @@ class Budget:
         self._blocks = _MAX_BLOCKS
 
     def spend(self, operation: Operation, site: Site) -> None:
-        """Account for `operation`. Raises `StreamError` when it, or the stream, costs too much."""
+        """Add the cost of `operation`. Raises `StreamError` if it or the stream costs too much."""
         work = parts = blocks = 0
         if isinstance(operation, Dma):
             rows = operation.size0 * operation.size1
@@ -109,7 +109,7 @@ class Budget:
         kernel = operation.kernel
         shape = (operation.ofm.depth, kernel.height, kernel.width, inputs)
         traversal = traversal_of(operation, self._macs)
-        # What the NPU has no order for is refused when the weights are read.
+        # Shapes for which the NPU has no order are refused when the weights are read.
         known = traversal_problem(shape, traversal) is None
         return stream_length(shape, traversal) if known else 0
 
@@ -155,7 +155,7 @@ def _work(operation: BlockOperation) -> int:
 
 
 def _parts(operation: BlockOperation) -> int:
-    """No fewer than the entries of any array of `blocks` and `runs`."""
+    """At least as many as the entries of any array of `blocks` and `axi_runs`."""
     ofm, kernel, block = operation.ofm, operation.kernel, operation.block
     sub_rows, sub_columns = kernel.sub_kernels
     rows = -(-ofm.height // block.height) * sub_rows

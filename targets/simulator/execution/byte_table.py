@@ -1,4 +1,4 @@
-"""Operations whose output depends on one input byte alone: 256 results, then a look-up."""
+"""Operations whose output depends on a single input byte: 256 results, then a look-up."""
 
 from __future__ import annotations
 
@@ -27,6 +27,6 @@ class ByteTable:
         """Look up `values`, an array of the table's input type; same shape, output type."""
         if self._bytes is None:
             return self._table[values.view(np.uint8)]
-        # bytes.translate needs no array of indices, which would be eight times as large.
+        # bytes.translate needs no array of indices, which would be eight times larger.
         found = values.tobytes().translate(self._bytes)
         return np.frombuffer(found, self._table.dtype).reshape(values.shape)

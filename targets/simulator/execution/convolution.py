@@ -1,8 +1,8 @@
 """CONV and DEPTHWISE.
 
-Products and sums of integers are exact in floating point while every partial sum stays below
-2^24 (float32) or 2^53 (float64), in whatever order they are added; the actual weights of a layer
-decide which of the two is enough. So a convolution is one matrix product by BLAS.
+Products and sums of integers are exact in floating point, in any order, while every partial sum
+stays below 2^24 (float32) or 2^53 (float64). The actual weights of a layer decide which type is
+enough. So a convolution is one matrix product by BLAS.
 """
 
 from __future__ import annotations
@@ -21,15 +21,15 @@ from targets.simulator.execution.windows import WindowedInput
 __all__ = ["Convolution", "DepthwiseConvolution"]
 
 
-#: Windows are copied for about so many bytes at a time.
+#: About this many bytes of windows are copied at a time.
 _COLUMNS_BYTES = 32 << 20
 
 
 class _Layer:
-    """What the two have in common: weights, scales, input and output.
+    """The common part of both: weights, scales, input and output.
 
-    The accumulators are sums over the stored bytes; what the IFM's zero point adds to them is
-    the same for every window, and part of the bias. Padding holds the zero point.
+    The accumulators are sums over the stored bytes. The IFM's zero point adds the same amount in
+    every window, which is part of the bias. Padding holds the zero point.
     """
 
     def __init__(
@@ -53,7 +53,7 @@ class _Layer:
             preparation.activator(operation, site),
             bounds,
         )
-        #: What the accumulators are exact in.
+        #: A type in which the accumulators are exact.
         self.dtype = np.dtype(np.float32 if bounds.max() < FLOAT32_EXACT else np.float64)
 
 

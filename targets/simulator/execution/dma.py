@@ -1,7 +1,7 @@
-"""DMA_START: copies between regions, and of look-up tables into SHRAM.
+"""DMA_START: copies between regions, and copies of look-up tables into SHRAM.
 
-One row of `length` bytes after another, `size0` rows to a plane and `size1` planes. At a strided
-end rows and planes start `skip0` and `skip1` bytes apart, at the other they follow each other.
+A transfer copies rows of `length` bytes, `size0` rows per plane and `size1` planes. At a strided
+end, rows and planes start `skip0` and `skip1` bytes apart; at the other end they are adjacent.
 """
 
 from __future__ import annotations
@@ -49,12 +49,12 @@ class DmaTransfer:
         target = _view(
             memory[self._region], operation, operation.destination, operation.destination_strided
         )
-        # NumPy copies through a buffer where the two overlap.
+        # NumPy copies through a buffer if the two overlap.
         np.copyto(target, source)
 
 
 def load_tables(operation: Dma, preparation: Preparation, site: Site) -> None:
-    """A transfer into SHRAM: its content is constant, so that it is done once and for all."""
+    """A transfer into SHRAM. Its content is constant, so it is done only once."""
     _check(operation, preparation.layout, site)
     if operation.source_strided:
         raise site.error("a strided transfer into SHRAM is not supported")

@@ -1,10 +1,11 @@
 """ELEMENTWISE: ten modes on one or two operands.
 
-ADD and SUB bring their operands to a common scale first. With `BOTH_16BIT` each is multiplied by
-a small factor. With `A_32BIT` (or `B_32BIT`) one operand is shifted left by 20 bits (15 for 16-bit
-elements), scaled by OPA_SCALE with double rounding, and the other, which has twice its share of
-the common scale, is shifted left by one bit less: TensorFlow Lite's quantised addition. A 32-bit
-MUL takes of OFM_SCALE the shift alone. Verified against TFLite-Micro by running compiled models.
+ADD and SUB first bring their operands to a common scale. With `BOTH_16BIT`, each is multiplied by a
+small factor. With `A_32BIT` (or `B_32BIT`), one operand is shifted left by 20 bits (15 for 16-bit
+elements) and scaled by OPA_SCALE with double rounding. The other, which has twice its share of the
+common scale, is shifted left by one bit less. This is TensorFlow Lite's quantised addition. A
+32-bit MUL uses only the shift of OFM_SCALE. All were verified by running compiled models and
+comparing with TFLite-Micro.
 """
 
 from __future__ import annotations
@@ -39,7 +40,7 @@ Ints = NDArray[np.int64]
 #: First and second operand as stored -> what the OFM stores.
 _Compute = Callable[[Array, Array | None], Array]
 
-#: Bits that an operand is shifted left before its 32-bit scale, by element size.
+#: How many bits an operand is shifted left before its 32-bit scale, by element size.
 _OPERAND_SHIFT = {1: 20, 2: 15}
 _MAX_SHIFT = 63
 
@@ -65,7 +66,7 @@ class ElementwiseOperation:
         if operation.mode is ElementwiseMode.MUL and operation.ifm.dtype is DataType.INT32:
             # The product fills the multiplier's width, and only the shift is applied.
             scaling = replace(scaling, multiplier=np.ones(1, np.int64))
-        #: Exact for any operands; also what the faster ways are made from.
+        #: Exact for any operands; the faster ways are made from it.
         self._exact = OutputStage(scaling, preparation.activator(operation, site), bound=1 << 62)
         self._run = self._choose(preparation, site)
         ofm = operation.ofm
@@ -137,7 +138,7 @@ class ElementwiseOperation:
         if mode is ElementwiseMode.ABS:
             return self._exact(np.abs(x))
         if mode is ElementwiseMode.LRELU:
-            # Only what is negative is scaled.
+            # Only negative values are scaled.
             return np.where(x < 0, self._exact(x), self._exact.unscaled(x))
         return self._exact(_leading_zeros(x))
 
@@ -158,7 +159,7 @@ class ElementwiseOperation:
 
 
 def _scale_operand(values: Ints, operation: Elementwise, precise: bool, factor: int) -> Ints:
-    """One operand of ADD or SUB in the common scale; other modes and int32 take it as it is."""
+    """One operand of ADD or SUB in the common scale; other modes and int32 use it unchanged."""
     size = operation.ifm.dtype.bytes
     if operation.mode not in _ADDITIVE or size not in _OPERAND_SHIFT:
         return values
@@ -167,7 +168,7 @@ def _scale_operand(values: Ints, operation: Elementwise, precise: bool, factor: 
     shift = _OPERAND_SHIFT[size]
     if not precise:
         return values << (shift - 1)
-    # OPA_SCALE is the precise operand's, whichever that is.
+    # OPA_SCALE belongs to the precise operand, A or B.
     opa: Scale = operation.opa_scale
     right = min(opa.shift + shift, _MAX_SHIFT)
     return scale(values << shift, opa.multiplier, right, Rounding.TFL)
@@ -186,7 +187,7 @@ def _combine(operation: Elementwise, a: Ints, b: Ints) -> Ints:
         return np.minimum(a, b)
     if mode is ElementwiseMode.MAX:
         return np.maximum(a, b)
-    # NumPy gives 0, and -1 for a right shift of a negative number, where b is no shift.
+    # If b is not a valid shift, NumPy gives 0, or -1 for a right shift of a negative number.
     if mode is ElementwiseMode.SHL:
         return wrap_int32(a << b)
     half = np.where(b > 0, np.int64(1) << (b - 1), 0) if _rounds(operation) else np.int64(0)
@@ -205,7 +206,7 @@ def _leading_zeros(values: Ints) -> Ints:
 
 
 def _byte_values(fm: FeatureMap, function: Callable[[Ints], Ints]) -> Ints:
-    """`function` of every value of an 8-bit feature map, less its zero point, by stored byte."""
+    """`function` of every value of an 8-bit feature map minus its zero point, by stored byte."""
     assert fm.dtype in (DataType.INT8, DataType.UINT8)
     values = np.arange(256, dtype=np.uint8).view(fm.dtype.value).astype(np.int64)
     return function(values - fm.zero_point)

@@ -1,8 +1,8 @@
 """Feature maps as strided views of memory: read and written without index arrays.
 
-A feature map is cut into pieces along its tiles and, where channels come in bricks, along the
-last incomplete brick. Inside a piece an address is a linear function of the coordinates, so
-that a piece is a NumPy view. Most feature maps are one piece and are read in place.
+A feature map is cut into pieces along its tiles and, if channels come in bricks, at the last
+incomplete brick. Inside a piece, the address is a linear function of the coordinates, so a piece is
+a NumPy view. Most feature maps are one piece and are read in place.
 """
 
 from __future__ import annotations
@@ -22,8 +22,8 @@ from targets.simulator.execution.memory import Memory, MemoryMap, Site
 
 __all__ = ["FeatureMapPort"]
 
-#: A row's feature map may not have more elements than this: strides of 0 let a damaged stream
-#: ask for 2^48 of them within any region. SRAM for the largest networks holds far fewer.
+#: The most elements that a row's feature map may have. With strides of 0, a damaged stream could
+#: ask for 2^48 of them in any region. The SRAM for the largest networks holds far fewer.
 _MAX_ELEMENTS = 1 << 25
 
 
@@ -31,7 +31,8 @@ _MAX_ELEMENTS = 1 << 25
 class _Piece:
     """A part of a feature map in which addresses are linear in the coordinates.
 
-    The view has the axes row, height, width and either channel, or brick and channel in brick.
+    The view has the axes row, height, width, and then either channel, or brick and channel in
+    brick.
     """
 
     window: tuple[slice, slice, slice]
@@ -42,7 +43,7 @@ class _Piece:
 
     @property
     def extent(self) -> tuple[int, int]:
-        """First byte and end, without the last element's own size."""
+        """First byte and end, without the size of the last element."""
         reach = [(size - 1) * stride for size, stride in zip(self.shape, self.strides, strict=True)]
         return (
             self.base + sum(step for step in reach if step < 0),
@@ -53,7 +54,7 @@ class _Piece:
 class FeatureMapPort:
     """A feature map, checked once and read or written for any batch.
 
-    Raises `StreamError` when any byte of it lies outside its region.
+    Raises `StreamError` when any byte of it is outside its region.
     """
 
     def __init__(self, fm: FeatureMap, layout: MemoryMap, site: Site, *, writing: bool) -> None:
@@ -72,14 +73,14 @@ class FeatureMapPort:
 
     @property
     def extents(self) -> tuple[int, tuple[tuple[int, int], ...]]:
-        """The region, and from which byte to which each piece reaches."""
+        """The region, and the first byte and the end of each piece."""
         size = self.dtype.itemsize
         return self._region, tuple(
             (first, last + size) for first, last in (piece.extent for piece in self._pieces)
         )
 
     def read(self, memory: Memory) -> Array:
-        """The feature map as `[rows or 1, height, width, depth]`; often a view, not to be kept."""
+        """The feature map as `[rows or 1, height, width, depth]`; often a view, do not keep it."""
         region = memory[self._region]
         if len(self._pieces) == 1:
             view = self._view(region, self._pieces[0])
@@ -92,7 +93,7 @@ class FeatureMapPort:
         return result
 
     def write(self, memory: Memory, values: Array) -> None:
-        """Store `values`, `[rows or 1, height, width, depth]`, converted as the C language does."""
+        """Store `values`, `[rows or 1, height, width, depth]`, converted as in C."""
         region = memory[self._region]
         for piece in self._pieces:
             view = self._view(region, piece)
@@ -129,7 +130,7 @@ def _pieces(fm: FeatureMap) -> Iterator[_Piece]:
         steps = (fm.stride_y, fm.stride_x)
         item = fm.dtype.bytes
         if fm.layout is Layout.NHWC:
-            # The NPU takes channels to be adjacent here, whatever STRIDE_C says.
+            # The NPU assumes adjacent channels here, whatever STRIDE_C says.
             channels = slice(0, fm.depth)
             yield _Piece((rows, columns, channels), base, (*size, fm.depth), (*steps, item))
             continue

@@ -1,7 +1,7 @@
-"""What is known about memory before any input is: read-only data, and what DMA copies of it.
+"""The bytes that are known before any input: read-only data, and what DMA copies of it.
 
-Weights, scales and look-up tables are decoded once, before the first inference. Vela may have
-them copied to SRAM first, so the copies are followed through the stream in its order.
+Weights, scales and look-up tables are decoded once, before the first inference. The stream may copy
+them to SRAM first, so the copies are followed through the stream, in its order.
 """
 
 from __future__ import annotations
@@ -38,7 +38,7 @@ class Constants:
         return np.array(self._tables)
 
     def read(self, region: int, first: int, length: int, what: str, site: Site) -> Bytes:
-        """Bytes that must be known. Raises `StreamError` naming `what` when they are not."""
+        """Bytes that must be known. Raises `StreamError`, which names `what`, if they are not."""
         content = self._peek(region, first, length, site)
         if content is None:
             raise site.error(
@@ -66,7 +66,7 @@ class Constants:
         self._known[info.storage][place] = True
 
     def forget(self, region: int, first: int, end: int, site: Site) -> None:
-        """Something unknown is written to bytes `first` up to `end`."""
+        """Something unknown is written to the bytes from `first` up to `end`."""
         info = self._layout.check(region, first, end, site, writing=True)
         self._known[info.storage][info.offset + first : info.offset + end] = False
 

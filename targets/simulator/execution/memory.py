@@ -1,4 +1,4 @@
-"""What the NPU sees through its regions: bytes, for every row of a batch at once."""
+"""The memory that the NPU sees through its regions, for all rows of a batch at once."""
 
 from __future__ import annotations
 
@@ -17,7 +17,7 @@ Bytes = NDArray[np.uint8]
 
 @dataclass(frozen=True)
 class Site:
-    """The operation at which something went wrong, for the text of an error."""
+    """The operation at which something went wrong, for error messages."""
 
     word: int
     operation: str
@@ -29,26 +29,26 @@ class Site:
 
 @dataclass(frozen=True)
 class RegionInfo:
-    """A region before there is a batch: what addresses are checked against."""
+    """A region before there is a batch; addresses are checked against it."""
 
     #: Bytes.
     size: int
-    #: The contents of a read-only region, uint8 `[size]`; None = a writable one.
+    #: The contents of a read-only region, uint8 `[size]`; None = the region is writable.
     constant: Bytes | None
-    #: Regions of one number are the same memory (the arena behind regions 1 and 2), each from
-    #: its own byte `offset` on.
+    #: Regions with the same number share a memory (regions 1 and 2 share the arena), each from its
+    #: own byte `offset` on.
     storage: int
     offset: int = 0
 
 
 @dataclass(frozen=True)
 class MemoryMap:
-    """All regions an `ethos-u` operator may address."""
+    """All regions that an `ethos-u` operator may address."""
 
     regions: Mapping[int, RegionInfo]
 
     def region(self, index: int, site: Site) -> RegionInfo:
-        """Region `index`. Raises `StreamError` where nothing is behind it."""
+        """Region `index`. Raises `StreamError` if there is no such region."""
         found = self.regions.get(index)
         if found is None:
             known = ", ".join(map(str, sorted(self.regions)))
@@ -61,7 +61,7 @@ class MemoryMap:
     def check(self, index: int, first: int, end: int, site: Site, *, writing: bool) -> RegionInfo:
         """Check that bytes `first` up to `end` (exclusive) of a region may be accessed.
 
-        Raises `StreamError` when they lie outside, or would be written in a read-only region.
+        Raises `StreamError` if they are outside, or would be written in a read-only region.
         """
         info = self.region(index, site)
         if first < 0 or end > info.size:

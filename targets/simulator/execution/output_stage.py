@@ -1,10 +1,10 @@
 """From accumulators to stored values: bias, scale, zero point, clamp, activation.
 
-Exact arithmetic on int64 takes a dozen passes over the accumulators and would be most of a
-convolution's time. The values of an 8-bit output are, per channel, a monotonic staircase of at
-most 256 steps over the accumulator. Such a staircase equals `floor(m * acc + b)` if the two agree
-on both sides of every step; so a floating-point line is fitted to the steps, *checked at every
-one of them with the very operations that will run*, and used only where that proves it.
+Exact arithmetic on int64 takes a dozen passes over the accumulators and would take most of a
+convolution's time. For each channel, an 8-bit output is a monotonic staircase of at most 256 steps
+over the accumulator. Such a staircase equals `floor(m * acc + b)` if the two agree on both sides of
+every step. So a floating-point line is fitted to the steps, *checked at every step with the same
+operations that will run*, and used only if the check proves it equal.
 """
 
 from __future__ import annotations
@@ -31,7 +31,7 @@ _Selection = slice | NDArray[np.intp]
 FLOAT32_EXACT = 1 << 24
 FLOAT64_EXACT = 1 << 53
 
-#: Channels are fitted in groups, to bound the memory that takes.
+#: Channels are fitted in groups, to bound the memory.
 _GROUP = 1024
 #: Beyond this shift a step times 2^shift no longer fits an int64.
 _MAX_SHIFT = 52
@@ -53,12 +53,12 @@ class Scaling:
         return scale(biased, self.multiplier, self.shift, self.rounding) + self.zero_point
 
     def spread(self) -> Scaling:
-        """The same with an entry for every channel in each of the arrays."""
+        """The same scaling, with an entry for every channel in each array."""
         bias, multiplier, shift = np.broadcast_arrays(self.bias, self.multiplier, self.shift)
         return replace(self, bias=bias, multiplier=multiplier, shift=shift)
 
     def part(self, channels: _Selection) -> Scaling:
-        """Some channels of a spread scaling."""
+        """Some of the channels, of a scaling with an entry for every channel."""
         return replace(
             self,
             bias=self.bias[channels],
@@ -76,7 +76,7 @@ class Scaling:
 class _Line:
     """`floor(m * acc + b)`, clipped to 0..top, in the dtype of `m` and `b`.
 
-    With a `kink` it is `floor(y + copysign(kink, y) + offset)`, y standing for `m * acc + b`.
+    With a `kink` it is `floor(y + copysign(kink, y) + offset)`, where y is `m * acc + b`.
     """
 
     m: Floats
@@ -95,7 +95,7 @@ class _Line:
             y += y.dtype.type(self.offset)
         np.maximum(y, 0, out=y)
         np.minimum(y, self.top, out=y)
-        # Not negative any more, so that dropping the fraction is floor.
+        # No longer negative, so dropping the fraction is floor.
         return y.astype(np.uint8)
 
     def part(self, channels: _Selection) -> _Line:
@@ -107,8 +107,8 @@ class _Line:
 class OutputStage:
     """Turns the accumulators of one operation into what its OFM stores.
 
-    `bound` is the greatest magnitude an accumulator (before the bias) can have, of any channel
-    or, int64 `[channels]`, of each.
+    `bound` is the largest magnitude that an accumulator can have before the bias: one for all
+    channels, or int64 `[channels]`.
     """
 
     def __init__(self, scaling: Scaling, activator: Activator, bound: int | Ints) -> None:
@@ -123,7 +123,7 @@ class OutputStage:
 
     @property
     def dtype(self) -> np.dtype[Any]:
-        """What is computed in: float32 or float64 where that is proven exact, else int64."""
+        """The type of the computation: float32 or float64 if proven exact, otherwise int64."""
         return np.dtype(np.int64) if self._line is None else self._line.m.dtype
 
     def __call__(self, accumulators: Array) -> Array:
@@ -138,7 +138,7 @@ class OutputStage:
         return self._finish(line(accumulators.astype(line.m.dtype, copy=False)))
 
     def unscaled(self, values: Ints) -> Array:
-        """As if the scale were 1: `values` (int64) with zero point, clamp and function."""
+        """The result for a scale of 1: `values` (int64) with zero point, clamp and function."""
         return self._activator(values + self._scaling.zero_point).astype(self._ofm)
 
 
@@ -165,14 +165,14 @@ def _finisher(activator: Activator, low: int, high: int) -> Callable[[NDArray[np
 
 
 def _fit_any(scaling: Scaling, clamp: tuple[int, int] | None, bounds: Ints) -> _Line | None:
-    """A line in the narrower type that has one; None where there is none."""
+    """A line in the narrowest type that has one; None if there is none."""
     if clamp is None or not 0 <= clamp[1] - clamp[0] <= 255:
         return None
     greatest = (bounds + np.abs(scaling.bias)).astype(np.float64) * np.abs(scaling.multiplier)
     if scaling.rounding is Rounding.TRUNCATE or greatest.max() >= MAX_PRODUCT / 2:
         return None
     ends = np.clip(scaling(np.stack([-bounds, bounds])), *clamp)
-    # Channels that pruning has emptied have scales no line could be fitted to, and one value.
+    # Channels emptied by pruning have one value, and scales to which no line can be fitted.
     live = np.flatnonzero(ends[0] != ends[1])
     varying = scaling.part(live)
     if len(live) and (varying.multiplier.min() < 1 or varying.shift.max() > _MAX_SHIFT):
@@ -186,7 +186,7 @@ def _fit_any(scaling: Scaling, clamp: tuple[int, int] | None, bounds: Ints) -> _
 
 
 def _with_constants(line: _Line, live: NDArray[np.intp], steps: Ints) -> _Line:
-    """`line` put to the channels `live`; the others give their entry of `steps`."""
+    """`line` for the channels `live`; the others give their entry of `steps`."""
     m = np.zeros(len(steps), line.m.dtype)
     b = (steps + (0.5 - line.offset)).astype(m.dtype)
     m[live], b[live] = line.m, line.b
@@ -203,7 +203,7 @@ def _fit(scaling: Scaling, low: int, high: int, bounds: Ints, dtype: np.dtype[An
     zero_point = scaling.zero_point
     m = (scaling.multiplier / np.exp2(scaling.shift)).astype(dtype)
     # Double rounding moves every step by 2^30 / 2^shift towards zero, on both sides of it.
-    # That can be told from another offset only if there are steps on both sides.
+    # This differs from another offset only if there are steps on both sides.
     kinked = low < zero_point < high and bool(scaling.twice.any())
     kink = np.where(scaling.twice, np.exp2(30.0 - scaling.shift), 0.0) * kinked
     offset = zero_point - low + 0.5 if kinked else 0.0
@@ -226,9 +226,9 @@ def _fit(scaling: Scaling, low: int, high: int, bounds: Ints, dtype: np.dtype[An
 
 
 def _first_accumulators(scaling: Scaling, steps: Ints) -> Ints:
-    """The least accumulator with which `scaling` reaches each step, `[steps, channels]`.
+    """The smallest accumulator with which `scaling` reaches each step, `[steps, channels]`.
 
-    `scale` solved for its argument.
+    This is the inverse of `scale`.
     """
     relative = steps - scaling.zero_point
     need = (relative << scaling.shift) - ((np.int64(1) << scaling.shift) >> 1)
@@ -242,11 +242,11 @@ def _offsets(
 ) -> NDArray[np.float64] | None:
     """Offsets `b` with which `m * acc + b` reaches each step at `first` and not before it.
 
-    The middle of what is possible, `[channels]`; None where nothing is.
+    They are the middle of the possible range, `[channels]`; None if there is no such offset.
     """
     if not len(first):
         return np.zeros(len(m))
-    # A step beyond what accumulators reach sets one limit only.
+    # A step that no accumulator reaches sets only one limit.
     at_least = np.where(first > bound, -np.inf, steps - first * m).max(axis=0)
     below = np.where(first <= -bound, np.inf, steps - (first - 1) * m).min(axis=0)
     at_least = np.where(np.isneginf(at_least), below - 1, at_least)
@@ -257,8 +257,8 @@ def _offsets(
 def _agrees(line: _Line, scaling: Scaling, first: Ints, low: int, bound: Ints) -> bool:
     """Whether `line` equals the clamped `scaling` on both sides of every step, and at the ends.
 
-    `first` has where the steps are said to be; that they are there is checked as well. Both
-    functions are monotonic, so that they then agree on every accumulator within `bound`.
+    `first` has the supposed positions of the steps, which are checked too. Both functions are
+    monotonic, so they then agree on every accumulator within `bound`.
     """
     ends = np.stack([-bound, bound])
     before, at = np.maximum(first - 1, -bound), np.minimum(first, bound)

@@ -19,7 +19,7 @@ from targets.simulator.execution.windows import WindowedInput
 __all__ = ["Pooling"]
 
 
-#: Up to here one pass for each element of the kernel is faster than a reduction.
+#: Up to this size, one pass per element of the kernel is faster than a reduction.
 _FEW_ELEMENTS = 64
 
 
@@ -64,7 +64,7 @@ class Pooling:
         self._output.write(memory, result)
 
     def _tabulate(self) -> ByteTable | None:
-        """Vela copies, rescales and looks up with a pool of 1 x 1."""
+        """Pool with a kernel of 1 x 1, which Vela uses to copy, to rescale and for look-ups."""
         operation, kernel = self._operation, self._operation.kernel
         window = (kernel.height, kernel.width, kernel.stride_y, kernel.stride_x)
         if (
@@ -96,12 +96,12 @@ class Pooling:
     def _divide(self, sums: NDArray[np.int64]) -> Array:
         """Averages over the elements that are not padding, halves away from zero.
 
-        The padding holds the zero point, so that it contributes nothing once that is taken off.
+        The padding holds the zero point, so it contributes nothing after the subtraction.
         """
         operation = self._operation
         kernel = operation.kernel
         sums = sums - kernel.height * kernel.width * operation.ifm.zero_point
-        # A window may lie wholly in the padding; hardware's answer is unknown, 0 is ours.
+        # A window may be entirely in the padding. What hardware gives is unknown; we give 0.
         counts = np.maximum(self._input.valid_counts(), 1)
         magnitude = (np.abs(sums) + counts // 2) // counts
         averages = np.where(sums < 0, -magnitude, magnitude)

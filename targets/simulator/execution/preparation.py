@@ -1,4 +1,4 @@
-"""What an operation may ask for while it is being prepared, before there is any input."""
+"""What an operation can use while it is being prepared, before there is any input."""
 
 from __future__ import annotations
 
@@ -30,11 +30,11 @@ class Preparation:
     layout: MemoryMap
     macs: int
     constants: Constants
-    #: Streams decoded already: stripes of one layer share theirs. Keyed by the bytes' digest.
+    #: Decoded streams by the digest of their bytes, because stripes of a layer share a stream.
     _decoded: dict[_Key, NDArray[np.int16]] = field(default_factory=dict)
 
     def weights(self, operation: Conv | Depthwise, shape: Shape, site: Site) -> NDArray[np.int16]:
-        """The weights of `operation`, int16 `[O, H, W, I]`; not to be written to."""
+        """The weights of `operation`, int16 `[O, H, W, I]`; do not write to them."""
         content = self._bytes(operation.weights, "weights", site)
         traversal = traversal_of(operation, self.macs)
         key = (hashlib.sha256(content.tobytes()).digest(), shape, traversal)
@@ -45,7 +45,7 @@ class Preparation:
         return self._decoded[key]
 
     def channel_scaling(self, operation: Conv | Depthwise, site: Site) -> Scaling:
-        """The biases and scales of `operation`; one scale for all where it is global."""
+        """The biases and scales of `operation`; one scale for all channels if it is global."""
         channels = operation.ofm.depth
         place = operation.scales
         table = self._bytes(
@@ -61,7 +61,7 @@ class Preparation:
         return Scaling(bias, multiplier, shift, operation.rounding, operation.ofm_zero_point)
 
     def scaling(self, operation: BlockOperation, bias: int = 0) -> Scaling:
-        """The one scale of a pool or an elementwise operation; none is a factor of 1."""
+        """The single scale of a pool or an elementwise operation; without one, a factor of 1."""
         scale = operation.ofm_scale
         multiplier, shift = (1, 0) if scale is None else (scale.multiplier, scale.shift)
         return Scaling(
@@ -73,7 +73,7 @@ class Preparation:
         )
 
     def activator(self, operation: BlockOperation, site: Site) -> Activator:
-        """The activation of `operation` with the tables as they now are."""
+        """The activation of `operation`, with the tables at this point of the stream."""
         activator = Activator(operation.activation, operation.ofm.dtype, self.constants.tables)
         activator.check(site)
         return activator

@@ -37,13 +37,13 @@ class _Step(Protocol):
 
 
 class Program:
-    """A command stream, checked and decoded against its memory: nothing is left to go wrong.
+    """A command stream, checked and decoded against its memory, so nothing can go wrong later.
 
-    All addresses have been compared with the regions, weights and scales decoded, look-up
+    All addresses have been compared with the regions, all weights and scales decoded, all look-up
     tables assigned. Waits, interrupts and PMU commands do nothing here: operations run one after
     another, in the stream's order.
 
-    Raises `StreamError`, naming word and operation, for whatever the NPU could not do.
+    Raises `StreamError`, which names word and operation, for what the NPU could not do.
     """
 
     def __init__(self, operations: Sequence[Operation], layout: MemoryMap, macs: int) -> None:
@@ -56,7 +56,7 @@ class Program:
             step = _prepare(operation, preparation)
             if step is not None:
                 self._steps.append(step)
-        #: Bytes that one row of a batch needs besides its memory.
+        #: Bytes that one row of a batch needs in addition to its memory.
         self.workspace = max((step.workspace for step in self._steps), default=0)
 
     def run(self, memory: Memory) -> None:
@@ -75,7 +75,7 @@ def _prepare(operation: Operation, preparation: Preparation) -> _Step | None:
     if not isinstance(operation, BlockOperation):
         return None
     step = _prepare_block(operation, preparation, site)
-    # From here on what this operation writes is not known any more.
+    # From here on, what this operation writes is no longer known.
     region, extents = _output(operation, preparation.layout, site)
     for first, end in extents:
         preparation.constants.forget(region, first, end, site)

@@ -1,4 +1,4 @@
-"""What the kernel of a convolution or pool sees: the IFM upscaled, padded and cut into windows."""
+"""The input of a convolution or pool: the IFM upscaled, padded and cut into windows."""
 
 from __future__ import annotations
 
@@ -19,8 +19,8 @@ __all__ = ["WindowedInput"]
 class WindowedInput:
     """The IFM of `operation` as its kernel sees it.
 
-    `fill` stands in the padding; the zero point does between the elements of an IFM upscaled
-    with zeros.
+    The padding holds `fill`. If the IFM is upscaled with zeros, its zero point is between the
+    elements.
     """
 
     def __init__(self, operation: BlockOperation, layout: MemoryMap, site: Site, fill: int) -> None:
@@ -44,7 +44,7 @@ class WindowedInput:
         return self.port.dtype
 
     def read(self, memory: Memory) -> Array:
-        """`[rows or 1, height, width, depth]`, padding included; a view where there is none."""
+        """`[rows or 1, height, width, depth]`, padding included; a view if there is none."""
         values = self.port.read(memory)
         if self._operation.upscale is not Upscale.NONE:
             height = self._inside[0].stop - self._inside[0].start

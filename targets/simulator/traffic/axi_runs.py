@@ -1,10 +1,10 @@
 """What reading or writing a part of a feature map costs on an AXI port.
 
-A part is moved as *runs*, stretches of consecutive bytes inside one row of one piece of the
-depth. A run costs every aligned 8-byte beat it touches; rows are never joined, even where they
-lie back to back (the published counts of `kws_micronet_m` tell: its 10-byte input rows cost two
-beats each). NHCWB16 moves whole bricks of 16 channels, however few of them are used; NHWC moves
-one run a row where a piece is all the channels there are, else one run an element.
+A part is moved as *runs*: consecutive bytes in one row of one piece of the depth. A run costs every
+aligned 8-byte beat that it touches. Rows are never joined, even if they are adjacent (the published
+counts of `kws_micronet_m` show this: its 10-byte input rows cost two beats each). NHCWB16 moves
+whole bricks of 16 channels, however few of them are used. NHWC moves one run per row if a piece has
+all the channels, otherwise one run per element.
 
 Pure NumPy; nothing here knows operations or blocks.
 """
@@ -51,12 +51,12 @@ class Intervals:
 
     @classmethod
     def cut(cls, extent: int, step: int) -> Intervals:
-        """`[0, extent)` in pieces of `step`, the last one perhaps smaller; shape `[n]`."""
+        """`[0, extent)` in pieces of `step`; the last may be smaller; shape `[n]`."""
         start = np.arange(0, extent, step, dtype=np.int64)
         return cls(start, np.minimum(start + step, extent))
 
     def clipped(self, extent: int) -> Intervals:
-        """The part of every interval within `[0, extent)`; what lies outside becomes empty."""
+        """The part of every interval within `[0, extent)`; intervals outside become empty."""
         start = np.clip(self.start, 0, extent)
         return Intervals(start, np.clip(self.stop, start, extent))
 
@@ -65,9 +65,9 @@ class Intervals:
 class Transfers:
     """What the blocks of an operation move for one purpose; int64, `[rows, columns, depths]`.
 
-    `bytes` are those asked for (whole bricks), `beats` the aligned 8-byte beats they touch and
-    `bursts` the aligned windows of the longest burst, hence AXI transactions. That a burst never
-    crosses such a boundary is inferred, not published.
+    `bytes` are those requested (whole bricks), `beats` the aligned 8-byte beats that they touch,
+    and `bursts` the aligned windows of the longest burst, which are AXI transactions. It is
+    inferred, not published, that a burst never crosses such a boundary.
     """
 
     bytes: Ints
@@ -104,9 +104,9 @@ def transfers(
 ) -> Transfers:
     """Cost of the product of `rows` x `columns` x `depths`, in elements of `fm`.
 
-    `rows` has shape `[r, i]` and `columns` `[c, j]`: r x c areas, each moved in i x j parts that
-    may overlap and are then moved again. `depths` has shape `[d]`, none of them empty. The answer
-    has `[r, c, d]`. `longest_piece` limits the channels of an NHWC run.
+    `rows` has shape `[r, i]` and `columns` `[c, j]`: r x c areas, each moved in i x j parts. Where
+    parts overlap, the data are moved again. `depths` has shape `[d]`, none of them empty. The
+    result has shape `[r, c, d]`. `longest_piece` limits the channels of an NHWC run.
     """
     if fm.layout is Layout.NHCWB16:
         pieces = Intervals.cut(fm.depth, BRICK_CHANNELS)
@@ -126,7 +126,7 @@ def transfers(
 
 
 def _subdivided(depths: Intervals, longest: int | None) -> tuple[Intervals, Intervals]:
-    """Pieces of each interval, and for each interval which of the pieces are its own."""
+    """Pieces of each interval, and for each interval which of the pieces belong to it."""
     if longest is None:
         index = np.arange(depths.count + 1)
         return depths, Intervals(index[:-1], index[1:])
@@ -139,7 +139,7 @@ def _subdivided(depths: Intervals, longest: int | None) -> tuple[Intervals, Inte
 
 
 def _summed(cost: Ints, intervals: Intervals, *, axis: int) -> Ints:
-    """Sums of `cost` over intervals of one axis, which the intervals' shape replaces."""
+    """Sums of `cost` over intervals of one axis; the intervals' shape replaces that axis."""
     total = np.cumsum(cost, axis=axis)
     total = np.concatenate([np.zeros_like(np.take(total, [0], axis=axis)), total], axis=axis)
     sums: Ints = np.take(total, intervals.stop, axis=axis) - np.take(
@@ -173,7 +173,7 @@ def _runs_along_row(
 def _run_each_element(
     fm: FeatureMap, columns: Intervals, offsets: Ints, lengths: Ints, burst: int
 ) -> Ints:
-    """As `_runs_along_row`, with one run for each element: `[3, height, c * j, pieces]`."""
+    """Like `_runs_along_row`, with one run per element: `[3, height, c * j, pieces]`."""
     elements = _addresses(fm, np.arange(fm.width))[:, :, None] + offsets
     flat = Intervals(columns.start.ravel(), columns.stop.ravel())
     return _summed(run_cost(elements, lengths, burst), flat, axis=2)

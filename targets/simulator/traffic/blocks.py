@@ -1,28 +1,29 @@
 """How the NPU cuts an operation into blocks, and what each block moves over the AXI ports.
 
-Pure, and arrays only: an operation has one `BlockGrid`, and each purpose (IFM, IFM2, OFM) is a
-`Transfers` of integer arrays with one entry a block, so that nothing costs Python time per block.
-`network.py` sums them; a cycle model reads them block by block.
+Pure functions on arrays: an operation has one `BlockGrid`, and each purpose (IFM, IFM2, OFM) is a
+`Transfers` of integer arrays with one entry per block, so no block costs Python time. `network.py`
+adds them up; the cycle model reads them block by block.
 
-What the rules are, and where they come from:
+The rules and their sources:
 
-- Blocks are visited depth innermost, then along the width, then down the height. Vela relies on
-  that order when it derives BLOCKDEP (`get_offset_block_coords` in
+- Blocks are visited along the depth first, then along the width, then down the height. Vela relies
+  on that order when it derives BLOCKDEP (`get_offset_block_coords` in
   `register_command_stream_util.py`, `GetJobs` in regor's `ethos_u55_register_cs_generator.cpp`).
 - A block of a convolution or a REDUCE_SUM needs the IFM at its full depth, in IFM blocks of 32
   channels (16 if part-kernel first or a 16-bit IFM: `calc_ifm_block_depth` in Vela's
   `architecture_features.py`), and reads it again for every OFM depth block. Depthwise, pooling
   and elementwise blocks need their own channels (`measure_element_access`, `npu_performance.py`).
-- The exception: the IFM buffer holds two IFM blocks; if these are all a block needs, they stay
-  for the OFM depth blocks that follow. Neither of Vela's estimates knows it. It is inferred from
-  published FVP counts: see `_stays_in_shram`.
-- A kernel larger than 8 x 8 (dilated) is done as sub-kernels of at most 8 x 8, each of which
+- There is an exception. The IFM buffer holds two IFM blocks. If a block needs no more than these,
+  they stay for the OFM depth blocks that follow. Neither of Vela's estimates models this. It is
+  inferred from published FVP counts: see `_stays_in_shram`.
+- A kernel larger than 8 x 8 (dilated) is split into sub-kernels of at most 8 x 8. Each of them
   fetches its own part of the IFM, overlap included (`MeasureElementAccess` in regor's
   `ethos_u55_performance.cpp` multiplies by their number).
 - Padding is never fetched: what a block needs is clipped to the feature map.
 
-With these and the rules of `axi_runs.py` the published FVP counts of `kws_micronet_m` are met beat
-for beat at all four MAC configurations (`tests/integration/test_simulator_traffic.py`).
+With these rules and those of `axi_runs.py`, the counts equal the published FVP counts of
+`kws_micronet_m` beat for beat in all four MAC configurations
+(`tests/integration/test_simulator_traffic.py`).
 """
 
 from __future__ import annotations
@@ -96,19 +97,19 @@ def block_grid(operation: BlockOperation) -> BlockGrid:
 
 
 def ifm_block_depth(operation: BlockOperation) -> int:
-    """Channels one IFM block holds where the IFM is read at full depth."""
+    """The channels of one IFM block if the IFM is read at full depth."""
     return ifm_block_channels(operation.weight_order, 8 * operation.ifm.dtype.bytes)
 
 
 def jobs_per_block(operation: BlockOperation) -> int:
-    """IFM blocks computed with for one OFM block: sub-kernels x IFM depth blocks."""
+    """The number of IFM blocks that one OFM block needs: sub-kernels x IFM depth blocks."""
     return _sub_kernel_count(operation) * _ifm_depth_blocks(operation)
 
 
 def ifm_reads(operation: BlockOperation, burst: int = BURST_BYTES) -> Transfers:
     """What each block reads of the IFM: every IFM block of every sub-kernel.
 
-    A block that finds all it needs still in SHRAM reads nothing.
+    A block reads nothing if everything it needs is still in SHRAM.
     """
     grid, ifm = block_grid(operation), operation.ifm
     kernel, padding = operation.kernel, operation.padding
@@ -142,9 +143,9 @@ def ifm_reads(operation: BlockOperation, burst: int = BURST_BYTES) -> Transfers:
 
 
 def ifm2_reads(operation: BlockOperation, burst: int = BURST_BYTES) -> Transfers | None:
-    """What each block reads of the second operand; None where there is none in memory.
+    """What each block reads of the second operand; None if there is none in memory.
 
-    Along a dimension that is broadcast there is one element, which every block reads anew.
+    Along a dimension that is broadcast there is one element, which every block reads again.
     """
     if not isinstance(operation, Elementwise) or operation.ifm2 is None:
         return None
@@ -193,12 +194,13 @@ def _sub_kernel_count(operation: BlockOperation) -> int:
 
 
 def _stays_in_shram(operation: BlockOperation) -> bool:
-    """Whether the IFM read for one OFM depth block still serves the next.
+    """Whether the IFM that was read for one OFM depth block also serves the next.
 
-    Published FVP counts say: two sub-kernels of one IFM depth block are read again every time
-    (`kws_micronet_m`, beat for beat). One IFM depth block is not: `mobilenet_v2_1.0_224` rebuilt
-    with weights 4 % too small would read 3.5 to 4.5 % too much on AXI0. Nor are two: between 32
-    and 64 MACs `rnnoise`, rebuilt, reads 12 beats less, as published; with one it would be 18.
+    Published FVP counts show that two sub-kernels of one IFM depth block are read again every time
+    (`kws_micronet_m`, beat for beat). One IFM depth block is not read again: otherwise the rebuilt
+    `mobilenet_v2_1.0_224`, with weights 4 % too small, would read 3.5 to 4.5 % too much on AXI0.
+    Two are not read again either: the rebuilt `rnnoise` reads 12 beats less with 64 MACs than with
+    32, as published; if only one stayed, it would be 18.
     """
     return _sub_kernel_count(operation) == 1 and _ifm_depth_blocks(operation) <= IFM_BUFFERS
 
@@ -214,8 +216,8 @@ def _needed(
 ) -> Intervals:
     """What each block needs of the stored IFM along one axis, padding included.
 
-    Shape `[blocks, parts]`, one part for each sub-kernel. Under upscaling two rows or columns
-    come from one that is stored.
+    Shape `[blocks, parts]`, one part for each sub-kernel. With upscaling, one stored row or column
+    serves for two.
     """
     first = blocks.start[:, None] * stride - padding + parts.start
     stop = (blocks.stop[:, None] - 1) * stride - padding + parts.stop
@@ -232,5 +234,5 @@ def _operand(blocks: Intervals, *, broadcast: bool) -> Intervals:
 
 
 def _undivided(blocks: Intervals) -> Intervals:
-    """`[n]` intervals as `[n, 1]`: each in one part."""
+    """`[n]` intervals as `[n, 1]`: each is one part."""
     return Intervals(blocks.start[:, None], blocks.stop[:, None])

@@ -1,16 +1,16 @@
 """What an operation, and a whole command stream, moves over the NPU's two AXI ports.
 
-Pure functions. The counts carry Arm's PMU event names and mean what those events count: data
-beats of 8 bytes. Which port a transfer takes is decided by QCONFIG (the command stream) and
-REGIONCFG (2 bits a region), so they are parameters: `PortMap`.
+Pure functions. The counts have the names of Arm's PMU events and mean what those events count: data
+beats of 8 bytes. QCONFIG (for the command stream) and REGIONCFG (2 bits per region) decide which
+port a transfer takes, so they are parameters: `PortMap`.
 
-Rules, beside those of `blocks.py` and `axi_runs.py`:
+The rules, in addition to those of `blocks.py` and `axi_runs.py`:
 
-- Weights and scales are streamed whole, all OFM depth blocks of them, once for every block
+- Weights and scales are streamed completely, for all OFM depth blocks, once for every block
   position in the plane (`weights_refetch` in Vela's `npu_performance.py`): WEIGHT_LENGTH and
   SCALE_LENGTH bytes each time.
-- The command stream is read once, its own words only, not the driver actions before it.
-- A DMA transfer reads and writes what it copies; look-up tables go to SHRAM, which is no port.
+- The command stream is read once: its own words, not the driver actions before it.
+- A DMA transfer reads and writes what it copies. Look-up tables go to SHRAM, which is not a port.
 """
 
 from __future__ import annotations
@@ -68,7 +68,7 @@ class Stream(Enum):
 
 @dataclass(frozen=True)
 class Flow:
-    """The transfers of one purpose. `region` None: the command stream's own memory."""
+    """The transfers for one purpose. `region` None means the memory of the command stream."""
 
     stream: Stream
     region: int | None
@@ -77,7 +77,7 @@ class Flow:
     beats: int
     #: AXI transactions if none crosses a multiple of the longest burst (inferred).
     bursts: int
-    #: The same block by block, for feature maps; what the cycle model walks through.
+    #: The same block by block, for feature maps; the cycle model walks through these.
     blocks: Transfers | None = field(default=None, repr=False, compare=False)
 
     @property
@@ -95,7 +95,7 @@ class OperationTraffic:
 
     @property
     def counters(self) -> dict[str, int]:
-        """Beats under Arm's event names; all four are always there."""
+        """Beats under Arm's event names; all four are always present."""
         return _counters(self.flows)
 
 
@@ -108,12 +108,12 @@ class NetworkTraffic:
 
     @property
     def flows(self) -> tuple[Flow, ...]:
-        """Every flow, the command streams' last."""
+        """All flows; those of the command streams come last."""
         return (*(flow for each in self.operations for flow in each.flows), *self.commands)
 
     @property
     def counters(self) -> dict[str, int]:
-        """Beats under Arm's event names; all four are always there."""
+        """Beats under Arm's event names; all four are always present."""
         return _counters(self.flows)
 
     @classmethod
@@ -184,7 +184,7 @@ def _dma(dma: Dma, ports: PortMap) -> list[Flow]:
 
 
 def _copied(stream: Stream, region: int, ports: PortMap, dma: Dma, strided: bool) -> Flow:
-    """One end of a DMA transfer: one run if packed, else a run for each row."""
+    """One end of a DMA transfer: one run if packed, otherwise a run for each row."""
     base = dma.source if stream is Stream.DMA_READ else dma.destination
     if not strided:
         return _flow(stream, region, ports, base, dma.length * dma.size0 * dma.size1)
@@ -209,7 +209,7 @@ def _flow(
     *,
     times: int = 1,
 ) -> Flow:
-    """One run of `length` bytes, moved `times` over."""
+    """One run of `length` bytes, moved `times` times."""
     cost = run_cost(
         np.asarray(address, dtype=np.int64),
         np.asarray(length, dtype=np.int64),

@@ -11,12 +11,12 @@ __all__ = ["GUARD_BYTES", "BitString", "Integers", "MalformedError"]
 
 Integers = NDArray[np.int64]
 
-#: Zeros that `scalars` and `gather` can read behind the stream.
+#: Zeros that `scalars` and `gather` can read after the stream.
 GUARD_BYTES: Final = 64
 
 
 class MalformedError(Exception):
-    """The stream is not one the hardware can decode; raised at bit `position`."""
+    """The hardware could not decode the stream; raised at bit `position`."""
 
     def __init__(self, what: str, position: int) -> None:
         super().__init__(what)
@@ -30,7 +30,7 @@ class BitString:
         self.count = 8 * data.size
         padded = np.concatenate([data, np.zeros(GUARD_BYTES + 8, np.uint8)])
         starts = data.size + GUARD_BYTES
-        # 64 bits from each byte on: bits p .. p+56 are one look-up and one shift away.
+        # The 64 bits from each byte on: one look-up and one shift give the bits p .. p+56.
         self.words = np.ndarray((starts,), "<u8", buffer=padded, strides=(1,)).astype(np.uint64)
         self.scalars = memoryview(self.words)
 

@@ -1,14 +1,14 @@
 """How large a weight stream would be if more of its weights were zero.
 
-The encoder codes runs of zeros apart from the other weights. So a stream of N weights, a share s
-of them zero, takes about
+The encoder codes runs of zeros separately from the other weights. So a stream of N weights, of
+which a share s is zero, takes about
 
     N * (h(s) + (1 - s) * b) bits,   h(s) = -s log2(s) - (1 - s) log2(1 - s),
 
-where h is what it takes to say which weights are zero (their entropy, if they lie at random) and
-b the bits of a weight that is not. b is what the layer's own stream says: pruning sets small
-weights to zero and leaves the distribution of the others about as it is. For the network of Arm's
-article this predicts 28.3 KiB at 80 % zeros from the dense 93.3; Vela makes 28.9 of it.
+where h is the cost of saying which weights are zero (their entropy, if their positions are random)
+and b the bits of a weight that is not zero. The layer's own stream gives b: pruning sets small
+weights to zero and hardly changes the distribution of the others. For the network of Arm's article
+this predicts 28.3 KiB at 80 % zeros from the dense 93.3 KiB; Vela encodes it in 28.9 KiB.
 """
 
 from __future__ import annotations
@@ -25,7 +25,7 @@ _STEPS = 40
 class WeightStream:
     """The weights of a layer as they are now."""
 
-    #: Padding of the stream's blocks left out.
+    #: Without the padding of the stream's blocks.
     weights: int
     zeros: int
     encoded_bytes: int
@@ -37,14 +37,14 @@ class WeightStream:
 
     @property
     def bits_per_weight(self) -> float:
-        """Encoded bits of each weight, zeros among them."""
+        """Encoded bits per weight, zeros included."""
         return 8 * self.encoded_bytes / self.weights
 
     def sparsity_at(self, encoded_bytes: float) -> float | None:
-        """The sparsity at which the stream takes `encoded_bytes`; 0..1, about.
+        """The approximate sparsity at which the stream takes `encoded_bytes`; 0..1.
 
-        None where it does already, or where the formula does not hold: a stream that takes less
-        than the entropy of its zeros has them in patterns.
+        None if it does so already, or if the formula does not hold: when a stream takes less than
+        the entropy of its zeros, they form patterns.
         """
         now = self.sparsity
         spent = self.bits_per_weight - _entropy(now)
@@ -52,7 +52,7 @@ class WeightStream:
             return None
         bits = spent / (1 - now)
         wanted = 8 * encoded_bytes / self.weights
-        # More zeros first cost more bits than they save, up to here.
+        # Up to this sparsity, more zeros cost more bits than they save.
         low, high = max(now, 1 / (1 + 2**bits)), 1.0
         for _ in range(_STEPS):
             middle = (low + high) / 2
@@ -64,7 +64,7 @@ class WeightStream:
 
 
 def _entropy(share: float) -> float:
-    """Bits it takes to say of one thing whether it is among a `share` of all."""
+    """The bits that say of one thing whether it is among a `share` of all things."""
     if share in (0.0, 1.0):
         return 0.0
     return -share * math.log2(share) - (1 - share) * math.log2(1 - share)

@@ -18,8 +18,8 @@ __all__ = ["weight_stream"]
 def weight_stream(operators: Sequence[NpuOperator], indices: Sequence[int]) -> WeightStream | None:
     """The weights of some operations together; indices count those of all `operators`.
 
-    None unless all of them stream weights from a model's constants: what a DMA transfer has
-    copied to the arena is not looked for. Raises `StreamError` for a damaged stream.
+    None unless all of them stream weights from a model's constants; weights that a DMA transfer
+    has copied to the arena are not found. Raises `StreamError` for a damaged stream.
     """
     pairs = [(operator, operation) for operator in operators for operation in operator.operations]
     streams = [_of_operation(*pairs[index]) for index in indices]

@@ -43,8 +43,8 @@ def decode_weights(
         int16 `[O, H, W, I]`, each -255..255; the caller owns it.
 
     Raises:
-        StreamError: the traversal is impossible, or the stream is malformed, holds another
-            number of weights than shape and order need, or has padding that is not zero.
+        StreamError: the traversal is impossible, or the stream is malformed, holds more or fewer
+            weights than shape and order need, or has padding that is not zero.
     """
     data = np.frombuffer(stream, np.uint8)
 
@@ -60,7 +60,7 @@ def decode_weights(
     if problem is not None:
         raise error(problem)
     expected = stream_length(shape, traversal)
-    # Before anything is allocated: registers may ask for shapes of any size.
+    # Check before anything is allocated: registers may ask for shapes of any size.
     if expected > min(MAX_WEIGHTS_PER_BYTE * data.size, _INDEX_LIMIT):
         raise error(f"it cannot hold {expected} weights")
     decoded = decode_stream(data, limit=expected, word=word, operation=operation)
@@ -109,7 +109,7 @@ def decode_scales(
 
 @lru_cache(maxsize=32)
 def _indices(shape: Shape, traversal: Traversal) -> NDArray[np.int32]:
-    """`stream_indices`, kept: layers of a network often share a shape. Read-only."""
+    """`stream_indices`, cached because layers of a network often share a shape. Read-only."""
     indices = stream_indices(shape, traversal)
     indices.flags.writeable = False
     return indices

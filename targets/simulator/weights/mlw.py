@@ -1,13 +1,13 @@
 """Decoder of the Ethos-U55's compressed weight streams.
 
 A stream is a little-endian bit string of slices. A slice has a header, possibly a palette, and
-chunks that carry up to 12 weights and the lengths of the zero runs between them, both
-Golomb-Rice coded: the unary quotients of one chunk come first, their remainders follow after
-the quotients of the next chunk. Format: Arm's `mlw_decode.c` in the
-sdist of Vela 5.2.0; the tests compare against the codec of the same version.
+chunks. A chunk carries up to 12 weights and the lengths of the zero runs between them, both
+Golomb-Rice coded: the unary quotients of one chunk come first, and their remainders follow after
+the quotients of the next chunk. The format is that of Arm's `mlw_decode.c` in the sdist of Vela
+5.2.0; the tests compare with the codec of the same version.
 
-`mlw_slices` finds the chunks one after the other; everything that follows is done here, by
-NumPy for a whole slice.
+`slices` finds the chunks one after the other. Everything else is done here, with NumPy, for a whole
+slice.
 """
 
 from __future__ import annotations
@@ -31,12 +31,12 @@ from targets.simulator.weights.slices import (
 
 __all__ = ["MAX_WEIGHTS_PER_BYTE", "decode_stream"]
 
-#: No stream decodes to more weights: a zero run is the densest, 8 zeros by one unary bit.
+#: No stream decodes to more weights: a zero run is the densest code, 8 zeros per unary bit.
 MAX_WEIGHTS_PER_BYTE: Final = 64
 
 #: The hardware's weight index and sign-magnitude weight value have 9 bits.
 _INDEX_LIMIT: Final = 512
-#: For each value of a unary field its bits, lowest first, and how many are set below each.
+#: For each value of a unary field: its bits, lowest first, and how many are set below each.
 _ONES: Final[NDArray[np.uint8]] = (np.arange(1 << CHUNK)[:, None] >> np.arange(CHUNK) & 1).astype(
     np.uint8
 )
@@ -104,7 +104,7 @@ def _expand(
     total = header.weights + int(runs.sum())
     if total > limit:
         raise MalformedError(f"{total - limit} weights more than expected", start)
-    # A run in front exists only behind a new palette; the last run is behind the last weight.
+    # A run in front exists only after a new palette; the last run comes after the last weight.
     in_front = runs[: header.weights] if header.runs > header.weights else _shift(runs)
     result = np.zeros(total, np.int16)
     result[np.arange(header.weights) + np.cumsum(in_front)] = values
@@ -117,7 +117,7 @@ def _values(bits: BitString, header: Slice, chunks: Chunks, start: int) -> NDArr
         codes = np.zeros((len(chunks.remainders), header.symbols), np.uint8)
         ends = np.ones(codes.shape, np.bool_)
     else:
-        # Each 1 of the first unary field has a bit in the second: does another 1 follow?
+        # Each 1 of the first unary field has a bit in the second, which says if another 1 follows.
         unary0 = np.array(chunks.unary0, np.intp)
         second = np.array(chunks.unary1, np.uint16)[:, None] >> _ONES_BEFORE[unary0]
         codes = _ONES[unary0] + (second.astype(np.uint8) & _ONES[unary0])
@@ -143,14 +143,14 @@ def _golomb_rice(
 ) -> Integers:
     """The first `count` numbers of a slice.
 
-    `codes` `[chunks, symbols]` is what each symbol adds to the quotient, `ends` whether the
-    quotient ends there; it may run on into the next chunk. `remainders` are the bit positions
-    of the chunks' remainders, `divisor` the width of one.
+    `codes` `[chunks, symbols]` says what each symbol adds to the quotient, and `ends` whether the
+    quotient ends there; it may continue in the next chunk. `remainders` are the bit positions of
+    the chunks' remainders, `divisor` is the width of one.
     """
     last = np.flatnonzero(ends)[:count]
     sums = np.cumsum(codes, dtype=np.int64)[last]
     quotients = np.diff(sums, prepend=0)
-    # Remainders lie close together within a chunk: number n of the slice is number
+    # Within a chunk the remainders are adjacent: number n of the slice is number
     # n - first[chunk] of its chunk.
     chunk = last // codes.shape[1]
     sizes = np.count_nonzero(ends, axis=1)
@@ -161,5 +161,5 @@ def _golomb_rice(
 
 
 def _shift(runs: Integers) -> Integers:
-    """Runs behind each weight as runs in front of it."""
+    """Convert the runs after each weight to runs before it."""
     return np.concatenate([np.zeros(1, np.int64), runs[:-1]])

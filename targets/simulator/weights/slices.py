@@ -1,8 +1,8 @@
-"""Slices of a compressed weight stream: their headers, and where their chunks lie.
+"""Slices of a compressed weight stream: their headers, and where their chunks are.
 
-Where a chunk starts depends on the content of the one before it, so this is the only part of the
-decoder that takes one step after the other. It notes what it finds and interprets nothing.
-The format's source: see `mlw`.
+The start of a chunk depends on the content of the previous one. So this is the only part of the
+decoder that works sequentially. It notes what it finds and interprets nothing. For the source of
+the format see `mlw`.
 """
 
 from __future__ import annotations
@@ -16,7 +16,7 @@ from targets.simulator.weights.bit_string import BitString, Integers, MalformedE
 
 __all__ = ["CHUNK", "Chunks", "Palette", "Slice", "next_slice", "read_header", "scan_chunks"]
 
-#: Symbols in a unary field, hence weights in a chunk.
+#: Symbols in a unary field, and so weights in a chunk.
 CHUNK: Final = 12
 
 _END_OF_STREAM: Final = 7
@@ -24,13 +24,13 @@ _NO_ZERO_RUNS: Final = 6
 _LAST_ZERO_DIVISOR: Final = 3
 _UNCOMPRESSED: Final = 7
 _LAST_WEIGHT_DIVISOR: Final = 5
-#: More weights are let through before the zero runs have caught up.
+#: How far the weights may be ahead of the zero runs.
 _BALANCE: Final = 8
 
 
 @dataclass(frozen=True)
 class Palette:
-    """What weight indices stand for: `values`, then direct values from `direct` on."""
+    """The meaning of weight indices: `values`, then direct values from `direct` on."""
 
     values: Integers
     direct: int
@@ -68,7 +68,7 @@ class Slice:
 
 @dataclass(frozen=True)
 class Chunks:
-    """What `scan_chunks` found: for each chunk the unary fields and where its remainders start."""
+    """The chunks that `scan_chunks` found: unary fields, and where the remainders start."""
 
     unary0: list[int]
     unary1: list[int]
@@ -78,7 +78,7 @@ class Chunks:
 
 
 def next_slice(bits: BitString, position: int) -> int | None:
-    """Where the next slice starts, behind end markers; None at the end of the stream."""
+    """Where the next slice starts, after any end markers; None at the end of the stream."""
     while bits.count - position >= 3:
         if bits.get(position, 3) != _END_OF_STREAM:
             return position
@@ -90,7 +90,7 @@ def next_slice(bits: BitString, position: int) -> int | None:
 
 
 def read_header(bits: BitString, start: int, palette: Palette | None) -> tuple[Slice, int]:
-    """The header at bit `start` and the position behind it; `palette` is the last slice's."""
+    """The header at bit `start` and the position after it; `palette` is the last slice's."""
     zero_field = bits.get(start, 3)
     if _LAST_ZERO_DIVISOR < zero_field != _NO_ZERO_RUNS:
         raise MalformedError(f"zero-run divisor {zero_field} does not exist", start)
@@ -138,7 +138,7 @@ def _read_palette(bits: BitString, position: int, zero_runs: bool) -> tuple[Pale
 
 
 def scan_chunks(bits: BitString, position: int, header: Slice) -> tuple[Chunks, int]:
-    """Walk over the chunks of a slice; returns what they hold and where the slice ends."""
+    """Walk through the chunks of a slice. Returns what they hold and where the slice ends."""
     chunks = Chunks([], [], [], [], [])
     words, end = bits.scalars, bits.count
     weights, runs = header.weights, header.runs
@@ -151,7 +151,7 @@ def scan_chunks(bits: BitString, position: int, header: Slice) -> tuple[Chunks, 
     count = runs_count = 0  # those of this chunk; their remainders come in the next
     weights_before = runs_before = False
     while True:
-        # Whichever is too far ahead waits for the other.
+        # The one that is too far ahead waits for the other.
         balance = done - runs_done if runs else 0
         weights_on = balance < _BALANCE and done < weights
         runs_on = balance >= 0 and runs_done < runs
@@ -188,7 +188,7 @@ def scan_chunks(bits: BitString, position: int, header: Slice) -> tuple[Chunks, 
         if runs_before:
             chunks.zero_remainders.append(start)
             start += runs_count_before * zero_divisor
-        # Checked once a chunk: a chunk is shorter than the zeros that stand behind the stream.
+        # Checked once per chunk, which is shorter than the zeros that follow the stream.
         if start > end:
             raise MalformedError("the stream ends inside a slice", position)
         position = start

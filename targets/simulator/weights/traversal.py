@@ -10,8 +10,8 @@ From the outermost loop to the innermost: OFM block, IFM block, sub-kernel of at
 and innermost the output channels of the OFM micro-block and the input channels of the IFM
 micro-block. What does not divide evenly is padded with zeros.
 
-Source of the order and its constants: the behaviour of `mlw_codec.reorder_encode` in the wheel of
-Vela 5.2.0, which the tests compare against; micro-blocks: Vela's `architecture_features.py`.
+The order and its constants were read off the behaviour of `mlw_codec.reorder_encode` in the wheel
+of Vela 5.2.0; the tests compare with it. Micro-blocks are from Vela's `architecture_features.py`.
 """
 
 from __future__ import annotations
@@ -45,7 +45,7 @@ class Traversal:
     """Everything the weight order depends on besides the shape. Hashable.
 
     `block_depth` is the channel count of an OFM block, `ifm_bits` 8 or 16, a dilation 1 or 2,
-    `macs` the accelerator's 8-bit multiply-accumulates a cycle, one of `MAC_COUNTS`.
+    `macs` the accelerator's 8-bit multiply-accumulates per cycle, one of `MAC_COUNTS`.
     """
 
     order: WeightOrder
@@ -85,7 +85,7 @@ def traversal_of(operation: Conv | Depthwise, macs: int) -> Traversal:
 
 
 def traversal_problem(shape: Shape, traversal: Traversal) -> str | None:
-    """Why the NPU has no such traversal; None if it has."""
+    """Why the NPU has no such traversal; None if it has one."""
     micro, depth = traversal.ofm_micro_block, traversal.block_depth
     if min(shape) < 1:
         return "a dimension is empty"
@@ -101,9 +101,9 @@ def traversal_problem(shape: Shape, traversal: Traversal) -> str | None:
 
 
 def stream_length(shape: Shape, traversal: Traversal) -> int:
-    """How many weights, padding included, the stream of a layer of `shape` holds.
+    """How many weights the stream of a layer of `shape` holds, padding included.
 
-    As for `stream_indices`, `traversal_problem` must be None.
+    `traversal_problem` must be None, as for `stream_indices`.
     """
     outputs, height, width, inputs = shape
     depth, micro = traversal.block_depth, traversal.ofm_micro_block
@@ -125,7 +125,7 @@ def stream_indices(shape: Shape, traversal: Traversal) -> NDArray[np.int32]:
 
     Returns:
         int32 `[stream_length(shape, traversal)]`: index into the flattened `[O, H, W, I]`
-        weights, -1 where the stream holds padding.
+        weights, or -1 where the stream holds padding.
     """
     outputs, height, width, inputs = shape
     channel = height * width * inputs
@@ -146,7 +146,7 @@ def stream_indices(shape: Shape, traversal: Traversal) -> NDArray[np.int32]:
 
 
 def _ifm_block(shape: Shape, depth: int, inputs: int, traversal: Traversal) -> NDArray[np.int32]:
-    """The stream of one IFM block of one OFM block, from its first input and output channel on."""
+    """The stream of one IFM block of one OFM block, from the given input and output channel on."""
     _, height, width, row_inputs = shape
     step_y, step_x = sub_kernel_step(traversal.dilation_y), sub_kernel_step(traversal.dilation_x)
     # Each of the five axes of a sub-kernel contributes its offset and its validity; the axes
@@ -198,7 +198,7 @@ def _parts(total: int, size: int) -> Iterator[tuple[int, int]]:
 
 
 def _repeat(pattern: NDArray[np.int32], count: int, step: int) -> NDArray[np.int32]:
-    """`pattern` `count` times, each `step` further on; padding stays padding."""
+    """`pattern` repeated `count` times, each `step` after the last; padding stays padding."""
     if count == 1:
         return pattern
     steps = np.arange(count, dtype=np.int32)[:, None] * np.int32(step)
