@@ -13,14 +13,14 @@ from __future__ import annotations
 
 import logging
 import sys
-from collections.abc import Iterator
+from collections.abc import Callable, Iterator
 from contextlib import contextmanager, suppress
 from io import TextIOWrapper
 from pathlib import Path
 
-from bench.core.text import printable
+from bench.core.text import one_line, printable
 
-__all__ = ["log_to_file", "log_to_terminal", "logger"]
+__all__ = ["log_to_file", "log_to_lines", "log_to_terminal", "logger"]
 
 _ROOT = "bench"
 _IN_A_FILE = "%(asctime)s %(levelname)s %(name)s: %(message)s"
@@ -50,6 +50,13 @@ def log_to_file(path: Path) -> Iterator[None]:
 
 
 @contextmanager
+def log_to_lines(tell: Callable[[str], None]) -> Iterator[None]:
+    """Within the block hand each warning to `tell`, as one line: for who has no terminal."""
+    with _handled_by(_Lines(tell), logging.WARNING):
+        yield
+
+
+@contextmanager
 def _handled_by(handler: logging.Handler, level: int) -> Iterator[None]:
     root = logging.getLogger(_ROOT)
     before = root.level
@@ -62,6 +69,18 @@ def _handled_by(handler: logging.Handler, level: int) -> Iterator[None]:
         root.removeHandler(handler)
         root.setLevel(before)
         handler.close()
+
+
+class _Lines(logging.Handler):
+    def __init__(self, tell: Callable[[str], None]) -> None:
+        super().__init__()
+        self._tell = tell
+
+    def emit(self, record: logging.LogRecord) -> None:
+        try:
+            self._tell(one_line(record.getMessage()))
+        except Exception:
+            self.handleError(record)
 
 
 class _LogFile(logging.FileHandler):

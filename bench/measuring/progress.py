@@ -26,6 +26,7 @@ __all__ = [
     "append_to",
     "device_progress",
     "ignore",
+    "noting",
     "waiting",
 ]
 
@@ -121,6 +122,15 @@ def device_progress(sink: Sink) -> Callable[[str, str], None]:
         sink(ProgressEvent("device", target, state, text, 0.0, os.getpid()))
 
     return report
+
+
+def noting(sink: Sink) -> Callable[[str], None]:
+    """For the log: report what a person should hear of, whatever work is under way."""
+
+    def note(text: str) -> None:
+        sink(ProgressEvent("note", "", "update", text, 0.0, os.getpid()))
+
+    return note
 
 
 class Follower:

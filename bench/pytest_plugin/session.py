@@ -12,10 +12,11 @@ from typing import Any
 from bench.cache import ArtefactCache
 from bench.compiler import VelaServer
 from bench.core.errors import TargetUnavailableError
+from bench.core.logging import log_to_lines
 from bench.judging.judge import Judge
 from bench.judging.suites import reproduce_command
 from bench.measuring.engine import Engine
-from bench.measuring.progress import append_to, device_progress
+from bench.measuring.progress import append_to, device_progress, noting
 from bench.measuring.reference import cached_reference
 from bench.measuring.sources import ModelSource
 from bench.plan.cell import Cell
@@ -116,6 +117,7 @@ class BenchSession:
     def _make_judge(self) -> Judge:
         setup = self.setup
         sink = append_to(self.run.progress)
+        self._open.enter_context(log_to_lines(noting(sink)))
         cache = ArtefactCache(setup.cache_root)
         builder = self._open.enter_context(VariantBuilder())
         source = ModelSource(setup.config, cache=cache, builder=builder, data=setup.data, sink=sink)

@@ -118,7 +118,9 @@ class TerminalReport:
         reporter = self._config.pluginmanager.get_plugin("terminalreporter")
         follower = Follower(self._run.progress)
         lines_of = ProgressLines(time.monotonic())
-        while not self._stop.wait(_LOOK_S):
+        stopped = False
+        while not stopped:
+            stopped = self._stop.wait(_LOOK_S)  # a last look at what was said since
             lines = lines_of.take(follower.new_events(), time.monotonic())
             if reporter is not None and lines:
                 # xdist writes its dots without telling the reporter of the unfinished line.
@@ -144,6 +146,9 @@ class ProgressLines:
         """The lines to show for `events` at the monotonic time `now`, in seconds."""
         lines = []
         for event in events:
+            if event.kind == "note":
+                lines.append(event.text)
+                continue
             place = (event.pid, event.kind, event.task)
             # A wait has no end of its own: whatever the process does next ends it.
             for other in [p for p in self._running if p[:2] == (event.pid, "wait")]:
