@@ -7,6 +7,8 @@ first `ArtefactCache.get_or_build` for a key makes the product, every later one 
 Promises, and what they rest on:
 
 - *Nothing is made twice at once.* One lock file a key, held by `flock` while building.
+- *Nothing kept is false.* An entry is checked whenever it is handed out, its manifest and its
+  files against their sha256; a damaged one is moved aside and built anew.
 - *Nothing half-written bears a real name.* A build happens in a private directory on the same
   file system, is flushed to the disk (files, directories), then renamed into place.
 - *A killed process leaves no lock behind.* The kernel drops `flock` with the process; the
@@ -21,8 +23,7 @@ system that has no `flock` is refused with a `CacheError`; one that pretends (`n
 be told apart, so there give each host its own root through `BENCH_CACHE`.
 """
 
-from bench.cache.eviction import GcReport
-from bench.cache.journal import BuildEvent
+from bench.cache.collecting import GcReport
 from bench.cache.key import JSON, CacheKey
 from bench.cache.locks import Holder, LockInfo
 from bench.cache.manifest import FileRecord, Manifest
@@ -35,7 +36,6 @@ from bench.cache.verification import Problem, ProblemKind
 __all__ = [
     "JSON",
     "ArtefactCache",
-    "BuildEvent",
     "CacheKey",
     "Entry",
     "FileRecord",

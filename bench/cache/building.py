@@ -17,10 +17,10 @@ from pathlib import Path
 
 from bench.cache.durable import make_directory, write_file
 from bench.cache.faults import DISK_FULL, cache_error, reporting
-from bench.cache.journal import BuildEvent, append_event
 from bench.cache.key import CacheKey
 from bench.cache.layout import FILES, FORMAT_VERSION, MANIFEST, Layout
-from bench.cache.manifest import Manifest, record_files
+from bench.cache.manifest import MANIFEST_BYTES, Manifest, record_files
+from bench.core.errors import CacheError
 from bench.core.files import sync_directory
 
 __all__ = ["Build", "build_entry"]
@@ -58,16 +58,22 @@ def _finish(temporary: Path, key: CacheKey, seconds: float) -> Manifest:
             host=platform.node(),
             build_seconds=seconds,
         )
-        write_file(temporary / MANIFEST, manifest.to_json())
+        content = manifest.to_json()
+        if len(content) > MANIFEST_BYTES:
+            raise CacheError(
+                f"cache: the build of {key} left {len(records):,} files, too many for one entry",
+                cure="let the build pack its product into fewer files",
+            )
+        write_file(temporary / MANIFEST, content)
         sync_directory(temporary)
     return manifest
 
 
 def build_entry(layout: Layout, key: CacheKey, build: Build) -> Manifest:
-    """Build and publish `key`, and note it in the journal. The caller holds the key's lock.
+    """Build and publish `key`. The caller holds the key's lock.
 
     If anything raises, the private directory is removed and nothing is published (save where
-    only the flush after the rename, or the journal, failed: then the entry stands).
+    only the flush after the rename failed: then the entry stands).
     Raises what `build` raises, and `CacheError` where storing fails.
     """
     temporary = layout.new_temporary(key.digest)
@@ -87,14 +93,4 @@ def build_entry(layout: Layout, key: CacheKey, build: Build) -> Manifest:
         # error on its way matters more.
         shutil.rmtree(temporary, ignore_errors=True)
         raise
-    event = BuildEvent(
-        time=manifest.created,
-        kind=key.kind,
-        digest=key.digest,
-        seconds=seconds,
-        pid=manifest.pid,
-        host=manifest.host,
-    )
-    with reporting("note a build in the journal", layout.journal):
-        append_event(layout.journal, event)
     return manifest

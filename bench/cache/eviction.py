@@ -1,4 +1,4 @@
-"""Make room: remove entries, least recently used first.
+"""Make room: which entries go, least recently used first, and how one goes.
 
 How removal and use keep out of each other's way. A finder takes no lock: it renews the entry's
 stamp if that is older than an hour, *then* checks the files. The remover holds the key's lock
@@ -11,39 +11,34 @@ whoever found an entry has `spare` minus one hour to use it.
 from __future__ import annotations
 
 from collections.abc import Sequence
-from dataclasses import dataclass
 from datetime import timedelta
 from enum import Enum, auto
 
 from bench.cache.durable import make_directory, remove_tree
 from bench.cache.faults import reporting
+from bench.cache.inspection import CheckedFiles, Damage, check_entry
 from bench.cache.layout import Layout
 from bench.cache.locks import KeyLocks
-from bench.cache.sweeping import SweepReport
-from bench.cache.usage import Stored, Usage, last_used
+from bench.cache.usage import Stored, last_used
 
-__all__ = ["SPARE", "GcReport", "evict", "plan_eviction", "report"]
+__all__ = ["SPARE", "Outcome", "plan_eviction", "remove_damaged", "remove_unused"]
 
 #: Entries used more recently than this are kept whatever the limits say.
 SPARE = timedelta(days=1)
 
 
-@dataclass(frozen=True)
-class GcReport:
-    """What `gc` removed, or would remove."""
+class Outcome(Enum):
+    """What became of an entry that was to go."""
 
-    removed: tuple[Stored, ...]
-    #: Wanted gone, kept because another process had the key in hand or has just used it.
-    busy: tuple[Stored, ...]
-    #: Entries left.
-    kept: Usage
-    #: Leftovers of killed processes and quarantined entries.
-    swept: SweepReport
+    REMOVED = auto()
+    #: Another process had the key in hand, or has just used or mended the entry.
+    BUSY = auto()
+    #: Another collector was faster; what it freed is in its report.
+    GONE = auto()
 
-    @property
-    def freed(self) -> int:
-        """Bytes of the entries removed (leftovers not counted)."""
-        return sum(stored.bytes for stored in self.removed)
+
+def _nanoseconds(span: timedelta) -> int:
+    return span // timedelta(microseconds=1) * 1000
 
 
 def plan_eviction(
@@ -63,55 +58,45 @@ def plan_eviction(
     total = sum(item.bytes for item in stored)
     plan = []
     for item in oldest_first:
-        age = timedelta(microseconds=(now_ns - item.used_ns) // 1000)
-        too_old = max_age is not None and age > max_age
+        # Integers, since a stamp may be further away than a timedelta can say.
+        age = now_ns - item.used_ns
+        too_old = max_age is not None and age > _nanoseconds(max_age)
         too_much = max_bytes is not None and total > max_bytes
-        if age >= spare and (too_old or too_much):
+        if age >= _nanoseconds(spare) and (too_old or too_much):
             plan.append(item)
             total -= item.bytes
     return plan
 
 
-class _Outcome(Enum):
-    REMOVED = auto()
-    BUSY = auto()
-    #: Another collector was faster; what it freed is in its report.
-    GONE = auto()
+def remove_damaged(layout: Layout, locks: KeyLocks, item: Stored) -> Outcome:
+    """Remove one entry if it is still damaged. Raises `CacheError` where removal fails.
+
+    It is removed where it lies, which needs no room on a full disk: half of a damaged entry is
+    as unusable as all of it.
+    """
+    with locks.try_hold(item.digest) as held:
+        # Without the lock: who has it is dealing with the damage.
+        state = check_entry(item.path, CheckedFiles()) if held else None
+        if isinstance(state, Damage):
+            with reporting("remove a damaged entry", item.path):
+                remove_tree(item.path)
+            return Outcome.REMOVED
+        return Outcome.GONE if held and state is None else Outcome.BUSY
 
 
-def _remove(layout: Layout, locks: KeyLocks, item: Stored) -> _Outcome:
+def remove_unused(layout: Layout, locks: KeyLocks, item: Stored) -> Outcome:
     """Remove one entry if it is not in use. Raises `CacheError` where removal fails."""
     temporary = layout.new_temporary(item.digest)
     with locks.try_hold(item.digest) as held, reporting("remove an entry", item.path):
         if not held:
-            return _Outcome.BUSY
+            return Outcome.BUSY
         make_directory(layout.temporaries)
         try:
             item.path.rename(temporary)
         except FileNotFoundError:
-            return _Outcome.GONE
+            return Outcome.GONE
         if last_used(temporary) != item.used_ns:
             temporary.rename(item.path)
-            return _Outcome.BUSY
+            return Outcome.BUSY
         remove_tree(temporary)
-    return _Outcome.REMOVED
-
-
-def evict(
-    layout: Layout, locks: KeyLocks, stored: Sequence[Stored], plan: Sequence[Stored]
-) -> GcReport:
-    """Carry out `plan`, made from `stored`. The report's `swept` is left empty."""
-    outcomes = [(_remove(layout, locks, item), item) for item in plan]
-    gone = {item for outcome, item in outcomes if outcome is _Outcome.GONE}
-    return report(
-        [item for item in stored if item not in gone],
-        [item for outcome, item in outcomes if outcome is _Outcome.REMOVED],
-        [item for outcome, item in outcomes if outcome is _Outcome.BUSY],
-    )
-
-
-def report(stored: Sequence[Stored], removed: Sequence[Stored], busy: Sequence[Stored]) -> GcReport:
-    """The report of removing `removed` from `stored`."""
-    gone = set(removed)
-    kept = sum((Usage(1, item.bytes) for item in stored if item not in gone), Usage())
-    return GcReport(tuple(removed), tuple(busy), kept, SweepReport())
+    return Outcome.REMOVED

@@ -1,88 +1,184 @@
-"""Look at an entry on disk: is it there, is it whole?"""
+"""Look at an entry on disk: is it there, is it whole?
+
+Whole means: the manifest is to the byte what was written, it is the manifest of this very key,
+and every file it lists is a plain file of its size and sha256, in plain directories. That is
+looked at whenever an entry is handed out, so nothing damaged is ever used. Only a large file is
+not read again as long as the file system says that it is the file read before.
+
+Damage is what is wrong with the entry. What is wrong with the looking (no permission, too many
+open files) says nothing of the entry and raises `CacheError`.
+"""
 
 from __future__ import annotations
 
-import logging
+import errno
 import os
+import time
+from collections.abc import Iterator
+from contextlib import contextmanager
 from dataclasses import dataclass
 from pathlib import Path
+from typing import Final
 
 from bench.cache.durable import make_directory
-from bench.cache.faults import reporting
+from bench.cache.faults import cache_error, reporting
 from bench.cache.layout import FILES, MANIFEST, Layout
-from bench.cache.manifest import Manifest, parse_manifest, sha256_of
+from bench.cache.manifest import MANIFEST_BYTES, FileRecord, Manifest, parse_manifest
+from bench.cache.plain_files import NotPlainError, hash_stream, is_plain_directory, open_plain
+from bench.core.logging import logger
+from bench.core.text import one_line
 
-__all__ = ["Damage", "check_contents", "inspect_entry", "move_aside", "read_stored"]
+__all__ = ["LARGE_BYTES", "CheckedFiles", "Damage", "check_entry", "move_aside"]
 
-_LOG = logging.getLogger(__name__)
+_LOG = logger(__name__)
+
+#: Files above this size are not read again while nothing speaks of a change. Hashing a file of
+#: this size takes about a millisecond.
+LARGE_BYTES: Final = 1 << 20
+
+#: A file changed less than this ago may change again without a sign: file systems keep times of
+#: change in steps, some of two seconds. It is not remembered.
+_SETTLED_NS: Final = 3_000_000_000
+
+#: The name leads nowhere, or elsewhere than to a file.
+_MISSING = frozenset({errno.ENOENT, errno.ENOTDIR, errno.ELOOP})
+#: The content is lost: a failing disk, or the checksum of a file system that has them.
+_LOST = frozenset({errno.EIO, errno.EBADMSG})
 
 
 @dataclass(frozen=True)
 class Damage:
-    """An entry that cannot be used, and why."""
+    """An entry that cannot be used, and why, in one line."""
 
     reason: str
 
 
-def read_stored(entry: Path) -> Manifest | Damage | None:
-    """The manifest of the entry at `entry`; None where nothing is there.
+class _DamagedError(Exception):
+    """Ends the look at an entry at the first thing that is wrong."""
 
-    Raises `CacheError` where the disk does not let us look, which says nothing of the entry.
-    """
-    with reporting("read the manifest of an entry", entry / MANIFEST):
+
+@dataclass(frozen=True)
+class _Identity:
+    """What the file system says of a file that nobody has touched. Times in nanoseconds."""
+
+    device: int
+    inode: int
+    size: int
+    modified: int
+    changed: int
+
+    @classmethod
+    def of(cls, found: os.stat_result) -> _Identity:
+        return cls(found.st_dev, found.st_ino, found.st_size, found.st_mtime_ns, found.st_ctime_ns)
+
+
+class CheckedFiles:
+    """The large files that were read and found whole, and what the file system said of them."""
+
+    def __init__(self) -> None:
+        self._known: dict[tuple[Path, str], _Identity] = {}
+
+    def knows(self, path: Path, record: FileRecord, identity: _Identity) -> bool:
+        """Whether that very file was found to be what `record` says."""
+        return record.size > LARGE_BYTES and self._known.get((path, record.sha256)) == identity
+
+    def note(self, path: Path, record: FileRecord, identity: _Identity, looked_ns: int) -> None:
+        """Remember a file that is what `record` says, if a change since `looked_ns` would show."""
+        settled = looked_ns - max(identity.modified, identity.changed) > _SETTLED_NS
+        if record.size > LARGE_BYTES and settled:
+            self._known[path, record.sha256] = identity
+
+
+@contextmanager
+def _looking_at(name: str, path: Path) -> Iterator[None]:
+    """Raise `_DamagedError` where an error of the block means that `name` is lost."""
+    try:
+        yield
+    except NotPlainError as error:
+        raise _DamagedError(f"{name} is not a plain file") from error
+    except OSError as error:
+        if error.errno in _MISSING:
+            raise _DamagedError(f"{name} is missing") from error
+        if error.errno in _LOST:
+            raise _DamagedError(f"{name} cannot be read: {error.strerror}") from error
+        raise cache_error("check an entry", path, error) from error
+
+
+def _is_there(entry: Path) -> bool:
+    with reporting("look at an entry", entry):
         try:
-            content = (entry / MANIFEST).read_bytes()
+            is_directory = is_plain_directory(entry)
         except FileNotFoundError:
-            return Damage("it has no manifest") if os.path.lexists(entry) else None
-        except (NotADirectoryError, IsADirectoryError):
-            return Damage("its manifest is not a file in a directory")
+            return False
+    if not is_directory:
+        raise _DamagedError("it is not a directory")
+    return True
+
+
+def _read_manifest(entry: Path) -> Manifest:
+    path = entry / MANIFEST
+    with _looking_at("its manifest", path), open_plain(path) as stream:
+        content = stream.read(MANIFEST_BYTES + 1)
+    if len(content) > MANIFEST_BYTES:
+        raise _DamagedError(f"its manifest has more than {MANIFEST_BYTES} bytes")
     try:
         manifest = parse_manifest(content)
     except ValueError as error:
-        return Damage(f"its manifest is not one: {error}")
+        raise _DamagedError(f"its manifest is not one: {error}") from error
     if manifest.digest != entry.name or manifest.kind != entry.parent.parent.name:
-        return Damage(f"its manifest belongs to {manifest.key}")
+        raise _DamagedError(f"its manifest belongs to {manifest.key}")
     return manifest
 
 
-def _check_sizes(entry: Path, manifest: Manifest) -> Damage | None:
-    with reporting("look at the files of an entry", entry):
-        for record in manifest.files:
-            path = entry / FILES / record.path
-            try:
-                size = path.stat().st_size
-            except (FileNotFoundError, NotADirectoryError):
-                return Damage(f"{record.path} is missing")
-            if not path.is_file():
-                return Damage(f"{record.path} is not a file")
-            if size != record.size:
-                return Damage(f"{record.path} has {size} bytes, not {record.size}")
-    return None
+def _check_directories(files: Path, manifest: Manifest) -> None:
+    """No directory on the way to a file may be a link: what it leads to is not the entry's."""
+    above = {parent for one in manifest.files for parent in _parents(one.path)}
+    for name in ("", *sorted(above)):
+        path = files / name
+        with _looking_at(name or FILES, path):
+            is_directory = is_plain_directory(path)
+        if not is_directory:
+            raise _DamagedError(f"{name or FILES} is not a directory")
 
 
-def inspect_entry(entry: Path) -> Manifest | Damage | None:
-    """The cheap check: a sound manifest, all files there with their sizes. Reads no content."""
-    manifest = read_stored(entry)
-    if not isinstance(manifest, Manifest):
-        return manifest
-    return _check_sizes(entry, manifest) or manifest
+def _parents(name: str) -> Iterator[str]:
+    """`a` and `a/b` of `a/b/c`."""
+    while "/" in name:
+        name = name.rpartition("/")[0]
+        yield name
 
 
-def check_contents(entry: Path) -> Manifest | Damage | None:
-    """The full check: `inspect_entry`, then the sha256 of every file.
+def _check_file(path: Path, record: FileRecord, checked: CheckedFiles) -> None:
+    with _looking_at(record.path, path), open_plain(path) as stream:
+        # Before reading: a change made meanwhile then shows at the next look.
+        looked_ns = time.time_ns()
+        identity = _Identity.of(os.fstat(stream.fileno()))
+        if identity.size != record.size:
+            raise _DamagedError(f"{record.path} has {identity.size} bytes, not {record.size}")
+        if checked.knows(path, record, identity):
+            return
+        digest, _ = hash_stream(stream)
+    if digest != record.sha256:
+        raise _DamagedError(f"{record.path} has sha256 {digest}, not {record.sha256}")
+    checked.note(path, record, identity, looked_ns)
 
-    A file that cannot be read (a failing disk) is damage too.
+
+def check_entry(entry: Path, checked: CheckedFiles) -> Manifest | Damage | None:
+    """The manifest of the entry at `entry` if the entry is whole; None where nothing is there.
+
+    Large files that are in `checked` are not read again; those found whole are added to it.
+    Raises `CacheError` where the disk does not let us look.
     """
-    manifest = inspect_entry(entry)
-    if not isinstance(manifest, Manifest):
-        return manifest
-    for record in manifest.files:
-        try:
-            found = sha256_of(entry / FILES / record.path)
-        except OSError as error:
-            return Damage(f"{record.path} cannot be read: {error.strerror}")
-        if found != record.sha256:
-            return Damage(f"{record.path} has sha256 {found}, not {record.sha256}")
+    try:
+        if not _is_there(entry):
+            return None
+        manifest = _read_manifest(entry)
+        files = entry / FILES
+        _check_directories(files, manifest)
+        for record in manifest.files:
+            _check_file(files / record.path, record, checked)
+    except _DamagedError as error:
+        return Damage(one_line(str(error)))
     return manifest
 
 

@@ -1,12 +1,11 @@
 """The map of a cache on disk: which path means what. Pure; touches no file.
 
-    <root>/v1/entries/<kind>/<digest[:2]>/<digest>/   manifest.json, files/...
-    <root>/v1/locks/<digest>.lock                     flock; `.holder` beside it says whose
-    <root>/v1/tmp/<digest>.<random>/                  being built, or being removed
-    <root>/v1/quarantine/<digest>.<random>/           damaged entries moved aside
-    <root>/v1/journal.jsonl                           one line for every build
+    <root>/v2/entries/<kind>/<digest[:2]>/<digest>/   manifest.json, files/...
+    <root>/v2/locks/<digest>.lock                     flock; `.holder` beside it says whose
+    <root>/v2/tmp/<digest>.<random>/                  being built, or being removed
+    <root>/v2/quarantine/<digest>.<random>/           damaged entries moved aside
 
-`v1` is the format: a later format starts beside it and neither disturbs the other.
+`v2` is the format: another format lies beside it and neither disturbs the other.
 """
 
 from __future__ import annotations
@@ -21,7 +20,7 @@ from bench.cache.key import KIND_PATTERN, CacheKey
 
 __all__ = ["FILES", "FORMAT_VERSION", "MANIFEST", "Layout", "digest_of", "is_entry_path"]
 
-FORMAT_VERSION: Final = 1
+FORMAT_VERSION: Final = 2
 #: The description of an entry; its modification time is the entry's "last used" stamp.
 MANIFEST = "manifest.json"
 #: The directory of the product itself, apart, so that no file name is reserved.
@@ -76,11 +75,6 @@ class Layout:
     def quarantine(self) -> Path:
         """Damaged entries moved aside."""
         return self.base / "quarantine"
-
-    @property
-    def journal(self) -> Path:
-        """One line for every build."""
-        return self.base / "journal.jsonl"
 
     def entry(self, key: CacheKey) -> Path:
         """Where the product of `key` lies, if it does."""

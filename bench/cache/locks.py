@@ -28,14 +28,21 @@ from pathlib import Path
 from filelock import FileLock, SoftFileLock, Timeout
 from pydantic import AwareDatetime, BaseModel, ConfigDict, ValidationError
 
-from bench.cache.durable import make_directory
+from bench.cache.durable import make_directory, remove_tree
 from bench.cache.faults import cache_error, reporting
 from bench.cache.layout import Layout
+from bench.cache.plain_files import NotPlainError, open_plain
 from bench.core.errors import CacheError
 
-__all__ = ["Holder", "KeyLocks", "LockInfo", "OnWait"]
+__all__ = ["Holder", "KeyLocks", "LockError", "LockInfo", "OnWait"]
 
 _POLL_SECONDS = 0.05
+#: More than any note has.
+_NOTE_BYTES = 4096
+
+
+class LockError(CacheError):
+    """A lock can be neither had nor waited for."""
 
 
 class Holder(BaseModel):
@@ -90,8 +97,8 @@ class LockInfo:
 OnWait = Callable[[LockInfo], None]
 
 
-def _no_flock(path: Path) -> CacheError:
-    return CacheError(
+def _no_flock(path: Path) -> LockError:
+    return LockError(
         f"cache: cannot lock: {path}: its file system gives no flock locks",
         cure="set BENCH_CACHE to a directory on a local disk",
     )
@@ -100,20 +107,20 @@ def _no_flock(path: Path) -> CacheError:
 def _acquire(path: Path, timeout: float) -> FileLock | None:
     """The lock, or None where it is still held elsewhere after `timeout` seconds.
 
-    Raises `CacheError` where the file system cannot lock. `filelock` would then fall back to
+    Raises `LockError` where the file system cannot lock. `filelock` would then fall back to
     a marker file, which a killed process leaves behind for ever; that is refused here.
     """
-    with reporting("make the directory of the locks", path.parent):
-        make_directory(path.parent)
     lock = FileLock(path)
     try:
+        make_directory(path.parent)
         lock.acquire(timeout=timeout, poll_interval=_POLL_SECONDS)
     except Timeout:  # an OSError too, hence first
         return None
     except NotImplementedError as error:
         raise _no_flock(path) from error
     except OSError as error:
-        raise cache_error("lock", path, error) from error
+        failure = cache_error("lock", path, error)
+        raise LockError(failure.what, cure=failure.cure) from error
     if isinstance(lock, SoftFileLock):
         lock.release(force=True)
         raise _no_flock(path)
@@ -150,6 +157,8 @@ class KeyLocks:
         side = self.layout.holder(digest)
         try:
             with reporting("note who holds the lock", side):
+                # A killed holder's note goes first, and whatever else is in its place.
+                remove_tree(side)
                 side.write_bytes(Holder.here_and_now().model_dump_json().encode())
             yield
         finally:
@@ -173,6 +182,7 @@ class KeyLocks:
     def _read_holder(self, digest: str) -> Holder | None:
         # The note may be missing, or half there: its writer is not waited for.
         try:
-            return Holder.model_validate_json(self.layout.holder(digest).read_bytes())
-        except (FileNotFoundError, ValidationError):
+            with open_plain(self.layout.holder(digest)) as stream:
+                return Holder.model_validate_json(stream.read(_NOTE_BYTES))
+        except (FileNotFoundError, NotPlainError, ValidationError):
             return None

@@ -1,14 +1,16 @@
-"""The manifest of an entry: what it is, what made it, and the files it consists of."""
+"""The manifest of an entry: what it is, what made it, and the files it consists of.
+
+A manifest vouches for the files by their sha256, and for itself by its own: on disk it is
+`{"manifest": {...}, "sha256": ...}`, and one byte changed anywhere in it is noticed.
+"""
 
 from __future__ import annotations
 
 import hashlib
-import json
 import os
 import stat
-from collections.abc import Iterator
 from pathlib import Path, PurePosixPath
-from typing import Annotated, Any, BinaryIO, Literal
+from typing import Annotated, Any, Final, Literal
 
 from pydantic import (
     AfterValidator,
@@ -22,11 +24,13 @@ from pydantic import (
 )
 
 from bench.cache.key import CacheKey
+from bench.cache.plain_files import hash_stream, open_plain, walk
 from bench.core.errors import CacheError
 
-__all__ = ["FileRecord", "Manifest", "parse_manifest", "record_files", "sha256_of"]
+__all__ = ["MANIFEST_BYTES", "FileRecord", "Manifest", "parse_manifest", "record_files"]
 
-_CHUNK = 1 << 20
+#: No manifest is larger (it would list some 400,000 files), so no more than this is ever read.
+MANIFEST_BYTES: Final = 1 << 26
 _Sha256 = Annotated[str, Field(pattern=r"\A[0-9a-f]{64}\z")]
 
 
@@ -52,7 +56,7 @@ class Manifest(BaseModel):
 
     model_config = ConfigDict(frozen=True, extra="forbid", strict=True)
 
-    format_version: Literal[1]
+    format_version: Literal[2]
     kind: str
     digest: _Sha256
     parameters: dict[str, Any]
@@ -74,21 +78,37 @@ class Manifest(BaseModel):
         return sum(record.size for record in self.files)
 
     def to_json(self) -> bytes:
-        """The file's content: indented JSON, one newline at its end."""
-        return (json.dumps(self.model_dump(mode="json"), indent=1) + "\n").encode()
+        """The file's content: the manifest and its sha256 as indented JSON, one newline at the end.
+
+        The same manifest always gives the same bytes.
+        """
+        digest = hashlib.sha256(self.model_dump_json().encode()).hexdigest()
+        return (_Sealed(manifest=self, sha256=digest).model_dump_json(indent=1) + "\n").encode()
+
+
+class _Sealed(BaseModel):
+    """A manifest as it lies on the disk."""
+
+    model_config = ConfigDict(frozen=True, extra="forbid", strict=True)
+
+    manifest: Manifest
+    sha256: _Sha256
 
 
 def parse_manifest(content: bytes) -> Manifest:
     """Read a manifest. Raises `ValueError` saying what is wrong with it.
 
-    A manifest whose parameters do not hash to its digest is refused: somebody edited it.
+    Refused is whatever is not, to the byte, what `to_json` writes, and a manifest whose
+    parameters do not hash to its digest: somebody edited it.
     """
     try:
-        manifest = Manifest.model_validate_json(content)
+        manifest = _Sealed.model_validate_json(content).manifest
     except ValidationError as error:
         first = error.errors(include_url=False)[0]
         where = ".".join(str(part) for part in first["loc"]) or "the manifest"
         raise ValueError(f"{where}: {first['msg']}") from error
+    if manifest.to_json() != content:
+        raise ValueError("it was changed: its sha256 is another")
     try:
         claimed = manifest.key
     except CacheError as error:
@@ -98,34 +118,12 @@ def parse_manifest(content: bytes) -> Manifest:
     return manifest
 
 
-def _hash(stream: BinaryIO) -> tuple[str, int]:
-    digest = hashlib.sha256()
-    size = 0
-    while chunk := stream.read(_CHUNK):
-        digest.update(chunk)
-        size += len(chunk)
-    return digest.hexdigest(), size
-
-
-def sha256_of(path: Path) -> str:
-    """sha256 of a file, 64 hex digits. Raises `OSError`."""
-    with path.open("rb") as stream:
-        return _hash(stream)[0]
-
-
 def _record(path: Path, name: str) -> FileRecord:
     """Hash and flush one finished file in one reading."""
-    with path.open("rb") as stream:
-        digest, size = _hash(stream)
+    with open_plain(path) as stream:
+        digest, size = hash_stream(stream)
         os.fsync(stream.fileno())
     return FileRecord(path=name, size=size, sha256=digest)
-
-
-def _walk(directory: Path) -> Iterator[Path]:
-    for path in sorted(directory.iterdir()):
-        yield path
-        if path.is_dir() and not path.is_symlink():
-            yield from _walk(path)
 
 
 def record_files(files: Path, what: str) -> tuple[tuple[FileRecord, ...], tuple[Path, ...]]:
@@ -138,7 +136,7 @@ def record_files(files: Path, what: str) -> tuple[tuple[FileRecord, ...], tuple[
     """
     records: list[FileRecord] = []
     directories = [files]
-    for path in _walk(files):
+    for path in walk(files):
         name = path.relative_to(files).as_posix()
         mode = path.lstat().st_mode
         if stat.S_ISDIR(mode):

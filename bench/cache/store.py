@@ -2,24 +2,22 @@
 
 from __future__ import annotations
 
-import time
-from collections.abc import Iterable
-from dataclasses import dataclass, replace
+from dataclasses import dataclass, field
 from datetime import timedelta
 from pathlib import Path
 
 from bench.cache.building import Build, build_entry
-from bench.cache.eviction import SPARE, GcReport, evict, plan_eviction, report
+from bench.cache.collecting import GcReport, Limits, collect, preview
+from bench.cache.eviction import SPARE
 from bench.cache.faults import reporting
-from bench.cache.inspection import Damage, check_contents, inspect_entry, move_aside
-from bench.cache.journal import BuildEvent, read_events
+from bench.cache.inspection import CheckedFiles, Damage, check_entry, move_aside
 from bench.cache.key import CacheKey
 from bench.cache.layout import FILES, Layout
-from bench.cache.locks import KeyLocks, OnWait
+from bench.cache.locks import KeyLocks, LockError, OnWait
 from bench.cache.manifest import Manifest
-from bench.cache.sweeping import SweepReport, remove_dead, sweep_quarantine, sweep_temporaries
-from bench.cache.usage import Stats, measure, scan, touch
-from bench.cache.verification import Problem, ProblemKind, verify_cache
+from bench.cache.sweeping import remove_dead, sweep_temporaries
+from bench.cache.usage import Stats, measure, touch
+from bench.cache.verification import Problem, verify_cache
 from bench.core.errors import CacheError
 
 __all__ = ["ArtefactCache", "Entry"]
@@ -36,15 +34,20 @@ class Entry:
     #: Whether this call built it.
     built: bool
 
+    @property
+    def names(self) -> tuple[str, ...]:
+        """The files the product consists of (POSIX names relative to `path`)."""
+        return tuple(record.path for record in self.manifest.files)
+
     def file(self, name: str) -> Path:
         """The path of a file the product consists of (POSIX name relative to `path`).
 
         Raises `CacheError` where the product has no such file.
         """
-        names = [record.path for record in self.manifest.files]
-        if name not in names:
+        if name not in self.names:
             raise CacheError(
-                f"cache: {self.key} at {self.path} has no file {name!r}, only {', '.join(names)}",
+                f"cache: {self.key} at {self.path} has no file {name!r}, "
+                f"only {', '.join(self.names)}",
                 cure="a product whose files change needs another key: add a version to it",
             )
         return self.path / name
@@ -52,15 +55,19 @@ class Entry:
 
 @dataclass(frozen=True)
 class ArtefactCache:
-    """A cache beneath `root`, shared by any number of processes. Holds no state of its own.
+    """A cache beneath `root`, shared by any number of processes.
 
-    Nothing is created before the first build, so a cache may be looked at where it cannot be
-    written. All methods raise `CacheError` (file, cause, cure) where the disk fails them.
+    It remembers nothing but which large files it has read and found whole. Nothing is created
+    before the first build, so a cache may be looked at where it cannot be written. All methods
+    raise `CacheError` (file, cause, cure) where the disk fails them.
     """
 
     root: Path
     #: Seconds between two reports while waiting for another process.
     report_every: float = 2.0
+    _checked: CheckedFiles = field(
+        default_factory=CheckedFiles, init=False, repr=False, compare=False
+    )
 
     @property
     def _layout(self) -> Layout:
@@ -71,17 +78,16 @@ class ArtefactCache:
         return KeyLocks(self._layout, self.report_every)
 
     def find(self, key: CacheKey) -> Entry | None:
-        """The product, if it is there and whole by a cheap look (manifest, files, sizes).
+        """The product, if it is there and whole: to the byte what was stored.
 
-        Takes no lock. A damaged entry is moved aside, logged, and counts as absent.
+        Takes no lock. A damaged entry is moved aside, logged, and counts as absent. A file of
+        more than `LARGE_BYTES` is read once, and again when the file system shows a change.
         """
         path = self._layout.entry(key)
         touch(path)  # before the look: see `eviction`
-        state = inspect_entry(path)
+        state = check_entry(path, self._checked)
         if isinstance(state, Damage):
-            with self._locks.try_hold(key.digest) as held:
-                # Where another process has the key in hand it is dealing with the damage.
-                state = self._settle(key) if held else None
+            state = self._mend(key, state)
         return None if state is None else self._entry(key, state, built=False)
 
     def get_or_build(self, key: CacheKey, build: Build, *, on_wait: OnWait | None = None) -> Entry:
@@ -106,35 +112,26 @@ class ArtefactCache:
             manifest = build_entry(self._layout, key, build)
         return self._entry(key, manifest, built=True)
 
+    def exists(self) -> bool:
+        """Whether there is a cache of this format beneath `root`."""
+        with reporting("look for the cache", self.root):
+            return self._layout.base.is_dir()
+
     def verify(self) -> list[Problem]:
-        """Check every byte. An empty list means clean. Changes nothing."""
+        """Check every byte. An empty list means clean. Changes nothing.
+
+        Raises `CacheError` where there is no cache: nothing is not clean.
+        """
+        self._require()
         return list(verify_cache(self._layout, self._locks))
 
-    def repair(self, problems: Iterable[Problem]) -> tuple[Path, ...]:
-        """Move the damaged entries among `problems` aside; where they went."""
-        moved = []
-        for problem in problems:
-            if problem.kind is not ProblemKind.DAMAGED:
-                continue
-            with self._locks.hold(problem.path.name, None):
-                state = check_contents(problem.path)  # it may have been built anew since
-                if isinstance(state, Damage):
-                    moved.append(move_aside(self._layout, problem.path, state))
-        return tuple(moved)
-
-    def sweep(self) -> SweepReport:
-        """Remove leftovers of killed processes and quarantined entries."""
-        temporaries = sweep_temporaries(self._layout, self._locks)
-        return temporaries + sweep_quarantine(self._layout, self._locks)
-
     def stats(self) -> Stats:
-        """Entries and bytes by kind, in quarantine and in temporaries."""
-        return measure(self._layout)
+        """Entries and bytes by kind, in quarantine and in temporaries.
 
-    def journal(self) -> list[BuildEvent]:
-        """The builds made in this cache, oldest first, as far as they were noted."""
-        with reporting("read the journal", self._layout.journal):
-            return read_events(self._layout.journal)
+        Raises `CacheError` where there is no cache.
+        """
+        self._require()
+        return measure(self._layout)
 
     def gc(
         self,
@@ -147,22 +144,35 @@ class ArtefactCache:
         """Remove what was not used for `max_age`, then the least recently used beyond `max_bytes`.
 
         None sets no limit. Whatever was used within `spare` stays: somebody may be reading it.
-        Leftovers and quarantined entries go in any case. With `dry_run` nothing is removed and
-        the report says what would be (its `swept` stays empty).
+        Leftovers, quarantined and damaged entries go in any case; to find these every byte is
+        read. With `dry_run` nothing is removed and the report says what would be.
         """
-        stored = scan(self._layout)
-        plan = plan_eviction(
-            stored, now_ns=time.time_ns(), max_age=max_age, max_bytes=max_bytes, spare=spare
-        )
-        if dry_run:
-            return report(stored, plan, [])
-        swept = self.sweep()
-        return replace(evict(self._layout, self._locks, stored, plan), swept=swept)
+        limits = Limits(max_age, max_bytes, spare)
+        return (preview if dry_run else collect)(self._layout, self._locks, limits)
+
+    def _require(self) -> None:
+        if not self.exists():
+            raise CacheError(
+                f"cache: there is none at {self.root}",
+                cure="name its directory (--cache or BENCH_CACHE); the first run makes it",
+            )
+
+    def _mend(self, key: CacheKey, damage: Damage) -> Manifest | None:
+        """Move a damaged entry aside; the manifest of a whole one that has taken its place."""
+        try:
+            with self._locks.try_hold(key.digest) as held:
+                # Where another process has the key in hand it is dealing with the damage.
+                return self._settle(key) if held else None
+        except LockError as error:
+            raise CacheError(
+                f"{error.what}; {key} is damaged ({damage.reason}) and has to be built anew",
+                cure=error.cure,
+            ) from error
 
     def _settle(self, key: CacheKey) -> Manifest | None:
         """Under the key's lock: the manifest of a whole entry, or None with nothing in the way."""
         path = self._layout.entry(key)
-        state = inspect_entry(path)
+        state = check_entry(path, self._checked)
         if isinstance(state, Damage):
             move_aside(self._layout, path, state)
             return None

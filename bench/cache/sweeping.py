@@ -7,6 +7,7 @@ still hold the lock.
 
 from __future__ import annotations
 
+from collections.abc import Callable
 from dataclasses import dataclass
 from pathlib import Path
 
@@ -16,12 +17,12 @@ from bench.cache.layout import Layout, digest_of
 from bench.cache.locks import KeyLocks
 from bench.core.errors import CacheError
 
-__all__ = ["SweepReport", "remove_dead", "sweep_quarantine", "sweep_temporaries"]
+__all__ = ["SweepReport", "find_leftovers", "remove_dead", "sweep", "sweep_temporaries"]
 
 
 @dataclass(frozen=True)
 class SweepReport:
-    """What a sweep did."""
+    """What a sweep did, or would do."""
 
     removed: tuple[Path, ...] = ()
     #: What should have gone and could not, with the reason.
@@ -45,6 +46,10 @@ def _remove(paths: list[Path]) -> SweepReport:
     return SweepReport(tuple(removed), tuple(failed))
 
 
+def _only_name(paths: list[Path]) -> SweepReport:
+    return SweepReport(tuple(paths))
+
+
 def _by_digest(directory: Path) -> dict[str, list[Path]]:
     groups: dict[str, list[Path]] = {}
     with reporting("list the leftovers", directory):
@@ -60,21 +65,33 @@ def remove_dead(layout: Layout, digest: str) -> SweepReport:
     return _remove(_by_digest(layout.temporaries).get(digest, []))
 
 
-def _sweep(directory: Path, locks: KeyLocks) -> SweepReport:
+def _dead(
+    directory: Path, locks: KeyLocks, act: Callable[[list[Path]], SweepReport]
+) -> SweepReport:
+    """`act` upon what is dead in `directory`, key by key, under the key's lock."""
     report = SweepReport()
-    for digest in _by_digest(directory):
-        with locks.try_hold(digest) as held:
-            if held:
-                # Listed anew: what was seen before the lock was ours may be gone or replaced.
-                report += _remove(_by_digest(directory).get(digest, []))
+    for digest, paths in _by_digest(directory).items():
+        try:
+            with locks.try_hold(digest) as held:
+                if held:
+                    # Listed anew: what was seen before the lock was ours may be gone or replaced.
+                    report += act(_by_digest(directory).get(digest, []))
+        except CacheError as error:
+            report += SweepReport(failed=tuple((path, str(error)) for path in paths))
     return report
 
 
 def sweep_temporaries(layout: Layout, locks: KeyLocks) -> SweepReport:
     """Remove every dead temporary. Those of running builds are left alone."""
-    return _sweep(layout.temporaries, locks)
+    return _dead(layout.temporaries, locks, _remove)
 
 
-def sweep_quarantine(layout: Layout, locks: KeyLocks) -> SweepReport:
-    """Remove every entry that was moved aside as damaged."""
-    return _sweep(layout.quarantine, locks)
+def sweep(layout: Layout, locks: KeyLocks) -> SweepReport:
+    """Remove every dead temporary, and every entry that was moved aside as damaged."""
+    return sweep_temporaries(layout, locks) + _dead(layout.quarantine, locks, _remove)
+
+
+def find_leftovers(layout: Layout, locks: KeyLocks) -> SweepReport:
+    """What `sweep` would remove. Removes nothing."""
+    places = (layout.temporaries, layout.quarantine)
+    return sum((_dead(place, locks, _only_name) for place in places), SweepReport())

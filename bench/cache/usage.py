@@ -12,11 +12,23 @@ from pathlib import Path
 from bench.cache.durable import list_directory
 from bench.cache.faults import reporting
 from bench.cache.layout import MANIFEST, Layout, is_entry_path
+from bench.cache.plain_files import is_plain_directory
 
-__all__ = ["TOUCH_SECONDS", "Stats", "Stored", "Usage", "last_used", "measure", "scan", "touch"]
+__all__ = [
+    "TOUCH_SECONDS",
+    "Stats",
+    "Stored",
+    "Usage",
+    "is_from_the_future",
+    "last_used",
+    "measure",
+    "scan",
+    "touch",
+]
 
-#: An entry's "last used" stamp is renewed when it is older than this: one metadata write an
-#: hour for each entry, however often it is found.
+#: An entry's "last used" stamp is renewed when it is further from now than this: one metadata
+#: write an hour for each entry, however often it is found. A stamp further in the future than
+#: the clocks of two hosts may differ was set by a clock that was wrong.
 TOUCH_SECONDS = 3600.0
 
 
@@ -62,24 +74,31 @@ class Stored:
 def last_used(entry: Path) -> int:
     """The stamp of an entry, nanoseconds since the epoch; 0 where its manifest is missing."""
     try:
-        return (entry / MANIFEST).stat().st_mtime_ns
-    except (FileNotFoundError, NotADirectoryError):
+        return (entry / MANIFEST).lstat().st_mtime_ns if is_plain_directory(entry) else 0
+    except FileNotFoundError:
         return 0
 
 
+def is_from_the_future(used_ns: int, now_ns: int) -> bool:
+    """Whether a stamp says nothing of when its entry was used. Pure."""
+    return used_ns - now_ns > TOUCH_SECONDS * 1e9
+
+
 def touch(entry: Path) -> None:
-    """Renew the stamp if it is older than `TOUCH_SECONDS`.
+    """Renew the stamp if it is further from now than `TOUCH_SECONDS`, in either direction.
 
     A cache that this user may read and not write is legitimate (somebody else keeps it), and so
     is an entry that vanishes just now (the caller notices): neither is an error.
     """
-    age = time.time() - last_used(entry) / 1e9
-    if age <= TOUCH_SECONDS:
+    with reporting("read the stamp of an entry", entry / MANIFEST):
+        age = time.time() - last_used(entry) / 1e9
+    if abs(age) <= TOUCH_SECONDS:
         return
     with reporting("renew the stamp of an entry", entry / MANIFEST):
         try:
-            os.utime(entry / MANIFEST)
-        except (FileNotFoundError, NotADirectoryError, PermissionError):
+            if is_plain_directory(entry):
+                os.utime(entry / MANIFEST, follow_symlinks=False)
+        except (FileNotFoundError, PermissionError):
             return
         except OSError as error:
             if error.errno != errno.EROFS:
@@ -89,6 +108,8 @@ def touch(entry: Path) -> None:
 def _tree_bytes(path: Path) -> int:
     """Bytes of all files beneath `path` (or of the file itself); what vanishes counts nothing."""
     try:
+        if not is_plain_directory(path):
+            return path.lstat().st_size
         with os.scandir(path) as found:
             return sum(
                 _tree_bytes(Path(item.path))
@@ -96,8 +117,6 @@ def _tree_bytes(path: Path) -> int:
                 else item.stat(follow_symlinks=False).st_size
                 for item in found
             )
-    except NotADirectoryError:
-        return path.lstat().st_size
     except FileNotFoundError:
         return 0
 

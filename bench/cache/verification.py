@@ -2,22 +2,28 @@
 
 from __future__ import annotations
 
+import os
 import re
 from collections.abc import Iterator
+from contextlib import suppress
 from dataclasses import dataclass
 from enum import Enum
 from pathlib import Path
 
 from bench.cache.durable import list_directory
 from bench.cache.faults import reporting
-from bench.cache.inspection import Damage, check_contents
+from bench.cache.inspection import CheckedFiles, Damage, check_entry
 from bench.cache.key import KIND_PATTERN
 from bench.cache.layout import FILES, MANIFEST, Layout, digest_of, is_entry_path
 from bench.cache.locks import KeyLocks
 from bench.cache.manifest import Manifest
+from bench.cache.plain_files import is_plain_directory, walk
+from bench.core.errors import CacheError
+from bench.core.text import one_line
 
 __all__ = ["Problem", "ProblemKind", "verify_cache"]
 
+_LEFTOVER = "left by a killed process; harmless, removed by the next build or `bench cache gc`"
 _LOCK_FILE = re.compile(r"[0-9a-f]{64}\.(lock|holder)")
 
 
@@ -28,8 +34,10 @@ class ProblemKind(str, Enum):
     LEFTOVER = "leftover"
     #: A damaged entry already moved aside. Harmless: never read, removed by gc.
     QUARANTINED = "quarantined"
-    #: An entry that is not what its manifest says. Cured by moving it aside (`repair`).
+    #: An entry that is not what its manifest says. Mended by who needs it next, removed by gc.
     DAMAGED = "damaged"
+    #: Something that this user cannot look at, which says nothing of what it is.
+    UNREADABLE = "unreadable"
     #: Something the cache did not put there; the cache leaves it alone.
     FOREIGN = "foreign"
 
@@ -44,11 +52,11 @@ class Problem:
 
     @property
     def harmless(self) -> bool:
-        """Whether no result can be wrong because of it."""
+        """Whether nothing is wrong: the cache itself has set it apart, and will remove it."""
         return self.kind in (ProblemKind.LEFTOVER, ProblemKind.QUARANTINED)
 
     def __str__(self) -> str:
-        return f"{self.kind.value}: {self.path}: {self.detail}"
+        return one_line(f"{self.kind.value}: {self.path}: {self.detail}")
 
 
 def _foreign(path: Path, where: str) -> Problem:
@@ -60,22 +68,27 @@ def _extra_files(entry: Path, manifest: Manifest) -> Iterator[Problem]:
     for path in list_directory(entry):
         if path.name not in (MANIFEST, FILES):
             yield _foreign(path, "in an entry")
-    for path in sorted((entry / FILES).rglob("*")):
-        is_directory = path.is_dir() and not path.is_symlink()
-        if not is_directory and path.relative_to(entry / FILES).as_posix() not in listed:
+    for path in walk(entry / FILES):
+        name = path.relative_to(entry / FILES).as_posix()
+        if name not in listed and not is_plain_directory(path):
             yield _foreign(path, "in an entry and not in its manifest")
 
 
 def _entry(entry: Path) -> Iterator[Problem]:
     # Without a lock, so that a cache one may only read can be verified. An entry being removed
     # (renamed away) just now looks damaged for a moment: damage counts when seen twice.
-    state = check_contents(entry)
-    if isinstance(state, Damage):
-        state = check_contents(entry)
+    try:
+        state = check_entry(entry, CheckedFiles())
+        if isinstance(state, Damage):
+            state = check_entry(entry, CheckedFiles())
+    except CacheError as error:
+        yield Problem(ProblemKind.UNREADABLE, entry, error.what)
+        return
     if isinstance(state, Damage):
         yield Problem(ProblemKind.DAMAGED, entry, state.reason)
     elif isinstance(state, Manifest):
-        yield from _extra_files(entry, state)
+        with suppress(FileNotFoundError):  # removed since
+            yield from _extra_files(entry, state)
 
 
 def _entries(layout: Layout) -> Iterator[Problem]:
@@ -100,15 +113,15 @@ def _temporaries(layout: Layout, locks: KeyLocks) -> Iterator[Problem]:
         if digest is None:
             yield _foreign(path, "among the temporaries")
             continue
-        with locks.try_hold(digest) as held:
-            # Under the lock, and only there, still being present means being dead.
-            if held and path.exists():
-                yield Problem(
-                    ProblemKind.LEFTOVER,
-                    path,
-                    "left by a killed process; harmless, removed by the next build or"
-                    " `bench cache gc`",
-                )
+        try:
+            with locks.try_hold(digest) as held:
+                # Under the lock, and only there, still being present means being dead.
+                dead = held and os.path.lexists(path)
+        except CacheError as error:
+            yield Problem(ProblemKind.UNREADABLE, path, f"running or dead? {error.what}")
+            continue
+        if dead:
+            yield Problem(ProblemKind.LEFTOVER, path, _LEFTOVER)
 
 
 def _quarantine(layout: Layout) -> Iterator[Problem]:
@@ -129,7 +142,6 @@ def _top(layout: Layout) -> Iterator[Problem]:
         layout.locks,
         layout.temporaries,
         layout.quarantine,
-        layout.journal,
     }
     for path in list_directory(layout.base):
         if path not in known:

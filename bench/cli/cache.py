@@ -2,13 +2,22 @@
 
 from __future__ import annotations
 
-from typing import Annotated
+import sys
+from datetime import timedelta
+from typing import TYPE_CHECKING, Annotated
 
 import typer
 
 from bench.cli.options import CacheRoot, open_cache
+from bench.core.text import one_line
+
+if TYPE_CHECKING:
+    from bench.cache import GcReport
 
 __all__ = ["commands"]
+
+#: Entries that could not be removed have one cause in most cases; a few tell it.
+_SHOWN = 5
 
 commands = typer.Typer(help="Look at and tidy the artefact cache.", no_args_is_help=True)
 
@@ -32,18 +41,18 @@ def info(cache: CacheRoot = None) -> None:
 
 @commands.command()
 def verify(cache: CacheRoot = None) -> None:
-    """Check every entry against its sha256 sums.
+    """Check every entry against its sha256 sums; change nothing.
 
-    The exit status is 1 when something is wrong.
+    The exit status is 1 when something is wrong. Leftovers of killed processes and entries in
+    quarantine are told and do no harm.
     """
     store = open_cache(cache)
-    store.sweep()
     problems = store.verify()
     for problem in problems:
         print(problem)
-    if problems:
+    if not all(problem.harmless for problem in problems):
         raise typer.Exit(1)
-    print(f"{store.root}: clean")
+    print(f"{store.root}: {'sound; `bench cache gc` removes the above' if problems else 'clean'}")
 
 
 @commands.command()
@@ -62,17 +71,48 @@ def gc(
     Leftovers are what killed processes did not finish. Sound entries go only where a bound on
     their age or on the cache's size is given.
     """
-    from datetime import timedelta
+    store = open_cache(cache)
+    max_age, max_bytes = _days(max_age_days), _mib(max_mib)
+    if not store.exists():
+        print(f"{store.root}: there is no cache, so nothing to remove")
+        return
+    outcome = store.gc(max_age, max_bytes, dry_run=dry_run)
+    print(_told(outcome, "would remove" if dry_run else "removed"))
+    failures = [*outcome.failed, *outcome.swept.failed]
+    for path, reason in failures[:_SHOWN]:
+        print(f"bench: {one_line(str(path))}: {one_line(reason)}", file=sys.stderr)
+    if failures:
+        if len(failures) > _SHOWN:
+            print(f"bench: and {len(failures) - _SHOWN} more", file=sys.stderr)
+        raise typer.Exit(1)
 
+
+def _days(days: float | None) -> timedelta | None:
+    try:
+        return None if days is None else timedelta(days=days)
+    except OverflowError:
+        raise typer.BadParameter(f"{days} is too many", param_hint="--max-age-days") from None
+
+
+def _mib(mib: float | None) -> int | None:
     from bench.core.units import KIB
 
-    outcome = open_cache(cache).gc(
-        max_age=None if max_age_days is None else timedelta(days=max_age_days),
-        max_bytes=None if max_mib is None else int(max_mib * KIB * KIB),
-        dry_run=dry_run,
-    )
-    verb = "would remove" if dry_run else "removed"
-    print(
-        f"{verb} {len(outcome.removed)} entries, {outcome.freed / KIB:,.0f} KiB; "
-        f"{outcome.kept.entries} stay, {outcome.kept.bytes / KIB:,.0f} KiB"
-    )
+    try:
+        return None if mib is None else int(mib * KIB * KIB)
+    except OverflowError:
+        raise typer.BadParameter(f"{mib} is too many", param_hint="--max-mib") from None
+
+
+def _told(outcome: GcReport, verb: str) -> str:
+    from bench.core.units import KIB
+
+    entries = len(outcome.removed) + len(outcome.damaged)
+    parts = [f"{verb} {entries} entries, {outcome.freed / KIB:,.0f} KiB"]
+    if outcome.damaged:
+        parts[0] += f" ({len(outcome.damaged)} damaged)"
+    if outcome.swept.removed:
+        parts.append(f"{len(outcome.swept.removed)} leftovers or entries in quarantine")
+    parts.append(f"{outcome.kept.entries} stay, {outcome.kept.bytes / KIB:,.0f} KiB")
+    if outcome.busy:
+        parts[-1] += f" ({len(outcome.busy)} because they are in use)"
+    return "; ".join(parts)

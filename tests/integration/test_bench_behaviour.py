@@ -9,6 +9,7 @@ import shutil
 import signal
 import subprocess
 import time
+from collections import Counter
 from pathlib import Path
 from xml.etree import ElementTree
 
@@ -42,14 +43,44 @@ def test_two_benches_at_once_build_each_artefact_once_and_agree_with_one_alone(
     runs = [runner.start(config, "-n", "2", results=tmp_path / f"results{i}") for i in range(2)]
     outputs = [run.communicate(timeout=900)[0] for run in runs]
     assert [run.returncode for run in runs] == [0, 0], outputs
+    both = []
     for i in range(2):
         latest = RunDirectory((tmp_path / f"results{i}" / "latest").resolve())
-        both = BenchRun(0, outputs[i], 0, 0, latest, runner.cache)
-        assert both.record_files() == alone.record_files()
-    events = ArtefactCache(runner.cache).journal()
-    # 4 variants, 1 test set, 4 references, 8 compiled models, 8 measurements.
-    assert len({event.digest for event in events}) == len(events) == 25
-    assert ArtefactCache(runner.cache).verify() == []
+        both.append(BenchRun(0, outputs[i], 0, 0, latest, runner.cache))
+        assert both[i].record_files() == alone.record_files()
+    work = both[0].work() + both[1].work()
+    assert Counter(kind for kind, _ in work) == {
+        "train": 4,
+        "compile": 8,
+        "reference": 4,
+        "measure": 8,
+    }
+    cache = ArtefactCache(runner.cache)
+    assert cache.stats().total.entries == len(work) + 1  # the test set
+    assert cache.verify() == []
+
+
+def test_a_figure_changed_in_the_cache_is_measured_again(
+    quick: tuple[BenchRunner, Path, BenchRun], tmp_path: Path
+) -> None:
+    """One digit of a stored measurement, same size: the record is as before, and it is told."""
+    sound, config, before = quick
+    runner = BenchRunner(tmp_path)
+    shutil.copytree(sound.cache, runner.cache)
+    stored = next(runner.cache.rglob("measurement.json"))
+    text = stored.read_text()
+    first = re.search(r'"NPU_ACTIVE": (\d)', text)
+    assert first is not None
+    digit = str(9 - int(first[1]))
+    stored.write_text(text[: first.start(1)] + digit + text[first.end(1) :])
+    run = runner.run(config, "-n", "2")
+    assert run.returncode == 0
+    assert run.record_files() == before.record_files()
+    assert [kind for kind, _ in run.work()] == ["measure"]
+    told = [line for line in run.output.splitlines() if "damaged entry" in line]
+    assert len(told) == 1
+    assert told[0].startswith("bench: cache: damaged entry")
+    assert "measurement.json has sha256" in told[0]
 
 
 def test_killed_at_ten_random_moments_then_passes(tmp_path: Path) -> None:
@@ -70,7 +101,8 @@ def test_killed_at_ten_random_moments_then_passes(tmp_path: Path) -> None:
     assert run.returncode == 0, run.output[-4000:]
     assert len(run.records()) == 8
     cache = ArtefactCache(runner.cache)
-    cache.sweep()
+    assert all(problem.harmless for problem in cache.verify())
+    cache.gc()
     assert cache.verify() == []
 
 
@@ -116,7 +148,8 @@ def test_ctrl_c_ends_everything(
     _, alive = psutil.wait_procs(started, timeout=60)
     assert not alive, [p.cmdline() for p in alive]
     cache = ArtefactCache(runner.cache)
-    cache.sweep()
+    assert all(problem.harmless for problem in cache.verify())
+    cache.gc()
     assert cache.verify() == []
 
 

@@ -73,12 +73,27 @@ def program_race(root: Path, log: Path) -> None:
         for key in order:
             entry = cache.get_or_build(key, builder(key, log, 0.02))
             whole = entry.file("second").read_text() == key.digest * 1000
+            whole &= entry.file("first").read_text() == key.digest
             append(
                 log.with_suffix(".answers"),
                 {"digest": key.digest, "built": entry.built, "whole": whole},
             )
 
     fork_all([ask_for_all] * 8)
+
+
+def program_mend(root: Path, log: Path) -> None:
+    """Every entry is damaged, each in its way; many processes ask for all of them at once."""
+    cache = ArtefactCache(root)
+    for number, key in enumerate(KEYS):
+        entry = cache.get_or_build(key, builder(key, log.with_suffix(".before"), 0))
+        if number == 0:
+            (entry.path / "first").unlink()
+        elif number == 1:
+            (entry.path.parent / "manifest.json").write_text("{}")
+        else:
+            (entry.path / "first").write_text(KEYS[0].digest)  # same size, another's
+    program_race(root, log)
 
 
 def program_churn(root: Path, log: Path) -> None:
@@ -122,13 +137,27 @@ def test_two_benches_of_eight_processes_build_each_product_once(tmp_path: Path) 
     digests = sorted(key.digest for key in KEYS)
     assert sorted(line["digest"] for line in read_all(log)) == digests  # type: ignore[type-var]
     cache = ArtefactCache(root)
-    assert sorted(event.digest for event in cache.journal()) == digests
     answers = read_all(log.with_suffix(".answers"))
     assert len(answers) == 2 * 8 * len(KEYS)
     assert all(answer["whole"] for answer in answers)
     built = Counter(answer["digest"] for answer in answers if answer["built"])
     assert built == Counter(digests)
     assert cache.verify() == []
+
+
+def test_damaged_entries_are_built_anew_once_whoever_asks(tmp_path: Path) -> None:
+    root, log = tmp_path / "cache", tmp_path / "log"
+    process = start("mend", root, log)
+    _, errors = process.communicate(timeout=120)
+    assert process.returncode == 0, errors
+    # The builds after the damage, by eight processes: one a key.
+    assert sorted(str(line["digest"]) for line in read_all(log)) == sorted(k.digest for k in KEYS)
+    assert all(answer["whole"] for answer in read_all(log.with_suffix(".answers")))
+    assert errors.count("damaged entry") == len(KEYS)  # one line for each, from one process
+    assert all(problem.harmless for problem in ArtefactCache(root).verify())
+    report = ArtefactCache(root).gc()
+    assert len(report.swept.removed) == len(KEYS)
+    assert report.damaged == ()
 
 
 def test_collecting_while_building_breaks_neither(tmp_path: Path) -> None:
@@ -141,12 +170,11 @@ def test_collecting_while_building_breaks_neither(tmp_path: Path) -> None:
     assert cache.verify() == []
     removed = sum(int(str(line["removed"])) for line in read_all(log.with_suffix(".removed")))
     assert removed > 0
-    assert len(cache.journal()) == len(read_all(log))
     # Each build made one entry, and each entry was either removed, by one of them, or is there.
-    assert len(cache.journal()) - removed == cache.stats().total.entries
+    assert len(read_all(log)) - removed == cache.stats().total.entries
 
 
 if __name__ == "__main__":
-    {"race": program_race, "churn": program_churn}[sys.argv[1]](
+    {"race": program_race, "churn": program_churn, "mend": program_mend}[sys.argv[1]](
         Path(sys.argv[2]), Path(sys.argv[3])
     )

@@ -81,6 +81,56 @@ def test_cache_verify_finds_a_flipped_byte(cache: Path) -> None:
     assert file.parent.parent.name in result.stdout
 
 
+def test_cache_verify_changes_nothing_and_knows_harm_from_harmlessness(cache: Path) -> None:
+    """What a killed build left is no fault, and what was moved aside is evidence."""
+    digest = "ab" * 32
+    for place in ("tmp", "quarantine"):
+        (cache / "v2" / place / f"{digest}.{'0' * 16}").mkdir(parents=True)
+    result = bench("cache", "verify", cache=cache)
+    assert result.returncode == 0
+    assert result.stdout.count(digest) == 2
+    assert "clean" not in result.stdout
+    assert len(list(cache.rglob(f"{digest}.*"))) == 2 + 1  # and the lock that told them dead
+    assert "2 leftovers or entries in quarantine" in bench("cache", "gc", cache=cache).stdout
+    assert "clean" in bench("cache", "verify", cache=cache).stdout
+
+
+@pytest.mark.parametrize("verb", ["verify", "info", "gc"])
+def test_where_no_cache_is_the_command_says_so(tmp_path: Path, verb: str) -> None:
+    """A misspelt path must not pass for a clean cache."""
+    result = bench("cache", verb, "--cache", str(tmp_path / "misspelt"))
+    assert str(tmp_path / "misspelt") in result.stdout + result.stderr
+    assert result.returncode == (0 if verb == "gc" else 2)  # nothing is what gc wants
+    assert not (tmp_path / "misspelt").exists()
+
+
+def test_cache_gc_removes_damaged_entries_as_the_guide_says(cache: Path) -> None:
+    file = next(cache.rglob("files/file"))
+    file.write_bytes(b"y" + file.read_bytes()[1:])
+    told = bench("cache", "gc", "--dry-run", cache=cache).stdout
+    assert told.startswith("would remove 1 entries, 5 KiB (1 damaged)")
+    assert file.exists()
+    result = bench("cache", "gc", cache=cache)
+    assert result.stdout == told.replace("would remove", "removed")
+    assert not file.exists()
+    assert bench("cache", "verify", cache=cache).returncode == 0
+
+
+@pytest.mark.parametrize(
+    ("option", "value"),
+    [
+        *(("--max-age-days", value) for value in ("nan", "inf", "1e999", "1e12")),
+        *(("--max-mib", value) for value in ("nan", "inf", "1e999")),
+    ],
+)
+def test_cache_gc_takes_no_bound_that_is_none(cache: Path, option: str, value: str) -> None:
+    result = bench("cache", "gc", option, value, cache=cache)
+    assert result.returncode == 2
+    assert "Invalid value" in result.stderr
+    assert option in result.stderr
+    assert "Traceback" not in result.stderr
+
+
 def test_cache_gc_dry_run_removes_nothing(cache: Path) -> None:
     before = len(list(cache.rglob("files/file")))
     result = bench("cache", "gc", "--max-mib", "0", "--dry-run", cache=cache)

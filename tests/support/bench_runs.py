@@ -12,6 +12,7 @@ from dataclasses import dataclass
 from pathlib import Path
 from xml.etree import ElementTree
 
+from bench.measuring.progress import Follower
 from bench.records.record import Record
 from bench.records.run_directory import RunDirectory
 
@@ -95,6 +96,11 @@ class BenchRun:
             path.relative_to(root).as_posix(): path.read_bytes().replace(cache, b"CACHE")
             for path in root.glob("*/*.json")
         }
+
+    def work(self) -> list[tuple[str, str]]:
+        """Kind and name of everything the run had to make itself, as it told of it."""
+        events = Follower(self.directory.progress).new_events()
+        return [(e.kind, e.task) for e in events if e.state == "started"]
 
     def outcomes(self) -> dict[str, str]:
         """Test name -> passed, failed or skipped, from pytest's own JUnit file."""

@@ -2,10 +2,13 @@
 
 from __future__ import annotations
 
+import errno
 import os
+import shutil
 import time
 from datetime import timedelta
 from pathlib import Path
+from typing import Any
 
 import pytest
 from filelock import FileLock
@@ -35,6 +38,10 @@ def put(cache: ArtefactCache, name: str, *, days_ago: float, kind: str = "varian
 
 def _write(path: Path, size: int) -> None:
     path.write_bytes(b"x" * size)
+
+
+def stamp_of(entry: Entry) -> float:
+    return (entry.path.parent / "manifest.json").stat().st_mtime
 
 
 def age(entry: Entry, days: float) -> None:
@@ -100,13 +107,14 @@ def test_dry_run_says_what_would_go_and_touches_nothing(cache: ArtefactCache) ->
     assert planned.removed == done.removed
     assert planned.kept == done.kept
     assert [item.digest for item in done.removed] == [old.key.digest]
+    assert planned.swept == done.swept
     assert len(done.swept.removed) == 1
     assert cache.verify() == []
 
 
 def test_entry_whose_key_is_in_hand_is_skipped(cache: ArtefactCache) -> None:
     busy, idle = put(cache, "busy", days_ago=30), put(cache, "idle", days_ago=20)
-    with FileLock(cache.root / "v1" / "locks" / f"{busy.key.digest}.lock"):
+    with FileLock(cache.root / "v2" / "locks" / f"{busy.key.digest}.lock"):
         report = cache.gc(max_bytes=0)
     assert [item.digest for item in report.busy] == [busy.key.digest]
     assert [item.digest for item in report.removed] == [idle.key.digest]
@@ -136,13 +144,111 @@ def test_entry_used_between_plan_and_removal_is_put_back(
     assert cache.verify() == []
 
 
-def test_damaged_entries_without_a_stamp_go_first(cache: ArtefactCache) -> None:
+@pytest.mark.parametrize("name", ["manifest.json", "files/x"])
+@pytest.mark.parametrize("limit", [{}, {"max_age": timedelta(days=100)}, {"max_bytes": 10**9}])
+def test_damaged_entries_go_in_any_case(
+    cache: ArtefactCache, name: str, limit: dict[str, Any]
+) -> None:
     damaged = put(cache, "damaged", days_ago=0)
-    put(cache, "whole", days_ago=5)
-    (damaged.path.parent / "manifest.json").unlink()
-    report = cache.gc(max_age=timedelta(days=100))
-    assert [item.digest for item in report.removed] == [damaged.key.digest]
+    whole = put(cache, "whole", days_ago=5)
+    path = damaged.path.parent / name
+    path.write_bytes(path.read_bytes().replace(b"x", b"y"))
+    planned = cache.gc(**limit, dry_run=True)
+    assert path.exists()
+    report = cache.gc(**limit)
+    assert report == planned
+    assert [item.digest for item in report.damaged] == [damaged.key.digest]
+    assert report.removed == ()
+    assert report.freed == report.damaged[0].bytes > 1000
+    assert report.kept.entries == 1
+    assert cache.find(whole.key) is not None
     assert cache.verify() == []
+
+
+def test_a_damaged_entry_is_no_reason_for_a_sound_one_to_go(cache: ArtefactCache) -> None:
+    """It goes in any case, and so makes the room itself."""
+    damaged = put(cache, "damaged", days_ago=2)
+    put(cache, "whole", days_ago=5)
+    _write(damaged.path / "x", 5000)
+    report = cache.gc(max_bytes=3000)
+    assert [item.digest for item in report.damaged] == [damaged.key.digest]
+    assert report.removed == ()
+
+
+def test_damaged_entry_in_hand_is_left_to_who_mends_it(cache: ArtefactCache) -> None:
+    damaged = put(cache, "damaged", days_ago=30)
+    (damaged.path / "x").unlink()
+    with FileLock(cache.root / "v2" / "locks" / f"{damaged.key.digest}.lock"):
+        report = cache.gc()
+    assert [item.digest for item in report.busy] == [damaged.key.digest]
+    assert report.damaged == ()
+    assert len(cache.gc().damaged) == 1
+
+
+def test_one_entry_that_cannot_go_does_not_keep_the_others(
+    cache: ArtefactCache, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    """In a shared cache it may be somebody else's."""
+    stuck, other = put(cache, "stuck", days_ago=30), put(cache, "other", days_ago=20)
+    bad, mended = put(cache, "bad", days_ago=0), put(cache, "mended", days_ago=0)
+    for entry in (bad, mended):
+        (entry.path / "x").unlink()
+    rename, remove = Path.rename, shutil.rmtree
+
+    def refuse(path: Path, *rest: Any, **named: Any) -> Any:
+        if path in (stuck.path.parent, bad.path.parent):
+            raise PermissionError(errno.EACCES, os.strerror(errno.EACCES), str(path))
+        return (rename if rest else remove)(path, *rest, **named)
+
+    with monkeypatch.context() as patched:
+        patched.setattr(Path, "rename", refuse)
+        patched.setattr(shutil, "rmtree", refuse)
+        report = cache.gc(max_bytes=0)
+    assert [item.digest for item in report.removed] == [other.key.digest]
+    assert [item.digest for item in report.damaged] == [mended.key.digest]
+    assert {path for path, _ in report.failed} == {stuck.path.parent, bad.path.parent}
+    assert all("Permission denied" in reason for _, reason in report.failed)
+    assert report.kept.entries == 2
+
+
+@pytest.mark.parametrize("days", [2, 10**4, 10**7])
+def test_a_stamp_of_the_future_does_not_keep_an_entry_for_ever(
+    cache: ArtefactCache, days: int
+) -> None:
+    """As a clock leaves it that was wrong once. From the first gc on the entry grows old."""
+    entry = put(cache, "x", days_ago=-days)
+    assert cache.gc(max_age=timedelta(days=7), dry_run=True).removed == ()
+    assert stamp_of(entry) > time.time() + DAY
+    assert cache.gc(max_age=timedelta(days=7), max_bytes=0).removed == ()  # it may be in use
+    assert abs(stamp_of(entry) - time.time()) < 60
+    age(entry, 8)
+    assert len(cache.gc(max_age=timedelta(days=7)).removed) == 1
+
+
+def test_finding_sets_a_stamp_of_the_future_right(cache: ArtefactCache) -> None:
+    entry = put(cache, "x", days_ago=-1)
+    assert cache.find(entry.key) is not None
+    assert abs(stamp_of(entry) - time.time()) < 60
+
+
+def test_clocks_of_two_hosts_may_differ_a_little(cache: ArtefactCache) -> None:
+    """No reason to write to the disk of a host whose clock is ahead."""
+    entry = put(cache, "x", days_ago=-0.01)
+    before = stamp_of(entry)
+    assert cache.find(entry.key) is not None
+    cache.gc(max_age=timedelta(days=7))
+    assert stamp_of(entry) == before
+
+
+def test_a_stamp_is_not_set_where_a_link_leads(cache: ArtefactCache, tmp_path: Path) -> None:
+    entry = put(cache, "x", days_ago=0)
+    theirs = tmp_path / "theirs"
+    theirs.write_text("")
+    os.utime(theirs, (5, 5))
+    (entry.path.parent / "manifest.json").unlink()
+    (entry.path.parent / "manifest.json").symlink_to(theirs)
+    assert cache.find(entry.key) is None
+    assert theirs.stat().st_mtime == 5
 
 
 def test_stats_count_entries_and_bytes_by_kind(cache: ArtefactCache) -> None:
@@ -150,7 +256,7 @@ def test_stats_count_entries_and_bytes_by_kind(cache: ArtefactCache) -> None:
         put(cache, name, days_ago=0)
     put(cache, "c", days_ago=0, kind="compiled")
     stats = cache.stats()
-    on_disk = sum(p.stat().st_size for p in (cache.root / "v1/entries").rglob("*") if p.is_file())
+    on_disk = sum(p.stat().st_size for p in (cache.root / "v2/entries").rglob("*") if p.is_file())
     assert list(stats.kinds) == ["compiled", "variant"]
     assert [usage.entries for usage in stats.kinds.values()] == [1, 2]
     assert stats.total.bytes == on_disk
@@ -164,7 +270,9 @@ _STORED = st.lists(
         kind=st.just("variant"),
         digest=st.uuids().map(str),
         bytes=st.integers(0, 100),
-        used_ns=st.integers(0, 50).map(lambda day: int(day * DAY * 1e9)),
+        used_ns=st.one_of(st.integers(0, 50), st.sampled_from([-(10**12), 51, 10**12])).map(
+            lambda day: int(day * DAY * 1e9)
+        ),
     ),
     unique_by=lambda item: item.digest,
     max_size=12,

@@ -44,7 +44,7 @@ def test_second_request_does_no_work(cache: ArtefactCache) -> None:
     assert not second.built
     assert found == second
     assert (second.path / "model").read_text() == "weights"
-    assert len(cache.journal()) == 1
+    assert cache.stats().total.entries == 1
     assert cache.verify() == []
 
 
@@ -82,10 +82,40 @@ def test_everything_is_flushed_before_it_gets_its_name(
 
 def test_a_look_creates_nothing(cache: ArtefactCache) -> None:
     assert cache.find(KEY) is None
-    assert cache.verify() == []
-    assert cache.stats().total.entries == 0
+    assert not cache.exists()
     assert cache.gc(max_bytes=0).removed == ()
     assert not cache.root.exists()
+
+
+def _nothing(root: Path) -> None:
+    pass
+
+
+def _a_directory_of_something_else(root: Path) -> None:
+    (root / "cells").mkdir(parents=True)
+
+
+def _a_cache_of_another_format(root: Path) -> None:
+    (root / "v1" / "entries").mkdir(parents=True)
+
+
+def _a_file(root: Path) -> None:
+    root.write_text("")
+
+
+@pytest.mark.parametrize(
+    "make", [_nothing, _a_directory_of_something_else, _a_cache_of_another_format, _a_file]
+)
+@pytest.mark.parametrize("look", [ArtefactCache.verify, ArtefactCache.stats])
+def test_where_no_cache_is_nothing_is_clean(
+    cache: ArtefactCache, make: Callable[[Path], None], look: Callable[[ArtefactCache], object]
+) -> None:
+    """A misspelt path must not pass for a cache in good order."""
+    make(cache.root)
+    with pytest.raises(CacheError, match="there is none at") as caught:
+        look(cache)
+    assert str(cache.root) in caught.value.what
+    assert "--cache" in caught.value.cure
 
 
 def test_manifest_tells_what_the_entry_is(cache: ArtefactCache) -> None:
@@ -123,7 +153,7 @@ def test_error_of_a_build_passes_through_and_leaves_nothing(cache: ArtefactCache
     assert caught.value is failure
     assert cache.find(KEY) is None
     assert cache.verify() == []
-    assert cache.journal() == []
+    assert cache.stats().total.entries == 0
     assert cache.stats().temporaries.entries == 0
     assert cache.get_or_build(KEY, writes(model="second try")).built
 
@@ -186,7 +216,7 @@ def test_build_may_ask_for_its_inputs(cache: ArtefactCache) -> None:
         (directory / "model").write_text(inner.file("weights").read_text() + "!")
 
     assert cache.get_or_build(KEY, build).file("model").read_text() == "w!"
-    assert [event.kind for event in cache.journal()] == ["variant", "compiled"]
+    assert list(cache.stats().kinds) == ["compiled", "variant"]
     assert cache.verify() == []
 
 
@@ -220,7 +250,7 @@ def test_threads_of_one_process_build_once_and_say_who_is_waited_for(
     holder.start()
     assert building.wait(10)
     assert cache.verify() == []  # a running build is no leftover
-    assert cache.sweep().removed == ()
+    assert cache.gc().swept.removed == ()
     assert not cache.get_or_build(KEY, refuses, on_wait=hear).built
     holder.join()
     assert built == [True]
@@ -240,7 +270,7 @@ def test_what_on_wait_raises_ends_the_wait(cache: ArtefactCache) -> None:
         raise GivenUpError
 
     cache.get_or_build(CacheKey("compiled", {}), writes(x="x"))
-    with FileLock(cache.root / "v1" / "locks" / f"{KEY.digest}.lock"), pytest.raises(GivenUpError):
+    with FileLock(cache.root / "v2" / "locks" / f"{KEY.digest}.lock"), pytest.raises(GivenUpError):
         cache.get_or_build(KEY, writes(x="x"), on_wait=give_up)
     assert cache.get_or_build(KEY, writes(x="x")).built
 
@@ -277,11 +307,16 @@ def test_default_root_follows_bench_cache(tmp_path: Path, monkeypatch: pytest.Mo
     assert list(tmp_path.iterdir()) == []
 
 
-def test_torn_journal_line_costs_that_line_only(cache: ArtefactCache) -> None:
-    cache.get_or_build(KEY, writes(x="x"))
-    journal = cache.root / "v1" / "journal.jsonl"
-    journal.write_bytes(journal.read_bytes() + b'{"time": "2026-\xff\n' + journal.read_bytes())
-    assert [event.digest for event in cache.journal()] == [KEY.digest] * 2
+def test_a_finding_is_kept_like_any_product(cache: ArtefactCache) -> None:
+    """A build that comes to another end than hoped for may keep that: its file says which."""
+
+    def build(directory: Path) -> None:
+        (directory / "finding.json").write_text('{"ended": "SIGABRT"}')
+
+    assert cache.get_or_build(KEY, build).names == ("finding.json",)
+    kept = cache.get_or_build(KEY, refuses)
+    assert "outputs.npz" not in kept.names
+    assert kept.file("finding.json").read_text() == '{"ended": "SIGABRT"}'
 
 
 def test_leftover_that_cannot_be_removed_is_reported_and_does_not_stop_builds(
@@ -289,7 +324,7 @@ def test_leftover_that_cannot_be_removed_is_reported_and_does_not_stop_builds(
 ) -> None:
     """In a shared cache it may belong to somebody else."""
     cache.get_or_build(KEY, writes(x="x"))
-    leftover = cache.root / "v1" / "tmp" / f"{'ab' * 32}.{'0' * 16}"
+    leftover = cache.root / "v2" / "tmp" / f"{'ab' * 32}.{'0' * 16}"
     leftover.mkdir()
 
     def rmtree(path: Path, **options: object) -> None:
@@ -298,11 +333,11 @@ def test_leftover_that_cannot_be_removed_is_reported_and_does_not_stop_builds(
     with monkeypatch.context() as patched:
         patched.setattr(shutil, "rmtree", rmtree)
         assert cache.get_or_build(CacheKey("other", {}), writes(x="x")).built
-        report = cache.sweep()
+        report = cache.gc().swept
     assert report.removed == ()
     [(path, reason)] = report.failed
     assert path == leftover
     assert str(leftover) in reason
     assert [problem.path for problem in cache.verify()] == [leftover]
-    assert cache.sweep().removed == (leftover,)
+    assert cache.gc().swept.removed == (leftover,)
     assert cache.verify() == []

@@ -7,7 +7,7 @@ from pathlib import Path
 
 import pytest
 
-from bench.core.logging import log_to_file, log_to_terminal, logger
+from bench.core.logging import log_to_file, log_to_lines, log_to_terminal, logger
 
 LOG = logger("targets.fvp.process_slots")
 
@@ -42,6 +42,14 @@ def test_a_file_holds_everything_with_time_level_and_module(tmp_path: Path) -> N
     with log_to_file(path):
         LOG.info("appended")
     assert len(path.read_text(encoding="utf-8").splitlines()) == 2
+
+
+def test_who_has_no_terminal_hears_warnings_line_by_line() -> None:
+    heard: list[str] = []
+    with log_to_lines(heard.append):
+        say()
+    say()
+    assert heard == ["tried again:\\nname\\u202e"]
 
 
 def test_a_log_that_cannot_be_written_stops_nothing(

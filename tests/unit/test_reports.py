@@ -71,6 +71,13 @@ def test_progress_lines_name_what_is_under_way_and_forget_what_is_done() -> None
     assert lines.take([], now=30.0) == []
 
 
+def test_a_note_is_told_at_once_and_is_no_work() -> None:
+    lines = ProgressLines(now=0.0)
+    note = ProgressEvent("note", "", "update", "cache: damaged entry", 0.0, 1)
+    assert lines.take([note], now=1.0) == ["cache: damaged entry"]
+    assert lines.take([], now=30.0) == []
+
+
 def test_a_wait_ends_when_the_process_does_something_else() -> None:
     lines = ProgressLines(now=0.0)
     assert "wait task" in lines.take([event("wait")], now=10.0)[0]

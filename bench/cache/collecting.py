@@ -1,0 +1,154 @@
+"""Tidy a cache: leftovers and damaged entries go in any case, then what is old or too much."""
+
+from __future__ import annotations
+
+import time
+from collections.abc import Callable, Collection, Iterable
+from dataclasses import dataclass, field, replace
+from datetime import timedelta
+from pathlib import Path
+
+from bench.cache.eviction import Outcome, plan_eviction, remove_damaged, remove_unused
+from bench.cache.inspection import CheckedFiles, Damage, check_entry
+from bench.cache.layout import Layout
+from bench.cache.locks import KeyLocks
+from bench.cache.sweeping import SweepReport, find_leftovers, sweep
+from bench.cache.usage import Stored, Usage, is_from_the_future, last_used, scan, touch
+from bench.core.errors import CacheError
+
+__all__ = ["GcReport", "Limits", "collect", "preview"]
+
+
+@dataclass(frozen=True)
+class Limits:
+    """What may stay. None sets no limit; what was used within `spare` stays in any case."""
+
+    max_age: timedelta | None
+    max_bytes: int | None
+    spare: timedelta
+
+
+@dataclass(frozen=True)
+class GcReport:
+    """What `gc` removed, or would remove."""
+
+    #: Entries not used for too long, or too much.
+    removed: tuple[Stored, ...]
+    #: Entries removed because they are not what their manifests say.
+    damaged: tuple[Stored, ...]
+    #: Wanted gone, kept because another process had the key in hand or has just used it.
+    busy: tuple[Stored, ...]
+    #: Entries left.
+    kept: Usage
+    #: Leftovers of killed processes and quarantined entries.
+    swept: SweepReport
+    #: Entries that could not be looked at or removed, with the reason. They stay.
+    failed: tuple[tuple[Path, str], ...]
+
+    @property
+    def freed(self) -> int:
+        """Bytes of the entries removed (leftovers not counted)."""
+        return sum(item.bytes for item in self.removed + self.damaged)
+
+
+@dataclass
+class _Attempts:
+    """What did not go, and why. One entry that fails (it may be another user's) stops no other."""
+
+    busy: list[Stored] = field(default_factory=list)
+    gone: list[Stored] = field(default_factory=list)
+    failed: list[tuple[Path, str]] = field(default_factory=list)
+
+    def damaged_among(self, items: Iterable[Stored]) -> tuple[Stored, ...]:
+        """Those of `items` that are not what their manifests say. Reads every byte."""
+        found = []
+        for item in items:
+            try:
+                state = check_entry(item.path, CheckedFiles())
+            except CacheError as error:
+                self.failed.append((item.path, str(error)))
+                continue
+            if isinstance(state, Damage):
+                found.append(item)
+        return tuple(found)
+
+    def remove(
+        self, items: Iterable[Stored], one: Callable[[Stored], Outcome]
+    ) -> tuple[Stored, ...]:
+        """Remove each of `items` by `one`; those that went."""
+        removed: list[Stored] = []
+        for item in items:
+            try:
+                outcome = one(item)
+            except CacheError as error:
+                self.failed.append((item.path, str(error)))
+                continue
+            kept = {Outcome.REMOVED: removed, Outcome.BUSY: self.busy, Outcome.GONE: self.gone}
+            kept[outcome].append(item)
+        return tuple(removed)
+
+
+def _without(items: Iterable[Stored], others: Collection[Stored]) -> list[Stored]:
+    return [item for item in items if item not in others]
+
+
+def _usage(items: Iterable[Stored]) -> Usage:
+    return sum((Usage(1, item.bytes) for item in items), Usage())
+
+
+def _too_much(items: Iterable[Stored], limits: Limits) -> list[Stored]:
+    return plan_eviction(
+        list(items),
+        now_ns=time.time_ns(),
+        max_age=limits.max_age,
+        max_bytes=limits.max_bytes,
+        spare=limits.spare,
+    )
+
+
+def _restamped(item: Stored) -> Stored:
+    """With a stamp of the future set to now: from now on the entry grows old like any other."""
+    if not is_from_the_future(item.used_ns, time.time_ns()):
+        return item
+    touch(item.path)
+    return replace(item, used_ns=last_used(item.path))
+
+
+def preview(layout: Layout, locks: KeyLocks, limits: Limits) -> GcReport:
+    """What `collect` would do now. Removes nothing."""
+    attempts = _Attempts()
+    stored = scan(layout)
+    damaged = attempts.damaged_among(stored)
+    sound = _without(stored, damaged)
+    removed = _too_much(sound, limits)
+    return GcReport(
+        removed=tuple(removed),
+        damaged=damaged,
+        busy=(),
+        kept=_usage(_without(sound, removed)),
+        swept=find_leftovers(layout, locks),
+        failed=tuple(attempts.failed),
+    )
+
+
+def collect(layout: Layout, locks: KeyLocks, limits: Limits) -> GcReport:
+    """Remove leftovers, damaged entries, and what `limits` do not let stay."""
+    attempts = _Attempts()
+    swept = sweep(layout, locks)
+    stored = scan(layout)
+    damaged = attempts.remove(
+        attempts.damaged_among(stored), lambda item: remove_damaged(layout, locks, item)
+    )
+    left = [_restamped(item) for item in _without(stored, {*damaged, *attempts.gone})]
+    # A damaged entry that is in another's hand is that other's to mend.
+    removed = attempts.remove(
+        _too_much(left, limits), lambda item: remove_unused(layout, locks, item)
+    )
+    return GcReport(
+        removed=removed,
+        damaged=damaged,
+        busy=tuple(attempts.busy),
+        kept=_usage(_without(left, {*removed, *attempts.gone})),
+        swept=swept,
+        failed=tuple(attempts.failed),
+    )

@@ -1,0 +1,68 @@
+"""Read plain files and nothing else: a pipe never answers, a device never ends, a link leads away.
+
+What lies in a cache was written by the cache, but a cache lies on a disk, and disks are restored
+from backups, shared and edited. So nothing there is opened before it is known to be a file.
+"""
+
+from __future__ import annotations
+
+import errno
+import hashlib
+import os
+import stat
+from collections.abc import Iterator
+from contextlib import contextmanager
+from pathlib import Path
+from typing import BinaryIO
+
+__all__ = ["NotPlainError", "hash_stream", "is_plain_directory", "open_plain", "walk"]
+
+_CHUNK = 1 << 20
+#: Should a pipe or a link have taken the file's place since the look: neither wait nor follow.
+_FLAGS = os.O_RDONLY | os.O_NOFOLLOW | os.O_NONBLOCK | os.O_NOCTTY | os.O_CLOEXEC
+
+
+class NotPlainError(OSError):
+    """Something other than a plain file bears the name."""
+
+    def __init__(self, path: Path) -> None:
+        super().__init__(errno.EINVAL, "not a plain file", str(path))
+
+
+@contextmanager
+def open_plain(path: Path) -> Iterator[BinaryIO]:
+    """Open the plain file at `path` for reading. Never blocks, follows no link.
+
+    Raises `NotPlainError` where a directory, link, pipe, socket or device bears the name, and
+    `OSError` as the file system gives it.
+    """
+    # Before opening, which some devices take as a command.
+    if not stat.S_ISREG(path.lstat().st_mode):
+        raise NotPlainError(path)
+    with os.fdopen(os.open(path, _FLAGS), "rb") as stream:
+        if not stat.S_ISREG(os.fstat(stream.fileno()).st_mode):
+            raise NotPlainError(path)
+        yield stream
+
+
+def is_plain_directory(path: Path) -> bool:
+    """Whether `path` is a directory itself, not a link to one. Raises `OSError` where absent."""
+    return stat.S_ISDIR(path.lstat().st_mode)
+
+
+def hash_stream(stream: BinaryIO) -> tuple[str, int]:
+    """sha256 (64 hex digits) of the rest of `stream`, and its bytes. Raises `OSError`."""
+    digest = hashlib.sha256()
+    size = 0
+    while chunk := stream.read(_CHUNK):
+        digest.update(chunk)
+        size += len(chunk)
+    return digest.hexdigest(), size
+
+
+def walk(directory: Path) -> Iterator[Path]:
+    """Everything beneath `directory`, sorted, parents first; links are named and not followed."""
+    for path in sorted(directory.iterdir()):
+        yield path
+        if is_plain_directory(path):
+            yield from walk(path)
