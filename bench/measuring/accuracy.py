@@ -20,6 +20,7 @@ import numpy.typing as npt
 
 from bench.core.arrays import Array
 from bench.core.errors import ModelError
+from bench.measuring.finite import finite_figure, require_finite
 from bench.plan.metrics import AccuracyMetric
 from bench.tflite.model_file import ModelFile, TensorInfo
 
@@ -128,7 +129,9 @@ def mse(outputs: Array, expected: Array) -> float:
     """
     if outputs.shape != expected.shape or outputs.size == 0:
         raise _labels_error("mse", "expected values of the outputs' shape", outputs, expected)
-    return float(np.mean((outputs.astype(np.float64) - expected.astype(np.float64)) ** 2))
+    # What overflows is infinite, and so told by `evaluate`.
+    with np.errstate(over="ignore", invalid="ignore"):
+        return float(np.mean((outputs.astype(np.float64) - expected.astype(np.float64)) ** 2))
 
 
 def evaluate(metric: AccuracyMetric, outputs: Array, labels: Array) -> float:
@@ -136,8 +139,14 @@ def evaluate(metric: AccuracyMetric, outputs: Array, labels: Array) -> float:
 
     TOP1 takes class numbers `[n]`, MSE expected values in the output's shape. AUC takes labels
     0 and 1 `[n]`; the score of a row is its one element, or of two classes the second less
-    the first. Raises `ModelError` where outputs and labels do not fit the metric.
+    the first. Raises `ModelError` where outputs and labels do not fit the metric, or where it
+    comes to no finite number.
     """
+    value = _evaluate(metric, outputs, labels)
+    return finite_figure(metric.value, value, outputs, labels)
+
+
+def _evaluate(metric: AccuracyMetric, outputs: Array, labels: Array) -> float:
     if metric is AccuracyMetric.TOP1:
         return top1(outputs, labels)
     if metric is AccuracyMetric.MSE:
@@ -170,10 +179,13 @@ def load_dataset(path: Path, model: ModelFile) -> Dataset:
 
     Inputs are `[n, ...]` in the model's shape: of the model's own integer dtype, or floating,
     then quantised with the scale of the model's input. Any other key is refused, for it is
-    most likely a misspelt one. Raises `ModelError` naming the file and the key.
+    most likely a misspelt one. Raises `ModelError` naming the file and the key, and for a value
+    that is infinite or not a number its index.
     """
     arrays, digest = _read_npz(path)
     names = _input_keys(path, arrays, len(model.inputs))
+    for name, array in arrays.items():
+        require_finite(f"dataset {path}", name, array)
     inputs = tuple(
         _fit(path, name, arrays[name], tensor)
         for name, tensor in zip(names, model.inputs, strict=True)
