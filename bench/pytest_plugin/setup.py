@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import zipfile
 from itertools import product
 from pathlib import Path
 
@@ -12,6 +13,7 @@ from bench.measuring.accuracy import load_dataset
 from bench.plan.config import BenchConfig, ModelFileWorkload, load_config
 from bench.plan.config.lines import key_lines
 from bench.plan.grid import make_plan
+from bench.plan.metrics import MetricName
 from bench.pytest_plugin.session import RunSetup
 from bench.records.run_directory import RunDirectory, run_name
 from bench.tflite.interpreters import run_tflm
@@ -113,7 +115,11 @@ def _check_models(config: BenchConfig, config_path: Path, planned: set[str]) -> 
     """Look at the model and dataset files the user named."""
     for name in sorted(planned):
         workload = config.workloads[name]
-        if not isinstance(workload, ModelFileWorkload) or workload.model is None:
+        if not isinstance(workload, ModelFileWorkload):
+            continue
+        if workload.dataset is not None:
+            _check_labels(name, workload, workload.dataset, config_path)
+        if workload.model is None:
             continue
         try:
             model = load_quantised(workload.model)
@@ -124,3 +130,24 @@ def _check_models(config: BenchConfig, config_path: Path, planned: set[str]) -> 
                 load_dataset(workload.dataset, model)
             except ModelError as error:
                 raise ModelError(f"{config_path}: workloads.{name}.dataset: {error}") from error
+
+
+def _check_labels(name: str, workload: ModelFileWorkload, dataset: Path, config_path: Path) -> None:
+    """Limits on the accuracy need labels. Whether the dataset is sound otherwise is not asked."""
+    limits = [rule.metric for rule in workload.limits]
+    if MetricName.ACCURACY not in limits:
+        return
+    try:
+        with zipfile.ZipFile(dataset) as archive:
+            labelled = "labels.npy" in archive.namelist()
+    except (OSError, zipfile.BadZipFile) as error:
+        raise ModelError(
+            f"{config_path}: workloads.{name}.dataset: cannot read the dataset {dataset}: {error}",
+            cure="write it with numpy.savez(path, inputs=..., labels=...)",
+        ) from error
+    if not labelled:
+        raise ConfigError(
+            f"{config_path}: workloads.{name}.limits[{limits.index(MetricName.ACCURACY)}].metric: "
+            f"{dataset} has no labels, so there is no accuracy",
+            cure="add the array `labels` to it, or remove the limit",
+        )

@@ -35,6 +35,11 @@ def _write_nothing(directory: Path) -> None:
     """The file is missing."""
 
 
+def _write_unlabelled(directory: Path) -> None:
+    (directory / "mine.tflite").write_bytes(fully_connected(np.ones((10, 64), np.int8)))
+    np.savez(directory / "mine.npz", inputs=np.zeros((3, 64), np.int8))
+
+
 CASES: dict[str, tuple[str, Callable[[Path], None], list[str]]] = {
     "truncated": (_add_model("mine.tflite"), _write_truncated, ["workloads.mine.model", "damaged"]),
     "float": (_add_model("mine.tflite"), _write_float, ["workloads.mine.model", "float model"]),
@@ -74,6 +79,26 @@ CASES: dict[str, tuple[str, Callable[[Path], None], list[str]]] = {
         _write_nothing,
         ["workloads.mine", "`url` needs `sha256`"],
     ),
+    "dead_limit": (
+        _add_model("mine.tflite")
+        + '[[workloads.mine.limits]]\nmetric = "npu_cycles"\nmacs = [64]\nmax = 1\n',
+        _write_nothing,
+        ["workloads.mine.limits[0].macs", "64 is not in grid.macs"],
+    ),
+    "limit_without_labels": (
+        _add_model("mine.tflite")
+        + 'dataset = "mine.npz"\n[[workloads.mine.limits]]\nmetric = "accuracy"\nmin = 0.5\n',
+        _write_unlabelled,
+        ["workloads.mine.limits[0].metric", "has no labels"],
+    ),
+    "limit_without_labels_on_a_download": (
+        QUICK
+        + '\n[workloads.mine]\nurl = "https://example.org/m.tflite"\n'
+        + f'sha256 = "{"0" * 64}"\ndataset = "mine.npz"\n'
+        + '[[workloads.mine.limits]]\nmetric = "accuracy"\nmin = 0.5\n',
+        _write_unlabelled,
+        ["workloads.mine.limits[0].metric", "has no labels"],
+    ),
     "system_config_trap": (
         QUICK.replace("[grid]", '[grid]\nsystem_configs = ["My_Board"]'),
         _write_nothing,
@@ -98,3 +123,15 @@ def test_one_clear_error_and_nothing_run(case: str, tmp_path: Path) -> None:
         assert part in run.output
     assert not runner.results.exists()
     assert not runner.cache.exists()
+
+
+def test_a_run_narrowed_on_the_command_line_keeps_the_limits_of_the_whole_grid(
+    tmp_path: Path,
+) -> None:
+    runner = BenchRunner(tmp_path)
+    rule = '[[workloads.quick.limits]]\nmetric = "npu_cycles"\nmacs = [256]\nmax = 120_000\n'
+    config = runner.write_config(QUICK + rule)
+    chosen = ("--collect-only", "-q", "-k", "base and u55_32", "--bench-target=sim")
+    run = runner.run(config, "-n", "0", *chosen)
+    assert run.returncode == 0, run.output
+    assert "test_npu_cycles[quick-base-u55_32-shared_sram-sim]" in run.output

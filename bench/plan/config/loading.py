@@ -11,6 +11,7 @@ from pydantic import ValidationError
 from bench.core.errors import ConfigError
 from bench.core.files import expanded
 from bench.plan.config.document import parse_document, read_text
+from bench.plan.config.reach import unreachable
 from bench.plan.config.settings import BenchConfig
 from bench.plan.config.workloads import ModelFileWorkload, Workload
 
@@ -35,6 +36,11 @@ def parse_config(text: str, path: Path) -> BenchConfig:
         config = BenchConfig.model_validate(document)
     except ValidationError as error:
         raise ConfigError(_explain(error, path)) from error
+    dead = [f"{path}: {key}: {reason}" for key, reason in unreachable(config)]
+    if dead:
+        raise ConfigError(
+            "\n".join(dead), cure="correct the key or the grid, or remove what judges nothing"
+        )
     return _resolve_paths(config, path, _directory(path))
 
 
