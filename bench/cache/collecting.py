@@ -15,8 +15,11 @@ from bench.cache.locks import KeyLocks
 from bench.cache.sweeping import SweepReport, find_leftovers, sweep
 from bench.cache.usage import Stored, Usage, is_from_the_future, last_used, scan, touch
 from bench.core.errors import CacheError
+from bench.core.logging import logger
 
 __all__ = ["GcReport", "Limits", "collect", "preview"]
+
+_LOG = logger(__name__)
 
 
 @dataclass(frozen=True)
@@ -83,6 +86,7 @@ class _Attempts:
             except CacheError as error:
                 self.failed.append((item.path, str(error)))
                 continue
+            _LOG.info("cache: %s: %s", item.path, outcome.name.lower())
             kept = {Outcome.REMOVED: removed, Outcome.BUSY: self.busy, Outcome.GONE: self.gone}
             kept[outcome].append(item)
         return tuple(removed)

@@ -33,8 +33,11 @@ from bench.cache.faults import cache_error, reporting
 from bench.cache.layout import Layout
 from bench.cache.plain_files import NotPlainError, open_plain
 from bench.core.errors import CacheError
+from bench.core.logging import logger
 
 __all__ = ["Holder", "KeyLocks", "LockError", "LockInfo", "OnWait"]
+
+_LOG = logger(__name__)
 
 _POLL_SECONDS = 0.05
 #: More than any note has.
@@ -152,8 +155,10 @@ class KeyLocks:
                     f"cache: the build of {digest} asks for its own product",
                     cure="break the circle: no product can be among its own inputs",
                 )
+            info = LockInfo(digest, path, time.monotonic() - began, holder)
+            _LOG.info("cache: %s", info)
             if on_wait is not None:
-                on_wait(LockInfo(digest, path, time.monotonic() - began, holder))
+                on_wait(info)
         side = self.layout.holder(digest)
         try:
             with reporting("note who holds the lock", side):

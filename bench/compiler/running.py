@@ -15,10 +15,13 @@ from types import TracebackType
 from typing import Protocol
 
 from bench.compiler import fork_server
+from bench.core.logging import logger
 from bench.core.processes import Bounds, Ended, TimedOutError, run_to_end
 from bench.core.servers import End, LostError, Server
 
 __all__ = ["VelaRunner", "VelaServer", "run_alone"]
+
+_LOG = logger(__name__)
 
 #: Vela writes its CSV files in the locale's encoding and fails on a tensor name that the locale
 #: cannot spell.
@@ -96,6 +99,7 @@ class VelaServer:
             if error.end is End.TIME:
                 raise TimedOutError(_read(words)) from error
             words.unlink(missing_ok=True)
+            _LOG.info("Vela's process was lost (%s): Vela runs again in one of its own", error)
             return run_alone(arguments, work, bounds)
         said = _read(words)
         words.unlink(missing_ok=True)

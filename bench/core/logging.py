@@ -61,7 +61,8 @@ def _handled_by(handler: logging.Handler, level: int) -> Iterator[None]:
     root = logging.getLogger(_ROOT)
     before = root.level
     handler.setLevel(level)
-    root.setLevel(level)
+    # Blocks may stand within each other: the outer one still hears what it asked for.
+    root.setLevel(level if before == logging.NOTSET else min(level, before))
     root.addHandler(handler)
     try:
         yield

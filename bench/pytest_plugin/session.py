@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import json
+import os
 from collections.abc import Mapping
 from contextlib import ExitStack
 from dataclasses import dataclass, field
@@ -12,7 +13,7 @@ from typing import Any
 from bench.cache import ArtefactCache
 from bench.compiler import VelaServer
 from bench.core.errors import TargetUnavailableError
-from bench.core.logging import log_to_lines
+from bench.core.logging import log_to_file, log_to_lines
 from bench.judging.judge import Judge
 from bench.judging.suites import reproduce_command
 from bench.measuring.engine import Engine
@@ -95,6 +96,11 @@ class RunSetup:
         )
 
 
+def _process_name() -> str:
+    """What xdist calls this process; `main` where there are no workers."""
+    return os.environ.get("PYTEST_XDIST_WORKER", "main")
+
+
 class BenchSession:
     """The run inside one pytest process. The engine starts when a cell is first asked for."""
 
@@ -116,6 +122,8 @@ class BenchSession:
 
     def _make_judge(self) -> Judge:
         setup = self.setup
+        # First, and so closed last.
+        self._open.enter_context(log_to_file(self.run.log(_process_name())))
         sink = append_to(self.run.progress)
         self._open.enter_context(log_to_lines(noting(sink)))
         cache = ArtefactCache(setup.cache_root)

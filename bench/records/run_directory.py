@@ -165,6 +165,10 @@ class RunDirectory:
         """Where targets keep what their devices said."""
         return self.path / "logs"
 
+    def log(self, process: str) -> Path:
+        """What `process` has to say beside figures: waits, retries, fallbacks."""
+        return self.logs / f"bench-{process}.log"
+
     def write_record(self, record: Record) -> Path:
         """Store the record of one cell."""
         return self._write("cells", record.cell.id, record)

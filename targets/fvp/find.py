@@ -9,8 +9,11 @@ from pathlib import Path
 
 from bench.core.errors import PrerequisiteError, TargetUnavailableError
 from bench.core.files import expanded
+from bench.core.logging import logger
 
 __all__ = ["NAMES", "VARIABLE", "find_executable"]
+
+_LOG = logger(__name__)
 
 #: The environment variable that names the executable.
 VARIABLE = "BENCH_FVP"
@@ -45,6 +48,7 @@ def find_executable(setting: str, environment: Mapping[str, str] = os.environ) -
     for name in NAMES:
         found = shutil.which(name, path=search)
         if found is not None:
+            _LOG.info("the FVP is %s, as nothing names another", found)
             return Path(found).absolute()
     raise TargetUnavailableError(
         "target fvp needs Arm's Corstone-300 FVP, and none was found: targets.fvp.executable and "

@@ -16,8 +16,11 @@ from pathlib import Path
 from filelock import FileLock, Timeout
 
 from bench.core.errors import PrerequisiteError
+from bench.core.logging import logger
 
 __all__ = ["seat", "seats_directory"]
+
+_LOG = logger(__name__)
 
 _POLL_SECONDS = 0.05
 
@@ -52,6 +55,7 @@ def seat(count: int, directory: Path) -> Iterator[int]:
 
 
 def _wait(count: int, directory: Path) -> tuple[FileLock, int]:
+    told = False
     while True:
         for number in range(count):
             lock = FileLock(directory / f"fvp-{number}.lock")
@@ -60,4 +64,7 @@ def _wait(count: int, directory: Path) -> tuple[FileLock, int]:
             except Timeout:
                 continue
             return lock, number
+        if not told:
+            _LOG.info("all %d seats for FVP processes in %s are taken: waiting", count, directory)
+            told = True
         time.sleep(_POLL_SECONDS)

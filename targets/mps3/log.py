@@ -7,7 +7,11 @@ from collections import deque
 from collections.abc import Callable
 from pathlib import Path
 
+from bench.core.logging import logger
+
 __all__ = ["BoardLog"]
+
+_LOG = logger(__name__)
 
 #: Steps that an error repeats.
 _RECENT = 12
@@ -34,6 +38,7 @@ class BoardLog:
     def step(self, text: str) -> None:
         """Something that was done or found."""
         self._recent.append(text)
+        _LOG.info("board: %s", text)
         stamp = time.strftime("%Y-%m-%dT%H:%M:%S%z")
         self._append("steps.log", f"{stamp} {text}\n".encode())
         if self._progress is not None:

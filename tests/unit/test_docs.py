@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import ast
+import itertools
 import json
 import re
 import shlex
@@ -147,13 +148,13 @@ def test_python_snippets_parse(block: Block) -> None:
 
 
 def bench_commands() -> dict[tuple[str, ...], set[str]]:
-    """Every command of the `bench` program and its options."""
+    """Every command of the `bench` program and its options; `()` is the program itself."""
     found: dict[tuple[str, ...], set[str]] = {}
 
     def walk(path: tuple[str, ...], command: Any) -> None:
         for name, child in getattr(command, "commands", {}).items():
             walk((*path, name), child)
-        if not getattr(command, "commands", {}):
+        if not path or not getattr(command, "commands", {}):
             found[path] = {o for p in command.params for o in p.opts if o.startswith("-")}
 
     walk((), typer.main.get_command(cli.commands))
@@ -162,11 +163,16 @@ def bench_commands() -> dict[tuple[str, ...], set[str]]:
 
 def test_bench_commands_in_the_docs_exist() -> None:
     known = bench_commands()
-    named = set()
+    named: set[tuple[str, ...]] = set()
     for page, words in commands():
         if words[0] != "bench":
             continue
-        path = tuple(words[1 : 3 if words[1] in {p[0] for p in known if len(p) > 1} else 2])
+        common = list(itertools.takewhile(known[()].__contains__, words[1:]))
+        named.update([()] if common else [])
+        words = words[1 + len(common) :]
+        if not words:
+            continue
+        path = tuple(words[: 2 if words[0] in {p[0] for p in known if len(p) > 1} else 1])
         assert path in known, f"{page}: bench {' '.join(path)} does not exist"
         options = {w.split("=")[0] for w in words if w.startswith("-")}
         assert options <= known[path], f"{page}: bench {' '.join(path)}: no {options - known[path]}"

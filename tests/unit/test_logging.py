@@ -31,6 +31,19 @@ def test_the_terminal_hears_warnings_and_with_verbose_everything(
     assert capsys.readouterr().err == ""
 
 
+def test_a_block_within_another_takes_nothing_from_it(
+    tmp_path: Path, capsys: pytest.CaptureFixture[str]
+) -> None:
+    path = tmp_path / "gw0.log"
+    told: list[str] = []
+    with log_to_file(path), log_to_lines(told.append), log_to_terminal(verbose=False):
+        LOG.info("for the file")
+        LOG.warning("for all")
+    assert told == ["for all"]
+    assert capsys.readouterr().err == "bench: for all\n"
+    assert len(path.read_text(encoding="utf-8").splitlines()) == 2
+
+
 def test_a_file_holds_everything_with_time_level_and_module(tmp_path: Path) -> None:
     path = tmp_path / "logs" / "gw0.log"
     with log_to_file(path):

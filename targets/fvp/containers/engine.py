@@ -13,9 +13,12 @@ from enum import Enum
 from shutil import which
 
 from bench.core.errors import PrerequisiteError, TargetUnavailableError
+from bench.core.logging import logger
 from bench.core.processes import guarded
 
 __all__ = ["Engine", "EngineKind", "explain", "find_engine"]
+
+_LOG = logger(__name__)
 
 #: Seconds the engine has for an answer; creating a container on a slow storage driver copies
 #: the whole image.
@@ -88,6 +91,7 @@ def find_engine(name: str = "") -> Engine:
             # Asked, as podman is often installed under Docker's name.
             version = Engine(EngineKind.DOCKER, client).ask("--version")
             kind = EngineKind.PODMAN if "podman" in version.lower() else EngineKind.DOCKER
+            _LOG.info("container engine: %s (%s)", client, kind.value)
             return Engine(kind, client)
     raise TargetUnavailableError(
         f"the container engine {name or '(docker or podman)'} is not installed",
