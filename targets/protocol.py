@@ -138,10 +138,18 @@ class Target(Protocol):
         ...
 
     def fingerprint(self) -> Mapping[str, str]:
-        """Everything a measurement depends on beyond the job: versions, firmware, settings.
+        """What a measurement depends on beyond the job and our code: versions, firmware, settings.
 
         Part of the key under which measurements are kept, so two targets with equal
-        fingerprints must give equal measurements.
+        fingerprints must give equal measurements. The code needs no mention: whatever the module
+        of the target's class imports is in the key, and so are its `programs`.
+        """
+        ...
+
+    def programs(self) -> Sequence[str]:
+        """Modules of ours that shape a measurement though the target's own does not import them.
+
+        Entry points of programs that stand in for the device. Most targets have none.
         """
         ...
 

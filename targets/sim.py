@@ -8,7 +8,6 @@ from importlib.metadata import version
 from pathlib import Path
 
 from bench.compiler import LayerReport
-from bench.core.fingerprint import source_fingerprint
 from targets.artefact.layer_names import NamedLayer, layer_names
 from targets.artefact.stream.operations import BlockOperation
 from targets.checkup import Finding, found
@@ -37,13 +36,15 @@ class SimulatorTarget:
         )
 
     def fingerprint(self) -> Mapping[str, str]:
-        """The simulator's sources, and the interpreters that run what Vela left to the CPU."""
+        """The interpreters that run what Vela left to the CPU."""
         return {
-            "target": source_fingerprint("targets.sim"),
-            "simulator": source_fingerprint("targets.simulator"),
             "tflite-micro": version("tflite-micro"),
             "ai-edge-litert": version("ai-edge-litert"),
         }
+
+    def programs(self) -> Sequence[str]:
+        """None."""
+        return ()
 
     def prepare(self) -> None:
         """Nothing to prepare: the simulator needs no installation."""

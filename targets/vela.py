@@ -12,7 +12,6 @@ from pathlib import Path
 
 from bench.compiler import MemoryReport
 from bench.core.arrays import Array
-from bench.core.fingerprint import source_fingerprint
 from targets.checkup import Finding, found
 from targets.ethos_u55.ports import BEAT_BYTES
 from targets.protocol import Capabilities, Job, Measurement, Source
@@ -52,12 +51,15 @@ class VelaEstimate:
         )
 
     def fingerprint(self) -> Mapping[str, str]:
-        """The two packages the figures come from, and this reading of them."""
+        """The two packages the figures come from."""
         return {
-            "target": source_fingerprint("targets.vela"),
             "ethos-u-vela": version("ethos-u-vela"),
             "tflite-micro": version("tflite-micro"),
         }
+
+    def programs(self) -> Sequence[str]:
+        """None."""
+        return ()
 
     def prepare(self) -> None:
         """Nothing to prepare: the estimate was made when the model was compiled."""

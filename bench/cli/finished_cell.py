@@ -2,20 +2,20 @@
 
 from __future__ import annotations
 
-from collections.abc import Mapping
 from pathlib import Path
 
 from bench.cache import ArtefactCache
-from bench.compiler import CompiledModel
 from bench.core.errors import BenchError, CacheError, ConfigError
+from bench.core.fingerprint import read_source_tree
 from bench.core.schema import suggest
 from bench.judging.suites import reproduce_command
-from bench.measuring.engine import compiled_key
-from bench.plan.cell import DEFAULT_TIMING, Cell
-from bench.plan.config import load_config, timing_of
+from bench.measuring.compilation import compilation_product, kept_compilation
+from bench.measuring.products import ProductStore
+from bench.measuring.progress import ignore
+from bench.plan.config import profile_name
 from bench.records.record import Record
 from bench.records.run_directory import RunDirectory
-from targets.timing_profiles import PROFILES, TimingProfile
+from targets.timing_profiles import TimingProfile
 
 __all__ = ["compiled_model", "find_record", "timing_profile"]
 
@@ -59,48 +59,42 @@ def compiled_model(record: Record, cache: ArtefactCache) -> Path:
         CacheError: it is not there (any more).
     """
     compilation = record.compilation
-    entry = cache.find(compiled_key(record.model.sha256, compilation.options))
+    store = ProductStore(cache, read_source_tree(), ignore)
+    product = compilation_product(
+        store,
+        record.cell.id,
+        record.model.sha256,
+        compilation.options,
+        compilation.config_sha256,
+    )
+    entry = store.find(product)
     if entry is None:
         raise CacheError(
             f"{record.cell.id}: the compiled model is not in the cache {cache.root}",
             cure="it was evicted, made by another version of the bench, or lies in another cache "
             f"(--cache DIR); run {reproduce_command('npu_cycles', record.cell.id)} to make it",
         )
-    product = CompiledModel.model_validate_json(entry.file("compiled.json").read_text())
-    if product.sha256 != compilation.sha256:
+    made, path = kept_compilation(entry)
+    if made.sha256 != compilation.sha256:
         raise CacheError(
             f"{record.cell.id}: the compiled model in the cache is not the one of the record",
             cure=f"run {reproduce_command('npu_cycles', record.cell.id)} to measure it anew",
         )
-    return product.path(entry.path)
+    return path
 
 
 def timing_profile(record: Record, run: RunDirectory) -> tuple[str, TimingProfile]:
-    """Name and content of the cell's timing profile.
+    """Name and content of the timing profile the cell was measured with.
 
-    One of the user's own is read from the configuration the run was made with. Raises
-    `ConfigError` where it does not define the profile (any more).
+    Raises `BenchError` where the run was made by a version that did not keep it.
     """
     cell = record.cell
-    if cell.timing in PROFILES:
-        return cell.timing, PROFILES[cell.timing]
-    path = Path(run.manifest().config_path)
-    config = load_config(path)
-    known: Mapping[str, TimingProfile] = config.timing
-    if cell.timing != DEFAULT_TIMING and cell.timing not in known:
-        raise ConfigError(
-            f"{path}: timing profile {cell.timing!r} of {cell.id} is not defined any more",
-            cure=f"restore [timing.{cell.timing}], or measure the cell anew",
+    name = profile_name(cell.timing, cell.system_config)
+    profile = run.manifest().timing.get(name)
+    if profile is None:
+        raise BenchError(
+            f"{run.path}: does not hold the timing profile {name!r} of {cell.id}: the run was made "
+            "by an older version of the bench",
+            cure=f"run {reproduce_command('npu_cycles', cell.id)} to measure it anew",
         )
-    return timing_of(
-        config,
-        Cell(
-            cell.workload,
-            cell.variant,
-            cell.macs,
-            cell.memory_mode,
-            cell.target,
-            cell.system_config,
-            cell.timing,
-        ),
-    )
+    return name, profile

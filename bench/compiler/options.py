@@ -10,8 +10,8 @@ from typing import Any, Literal
 
 from bench.compiler.ini import check_sections
 from bench.core.errors import ConfigError, PrerequisiteError
-from bench.core.fingerprint import installed_version
 from bench.core.schema import StrictModel
+from bench.core.versions import installed_version
 from targets.ethos_u55.accelerators import Accelerator
 from targets.ethos_u55.memory_modes import MemoryMode
 from targets.ethos_u55.system_configs import DEFAULT_SYSTEM_CONFIG
@@ -94,7 +94,7 @@ class VelaOptions(StrictModel):
     def recorded_command(self) -> tuple[str, ...]:
         """The command line with `{python}`, `{model}` and `{output_dir}` for machine paths.
 
-        A custom configuration file is recorded by its name alone; `fingerprint` holds its hash.
+        A custom configuration file is recorded by its name alone; its hash stands beside it.
         """
         config = (
             BUNDLED_CONFIG
@@ -104,23 +104,26 @@ class VelaOptions(StrictModel):
         arguments = self.arguments("{model}", "{output_dir}", config)
         return ("{python}", "-m", "ethosu.vela", *arguments)
 
-    def fingerprint(self) -> dict[str, Any]:
+    def fingerprint(self, config_sha256: str) -> dict[str, Any]:
         """Everything besides the model that decides what Vela writes, as JSON-able data.
 
-        Holds Vela's version and the sha256 of the configuration file's bytes, never its path,
-        so that a cache key survives a move and notices an edit. Raises `ConfigError` when the
-        file cannot be read, `PrerequisiteError` when Vela is absent.
+        Holds Vela's version and the sha256 of the configuration file's bytes (see `config_sha256`),
+        never its path, so that a cache key survives a move and notices an edit. Raises
+        `PrerequisiteError` when Vela is absent.
         """
         return {
             "compiler": _DISTRIBUTION,
             "version": vela_version(),
             # The name of a custom file changes nothing in the output; its content does.
             "arguments": list(self.arguments("{model}", "{output_dir}", "{config}")),
-            "config_sha256": self.config_sha256(),
+            "config_sha256": config_sha256,
         }
 
     def config_sha256(self) -> str:
-        """The sha256 of the configuration file's bytes. Raises as `fingerprint` does."""
+        """The sha256 of the configuration file's bytes.
+
+        Raises `ConfigError` when it cannot be read, `PrerequisiteError` when Vela is absent.
+        """
         return hashlib.sha256(_read_bytes(self._config_path())).hexdigest()
 
     def _config_argument(self) -> str:

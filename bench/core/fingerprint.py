@@ -1,39 +1,203 @@
-"""What code contributes to a cache key: change how a product is made, make it anew."""
+"""What code contributes to a cache key: change how a product is made, make it anew.
+
+Nobody keeps a list of the sources a product depends on. They are the import closure of its entry
+points, the packages around each module included, as importing a module runs their `__init__` too.
+A package's data files count with its `__init__`.
+
+    entry points ──imports (grimp)──► closure ──digests──► fingerprint
+
+The sources are read once, when a run begins, and every process of the run uses what was read then.
+What a process executes was loaded before or after that moment, so a source that changes while the
+run lasts would be executed under the digest of another. Two checks prevent it: `read_source_tree`
+refuses a file that changed after this process began to load ours, `SourceTree.require_unchanged`
+one that was touched since, even if it is the same again; see `bench.core.stamps`.
+"""
 
 from __future__ import annotations
 
 import hashlib
-from functools import cache
-from importlib.metadata import version
+import shlex
+import time
+from collections.abc import Iterable, Iterator, Mapping
+from dataclasses import asdict, dataclass
 from importlib.util import find_spec
 from pathlib import Path
+from typing import Any
 
-__all__ = ["installed_version", "source_fingerprint"]
+import bench
+from bench.core.errors import BenchError
+from bench.core.stamps import Stamp
+
+__all__ = ["EXEMPT", "PACKAGES", "SourceModule", "SourceTree", "read_source_tree"]
+
+#: Our top-level packages.
+PACKAGES = ("bench", "models", "targets")
+
+#: Modules that are left out of every fingerprint, with what they import, and why they may be.
+EXEMPT: Mapping[str, str] = {
+    "bench.core.errors": "classes of errors and how their text is put together: what raises one "
+    "gives no product, and a new class is no reason to train every variant again",
+    "bench.core.download": "whatever fetches a file, it is the one whose sha256 was asked for",
+}
+
+#: The data files of a package. Others in its folders are an editor's, or nobody's.
+_DATA = frozenset({".c", ".csv", ".elf", ".h", ".json", ".ld", ".sha256", ".toml"})
+
+#: File systems note times by a clock that ticks every few milliseconds.
+_TICK_NS = 20_000_000
+
+_CURE = "run again, and let the bench's own files alone while it runs"
 
 
-@cache
-def installed_version(distribution: str) -> str:
-    """The version of an installed distribution. Raises PackageNotFoundError where it is absent.
+@dataclass(frozen=True)
+class SourceModule:
+    """One module of ours: what it imports of ours, and its files as they were read."""
 
-    Looking it up means parsing its metadata, and a run asks hundreds of times.
+    imports: tuple[str, ...]
+    #: Over the names and the content of its files.
+    sha256: str
+    files: Mapping[Path, Stamp]
+
+
+@dataclass(frozen=True)
+class SourceTree:
+    """All modules of ours at one moment, by name."""
+
+    modules: Mapping[str, SourceModule]
+
+    def closure(self, *entry_points: str) -> frozenset[str]:
+        """The modules that run when `entry_points` do, `EXEMPT` ones left out.
+
+        Raises KeyError for a module that is not ours.
+        """
+        found: set[str] = set()
+        waiting = list(entry_points)
+        while waiting:
+            name = waiting.pop()
+            if name in found or name in EXEMPT:
+                continue
+            found.add(name)
+            waiting += self.modules[name].imports
+            package = name.rpartition(".")[0]
+            if package:
+                waiting.append(package)
+        return frozenset(found)
+
+    def fingerprint(self, *entry_points: str) -> str:
+        """sha256 over the closure of `entry_points`."""
+        digest = hashlib.sha256()
+        for name in sorted(self.closure(*entry_points)):
+            digest.update(f"{name} {self.modules[name].sha256}\n".encode())
+        return digest.hexdigest()
+
+    def require_unchanged(self, *entry_points: str) -> None:
+        """Raise `BenchError` if a source in the closure of `entry_points` was touched since."""
+        for name in sorted(self.closure(*entry_points)):
+            for path, stamp in self.modules[name].files.items():
+                try:
+                    same = Stamp.of(path) == stamp
+                except OSError:
+                    same = False
+                if not same:
+                    raise BenchError(f"{path} was changed while the bench was running", cure=_CURE)
+
+    def to_data(self) -> dict[str, Any]:
+        """As plain values, for other processes of the run."""
+        return {
+            name: {
+                "imports": list(module.imports),
+                "sha256": module.sha256,
+                "files": {str(path): asdict(stamp) for path, stamp in module.files.items()},
+            }
+            for name, module in self.modules.items()
+        }
+
+    @classmethod
+    def from_data(cls, data: Mapping[str, Any]) -> SourceTree:
+        """The inverse of `to_data`."""
+        return cls(
+            {
+                name: SourceModule(
+                    imports=tuple(module["imports"]),
+                    sha256=module["sha256"],
+                    files={Path(path): Stamp(**stamp) for path, stamp in module["files"].items()},
+                )
+                for name, module in data.items()
+            }
+        )
+
+
+def read_source_tree() -> SourceTree:
+    """The sources as they are now; takes a tenth of a second.
+
+    Raises `BenchError` where a file cannot be read or parsed, or was changed after this process
+    began to load ours.
     """
-    return version(distribution)
+    # Most processes are handed the tree and never read it.
+    import grimp
+
+    try:
+        graph = grimp.build_graph(*PACKAGES, cache_dir=None, exclude_type_checking_imports=True)
+    except grimp.exceptions.SourceSyntaxError as error:
+        raise BenchError(f"the bench's own source cannot be parsed: {error}") from error
+    return SourceTree(
+        {
+            name: _read_module(tuple(sorted(graph.find_modules_directly_imported_by(name))), files)
+            for name, files in _files_of_modules()
+        }
+    )
 
 
-@cache
-def source_fingerprint(name: str) -> str:
-    """sha256 over the sources of the module or package `name`, sub-packages included.
+def _files_of_modules() -> Iterator[tuple[str, list[Path]]]:
+    for package in PACKAGES:
+        spec = find_spec(package)
+        if spec is None or spec.origin is None:
+            raise ModuleNotFoundError(f"no source for {package!r}", name=package)
+        yield from _walk(Path(spec.origin).parent, package)
 
-    The package's modules are read, not imported. Raises ModuleNotFoundError for a name that
-    is none.
-    """
-    spec = find_spec(name)
-    if spec is None or spec.origin is None:
-        raise ModuleNotFoundError(f"no source for {name!r}", name=name)
-    origin = Path(spec.origin)
-    files = sorted(origin.parent.rglob("*.py")) if origin.name == "__init__.py" else [origin]
+
+def _walk(directory: Path, package: str) -> Iterator[tuple[str, list[Path]]]:
+    """`package`, which lies in `directory`, and every module beneath it, each with its files."""
+    entries = sorted(directory.iterdir())
+    yield package, [directory / "__init__.py", *_data_files(entries)]
+    for path in entries:
+        if path.is_dir() and (path / "__init__.py").is_file():
+            yield from _walk(path, f"{package}.{path.name}")
+        elif path.suffix == ".py" and path.name != "__init__.py":
+            yield f"{package}.{path.stem}", [path]
+
+
+def _data_files(entries: Iterable[Path]) -> Iterator[Path]:
+    for path in entries:
+        if path.is_dir() and not (path / "__init__.py").is_file():
+            yield from _data_files(sorted(path.iterdir()))
+        elif path.suffix in _DATA:
+            yield path
+
+
+def _read_module(imports: tuple[str, ...], files: Iterable[Path]) -> SourceModule:
     digest = hashlib.sha256()
-    for file in files:
-        digest.update(file.relative_to(origin.parent).as_posix().encode() + b"\0")
-        digest.update(file.read_bytes() + b"\0")
-    return digest.hexdigest()
+    stamps = {}
+    for path in files:
+        try:
+            # First the stamp: what changes while it is read has another one afterwards.
+            stamps[path] = Stamp.of(path)
+            content = path.read_bytes()
+        except OSError as error:
+            raise BenchError(
+                f"the bench's own source {path} cannot be read: {error.strerror}",
+                cure="install the bench again",
+            ) from error
+        if stamps[path].changed_ns > bench.LOADED_NS - _TICK_NS:
+            raise _too_new(path, stamps[path].changed_ns)
+        digest.update(f"{path.name} {len(content)}\n".encode() + content)
+    return SourceModule(imports, digest.hexdigest(), stamps)
+
+
+def _too_new(path: Path, changed_ns: int) -> BenchError:
+    if changed_ns > time.time_ns() + _TICK_NS:
+        return BenchError(
+            f"{path} was changed in the future, so nobody can tell whether it is what runs here",
+            cure=f"set this machine's clock right, then: touch {shlex.quote(str(path))}",
+        )
+    return BenchError(f"{path} was changed while the bench was starting", cure=_CURE)

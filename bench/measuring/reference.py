@@ -12,14 +12,19 @@ from pathlib import Path
 
 import numpy as np
 
-from bench.cache import ArtefactCache, CacheKey
 from bench.core.arrays import Array, digest_arrays, load_arrays, save_arrays
-from bench.core.fingerprint import installed_version
-from bench.measuring.progress import Sink, Task, waiting
+from bench.core.versions import installed_version
+from bench.measuring.products import ProductStore
+from bench.measuring.progress import Task
 from bench.records.record import ReferenceRecord
 from bench.tflite.interpreters import run_tflm
 
-__all__ = ["Reference", "cached_reference", "compare_outputs"]
+__all__ = ["REFERENCE_CODE", "Reference", "cached_reference", "compare_outputs"]
+
+#: What runs the interpreter.
+REFERENCE_CODE = ("bench.tflite.interpreters",)
+
+_OUTPUTS = "outputs.npz"
 
 #: (quantised model, inputs `[n, ...]`) -> outputs `[n, ...]`.
 Reference = Callable[[Path, Sequence[Array]], tuple[Array, ...]]
@@ -46,24 +51,21 @@ def _interpreter() -> str:
     return f"tflite-micro {installed_version('tflite-micro')}"
 
 
-def cached_reference(cache: ArtefactCache, sink: Sink) -> Reference:
+def cached_reference(store: ProductStore) -> Reference:
     """A reference that runs each model on each set of inputs once, whoever asks for it."""
 
     def reference(model: Path, inputs: Sequence[Array]) -> tuple[Array, ...]:
-        key = CacheKey(
-            "reference",
-            {
-                "model": hashlib.sha256(model.read_bytes()).hexdigest(),
-                "inputs": digest_arrays(inputs),
-                "interpreter": _interpreter(),
-            },
-        )
+        parameters = {
+            "model": hashlib.sha256(model.read_bytes()).hexdigest(),
+            "inputs": digest_arrays(inputs),
+            "interpreter": _interpreter(),
+        }
+        product = store.product("reference", model.stem, parameters, REFERENCE_CODE)
 
         def build(directory: Path) -> None:
-            with Task.running("reference", model.stem, sink):
-                save_arrays(directory / "outputs.npz", run_tflm(model, inputs))
+            with Task.running("reference", product.name, store.sink):
+                save_arrays(directory / _OUTPUTS, run_tflm(model, inputs))
 
-        entry = cache.get_or_build(key, build, on_wait=waiting(model.stem, sink))
-        return load_arrays(entry.file("outputs.npz"))
+        return load_arrays(store.obtain(product, build).file(_OUTPUTS))
 
     return reference

@@ -6,14 +6,15 @@ from collections.abc import Mapping
 from dataclasses import dataclass, replace
 from pathlib import Path
 
-from bench.cache import JSON, ArtefactCache, CacheKey
+from bench.cache import JSON, Entry
 from bench.core.address import shown
 from bench.core.arrays import Array, digest_arrays
-from bench.core.fingerprint import installed_version, source_fingerprint
+from bench.core.download import fetch
+from bench.core.versions import installed_version
 from bench.measuring.accuracy import Dataset, load_dataset
-from bench.measuring.download import download
-from bench.measuring.progress import Sink, Task, waiting
-from bench.plan.config import BenchConfig, ModelFileWorkload, TrainedWorkload
+from bench.measuring.products import Product, ProductStore
+from bench.measuring.progress import Task
+from bench.plan.config import ModelFileWorkload, TrainedWorkload, Workload
 from bench.plan.metrics import AccuracyMetric
 from bench.records.record import DataIdentity, ModelRecord
 from bench.tflite.interpreters import random_inputs
@@ -25,8 +26,13 @@ from models.spec import TrainSpec
 
 __all__ = ["ModelSource", "QuantisedModel", "TestSet"]
 
-#: What a trained variant depends on besides its request.
+#: The builder's client, which sets up its process, and what runs in that process.
+_TRAINING = ("models.service", "models.worker")
+_DATA = ("models.data",)
+#: What a trained variant depends on besides.
 _TRAINING_PACKAGES = ("tensorflow", "tf-keras", "tensorflow-model-optimization", "numpy")
+
+_TEST_SET = "test.npz"
 
 
 @dataclass(frozen=True)
@@ -60,68 +66,91 @@ class TestSet:
 
 
 class ModelSource:
-    """Quantised models by workload and variant, built or fetched once."""
+    """Where models and test sets come from. Makes each when asked; remembers nothing."""
 
-    def __init__(
-        self,
-        config: BenchConfig,
-        *,
-        cache: ArtefactCache,
-        builder: VariantBuilder,
-        data: DataSource,
-        sink: Sink,
-    ) -> None:
-        self._config = config
-        self._cache = cache
+    def __init__(self, *, store: ProductStore, builder: VariantBuilder, data: DataSource) -> None:
+        """`data` is what trained workloads are trained and tested on."""
+        self._store = store
         self._builder = builder
         self._data = data
-        self._sink = sink
-        self._models: dict[tuple[str, str], QuantisedModel] = {}
-        self._sets: dict[tuple[str, str], TestSet] = {}
 
-    def quantised(self, workload: str, variant: str) -> QuantisedModel:
-        """The quantised model of `variant`, trained, read or downloaded when it is needed.
+    def quantised(self, name: str, workload: Workload, variant: str) -> QuantisedModel:
+        """The quantised model of a variant of `workload`: trained, downloaded, or a file.
 
         Raises:
-            BuildError: training failed.
+            BuildError, DownloadError: training or downloading failed.
             ModelError: the file is missing, damaged or not a quantised model.
         """
-        place = (workload, variant)
-        if place not in self._models:
-            spec = self._config.workloads[workload]
-            if isinstance(spec, TrainedWorkload):
-                self._models[place] = self._trained(workload, spec, variant)
-            else:
-                self._models[place] = self._from_file(workload, spec)
-        return self._models[place]
+        if isinstance(workload, TrainedWorkload):
+            return self._trained(name, workload, variant)
+        if workload.model is not None:
+            return _quantised(workload.model, "file", {"file": workload.model.name})
+        assert workload.url is not None
+        assert workload.sha256 is not None
+        path = self._downloaded(name, workload.url, workload.sha256)
+        return _quantised(path, "file", {"url": shown(workload.url)})
 
-    def test_set(self, workload: str, variant: str) -> TestSet:
-        """The inputs `variant` is measured on, quantised as its input tensors are."""
-        place = (workload, variant)
-        if place not in self._sets:
-            model = self.quantised(workload, variant)
-            spec = self._config.workloads[workload]
-            if isinstance(spec, TrainedWorkload):
-                dataset = load_dataset(self._mnist_test_set(), model.file)
-                self._sets[place] = _labelled(self._data.name, dataset, AccuracyMetric.TOP1)
-            elif spec.dataset is not None:
-                dataset = load_dataset(spec.dataset, model.file)
-                self._sets[place] = _labelled(spec.dataset.name, dataset, spec.metric)
-            else:
-                self._sets[place] = _random(spec, model.file)
-        return self._sets[place]
+    def test_set(self, workload: Workload, model: QuantisedModel) -> TestSet:
+        """What `model` is measured on, quantised as its input tensors are."""
+        if isinstance(workload, TrainedWorkload):
+            dataset = load_dataset(self._mnist_test_set(), model.file)
+            return _labelled(self._data.name, dataset, AccuracyMetric.TOP1)
+        if workload.dataset is not None:
+            dataset = load_dataset(workload.dataset, model.file)
+            return _labelled(workload.dataset.name, dataset, workload.metric)
+        return _random(workload, model.file)
 
     def _mnist_test_set(self) -> Path:
-        key = CacheKey("dataset", {"data": self._data.name, "recipe": source_fingerprint("models")})
-        entry = self._cache.get_or_build(
-            key, lambda directory: write_test_set(self._data, directory / "test.npz")
+        product = self._store.product("dataset", self._data.name, {"data": self._data.name}, _DATA)
+        entry = self._store.obtain(
+            product, lambda directory: write_test_set(self._data, directory / _TEST_SET)
         )
-        return entry.path / "test.npz"
+        return entry.file(_TEST_SET)
 
-    def _variant_key(self, workload: TrainedWorkload, variant: str) -> CacheKey:
+    def _downloaded(self, name: str, url: str, sha256: str) -> Path:
+        def build(directory: Path) -> None:
+            with Task.running("download", name, self._store.sink):
+                (directory / MODEL_FILE).write_bytes(fetch(url, sha256))
+
+        # Whatever fetches it, it is the file of that hash.
+        product = self._store.product("download", name, {"sha256": sha256}, ())
+        return self._store.obtain(product, build).file(MODEL_FILE)
+
+    def _trained(self, name: str, workload: TrainedWorkload, variant: str) -> QuantisedModel:
+        entry = self._variant(name, workload, variant)
+        result = BuildResult.model_validate_json(entry.file(BUILD_FILE).read_text("utf-8"))
+        return _quantised(entry.file(MODEL_FILE), "trained", _provenance(result))
+
+    def _variant(self, name: str, workload: TrainedWorkload, variant: str) -> Entry:
+        """A trained variant in the cache. Only where it is not there its parent is needed."""
+        spec = workload.variants[variant]
+        product = self._variant_product(name, workload, variant)
+
+        def build(directory: Path) -> None:
+            parent = None if isinstance(spec, TrainSpec) else spec.parent
+            request = BuildRequest(
+                workload=name,
+                variant=variant,
+                architecture=workload.architecture,
+                spec=spec,
+                quantise=workload.quantise,
+                seed=workload.seed,
+                data=self._data,
+                parent_dir=None
+                if parent is None
+                else self._variant(name, workload, parent).path.resolve(),
+            )
+            with Task.running("train", product.name, self._store.sink) as task:
+                self._builder.build(request, directory, lambda p: task.say(p.text))
+
+        return self._store.obtain(product, build)
+
+    def _variant_product(self, name: str, workload: TrainedWorkload, variant: str) -> Product:
         spec = workload.variants[variant]
         parent = (
-            None if isinstance(spec, TrainSpec) else self._variant_key(workload, spec.parent).digest
+            None
+            if isinstance(spec, TrainSpec)
+            else self._variant_product(name, workload, spec.parent).key.digest
         )
         parameters: dict[str, JSON] = {
             "architecture": workload.architecture,
@@ -131,49 +160,8 @@ class ModelSource:
             "data": self._data.name,
             "parent": parent,
             "packages": {name: installed_version(name) for name in _TRAINING_PACKAGES},
-            "recipe": source_fingerprint("models"),
         }
-        return CacheKey("variant", parameters)
-
-    def _trained_entry(self, name: str, workload: TrainedWorkload, variant: str) -> Path:
-        spec = workload.variants[variant]
-        parent = (
-            None
-            if isinstance(spec, TrainSpec)
-            else self._trained_entry(name, workload, spec.parent)
-        )
-
-        def build(directory: Path) -> None:
-            request = BuildRequest(
-                workload=name,
-                variant=variant,
-                architecture=workload.architecture,
-                spec=spec,
-                quantise=workload.quantise,
-                seed=workload.seed,
-                data=self._data,
-                parent_dir=parent,
-            )
-            with Task.running("train", f"{name}-{variant}", self._sink) as task:
-                self._builder.build(request, directory, lambda p: task.say(p.text))
-
-        key = self._variant_key(workload, variant)
-        on_wait = waiting(f"{name}-{variant}", self._sink)
-        return self._cache.get_or_build(key, build, on_wait=on_wait).path
-
-    def _trained(self, name: str, workload: TrainedWorkload, variant: str) -> QuantisedModel:
-        directory = self._trained_entry(name, workload, variant)
-        result = BuildResult.model_validate_json((directory / BUILD_FILE).read_text())
-        path = directory / MODEL_FILE
-        return _quantised(path, "trained", _provenance(result))
-
-    def _from_file(self, name: str, workload: ModelFileWorkload) -> QuantisedModel:
-        if workload.model is not None:
-            return _quantised(workload.model, "file", {"file": workload.model.name})
-        assert workload.url is not None
-        assert workload.sha256 is not None
-        path = download(self._cache, name, workload.url, workload.sha256, self._sink)
-        return _quantised(path, "file", {"url": shown(workload.url)})
+        return self._store.product("variant", f"{name}-{variant}", parameters, _TRAINING)
 
 
 def _quantised(path: Path, origin: str, provenance: Mapping[str, str]) -> QuantisedModel:

@@ -7,7 +7,8 @@ before work begins; workers receive that setup as data, so all collect the same 
 from __future__ import annotations
 
 import os
-from collections.abc import Iterator
+from collections.abc import Iterable, Iterator
+from contextlib import ExitStack
 from dataclasses import replace
 from pathlib import Path
 from typing import Any
@@ -16,18 +17,19 @@ import pytest
 
 from bench.cache import default_root
 from bench.core.errors import BenchError
+from bench.judging.judge import Judge
 from bench.plan.cell import Cell
 from bench.plan.grid import Group, base_of
 from bench.pytest_plugin.cases import CaseCollector
 from bench.pytest_plugin.check import Check
 from bench.pytest_plugin.scheduler import FamilyScheduling
-from bench.pytest_plugin.session import BenchSession, RunSetup
-from bench.pytest_plugin.setup import prepare_run, unavailable_targets
+from bench.pytest_plugin.session import BenchSession, RunSetup, open_judge
+from bench.pytest_plugin.setup import kept_inputs, prepare_run, unavailable_targets
 from bench.pytest_plugin.signals import stop_on_signals
 from bench.pytest_plugin.terminal import TerminalReport
 from bench.records.run_directory import RunDirectory
 
-__all__ = ["bench", "check"]
+__all__ = ["check", "judge"]
 
 _SESSION = pytest.StashKey[BenchSession]()
 _WORKER_KEY = "ethos_u55_bench"
@@ -82,7 +84,9 @@ def pytest_configure(config: pytest.Config) -> None:
             invocation=_extra_arguments(config),
         )
         if not config.option.collectonly:
-            setup = replace(setup, unavailable=unavailable_targets(setup))
+            setup = replace(
+                setup, config=kept_inputs(setup), unavailable=unavailable_targets(setup)
+            )
             RunDirectory.create(setup.run_path, setup.manifest())
     except BenchError as error:
         raise pytest.UsageError(str(error)) from error
@@ -164,33 +168,39 @@ def pytest_collection_modifyitems(config: pytest.Config, items: list[pytest.Item
         items[:] = [item for item in items if item not in empty]
 
 
-def pytest_collection_finish(session: pytest.Session) -> None:
-    """Note which cells the chosen tests ask for; a cell is judged against its base."""
-    bench = session.config.stash.get(_SESSION, None)
-    if bench is None:
-        return
+@pytest.fixture(scope="session")
+def judge(request: pytest.FixtureRequest) -> Iterator[Judge]:
+    """What measures and judges the cells, sweeps and orders of the run."""
+    session = request.config.stash.get(_SESSION, None)
+    if session is None:
+        pytest.fail("the bench is not set up: run the suites under tests/regression", pytrace=False)
+    problem = ""
+    with ExitStack() as stack:
+        try:
+            opened = stack.enter_context(open_judge(session, _wanted(request.session.items)))
+        except BenchError as error:
+            problem = str(error)
+        else:
+            yield opened
+    # Not in the handler, where pytest would print the error's causes before the message.
+    if problem:
+        pytest.fail(problem, pytrace=False)
+
+
+def _wanted(items: Iterable[pytest.Item]) -> tuple[Cell, ...]:
+    """The cells the chosen tests ask for; a cell is judged against its base."""
     wanted: dict[Cell, None] = {}
-    for item in session.items:
+    for item in items:
         parameters = getattr(getattr(item, "callspec", None), "params", {})
         for value in parameters.values():
             cells = value.cells if isinstance(value, Group) else (value,)
             for cell in cells:
                 if isinstance(cell, Cell):
                     wanted.update({cell: None, base_of(cell): None})
-    bench.wanted = tuple(wanted)
-
-
-@pytest.fixture(scope="session")
-def bench(pytestconfig: pytest.Config) -> Iterator[BenchSession]:
-    """The run: its plan, its judge, its directory."""
-    session = pytestconfig.stash.get(_SESSION, None)
-    if session is None:
-        pytest.fail("the bench is not set up: run the suites under tests/regression", pytrace=False)
-    yield session
-    session.close()
+    return tuple(wanted)
 
 
 @pytest.fixture
-def check(bench: BenchSession, request: pytest.FixtureRequest) -> Check:
+def check(judge: Judge, request: pytest.FixtureRequest) -> Check:
     """Asserts the verdicts of a cell, a sweep or an order, and reports their figures."""
-    return Check(bench, request.node)
+    return Check(judge, request.node)

@@ -8,10 +8,10 @@ from typing import TypeVar
 import pytest
 
 from bench.core.errors import BenchError
+from bench.judging.judge import Judge
 from bench.judging.suites import SUITES
 from bench.plan.cell import Cell
 from bench.plan.grid import Group
-from bench.pytest_plugin.session import BenchSession
 from bench.records.record import Record, Status, UnmeasuredRecord, Verdict
 
 __all__ = ["Check"]
@@ -22,13 +22,13 @@ _T = TypeVar("_T")
 class Check:
     """What a regression test calls; one per test."""
 
-    def __init__(self, session: BenchSession, node: pytest.Item) -> None:
-        self._session = session
+    def __init__(self, judge: Judge, node: pytest.Item) -> None:
+        self._judge = judge
         self._node = node
 
     def cell(self, cell: Cell, suite: str) -> None:
         """Assert the verdicts of the metrics of `suite` for `cell`."""
-        outcome = _asked(cell.id, lambda: self._session.judge.cell(cell))
+        outcome = _asked(cell.id, lambda: self._judge.cell(cell))
         if isinstance(outcome, UnmeasuredRecord):
             self._tell(outcome)
             return
@@ -38,7 +38,7 @@ class Check:
 
     def sweep(self, group: Group) -> None:
         """Assert the outcome of a MAC sweep."""
-        record = _asked(group.id, lambda: self._session.judge.sweep(group))
+        record = _asked(group.id, lambda: self._judge.sweep(group))
         if record.binding is not None:
             self._property("scaling_efficiency", f"{record.efficiency:.4f}")
             self._property("bound_by", record.memory or record.binding)
@@ -49,7 +49,7 @@ class Check:
 
     def order(self, group: Group) -> None:
         """Assert that size and cycles rise along the configured order of variants."""
-        record = _asked(group.id, lambda: self._session.judge.order(group))
+        record = _asked(group.id, lambda: self._judge.order(group))
         self._assert(record.verdicts)
 
     def _tell(self, outcome: UnmeasuredRecord) -> None:

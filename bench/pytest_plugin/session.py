@@ -4,32 +4,35 @@ from __future__ import annotations
 
 import json
 import os
-from collections.abc import Mapping
-from contextlib import ExitStack
+from collections.abc import Iterable, Iterator, Mapping
+from contextlib import ExitStack, contextmanager
 from dataclasses import dataclass, field
 from pathlib import Path
 from typing import Any
 
 from bench.cache import ArtefactCache
 from bench.compiler import VelaServer
-from bench.core.errors import TargetUnavailableError
+from bench.core.fingerprint import SourceTree
 from bench.core.logging import log_to_file, log_to_lines
 from bench.judging.judge import Judge
 from bench.judging.suites import reproduce_command
+from bench.measuring.compilation import Compiler
 from bench.measuring.engine import Engine
+from bench.measuring.planning import Lack, plan_cells
+from bench.measuring.products import ProductStore
 from bench.measuring.progress import append_to, device_progress, noting
 from bench.measuring.reference import cached_reference
 from bench.measuring.sources import ModelSource
 from bench.plan.cell import Cell
-from bench.plan.config import BenchConfig, fingerprint
+from bench.plan.config import BenchConfig, timing_of
 from bench.plan.grid import Plan, make_plan
-from bench.records.record import Record
 from bench.records.run_directory import RunDirectory, RunManifest
 from models.data import DataSource
 from models.service import VariantBuilder
+from targets.protocol import Capabilities, Target
 from targets.registry import TARGETS, TargetContext
 
-__all__ = ["BenchSession", "RunSetup"]
+__all__ = ["BenchSession", "RunSetup", "open_judge"]
 
 
 @dataclass(frozen=True)
@@ -44,6 +47,12 @@ class RunSetup:
     data: DataSource
     cache_root: Path
     run_path: Path
+    #: Of the configuration as it was read.
+    config_sha256: str
+    #: Our own code as it was when the run began.
+    code: SourceTree
+    #: The files the configuration names -> the sha256 of what was checked.
+    inputs: Mapping[Path, str]
     #: Key of the configuration -> its line.
     config_lines: Mapping[str, int] = field(default_factory=dict)
     #: Targets that cannot be had here -> what is missing, and the cure.
@@ -57,10 +66,11 @@ class RunSetup:
         """The manifest of this run, started now."""
         return RunManifest.now(
             config_path=self.config_path,
-            config_sha256=fingerprint(self.config),
+            config_sha256=self.config_sha256,
             data=self.data.name,
             cells=self.plan().cells,
             config_lines=self.config_lines,
+            timing=dict(timing_of(self.config, cell) for cell in self.plan().cells),
         )
 
     def to_json(self) -> str:
@@ -74,6 +84,9 @@ class RunSetup:
                 "data": self.data.model_dump(mode="json"),
                 "cache_root": str(self.cache_root),
                 "run_path": str(self.run_path),
+                "config_sha256": self.config_sha256,
+                "code": self.code.to_data(),
+                "inputs": {str(path): sha256 for path, sha256 in self.inputs.items()},
                 "config_lines": dict(self.config_lines),
                 "unavailable": dict(self.unavailable),
             }
@@ -91,6 +104,9 @@ class RunSetup:
             data=DataSource.model_validate(document["data"]),
             cache_root=Path(document["cache_root"]),
             run_path=Path(document["run_path"]),
+            config_sha256=document["config_sha256"],
+            code=SourceTree.from_data(document["code"]),
+            inputs={Path(path): sha256 for path, sha256 in document["inputs"].items()},
             config_lines=document["config_lines"],
             unavailable={name: (a, b) for name, (a, b) in document["unavailable"].items()},
         )
@@ -102,65 +118,59 @@ def _process_name() -> str:
 
 
 class BenchSession:
-    """The run inside one pytest process. The engine starts when a cell is first asked for."""
+    """What every pytest process of the run knows of it: the plan, and where results go."""
 
     def __init__(self, setup: RunSetup) -> None:
         self.setup = setup
         self.plan = setup.plan()
         self.run = RunDirectory(setup.run_path)
-        #: The cells of the tests that were chosen, for targets that are given them together.
-        self.wanted: tuple[Cell, ...] = ()
-        self._open = ExitStack()
-        self._judge: Judge | None = None
 
-    @property
-    def judge(self) -> Judge:
-        """The judge of this run."""
-        if self._judge is None:
-            self._judge = self._make_judge()
-        return self._judge
 
-    def _make_judge(self) -> Judge:
-        setup = self.setup
+@contextmanager
+def open_judge(session: BenchSession, wanted: Iterable[Cell]) -> Iterator[Judge]:
+    """The judge of the run in this process, for the cells `wanted`; ends what it started.
+
+    Raises `BenchError` where this process has loaded other code than the one that set the run up.
+    """
+    setup = session.setup
+    setup.code.require_unchanged(*setup.code.modules)
+    sink = append_to(session.run.progress)
+    store = ProductStore(ArtefactCache(setup.cache_root), setup.code, sink)
+    reference = cached_reference(store)
+    context = TargetContext(
+        reference=reference,
+        settings=setup.config.targets,
+        logs=session.run.logs,
+        progress=device_progress(sink),
+    )
+    with ExitStack() as stack:
         # First, and so closed last.
-        self._open.enter_context(log_to_file(self.run.log(_process_name())))
-        sink = append_to(self.run.progress)
-        self._open.enter_context(log_to_lines(noting(sink)))
-        cache = ArtefactCache(setup.cache_root)
-        builder = self._open.enter_context(VariantBuilder())
-        source = ModelSource(setup.config, cache=cache, builder=builder, data=setup.data, sink=sink)
-        reference = cached_reference(cache, sink)
-        context = TargetContext(
-            reference=reference,
-            settings=setup.config.targets,
-            logs=self.run.logs,
-            progress=device_progress(sink),
-        )
+        stack.enter_context(log_to_file(session.run.log(_process_name())))
+        stack.enter_context(log_to_lines(noting(sink)))
         targets = {name: TARGETS[name].make(context) for name in setup.targets}
         for target in targets.values():
-            self._open.callback(target.close)
+            stack.callback(target.close)
+        builder = stack.enter_context(VariantBuilder())
+        vela = stack.enter_context(VelaServer())
         engine = Engine(
-            setup.config,
-            cache=cache,
-            source=source,
+            plan_cells(setup.config, wanted, _abilities(setup, targets)),
+            store=store,
+            models=ModelSource(store=store, builder=builder, data=setup.data),
+            compiler=Compiler(store=store, runner=vela, bounds=setup.config.vela.bounds),
             targets=targets,
             reference=reference,
-            vela=self._open.enter_context(VelaServer()),
-            sink=sink,
-            wanted=self.wanted,
+            reference_samples=setup.config.reference.samples,
         )
-
-        def measure(cell: Cell) -> Record:
-            if cell.target in setup.unavailable:
-                what, cure = setup.unavailable[cell.target]
-                raise TargetUnavailableError(what, cure=cure)
-            return engine.record(cell)
 
         def reproduce(metric: str, subject: str) -> str:
             return reproduce_command(metric, subject, setup.extra_arguments)
 
-        return Judge(setup.config, measure, self.run, reproduce)
+        yield Judge(setup.config, engine.record, session.run, reproduce)
 
-    def close(self) -> None:
-        """Stop what the engine started: the variant builder, the targets."""
-        self._open.close()
+
+def _abilities(setup: RunSetup, targets: Mapping[str, Target]) -> dict[str, Capabilities | Lack]:
+    """What each target can do, or why it cannot be had."""
+    return {
+        name: Lack(*setup.unavailable[name]) if name in setup.unavailable else target.capabilities()
+        for name, target in targets.items()
+    }

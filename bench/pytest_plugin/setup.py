@@ -6,11 +6,20 @@ import zipfile
 from itertools import product
 from pathlib import Path
 
+from bench.cache import ArtefactCache
 from bench.compiler import VelaOptions, require_vela
 from bench.core.errors import BenchError, ConfigError, ModelError, TargetUnavailableError
+from bench.core.fingerprint import read_source_tree
 from bench.core.schema import suggest
 from bench.measuring.accuracy import load_dataset
-from bench.plan.config import BenchConfig, ModelFileWorkload, load_config
+from bench.measuring.inputs import keep_inputs, sha256_of
+from bench.plan.config import (
+    BenchConfig,
+    ModelFileWorkload,
+    fingerprint,
+    parse_config,
+)
+from bench.plan.config.document import read_text
 from bench.plan.config.lines import key_lines
 from bench.plan.grid import make_plan
 from bench.plan.metrics import MetricName
@@ -21,7 +30,7 @@ from bench.tflite.model_file import load_quantised
 from models.data import resolve_mnist
 from targets.registry import TARGETS, TargetContext
 
-__all__ = ["prepare_run", "unavailable_targets"]
+__all__ = ["kept_inputs", "prepare_run", "unavailable_targets"]
 
 
 def prepare_run(
@@ -44,7 +53,8 @@ def prepare_run(
     Raises:
         BenchError: something is wrong; nothing was run.
     """
-    config = load_config(config_path)
+    text = read_text(config_path)
+    config = parse_config(text, config_path)
     chosen = targets or config.grid.targets
     for name in chosen:
         if name not in TARGETS:
@@ -57,8 +67,7 @@ def prepare_run(
     except BenchError as error:
         raise ConfigError(f"{config_path}: {error}") from error
     planned = {cell.workload for cell in plan.cells}
-    _check_models(config, config_path, planned)
-    _check_vela(config, config_path)
+    inputs = _check_models(config, config_path, planned) | _check_vela(config, config_path)
     root = results or config_path.resolve().parent / "results"
     return RunSetup(
         config=config,
@@ -68,8 +77,20 @@ def prepare_run(
         data=resolve_mnist(config.data.mnist),
         cache_root=cache_root,
         run_path=root / run_name(),
-        config_lines=key_lines(config_path.read_text(encoding="utf-8-sig")),
+        config_sha256=fingerprint(config),
+        code=read_source_tree(),
+        inputs=inputs,
+        config_lines=key_lines(text),
     )
+
+
+def kept_inputs(setup: RunSetup) -> BenchConfig:
+    """The configuration with copies in the cache in place of the files it names.
+
+    Raises `BenchError` where a file is not the one that was checked, or the cache cannot be
+    written.
+    """
+    return keep_inputs(setup.config, setup.inputs, ArtefactCache(setup.cache_root))
 
 
 def unavailable_targets(setup: RunSetup) -> dict[str, tuple[str, str]]:
@@ -93,10 +114,14 @@ def unavailable_targets(setup: RunSetup) -> dict[str, tuple[str, str]]:
     return missing
 
 
-def _check_vela(config: BenchConfig, config_path: Path) -> None:
-    """Is Vela there, and does it know the system configurations and memory modes of the grid?"""
+def _check_vela(config: BenchConfig, config_path: Path) -> dict[Path, str]:
+    """Is Vela there, and does it know the system configurations and memory modes of the grid?
+
+    Returns the configuration file the user named, if any, and its sha256.
+    """
     require_vela()
     grid = config.grid
+    found: dict[Path, str] = {}
     for system_config, memory_mode in product(grid.system_configs, grid.memory_modes):
         options = VelaOptions(
             accelerator=grid.macs[0],
@@ -106,13 +131,17 @@ def _check_vela(config: BenchConfig, config_path: Path) -> None:
             optimise=config.vela.optimise,
         )
         try:
+            if options.config_file is not None:
+                found[options.config_file] = options.config_sha256()
             options.check()
         except ConfigError as error:
             raise ConfigError(f"{config_path}: grid.system_configs: {error}") from error
+    return found
 
 
-def _check_models(config: BenchConfig, config_path: Path, planned: set[str]) -> None:
-    """Look at the model and dataset files the user named."""
+def _check_models(config: BenchConfig, config_path: Path, planned: set[str]) -> dict[Path, str]:
+    """Look at the model and dataset files the user named; each with the sha256 of what was seen."""
+    found: dict[Path, str] = {}
     for name in sorted(planned):
         workload = config.workloads[name]
         if not isinstance(workload, ModelFileWorkload):
@@ -120,16 +149,20 @@ def _check_models(config: BenchConfig, config_path: Path, planned: set[str]) -> 
         if workload.dataset is not None:
             _check_labels(name, workload, workload.dataset, config_path)
         if workload.model is None:
+            if workload.dataset is not None:
+                found[workload.dataset] = sha256_of(workload.dataset)
             continue
         try:
             model = load_quantised(workload.model)
         except ModelError as error:
             raise ModelError(f"{config_path}: workloads.{name}.model: {error}") from error
+        found[workload.model] = model.sha256
         if workload.dataset is not None:
             try:
-                load_dataset(workload.dataset, model)
+                found[workload.dataset] = load_dataset(workload.dataset, model).sha256
             except ModelError as error:
                 raise ModelError(f"{config_path}: workloads.{name}.dataset: {error}") from error
+    return found
 
 
 def _check_labels(name: str, workload: ModelFileWorkload, dataset: Path, config_path: Path) -> None:

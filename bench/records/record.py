@@ -136,6 +136,8 @@ class CompilationRecord(StrictModel):
     vela_version: str
     command: tuple[str, ...]
     options: VelaOptions
+    #: Of the configuration file's bytes, Arm's own or the user's; empty in older records.
+    config_sha256: str = ""
     sha256: str
     #: What the device stores: the size of Vela's `.tflite`.
     device_model_bytes: int

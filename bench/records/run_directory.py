@@ -17,6 +17,7 @@ from bench.core.files import replace_symlink, write_atomically
 from bench.core.schema import StrictModel
 from bench.plan.cell import Cell
 from bench.records.record import Record, SweepRecord, UnmeasuredRecord, Verdict
+from targets.timing_profiles import TimingProfile
 
 __all__ = [
     "Case",
@@ -50,6 +51,8 @@ class RunManifest(StrictModel):
     planned_cells: tuple[str, ...]
     #: Key of the configuration -> its line there, counted from 1, for reports that point at it.
     config_lines: dict[str, int] = Field(default_factory=dict)
+    #: The timing profiles the cells are measured with, by name; empty in older manifests.
+    timing: dict[str, TimingProfile] = Field(default_factory=dict)
 
     @property
     def config_name(self) -> str:
@@ -66,6 +69,7 @@ class RunManifest(StrictModel):
         data: str,
         cells: tuple[Cell, ...],
         config_lines: Mapping[str, int],
+        timing: Mapping[str, TimingProfile],
     ) -> RunManifest:
         """The manifest of a run that starts now on this machine."""
         return cls(
@@ -79,6 +83,7 @@ class RunManifest(StrictModel):
             data=data,
             planned_cells=tuple(cell.id for cell in cells),
             config_lines=dict(config_lines),
+            timing=dict(timing),
         )
 
 

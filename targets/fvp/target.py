@@ -7,13 +7,12 @@ import json
 import re
 import shlex
 import tempfile
-from collections.abc import Mapping
+from collections.abc import Mapping, Sequence
 from dataclasses import replace
 from functools import cached_property
 from pathlib import Path
 
 from bench.core.errors import BenchError, PrerequisiteError
-from bench.core.fingerprint import source_fingerprint
 from targets.fvp.attempts import Attempts
 from targets.fvp.axf import Programs, prebuilt_runner
 from targets.fvp.command import bench_options
@@ -65,13 +64,15 @@ class FvpTarget:
             "cycle_tolerance": self._settings.cycle_tolerance,
         }
         return {
-            "target": source_fingerprint("targets.fvp"),
-            "jobs": source_fingerprint("targets.jobs"),
             "version": self._version,
             "settings": hashlib.sha256(json.dumps(settings, sort_keys=True).encode()).hexdigest(),
             **self._launcher.identity(),
             **self._runner.identity(),
         }
+
+    def programs(self) -> Sequence[str]:
+        """None: our virtual platform, in an FVP's place, tells its own sources as its version."""
+        return ()
 
     def prepare(self) -> None:
         """Find the executable or image, and start it once to ask its version.

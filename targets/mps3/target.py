@@ -8,7 +8,6 @@ from importlib.util import find_spec
 from pathlib import Path
 
 from bench.core.errors import BenchError, PrerequisiteError
-from bench.core.fingerprint import source_fingerprint
 from targets.ethos_u55.accelerators import Accelerator
 from targets.ethos_u55.pmu_events import EVENT_NUMBERS
 from targets.firmware import firmware_elf, firmware_sha256
@@ -84,23 +83,21 @@ class Mps3Target:
         )
 
     def fingerprint(self) -> Mapping[str, str]:
-        """Bitfile, firmware, adapter, and how often is measured; of a virtual board, its sources.
+        """Bitfile, firmware, and how often is measured.
 
         From the settings: that the board agrees with them is checked in every batch.
         """
         settings = self._settings
-        found = {
-            "target": source_fingerprint("targets.mps3"),
-            "jobs": source_fingerprint("targets.jobs"),
+        return {
             "firmware": firmware_sha256(),
             "bitfile": f"{settings.application_note}, {settings.macs} MACs/cc",
             "repetitions": str(settings.repetitions),
             "board": settings.serial_number,
         }
-        if settings.virtual_speed is not None:
-            found["virtual"] = source_fingerprint("targets.virtual")
-            found["simulator"] = source_fingerprint("targets.simulator")
-        return found
+
+    def programs(self) -> Sequence[str]:
+        """The virtual board, where it is one."""
+        return () if self._settings.virtual_speed is None else ("targets.virtual.board.__main__",)
 
     def prepare(self) -> None:
         """Are the packages there? Raises `PrerequisiteError`.

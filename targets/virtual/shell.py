@@ -3,7 +3,6 @@
 from __future__ import annotations
 
 import contextlib
-import hashlib
 import resource
 import signal
 import sys
@@ -11,7 +10,7 @@ from collections.abc import Callable, Sequence
 from typing import TYPE_CHECKING, BinaryIO
 
 from bench.core.errors import BenchError
-from bench.core.fingerprint import source_fingerprint
+from bench.core.fingerprint import read_source_tree
 from targets.virtual.options import parse_options
 from targets.virtual.output import BANNER, say
 from targets.virtual.parameters import Value, describe_parameters
@@ -58,9 +57,7 @@ def main(arguments: Sequence[str], make_backend: Callable[[bool], NpuBackend]) -
 
 def _model_version() -> str:
     """Changes whenever anything does that outputs and counters may depend on."""
-    packages = ("targets.virtual", "targets.simulator", "targets.jobs")
-    joined = "".join(map(source_fingerprint, packages))
-    return hashlib.sha256(joined.encode()).hexdigest()[:16]
+    return read_source_tree().fingerprint("targets.virtual.__main__")[:16]
 
 
 def _break_on_purpose(values: dict[str, Value], out: BinaryIO) -> None:

@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import json
 from pathlib import Path
+from typing import Any
 
 import pytest
 
@@ -28,6 +29,10 @@ def write_ini(path: Path, sections: dict[str, dict[str, str]]) -> Path:
         lines += [f"[{name}]", *(f"{key}={value}" for key, value in keys.items())]
     path.write_text("\n".join(lines) + "\n")
     return path
+
+
+def fingerprint(options: VelaOptions) -> dict[str, Any]:
+    return options.fingerprint(options.config_sha256())
 
 
 def custom(
@@ -185,15 +190,15 @@ def test_a_missing_file_is_named(tmp_path: Path) -> None:
     with pytest.raises(ConfigError, match=r"gone\.ini"):
         options.check()
     with pytest.raises(ConfigError, match=r"gone\.ini"):
-        options.fingerprint()
+        options.config_sha256()
 
 
 def test_the_fingerprint_sees_content_not_place(tmp_path: Path) -> None:
     (tmp_path / "elsewhere").mkdir()
-    first = custom(write_ini(tmp_path / "a.ini", SOUND)).fingerprint()
-    moved = custom(write_ini(tmp_path / "elsewhere" / "b.ini", SOUND)).fingerprint()
+    first = fingerprint(custom(write_ini(tmp_path / "a.ini", SOUND)))
+    moved = fingerprint(custom(write_ini(tmp_path / "elsewhere" / "b.ini", SOUND)))
     assert first == moved
-    edited = custom(write_ini(tmp_path / "a.ini", SOUND | {"Memory_Mode.X": MODE})).fingerprint()
+    edited = fingerprint(custom(write_ini(tmp_path / "a.ini", SOUND | {"Memory_Mode.X": MODE})))
     assert edited != first
     assert str(tmp_path) not in json.dumps(first)
 
@@ -208,7 +213,7 @@ def test_the_fingerprint_sees_content_not_place(tmp_path: Path) -> None:
     ],
 )
 def test_the_fingerprint_sees_every_option(change: dict[str, object]) -> None:
-    assert bundled(**change).fingerprint() != bundled().fingerprint()
+    assert fingerprint(bundled(**change)) != fingerprint(bundled())
 
 
 def test_options_survive_json_and_refuse_unknown_keys() -> None:

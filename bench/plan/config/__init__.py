@@ -12,6 +12,7 @@ from bench.plan.config.settings import (
     SweepConfig,
     VelaConfig,
     fingerprint,
+    profile_name,
     timing_of,
 )
 from bench.plan.config.workloads import (
@@ -39,5 +40,6 @@ __all__ = [
     "fingerprint",
     "load_config",
     "parse_config",
+    "profile_name",
     "timing_of",
 ]

@@ -27,6 +27,7 @@ __all__ = [
     "SweepConfig",
     "VelaConfig",
     "fingerprint",
+    "profile_name",
     "timing_of",
 ]
 
@@ -158,10 +159,13 @@ _PROFILE_OF_SYSTEM = {
 
 def timing_of(config: BenchConfig, cell: Cell) -> tuple[str, TimingProfile]:
     """The name and content of the timing profile of `cell`."""
-    name = cell.timing
-    if name == DEFAULT_TIMING:
-        name = _PROFILE_OF_SYSTEM[cell.system_config]
+    name = profile_name(cell.timing, cell.system_config)
     return name, config.timing[name] if name in config.timing else PROFILES[name]
+
+
+def profile_name(timing: str, system_config: str) -> str:
+    """The timing profile that a cell's `timing` stands for."""
+    return _PROFILE_OF_SYSTEM[system_config] if timing == DEFAULT_TIMING else timing
 
 
 def fingerprint(config: BenchConfig) -> str:

@@ -1,0 +1,93 @@
+"""What Vela makes of a model, kept in the cache."""
+
+from __future__ import annotations
+
+from dataclasses import dataclass
+from pathlib import Path
+
+from bench.cache import JSON, Entry
+from bench.compiler import CompiledModel, VelaOptions, VelaRunner, compile_model
+from bench.core.errors import CompilerError
+from bench.core.processes import Bounds
+from bench.measuring.products import Product, ProductStore
+from bench.measuring.progress import Task
+from bench.measuring.sources import QuantisedModel
+from bench.records.record import CompilationRecord
+from bench.tflite.placement import cpu_operators
+
+__all__ = ["Compilation", "Compiler", "compilation_product", "kept_compilation"]
+
+_RESULT = "compiled.json"
+#: Vela's adapter.
+_CODE = ("bench.compiler",)
+
+
+@dataclass(frozen=True)
+class Compilation:
+    """A compiled model in the cache, and what is known of it."""
+
+    path: Path
+    #: Of everything it was made from.
+    digest: str
+    record: CompilationRecord
+
+
+class Compiler:
+    """Compiles models. Makes each when asked; remembers nothing."""
+
+    def __init__(self, *, store: ProductStore, runner: VelaRunner, bounds: Bounds) -> None:
+        """`bounds`: what one compile may take."""
+        self._store = store
+        self._runner = runner
+        self._bounds = bounds
+
+    def compiled(self, name: str, model: QuantisedModel, options: VelaOptions) -> Compilation:
+        """What Vela makes of `model`; `name` is for people.
+
+        Raises `CompilerError`, `ConfigError`, `PrerequisiteError`; see `compile_model`.
+        """
+        sha256 = options.config_sha256()
+        product = compilation_product(self._store, name, model.record.sha256, options, sha256)
+
+        def build(directory: Path) -> None:
+            with Task.running("compile", name, self._store.sink):
+                made = compile_model(
+                    model.path, options, directory, bounds=self._bounds, runner=self._runner
+                )
+            if made.config_sha256 != sha256:
+                raise CompilerError(
+                    f"{name}: Vela's configuration file was changed while it compiled",
+                    cure="run again",
+                )
+            (directory / _RESULT).write_text(made.model_dump_json(indent=1), encoding="utf-8")
+
+        entry = self._store.obtain(product, build)
+        made, path = kept_compilation(entry)
+        record = CompilationRecord(
+            vela_version=made.vela_version,
+            command=made.command,
+            options=made.options,
+            config_sha256=made.config_sha256,
+            sha256=made.sha256,
+            device_model_bytes=made.device_model_bytes,
+            report=made.report,
+            cpu_operators=cpu_operators(path),
+        )
+        return Compilation(path, product.key.digest, record)
+
+
+def compilation_product(
+    store: ProductStore, name: str, model_sha256: str, options: VelaOptions, config_sha256: str
+) -> Product:
+    """Under what the cache holds what Vela makes of a quantised model."""
+    parameters: dict[str, JSON] = {
+        "model": model_sha256,
+        "vela": options.fingerprint(config_sha256),
+    }
+    return store.product("compiled", name, parameters, _CODE)
+
+
+def kept_compilation(entry: Entry) -> tuple[CompiledModel, Path]:
+    """What a compile gave, and the optimised `.tflite`."""
+    made = CompiledModel.model_validate_json(entry.file(_RESULT).read_text(encoding="utf-8"))
+    return made, entry.file(made.file_name)

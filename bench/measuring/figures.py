@@ -1,0 +1,52 @@
+"""The figures of a record that are worked out from a target's answer. Pure."""
+
+from __future__ import annotations
+
+from collections.abc import Sequence
+
+from bench.compiler import VelaReport
+from bench.core.arrays import Array
+from bench.measuring.accuracy import dequantise, evaluate
+from bench.measuring.sources import QuantisedModel, TestSet
+from bench.plan.metrics import MetricName, describe
+from bench.records.binding import CellBinding, binding_of_layers, binding_of_report
+from bench.records.measurement import MeasurementRecord
+from bench.records.record import AccuracyRecord
+from targets.protocol import Capabilities
+
+__all__ = ["accuracy_of", "binding", "promised"]
+
+
+def promised(capabilities: Capabilities, test_set: TestSet) -> tuple[MetricName, ...]:
+    """The figures a target gives of every model on `test_set`, in the order of `MetricName`."""
+    whole = capabilities.samples is None or capabilities.samples >= test_set.identity.samples
+    given = {
+        MetricName.ACCURACY: whole and test_set.labels is not None,
+        MetricName.REFERENCE: capabilities.executes_artefact,
+    }
+    for metric in MetricName:
+        event = describe(metric).event
+        if event is not None:
+            given[metric] = event in capabilities.events
+    return tuple(metric for metric in MetricName if given.get(metric, True))
+
+
+def binding(measurement: MeasurementRecord, report: VelaReport) -> CellBinding:
+    """What binds the cell: by the target's own account, else by Vela's estimate."""
+    if measurement.layers:
+        return binding_of_layers(measurement.layers)
+    return binding_of_report(report)
+
+
+def accuracy_of(
+    model: QuantisedModel, outputs: Sequence[Array], test_set: TestSet
+) -> tuple[AccuracyRecord | None, str]:
+    """The accuracy of the target's own outputs, or why there is none."""
+    if test_set.labels is None:
+        return None, test_set.labels_absent
+    tensor = model.file.outputs[0]
+    scores = outputs[0]
+    if tensor.scales:
+        scores = dequantise(scores, tensor.scales[0], tensor.zero_points[0])
+    value = evaluate(test_set.metric, scores, test_set.labels)
+    return AccuracyRecord(metric=test_set.metric, value=value, samples=len(scores)), ""

@@ -1,0 +1,78 @@
+"""The files the user names, copied into the cache before anything is made of them.
+
+A file can be replaced while a run lasts, and put back. What was checked and hashed when the run
+began is kept under its hash, and from then on the run reads that copy and never the file again.
+"""
+
+from __future__ import annotations
+
+import hashlib
+from collections.abc import Iterator, Mapping
+from pathlib import Path
+
+from bench.cache import ArtefactCache, CacheKey
+from bench.core.errors import ModelError
+from bench.plan.config import BenchConfig, ModelFileWorkload, Workload
+
+__all__ = ["keep_inputs", "sha256_of"]
+
+_CHUNK = 1 << 20
+
+
+def keep_inputs(
+    config: BenchConfig, digests: Mapping[Path, str], cache: ArtefactCache
+) -> BenchConfig:
+    """`config` with copies in the cache in place of the files in `digests` (file -> its sha256).
+
+    A copy bears the name of its file, which is part of records. Files that are not in `digests`
+    stay as they are: no planned cell reads them.
+
+    Raises `ModelError` where a file is not (any more) the one that was hashed.
+    """
+
+    def kept(path: Path | None) -> Path | None:
+        if path is None or path not in digests:
+            return path
+        return _keep(path, digests[path], cache)
+
+    workloads: dict[str, Workload] = {}
+    for name, workload in config.workloads.items():
+        if isinstance(workload, ModelFileWorkload):
+            update = {"model": kept(workload.model), "dataset": kept(workload.dataset)}
+            workload = workload.model_copy(update=update)
+        workloads[name] = workload
+    vela = config.vela.model_copy(update={"config_file": kept(config.vela.config_file)})
+    return config.model_copy(update={"workloads": workloads, "vela": vela})
+
+
+def sha256_of(path: Path) -> str:
+    """The sha256 of a file the user named. Raises `ModelError` where it cannot be read."""
+    digest = hashlib.sha256()
+    for piece in _pieces(path):
+        digest.update(piece)
+    return digest.hexdigest()
+
+
+def _keep(path: Path, sha256: str, cache: ArtefactCache) -> Path:
+    def build(directory: Path) -> None:
+        digest = hashlib.sha256()
+        with (directory / path.name).open("xb") as copy:
+            for piece in _pieces(path):
+                digest.update(piece)
+                copy.write(piece)
+        if digest.hexdigest() != sha256:
+            raise ModelError(f"{path}: was changed while the bench was starting", cure="run again")
+
+    entry = cache.get_or_build(CacheKey("input", {"name": path.name, "sha256": sha256}), build)
+    return entry.file(path.name)
+
+
+def _pieces(path: Path) -> Iterator[bytes]:
+    try:
+        with path.open("rb") as stream:
+            while piece := stream.read(_CHUNK):
+                yield piece
+    except OSError as error:
+        raise ModelError(
+            f"{path}: cannot be read: {error.strerror}", cure="correct the path, or give access"
+        ) from error

@@ -1,0 +1,77 @@
+"""What is to be done for each cell, completely, before anything is done. Pure."""
+
+from __future__ import annotations
+
+from collections.abc import Iterable, Mapping
+from dataclasses import dataclass
+
+from bench.compiler import VelaOptions
+from bench.plan.cell import Cell
+from bench.plan.config import BenchConfig, Workload, timing_of
+from targets.protocol import Capabilities
+from targets.timing_profiles import TimingProfile
+
+__all__ = ["CellPlan", "Lack", "plan_cells"]
+
+
+@dataclass(frozen=True)
+class Lack:
+    """Why a target cannot be had, or cannot measure a cell, and what to do about it."""
+
+    what: str
+    cure: str
+
+
+@dataclass(frozen=True)
+class CellPlan:
+    """Everything that decides what is done for one cell."""
+
+    cell: Cell
+    #: Where its model and its data come from.
+    workload: Workload
+    #: How its model is compiled.
+    options: VelaOptions
+    #: The memories it is measured with.
+    timing_name: str
+    timing: TimingProfile
+    #: What its target can do; or why it does nothing for this cell.
+    target: Capabilities | Lack
+
+
+def plan_cells(
+    config: BenchConfig, cells: Iterable[Cell], targets: Mapping[str, Capabilities | Lack]
+) -> dict[Cell, CellPlan]:
+    """The plan of each of `cells`. `targets`: what each can do, or why it cannot be had."""
+    return {cell: _plan(config, cell, targets[cell.target]) for cell in cells}
+
+
+def _plan(config: BenchConfig, cell: Cell, target: Capabilities | Lack) -> CellPlan:
+    timing_name, timing = timing_of(config, cell)
+    return CellPlan(
+        cell=cell,
+        workload=config.workloads[cell.workload],
+        options=VelaOptions(
+            accelerator=cell.accelerator,
+            memory_mode=cell.memory_mode,
+            system_config=cell.system_config,
+            config_file=config.vela.config_file,
+            optimise=config.vela.optimise,
+        ),
+        timing_name=timing_name,
+        timing=timing,
+        target=target if isinstance(target, Lack) else _able(target, cell),
+    )
+
+
+def _able(target: Capabilities, cell: Cell) -> Capabilities | Lack:
+    if cell.accelerator not in target.accelerators:
+        return Lack(
+            f"{cell.id}: target {cell.target!r} has no {cell.accelerator.vela_name}",
+            cure="leave this accelerator out of grid.macs",
+        )
+    if cell.memory_mode not in target.memory_modes:
+        return Lack(
+            f"{cell.id}: target {cell.target!r} has no {cell.memory_mode.value}",
+            cure="leave this mode out of grid.memory_modes",
+        )
+    return target

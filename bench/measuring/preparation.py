@@ -1,0 +1,138 @@
+"""A planned cell on its way to its target: model -> test set -> compilation -> job."""
+
+from __future__ import annotations
+
+from collections.abc import Mapping
+from dataclasses import dataclass
+
+from bench.compiler import VelaOptions
+from bench.core.arrays import digest_arrays
+from bench.core.errors import TargetUnavailableError
+from bench.measuring.compilation import Compilation, Compiler
+from bench.measuring.measurements import EVENTS, KEEPING_CODE
+from bench.measuring.once import Once
+from bench.measuring.planning import CellPlan, Lack
+from bench.measuring.products import Product, ProductStore
+from bench.measuring.reference import REFERENCE_CODE
+from bench.measuring.sources import ModelSource, QuantisedModel, TestSet
+from bench.plan.cell import Cell
+from targets.protocol import Capabilities, Job, Target
+
+__all__ = ["Preparation", "Ready"]
+
+
+@dataclass(frozen=True)
+class Ready:
+    """A cell with everything its target is given."""
+
+    cell: Cell
+    target: Target
+    can: Capabilities
+    model: QuantisedModel
+    test_set: TestSet
+    compilation: Compilation
+    job: Job
+    #: What the measurement is kept under.
+    measurement: Product
+
+
+@dataclass(frozen=True)
+class _Prepared:
+    """A target that can run jobs, and what its measurements depend on beside the job."""
+
+    target: Target
+    settings: Mapping[str, str]
+    #: Entry points of our code.
+    code: tuple[str, ...]
+
+
+@dataclass(frozen=True)
+class _Family:
+    """The cells that share a quantised model."""
+
+    workload: str
+    variant: str
+
+
+class Preparation:
+    """Obtains what cells are measured with; what several of them share, once."""
+
+    def __init__(
+        self,
+        plans: Mapping[Cell, CellPlan],
+        *,
+        store: ProductStore,
+        models: ModelSource,
+        compiler: Compiler,
+        targets: Mapping[str, Target],
+    ) -> None:
+        self._plans = plans
+        self._workloads = {plan.cell.workload: plan.workload for plan in plans.values()}
+        self._store = store
+        self._models = models
+        self._compiler = compiler
+        self._targets = targets
+        self._prepared = Once(self._prepare)
+        self._model = Once(self._quantised)
+        self._test_set = Once(self._whole_test_set)
+        self._compilation = Once(self._compiled)
+        #: The cell, ready. Raises `TargetUnavailableError` before anything is obtained for a cell
+        #: that its target cannot measure, `BenchError` where a step fails.
+        self.ready = Once(self._make_ready)
+
+    def _make_ready(self, cell: Cell) -> Ready:
+        plan = self._plans[cell]
+        if isinstance(plan.target, Lack):
+            raise TargetUnavailableError(plan.target.what, cure=plan.target.cure)
+        prepared = self._prepared(cell.target)
+        family = _Family(cell.workload, cell.variant)
+        model = self._model(family)
+        test_set = self._test_set(family).first(plan.target.samples)
+        compilation = self._compilation((family, plan.options))
+        job = Job(
+            cell_id=cell.id,
+            accelerator=cell.accelerator,
+            memory_mode=cell.memory_mode,
+            source_model=model.path,
+            compiled_model=compilation.path,
+            report=compilation.record.report,
+            timing=plan.timing,
+            timing_name=plan.timing_name,
+            inputs=test_set.inputs,
+            events=EVENTS,
+        )
+        product = self._store.product(
+            "measurement",
+            cell.id,
+            {
+                "compiled": compilation.digest,
+                "inputs": digest_arrays(test_set.inputs),
+                "target": prepared.settings,
+                "events": list(EVENTS),
+                "timing": plan.timing.model_dump(mode="json"),
+                "timing_name": plan.timing_name,
+            },
+            prepared.code,
+        )
+        return Ready(cell, prepared.target, plan.target, model, test_set, compilation, job, product)
+
+    def _prepare(self, name: str) -> _Prepared:
+        target = self._targets[name]
+        target.prepare()
+        # Outputs may come from the reference, which the target is handed.
+        code = (type(target).__module__, *target.programs(), *REFERENCE_CODE, *KEEPING_CODE)
+        return _Prepared(target, target.fingerprint(), code)
+
+    def _quantised(self, family: _Family) -> QuantisedModel:
+        workload = self._workloads[family.workload]
+        return self._models.quantised(family.workload, workload, family.variant)
+
+    def _whole_test_set(self, family: _Family) -> TestSet:
+        return self._models.test_set(self._workloads[family.workload], self._model(family))
+
+    def _compiled(self, place: tuple[_Family, VelaOptions]) -> Compilation:
+        family, options = place
+        name = "-".join(
+            [family.workload, family.variant, options.accelerator.slug, options.memory_mode.slug]
+        )
+        return self._compiler.compiled(name, self._model(family), options)
