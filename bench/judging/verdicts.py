@@ -164,6 +164,9 @@ class _Maker:
 
 def caveat(record: Record, metric: MetricName) -> str:
     """What must be said with a figure: of cycles that nobody measured, of operators which."""
+    if metric is MetricName.ACCURACY:
+        cut = record.accuracy.saturated if record.accuracy else 0
+        return f" ({cut:.1%} of the inputs' values are saturated)" if cut else ""
     if metric is MetricName.CPU_OPERATORS:
         names = ", ".join(dict.fromkeys(record.compilation.cpu_operators or ()))
         return f" ({names})" if names else ""

@@ -1,4 +1,7 @@
-"""The figures of a record that are worked out from a target's answer. Pure."""
+"""The figures of a record that are worked out from a target's answer.
+
+Pure, but for a metric of the user's, which runs in a process of its own.
+"""
 
 from __future__ import annotations
 
@@ -6,8 +9,11 @@ from collections.abc import Sequence
 
 from bench.compiler import VelaReport
 from bench.core.arrays import Array
-from bench.measuring.accuracy import dequantise, evaluate
+from bench.measuring.custom_metric import evaluate_custom
+from bench.measuring.quantisation import dequantise
+from bench.measuring.scores import evaluate
 from bench.measuring.sources import QuantisedModel, TestSet
+from bench.plan.config import CustomMetric
 from bench.plan.metrics import MetricName, describe
 from bench.records.binding import CellBinding, binding_of_layers, binding_of_report
 from bench.records.measurement import MeasurementRecord
@@ -44,9 +50,15 @@ def accuracy_of(
     """The accuracy of the target's own outputs, or why there is none."""
     if test_set.labels is None:
         return None, test_set.labels_absent
-    tensor = model.file.outputs[0]
-    scores = outputs[0]
+    tensor = model.file.outputs[test_set.output]
+    scores = outputs[test_set.output]
     if tensor.scales:
         scores = dequantise(scores, tensor.scales[0], tensor.zero_points[0])
-    value = evaluate(test_set.metric, scores, test_set.labels)
-    return AccuracyRecord(metric=test_set.metric, value=value, samples=len(scores)), ""
+    metric = test_set.metric
+    if isinstance(metric, CustomMetric):
+        name, value = metric.name, evaluate_custom(metric, scores, test_set.labels)
+    else:
+        name, value = metric.value, evaluate(metric, scores, test_set.labels)
+    return AccuracyRecord(
+        metric=name, value=value, samples=len(scores), saturated=test_set.saturated
+    ), ""

@@ -12,7 +12,7 @@ from pathlib import Path
 
 from bench.cache import ArtefactCache, CacheKey
 from bench.core.errors import ModelError
-from bench.plan.config import BenchConfig, ModelFileWorkload, Workload
+from bench.plan.config import BenchConfig, CustomMetric, ModelFileWorkload, Workload
 
 __all__ = ["keep_inputs", "sha256_of"]
 
@@ -38,7 +38,13 @@ def keep_inputs(
     workloads: dict[str, Workload] = {}
     for name, workload in config.workloads.items():
         if isinstance(workload, ModelFileWorkload):
-            update = {"model": kept(workload.model), "dataset": kept(workload.dataset)}
+            update: dict[str, object] = {
+                "model": kept(workload.model),
+                "dataset": kept(workload.dataset),
+            }
+            if isinstance(workload.metric, CustomMetric):
+                file = kept(workload.metric.file)
+                update["metric"] = workload.metric.model_copy(update={"file": file})
             workload = workload.model_copy(update=update)
         workloads[name] = workload
     vela = config.vela.model_copy(update={"config_file": kept(config.vela.config_file)})

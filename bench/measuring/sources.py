@@ -10,11 +10,13 @@ from bench.cache import JSON, Entry
 from bench.core.address import shown
 from bench.core.arrays import Array, digest_arrays
 from bench.core.download import fetch
+from bench.core.errors import ModelError
 from bench.core.versions import installed_version
-from bench.measuring.accuracy import Dataset, load_dataset
+from bench.measuring.datasets import Dataset, load_dataset
+from bench.measuring.outputs import judged_output
 from bench.measuring.products import Product, ProductStore
 from bench.measuring.progress import Task
-from bench.plan.config import ModelFileWorkload, TrainedWorkload, Workload
+from bench.plan.config import CustomMetric, ModelFileWorkload, TrainedWorkload, Workload
 from bench.plan.metrics import AccuracyMetric
 from bench.records.record import DataIdentity, ModelRecord
 from bench.tflite.interpreters import random_inputs
@@ -24,7 +26,7 @@ from models.messages import BUILD_FILE, MODEL_FILE, BuildRequest, BuildResult
 from models.service import VariantBuilder
 from models.spec import TrainSpec
 
-__all__ = ["ModelSource", "QuantisedModel", "TestSet"]
+__all__ = ["ModelSource", "QuantisedModel", "TestSet", "judged_dataset"]
 
 #: The builder's client, which sets up its process, and what runs in that process.
 _TRAINING = ("models.service", "models.worker")
@@ -53,8 +55,12 @@ class TestSet:
     labels: Array | None
     #: Why there are no labels, when there are none.
     labels_absent: str
-    metric: AccuracyMetric
+    metric: AccuracyMetric | CustomMetric
     identity: DataIdentity
+    #: The place of the judged output among the model's.
+    output: int = 0
+    #: Share of the inputs' values that were cut to the range of the model's inputs, 0..1.
+    saturated: float = 0.0
 
     def first(self, samples: int | None) -> TestSet:
         """The first `samples` inputs and labels only; None = all."""
@@ -94,10 +100,10 @@ class ModelSource:
         """What `model` is measured on, quantised as its input tensors are."""
         if isinstance(workload, TrainedWorkload):
             dataset = load_dataset(self._mnist_test_set(), model.file)
-            return _labelled(self._data.name, dataset, AccuracyMetric.TOP1)
+            return _labelled(self._data.name, dataset, AccuracyMetric.TOP1, 0)
         if workload.dataset is not None:
-            dataset = load_dataset(workload.dataset, model.file)
-            return _labelled(workload.dataset.name, dataset, workload.metric)
+            dataset, output = judged_dataset(workload, workload.dataset, model.file)
+            return _labelled(workload.dataset.name, dataset, workload.metric, output)
         return _random(workload, model.file)
 
     def _mnist_test_set(self) -> Path:
@@ -177,11 +183,35 @@ def _quantised(path: Path, origin: str, provenance: Mapping[str, str]) -> Quanti
     return QuantisedModel(path, file, record)
 
 
-def _labelled(name: str, dataset: Dataset, metric: AccuracyMetric) -> TestSet:
+def judged_dataset(
+    workload: ModelFileWorkload, dataset: Path, model: ModelFile
+) -> tuple[Dataset, int]:
+    """The workload's dataset, and the place of the output that its labels are about.
+
+    Everything is checked that can be before the model has run. Raises `ModelError` where inputs or
+    labels do not fit the model, or the data is not scaled as the model wants it.
+    """
+    loaded = load_dataset(dataset, model)
+    if loaded.saturated > workload.max_saturated:
+        raise ModelError(
+            f"dataset {dataset}: {loaded.saturated:.1%} of the values are outside what the model's "
+            f"inputs can hold: {loaded.ranges}",
+            cure="scale the data as it was for training, or raise max_saturated",
+        )
+    metric = workload.metric if isinstance(workload.metric, AccuracyMetric) else None
+    output = judged_output(metric, model.outputs, loaded.labels, workload.output)
+    return loaded, output
+
+
+def _labelled(
+    name: str, dataset: Dataset, metric: AccuracyMetric | CustomMetric, output: int
+) -> TestSet:
     samples = len(dataset.inputs[0])
     identity = DataIdentity(name=name, sha256=dataset.sha256, samples=samples)
     absent = "" if dataset.labels is not None else f"{name} has no labels"
-    return TestSet(dataset.inputs, dataset.labels, absent, metric, identity)
+    return TestSet(
+        dataset.inputs, dataset.labels, absent, metric, identity, output, dataset.saturated
+    )
 
 
 def _random(workload: ModelFileWorkload, model: ModelFile) -> TestSet:

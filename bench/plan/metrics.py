@@ -91,7 +91,15 @@ class AccuracyMetric(str, Enum):
 
     #: Share of rows whose largest output is the labelled class, 0 to 1.
     TOP1 = "top1"
+    #: Share of rows whose labelled class is among the five largest outputs, 0 to 1.
+    TOP5 = "top5"
+    #: F1 score, the mean over the classes, 0 to 1.
+    F1 = "f1"
+    #: Intersection over union of the pixels' classes, the mean over the classes, 0 to 1.
+    IOU = "iou"
     #: Area under the receiver operating characteristic, 0 to 1 (0.5 is guessing).
     AUC = "auc"
     #: Mean squared error against the labels, in the labels' unit squared.
     MSE = "mse"
+    #: Mean absolute error against the labels, in the labels' unit.
+    MAE = "mae"

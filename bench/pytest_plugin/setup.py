@@ -2,31 +2,27 @@
 
 from __future__ import annotations
 
-import zipfile
 from itertools import product
 from pathlib import Path
 
 from bench.cache import ArtefactCache
 from bench.compiler import VelaOptions, require_vela
-from bench.core.errors import BenchError, ConfigError, ModelError, TargetUnavailableError
+from bench.core.errors import BenchError, ConfigError, TargetUnavailableError
 from bench.core.fingerprint import read_source_tree
 from bench.core.schema import suggest
-from bench.measuring.accuracy import load_dataset
-from bench.measuring.inputs import keep_inputs, sha256_of
+from bench.measuring.inputs import keep_inputs
+from bench.measuring.user_files import check_user_files
 from bench.plan.config import (
     BenchConfig,
-    ModelFileWorkload,
     fingerprint,
     parse_config,
 )
 from bench.plan.config.document import read_text
 from bench.plan.config.lines import key_lines
 from bench.plan.grid import make_plan
-from bench.plan.metrics import MetricName
 from bench.pytest_plugin.session import RunSetup
 from bench.records.run_directory import RunDirectory, run_name
 from bench.tflite.interpreters import run_tflm
-from bench.tflite.model_file import load_quantised
 from models.data import resolve_mnist
 from targets.registry import TARGETS, TargetContext
 
@@ -67,7 +63,7 @@ def prepare_run(
     except BenchError as error:
         raise ConfigError(f"{config_path}: {error}") from error
     planned = {cell.workload for cell in plan.cells}
-    inputs = _check_models(config, config_path, planned) | _check_vela(config, config_path)
+    inputs = check_user_files(config, config_path, planned) | _check_vela(config, config_path)
     root = results or config_path.resolve().parent / "results"
     return RunSetup(
         config=config,
@@ -137,50 +133,3 @@ def _check_vela(config: BenchConfig, config_path: Path) -> dict[Path, str]:
         except ConfigError as error:
             raise ConfigError(f"{config_path}: grid.system_configs: {error}") from error
     return found
-
-
-def _check_models(config: BenchConfig, config_path: Path, planned: set[str]) -> dict[Path, str]:
-    """Look at the model and dataset files the user named; each with the sha256 of what was seen."""
-    found: dict[Path, str] = {}
-    for name in sorted(planned):
-        workload = config.workloads[name]
-        if not isinstance(workload, ModelFileWorkload):
-            continue
-        if workload.dataset is not None:
-            _check_labels(name, workload, workload.dataset, config_path)
-        if workload.model is None:
-            if workload.dataset is not None:
-                found[workload.dataset] = sha256_of(workload.dataset)
-            continue
-        try:
-            model = load_quantised(workload.model)
-        except ModelError as error:
-            raise ModelError(f"{config_path}: workloads.{name}.model: {error}") from error
-        found[workload.model] = model.sha256
-        if workload.dataset is not None:
-            try:
-                found[workload.dataset] = load_dataset(workload.dataset, model).sha256
-            except ModelError as error:
-                raise ModelError(f"{config_path}: workloads.{name}.dataset: {error}") from error
-    return found
-
-
-def _check_labels(name: str, workload: ModelFileWorkload, dataset: Path, config_path: Path) -> None:
-    """Limits on the accuracy need labels. Whether the dataset is sound otherwise is not asked."""
-    limits = [rule.metric for rule in workload.limits]
-    if MetricName.ACCURACY not in limits:
-        return
-    try:
-        with zipfile.ZipFile(dataset) as archive:
-            labelled = "labels.npy" in archive.namelist()
-    except (OSError, zipfile.BadZipFile) as error:
-        raise ModelError(
-            f"{config_path}: workloads.{name}.dataset: cannot read the dataset {dataset}: {error}",
-            cure="write it with numpy.savez(path, inputs=..., labels=...)",
-        ) from error
-    if not labelled:
-        raise ConfigError(
-            f"{config_path}: workloads.{name}.limits[{limits.index(MetricName.ACCURACY)}].metric: "
-            f"{dataset} has no labels, so there is no accuracy",
-            cure="add the array `labels` to it, or remove the limit",
-        )

@@ -17,7 +17,7 @@ from bench.core.schema import StrictModel
 from bench.core.units import KIB
 from bench.plan.cell import Cell
 from bench.plan.config import Binding
-from bench.plan.metrics import AccuracyMetric, MetricName, describe
+from bench.plan.metrics import MetricName, describe
 from bench.records.measurement import MeasurementRecord
 from targets.ethos_u55.accelerators import Accelerator
 from targets.ethos_u55.memory_modes import MemoryMode
@@ -150,9 +150,12 @@ class CompilationRecord(StrictModel):
 class AccuracyRecord(StrictModel):
     """The quality of the outputs over a labelled test set."""
 
-    metric: AccuracyMetric
+    #: A metric of the bench's (`top1`), or a function of the user's (`metrics.py:within_one`).
+    metric: str
     value: float
     samples: int
+    #: Share of the inputs' values that were cut to the range of the model's inputs, 0..1.
+    saturated: float = 0.0
 
 
 class ReferenceRecord(StrictModel):
@@ -233,7 +236,7 @@ def _accuracy(record: Record) -> float | str:
     if ran < there:
         return (
             f"target {record.cell.target!r} ran {ran:,} of {there:,} test samples, on which "
-            f"{record.accuracy.metric.value} is {record.accuracy.value:.4f}; "
+            f"{record.accuracy.metric} is {record.accuracy.value:.4f}; "
             "the accuracy of a part is not judged"
         )
     return record.accuracy.value

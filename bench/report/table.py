@@ -150,7 +150,7 @@ def _accuracy(record: Record) -> str:
     if record.accuracy is None:
         return _ABSENT
     value = record.accuracy.value
-    return f"{value:.2%}" if record.accuracy.metric.value == "top1" else f"{value:.4f}"
+    return f"{value:.2%}" if record.accuracy.metric == "top1" else f"{value:.4f}"
 
 
 def _kib(record: Record, metric: MetricName) -> str:

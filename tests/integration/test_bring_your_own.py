@@ -89,7 +89,7 @@ def test_a_model_with_dataset_metric_and_limits_of_its_own(tmp_path: Path, metri
     }, run.output[-4000:]
     for record in run.records().values():
         assert record.accuracy is not None
-        assert record.accuracy.metric.value == metric
+        assert record.accuracy.metric == metric
         assert record.accuracy.samples == 50
         assert record.data.name == "mine.npz"
 

@@ -28,7 +28,7 @@ def test_the_client_of_the_builder_imports_no_heavy_library() -> None:
 
 def test_inspection_needs_no_interpreter_and_no_tensorflow() -> None:
     found = loaded(
-        "import bench.tflite.model_file, bench.tflite.interpreters, bench.measuring.accuracy"
+        "import bench.tflite.model_file, bench.tflite.interpreters, bench.measuring.datasets"
     )
     assert "bench.tflite.interpreters" in found
     assert found & {"tensorflow", "tflite_micro", "ai_edge_litert.interpreter"} == set()

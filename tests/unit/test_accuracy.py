@@ -10,7 +10,7 @@ import numpy as np
 import pytest
 from hypothesis import given
 from hypothesis import strategies as st
-from sklearn.metrics import (  # type: ignore[import-untyped]
+from sklearn.metrics import (
     accuracy_score,
     mean_squared_error,
     roc_auc_score,
@@ -18,7 +18,9 @@ from sklearn.metrics import (  # type: ignore[import-untyped]
 
 from bench.core.arrays import Array
 from bench.core.errors import ModelError
-from bench.measuring.accuracy import auc, dequantise, evaluate, load_dataset, mse, quantise, top1
+from bench.measuring.datasets import load_dataset
+from bench.measuring.quantisation import dequantise, quantise
+from bench.measuring.scores import auc, evaluate, mse, top1
 from bench.plan.metrics import AccuracyMetric as Metric
 from bench.tflite.interpreters import Kernels, run_litert
 from bench.tflite.model_file import ModelFile, inspect

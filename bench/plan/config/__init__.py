@@ -18,6 +18,7 @@ from bench.plan.config.settings import (
 from bench.plan.config.workloads import (
     BASE_VARIANT,
     Binding,
+    CustomMetric,
     LimitRule,
     ModelFileWorkload,
     TrainedWorkload,
@@ -28,6 +29,7 @@ __all__ = [
     "BASE_VARIANT",
     "BenchConfig",
     "Binding",
+    "CustomMetric",
     "DataConfig",
     "GridConfig",
     "LimitRule",

@@ -13,7 +13,7 @@ from bench.core.files import expanded
 from bench.plan.config.document import parse_document, read_text
 from bench.plan.config.reach import unreachable
 from bench.plan.config.settings import BenchConfig
-from bench.plan.config.workloads import ModelFileWorkload, Workload
+from bench.plan.config.workloads import CustomMetric, ModelFileWorkload, Workload
 
 __all__ = ["load_config", "parse_config"]
 
@@ -76,26 +76,29 @@ def _directory(path: Path) -> Path:
     return directory
 
 
-def _resolve_paths(config: BenchConfig, file: Path, root: Path) -> BenchConfig:
+def _resolve_paths(config: BenchConfig, config_path: Path, root: Path) -> BenchConfig:
     def at_root(path: Path | None, key: str) -> Path | None:
-        with _naming(file, key):
+        with _naming(config_path, key):
             return None if path is None else root / expanded(path)
 
     workloads: dict[str, Workload] = {}
     for name, workload in config.workloads.items():
         if isinstance(workload, ModelFileWorkload):
             key = f"workloads.{name}"
-            update = {
+            update: dict[str, object] = {
                 "model": at_root(workload.model, f"{key}.model"),
                 "dataset": at_root(workload.dataset, f"{key}.dataset"),
             }
+            if isinstance(workload.metric, CustomMetric):
+                file = at_root(workload.metric.file, f"{key}.metric")
+                update["metric"] = workload.metric.model_copy(update={"file": file})
             workload = workload.model_copy(update=update)
         workloads[name] = workload
     ini = at_root(config.vela.config_file, "vela.config_file")
     vela = config.vela.model_copy(update={"config_file": ini})
-    with _naming(file, "targets.fvp"):
+    with _naming(config_path, "targets.fvp"):
         fvp = config.targets.fvp.resolved(root)
-    with _naming(file, "targets.mps3"):
+    with _naming(config_path, "targets.mps3"):
         mps3 = config.targets.mps3.resolved(root)
     targets = config.targets.model_copy(update={"fvp": fvp, "mps3": mps3})
     return config.model_copy(update={"workloads": workloads, "vela": vela, "targets": targets})

@@ -18,6 +18,7 @@ from targets.ethos_u55.memory_modes import MemoryMode
 __all__ = [
     "BASE_VARIANT",
     "Binding",
+    "CustomMetric",
     "LimitRule",
     "ModelFileWorkload",
     "TrainedWorkload",
@@ -140,6 +141,19 @@ class TrainedWorkload(_WorkloadBase):
             spec = self.variants[parent]
 
 
+class CustomMetric(StrictModel):
+    """A function of the user's that scores outputs; see `bench.measuring.custom_metric`."""
+
+    #: Relative to the configuration file.
+    file: Path
+    function: str = Field(pattern=r"^[A-Za-z_]\w*$")
+
+    @property
+    def name(self) -> str:
+        """As records and reports call it: `metrics.py:within_one`."""
+        return f"{self.file.name}:{self.function}"
+
+
 class ModelFileWorkload(_WorkloadBase):
     """Bring your own: a quantised `.tflite` from a file or an address."""
 
@@ -151,10 +165,30 @@ class ModelFileWorkload(_WorkloadBase):
     sha256: str | None = Field(default=None, pattern=r"^[0-9a-f]{64}$")
     #: `.npz` with `inputs` and optionally `labels`; without it random inputs are used.
     dataset: Path | None = None
-    metric: AccuracyMetric = AccuracyMetric.TOP1
+    #: A metric of the bench's, or a function of the user's: `metrics.py:within_one`.
+    metric: AccuracyMetric | CustomMetric = AccuracyMetric.TOP1
+    #: The output that the labels are about, by name; needed where they fit several.
+    output: str | None = None
+    #: Share of the dataset's values, 0..1, that may lie outside what the model's inputs can hold.
+    #: More is taken for data that is scaled otherwise than the model wants.
+    max_saturated: float = Field(default=0.25, ge=0, le=1)
     #: How many random inputs to run when there is no dataset.
     random_inputs: int = Field(default=20, ge=1, le=1_000_000)
     seed: Seed = 0
+
+    @field_validator("metric", mode="before")
+    @classmethod
+    def _function_in_a_file(cls, value: Any) -> Any:
+        if isinstance(value, str) and ".py:" in value:
+            file, _, function = value.rpartition(":")
+            return {"file": file, "function": function}
+        if isinstance(value, str) and value not in set(AccuracyMetric):
+            known = [metric.value for metric in AccuracyMetric]
+            raise ValueError(
+                f"unknown metric {value!r}; {suggest(value, known)}, or a function of yours as "
+                "'file.py:function'"
+            )
+        return value
 
     @model_validator(mode="after")
     def _names_one_source(self) -> ModelFileWorkload:

@@ -1,0 +1,77 @@
+"""Metrics a team defines itself: a function in a Python file of theirs.
+
+    def within_one(outputs, labels):
+        return float((abs(outputs.argmax(axis=1) - labels) <= 1).mean())
+
+It is given the judged output, `[n, ...]` in real values (float32; integers where the model gives
+numbers of classes), and the labels, `[n, ...]`. It returns one finite number. The file stands
+alone: it may import what is installed, and not its neighbours, as the bench runs a copy of it.
+
+The function runs in a process of its own, with bounds: it is somebody's code.
+"""
+
+from __future__ import annotations
+
+import json
+import math
+import tempfile
+from pathlib import Path
+
+from bench.core.arrays import Array, save_arrays
+from bench.core.children import python_command
+from bench.core.errors import ModelError
+from bench.core.processes import Bounds, TimedOutError, ended_words, run_to_end
+from bench.core.units import MIB
+from bench.plan.config import CustomMetric
+
+__all__ = ["evaluate_custom"]
+
+_BOUNDS = Bounds(seconds=300.0, memory_bytes=4096 * MIB)
+#: Lines of what a failed function printed that are told.
+_TOLD = 12
+
+_PROGRAM = """
+import importlib.util, json, sys
+from pathlib import Path
+from bench.core.arrays import load_arrays
+
+file, function, arrays, answer = sys.argv[1:]
+spec = importlib.util.spec_from_file_location("users_metric", file)
+module = importlib.util.module_from_spec(spec)
+spec.loader.exec_module(module)
+value = getattr(module, function)(*load_arrays(Path(arrays)))
+Path(answer).write_text(json.dumps(float(value)), encoding="utf-8")
+"""
+
+
+def evaluate_custom(metric: CustomMetric, outputs: Array, labels: Array) -> float:
+    """What the team's function says of `outputs` `[n, ...]` and `labels` `[n, ...]`.
+
+    Raises `ModelError` naming file and function when it fails, does not end, or returns something
+    that is no finite number.
+    """
+    with tempfile.TemporaryDirectory(prefix="bench-metric-") as name:
+        arrays, answer = Path(name, "arrays.npz"), Path(name, "answer.json")
+        save_arrays(arrays, (outputs, labels))
+        command = [
+            *python_command(_PROGRAM),
+            *(str(metric.file), metric.function, str(arrays), str(answer)),
+        ]
+        try:
+            ended = run_to_end(command, _BOUNDS, cwd=Path(name))
+        except TimedOutError as error:
+            raise _failed(metric, f"did not end in {_BOUNDS.seconds:.0f} s", "") from error
+        if ended.status:
+            words = "\n".join((ended.output + ended.errors).strip().splitlines()[-_TOLD:])
+            raise _failed(metric, ended_words(ended.status), words)
+        value = float(json.loads(answer.read_text(encoding="utf-8")))
+    if not math.isfinite(value):
+        raise _failed(metric, f"returned {value}, which is no finite number", "")
+    return value
+
+
+def _failed(metric: CustomMetric, what: str, words: str) -> ModelError:
+    return ModelError(
+        f"metric {metric.name}: {what}" + (f":\n{words}" if words else ""),
+        cure="a metric takes (outputs, labels) and returns one finite number",
+    )

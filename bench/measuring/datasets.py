@@ -1,0 +1,166 @@
+"""Labelled datasets of a user's, read and fitted to a model."""
+
+from __future__ import annotations
+
+import hashlib
+import io
+import re
+import struct
+import zipfile
+import zlib
+from collections.abc import Mapping
+from dataclasses import dataclass
+from pathlib import Path
+
+import numpy as np
+
+from bench.core.arrays import Array
+from bench.core.errors import ModelError
+from bench.measuring.finite import require_finite
+from bench.measuring.quantisation import quantise, real_range, saturated
+from bench.tflite.model_file import ModelFile, TensorInfo
+
+__all__ = ["Dataset", "load_dataset"]
+
+
+# What zipfile, zlib and NumPy raise over a file that is not there, no archive, or damaged (an
+# altered byte can ask for encryption, an unknown compression or an array beyond all memory).
+_DAMAGE = (
+    OSError,
+    ValueError,
+    EOFError,
+    KeyError,
+    TypeError,
+    SyntaxError,
+    OverflowError,
+    MemoryError,
+    RuntimeError,
+    NotImplementedError,
+    struct.error,
+    zipfile.BadZipFile,
+    zlib.error,
+)
+
+
+@dataclass(frozen=True)
+class Dataset:
+    """Inputs ready for one model, and what it should answer.
+
+    `inputs` has one array `[n, ...]` for each model input in the model's dtype; `labels` is
+    `[n, ...]` or None. `sha256` is of the file, for cache keys and provenance.
+    """
+
+    sha256: str
+    inputs: tuple[Array, ...]
+    labels: Array | None
+    #: Share of the inputs' values that lie outside what the model's inputs can hold, 0..1; 0 for
+    #: inputs in the model's own dtype.
+    saturated: float = 0.0
+    #: Which values were given and which the model takes, where some are saturated.
+    ranges: str = ""
+
+
+def load_dataset(path: Path, model: ModelFile) -> Dataset:
+    """Read an `.npz` file with `inputs` (or `inputs_0`, `inputs_1`, ...) and maybe `labels`.
+
+    Inputs are `[n, ...]` in the model's shape: of the model's own integer dtype, or floating,
+    then quantised with the scale of the model's input. Any other key is refused, for it is
+    most likely a misspelt one. Raises `ModelError` naming the file and the key, and for a value
+    that is infinite or not a number its index.
+    """
+    arrays, digest = _read_npz(path)
+    names = _input_keys(path, arrays, len(model.inputs))
+    for name, array in arrays.items():
+        require_finite(f"dataset {path}", name, array)
+    pairs = list(zip(names, model.inputs, strict=True))
+    inputs = tuple(_fit(path, name, arrays[name], tensor) for name, tensor in pairs)
+    cut = {name: n for name, tensor in pairs if (n := _saturated(arrays[name], tensor))}
+    labels = arrays.get("labels")
+    rows = {name: len(arrays[name]) for name in names}
+    if labels is not None:
+        if labels.ndim == 0 or labels.dtype.kind not in "biuf":
+            raise _key_error(path, "labels", f"not numbers [n, ...]: {labels.dtype} {labels.shape}")
+        rows["labels"] = len(labels)
+    if len(set(rows.values())) != 1 or 0 in rows.values():
+        listing = ", ".join(f"{name} {count}" for name, count in rows.items())
+        raise ModelError(
+            f"dataset {path}: the number of rows must be one and above 0, found {listing}",
+            cure="save all arrays with the same first dimension",
+        )
+    return Dataset(
+        sha256=digest,
+        inputs=inputs,
+        labels=labels,
+        saturated=sum(cut.values()) / sum(array.size for array in inputs),
+        ranges="; ".join(_ranges(name, arrays[name], t) for name, t in pairs if name in cut),
+    )
+
+
+def _saturated(array: Array, tensor: TensorInfo) -> int:
+    if array.dtype.kind != "f":
+        return 0
+    return saturated(array, tensor.scales[0], tensor.zero_points[0], tensor.dtype)
+
+
+def _ranges(name: str, array: Array, tensor: TensorInfo) -> str:
+    low, high = real_range(tensor.scales[0], tensor.zero_points[0], tensor.dtype)
+    return (
+        f"{name} has values from {array.min():g} to {array.max():g}, "
+        f"the model takes {low:.3g} to {high:.3g}"
+    )
+
+
+def _read_npz(path: Path) -> tuple[dict[str, Array], str]:
+    try:
+        data = path.read_bytes()
+        loaded = np.load(io.BytesIO(data), allow_pickle=False)
+        if not isinstance(loaded, np.lib.npyio.NpzFile):
+            raise ValueError("a single array, not an archive of named ones")
+        with loaded as archive:
+            arrays = {name: archive[name] for name in archive.files}
+    except _DAMAGE as error:
+        raise ModelError(
+            f"cannot read the dataset {path}: {error}",
+            cure="write it with numpy.savez(path, inputs=..., labels=...)",
+        ) from error
+    return arrays, hashlib.sha256(data).hexdigest()
+
+
+def _input_keys(path: Path, arrays: Mapping[str, Array], wanted: int) -> list[str]:
+    given = {name for name in arrays if name != "labels"}
+    numbered = [f"inputs_{index}" for index in range(wanted)]
+    if given == set(numbered):
+        return numbered
+    if wanted == 1 and given == {"inputs"}:
+        return ["inputs"]
+    expected = "inputs" if wanted == 1 else ", ".join(numbered)
+    strange = sorted(name for name in given if not re.fullmatch(r"inputs(_\d+)?", name))
+    found = ", ".join(sorted(given)) or "none"
+    raise ModelError(
+        f"dataset {path}: expected the keys {expected} and maybe labels, found {found}"
+        + (f"; unknown: {', '.join(strange)}" if strange else ""),
+        cure="name the arrays so, one for each model input",
+    )
+
+
+def _fit(path: Path, name: str, array: Array, tensor: TensorInfo) -> Array:
+    if array.ndim == 0 or array.shape[1:] != tensor.shape[1:]:
+        wanted = ", ".join(map(str, ("n", *tensor.shape[1:])))
+        raise _key_error(path, name, f"shape {list(array.shape)}, the model takes [{wanted}]")
+    if array.dtype.name == tensor.dtype:
+        return array
+    if array.dtype.kind != "f":
+        raise _key_error(
+            path, name, f"dtype {array.dtype}, the model takes {tensor.dtype} (or floats)"
+        )
+    try:
+        return quantise(array, tensor.scales[0], tensor.zero_points[0], tensor.dtype)
+    except ModelError as error:
+        raise _key_error(path, name, error.what) from error
+
+
+def _key_error(path: Path, name: str, what: str) -> ModelError:
+    return ModelError(
+        f"dataset {path}, key {name!r}: {what}",
+        cure="save the array in the model's shape, as floats or in the model's dtype",
+    )

@@ -1,0 +1,101 @@
+"""The files a user names for a model of their own, checked before anything is made of them."""
+
+from __future__ import annotations
+
+import zipfile
+from collections.abc import Collection
+from pathlib import Path
+
+from bench.core.errors import BenchError, ConfigError, ModelError
+from bench.core.logging import logger
+from bench.measuring.datasets import Dataset
+from bench.measuring.inputs import sha256_of
+from bench.measuring.sources import judged_dataset
+from bench.plan.config import BenchConfig, CustomMetric, ModelFileWorkload
+from bench.plan.metrics import MetricName
+from bench.tflite.model_file import load_quantised
+
+__all__ = ["check_user_files"]
+
+_LOG = logger(__name__)
+
+#: Share of saturated values from which a word is worth it: noise has outliers.
+_TELL_SATURATED = 0.001
+
+
+def check_user_files(
+    config: BenchConfig, config_path: Path, planned: Collection[str]
+) -> dict[Path, str]:
+    """Look at the files of the `planned` workloads; each with the sha256 of what was seen.
+
+    Models, datasets and metrics: whether they can be read, and whether inputs and labels fit the
+    model. Raises `BenchError` naming configuration, key and file.
+    """
+    found: dict[Path, str] = {}
+    for name in sorted(planned):
+        workload = config.workloads[name]
+        if isinstance(workload, ModelFileWorkload):
+            found |= _checked(workload, f"{config_path}: workloads.{name}")
+    return found
+
+
+def _checked(workload: ModelFileWorkload, key: str) -> dict[Path, str]:
+    found: dict[Path, str] = {}
+    dataset, metric = workload.dataset, workload.metric
+    if dataset is not None:
+        _check_labels(workload, dataset, key)
+    if isinstance(metric, CustomMetric):
+        found[metric.file] = _digest(metric.file, f"{key}.metric")
+    if workload.model is None:
+        # It is downloaded when it is needed, and only then can be held against the dataset.
+        return found if dataset is None else found | {dataset: _digest(dataset, f"{key}.dataset")}
+    try:
+        model = load_quantised(workload.model)
+    except ModelError as error:
+        raise ModelError(f"{key}.model: {error}") from error
+    found[workload.model] = model.sha256
+    if dataset is not None:
+        try:
+            loaded, _ = judged_dataset(workload, dataset, model)
+        except ModelError as error:
+            raise ModelError(f"{key}.dataset: {error}") from error
+        found[dataset] = loaded.sha256
+        _warn_of_saturation(loaded, f"{key}.dataset")
+    return found
+
+
+def _check_labels(workload: ModelFileWorkload, dataset: Path, key: str) -> None:
+    """Limits on the accuracy need labels. Whether the dataset is sound otherwise is not asked."""
+    limits = [rule.metric for rule in workload.limits]
+    if MetricName.ACCURACY not in limits:
+        return
+    try:
+        with zipfile.ZipFile(dataset) as archive:
+            labelled = "labels.npy" in archive.namelist()
+    except (OSError, zipfile.BadZipFile) as error:
+        raise ModelError(
+            f"{key}.dataset: cannot read the dataset {dataset}: {error}",
+            cure="write it with numpy.savez(path, inputs=..., labels=...)",
+        ) from error
+    if not labelled:
+        raise ConfigError(
+            f"{key}.limits[{limits.index(MetricName.ACCURACY)}].metric: "
+            f"{dataset} has no labels, so there is no accuracy",
+            cure="add the array `labels` to it, or remove the limit",
+        )
+
+
+def _digest(path: Path, key: str) -> str:
+    try:
+        return sha256_of(path)
+    except BenchError as error:
+        raise ConfigError(
+            f"{key}: {error.what}", cure="the path is relative to the configuration file"
+        ) from error
+
+
+def _warn_of_saturation(dataset: Dataset, key: str) -> None:
+    if dataset.saturated >= _TELL_SATURATED:
+        _LOG.warning(
+            "%s: %.1f %% of the values are cut: %s", key, 100 * dataset.saturated, dataset.ranges
+        )
