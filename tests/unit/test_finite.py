@@ -7,14 +7,15 @@ from pathlib import Path
 
 import numpy as np
 import pytest
-from bench.measuring.accuracy import evaluate, load_dataset
 from hypothesis import given
 from hypothesis import strategies as st
 from hypothesis.extra import numpy as hnp
 
 from bench.core.arrays import Array
 from bench.core.errors import ModelError
+from bench.measuring.datasets import load_dataset
 from bench.measuring.finite import require_finite
+from bench.measuring.scores import evaluate
 from bench.plan.metrics import AccuracyMetric as Metric
 from bench.tflite.model_file import ModelFile, inspect
 from tests.support.models.tflite_factory import Op, Tensor, single_operator
