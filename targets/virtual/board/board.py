@@ -4,7 +4,7 @@ A process with the board's habits: two pseudo-terminals (`DIRECTORY/mcc`, `DIREC
 directory as the SD card (`DIRECTORY/sd`, seen by the host as `DIRECTORY/volume` while the board
 offers it), an MCC, and the virtual Corstone-300 that runs the images the card names. SIGUSR1
 cycles the power. `board.json` appears when it can be used; `log.jsonl` tells what happened;
-`faults.json` (see `board_faults`) makes things go wrong.
+`faults.json` (see `faults`) makes things go wrong.
 """
 
 from __future__ import annotations
