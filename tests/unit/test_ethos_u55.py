@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import re
 from types import SimpleNamespace
 
 import pytest
@@ -14,6 +15,7 @@ from hypothesis import strategies as st
 
 from bench.core.errors import ConfigError
 from targets.ethos_u55.accelerators import MAC_COUNTS, Accelerator
+from targets.ethos_u55.addresses import ALIGNMENT
 from targets.ethos_u55.identification import ARCHITECTURE, CONFIG_WORDS, IDENTITY
 from targets.ethos_u55.kernels import (
     SUB_KERNEL,
@@ -33,6 +35,7 @@ from targets.ethos_u55.pmu_events import (
 from targets.ethos_u55.ports import AXI_LIMITS, BURSTS, REGIONS, PortMap, port_of_limit
 from targets.ethos_u55.shram import BANK_BYTES, LUT_BYTES, lut_address, shram_bytes
 from targets.ethos_u55.weights import WeightOrder, ifm_block_channels, kernel_step
+from targets.firmware import FIRMWARE_DIRECTORY
 
 LIMIT = st.integers(0, 3)
 
@@ -124,6 +127,22 @@ def test_any_content_of_the_registers_is_a_port_map(
     assert ports.qconfig == qconfig % AXI_LIMITS
     assert len(ports.regioncfg) == REGIONS
     assert ports.burst(None) == (64, 128, 256, 256)[limit % 4]
+
+
+def test_the_firmware_in_c_has_the_same_numbers() -> None:
+    numbers = {
+        match[1]: int(match[2], 0)
+        for path in FIRMWARE_DIRECTORY.glob("*.[ch]")
+        for match in re.finditer(r"#define (\w+) (0[xX]\w+|\d+)u\b", path.read_text())
+    }
+    facts = {
+        "AXI_LIMITS": AXI_LIMITS,
+        "JOB_EVENT_LAST": EVENT_NUMBER_MAX,
+        "NPU_ALIGNMENT": ALIGNMENT,
+        "PMU_COUNTERS": EVENT_COUNTERS,
+        "REGIONS": REGIONS,
+    }
+    assert {name: numbers.get(name) for name in facts} == facts
 
 
 def test_arms_defaults_put_constants_on_axi1() -> None:
