@@ -36,7 +36,7 @@ def info(cache: CacheRoot = None) -> None:
     rows = {**stats.kinds, "quarantine": stats.quarantine, "unfinished": stats.temporaries}
     for kind, usage in rows.items():
         table.add_row(kind, f"{usage.entries:,}", f"{usage.bytes / KIB:,.0f}")
-    Console().print(table)
+    Console(markup=False, emoji=False).print(table)
 
 
 @commands.command()

@@ -13,6 +13,7 @@ from pathlib import Path
 from bench.cache import default_root
 from bench.compiler import require_vela
 from bench.core.errors import BenchError, CacheError
+from bench.core.text import paragraph
 from targets.checkup import Finding, State, found, missing
 from targets.registry import TARGETS
 from targets.settings import TargetSettings
@@ -39,9 +40,9 @@ def examine(
 
 def lines_of(finding: Finding) -> list[str]:
     """A finding as text: a line, and one more for the cure."""
-    lines = [f"  {_MARKS[finding.state]} {finding.what}: {finding.text}"]
+    lines = [f"  {_MARKS[finding.state]} {finding.what}: {paragraph(finding.text)}"]
     if finding.cure:
-        lines.append(f"          -> {finding.cure}")
+        lines.append(f"          -> {paragraph(finding.cure)}")
     return lines
 
 

@@ -13,9 +13,10 @@ import io
 import math
 import re
 from collections.abc import Sequence
-from dataclasses import dataclass
+from dataclasses import dataclass, replace
 
 from bench.core.errors import CompilerError
+from bench.core.text import one_line
 
 __all__ = ["LAYER_COLUMNS", "Table", "parse_layers", "parse_summary"]
 
@@ -143,10 +144,11 @@ def _records(lines: Sequence[str], table: Table) -> list[str]:
 
 
 def _checked(table: Table) -> Table:
+    """The table with its text safe to show, names of tensors among it."""
     for column in table.columns:
         if table.columns.count(column) > 1:
             raise table.error("the column appears twice", column)
     for index, row in enumerate(table.rows):
         if len(row) != len(table.columns):
             raise table.error(f"expected {len(table.columns)} fields, found {len(row)}", row=index)
-    return table
+    return replace(table, rows=tuple(tuple(map(one_line, row)) for row in table.rows))

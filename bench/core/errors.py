@@ -7,6 +7,8 @@ stands for one kind of cure, so that a caller can tell "edit your configuration"
 
 from __future__ import annotations
 
+from bench.core.text import paragraph
+
 __all__ = [
     "BenchError",
     "BuildError",
@@ -25,13 +27,14 @@ class BenchError(Exception):
     """Base of every error the bench raises on purpose.
 
     `what` states the failure and where it happened; `cure`, when there is one, is the
-    sentence that tells the user what to do next.
+    sentence that tells the user what to do next. Both quote what models, tools and devices say, so
+    both are made safe to show.
     """
 
     def __init__(self, what: str, *, cure: str = "") -> None:
-        super().__init__(what if not cure else f"{what}\n  -> {cure}")
-        self.what = what
-        self.cure = cure
+        self.what = paragraph(what)
+        self.cure = paragraph(cure)
+        super().__init__(f"{self.what}\n  -> {self.cure}" if cure else self.what)
 
 
 class ConfigError(BenchError):

@@ -9,9 +9,12 @@ them, as Python writes them in a literal: `\x1b`, `\n`, `\u202e`.
 
 from __future__ import annotations
 
+import os
+import shlex
 import unicodedata
+from collections.abc import Sequence
 
-__all__ = ["one_line", "printable"]
+__all__ = ["one_line", "paragraph", "printable", "shell_words"]
 
 
 def one_line(text: str) -> str:
@@ -30,6 +33,38 @@ def printable(text: str) -> str:
     """`text` of several lines: its line breaks and tabs stay, of the rest what `one_line` keeps."""
     lines = text.replace("\r\n", "\n").split("\n")
     return "\n".join("\t".join(map(one_line, line.split("\t"))) for line in lines)
+
+
+def paragraph(text: str) -> str:
+    """`text` as `printable`, every line but the first indented.
+
+    A line that begins in the first column can be taken for one of the program around it.
+    """
+    first, *others = printable(text).split("\n")
+    return "\n".join([first, *(f"  {o}" if o and not o[0].isspace() else o for o in others)])
+
+
+def shell_words(words: Sequence[str]) -> str:
+    """A command of these `words` as one line to paste into bash, ksh or zsh.
+
+    Words are quoted where they need it, so that a blank separates none and `$(...)` runs nothing;
+    what `one_line` would not show is written as `$'...'`.
+    """
+    return " ".join(map(_shell_word, words))
+
+
+def _shell_word(word: str) -> str:
+    if one_line(word) == word:
+        return shlex.quote(word)
+    shown = "".join(
+        f"\\{c}" if c in "\\'" else c if _is_shown(c) else _shell_bytes(c) for c in word
+    )
+    return f"$'{shown}'"
+
+
+def _shell_bytes(character: str) -> str:
+    # Octal: of a hexadecimal escape the shells take as many digits as follow.
+    return "".join(f"\\{byte:03o}" for byte in os.fsencode(character))
 
 
 def _is_shown(character: str) -> bool:

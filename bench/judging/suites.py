@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+from bench.core.text import shell_words
 from bench.plan.metrics import MetricName
 
 __all__ = ["GROUP_SUITES", "SUITES", "reproduce_command", "suite_of"]
@@ -30,7 +31,7 @@ def suite_of(metric: str) -> str:
 
 
 def reproduce_command(metric: str, subject: str, extra: tuple[str, ...] = ()) -> str:
-    """The command that judges `metric` of `subject` again, from the project's root."""
+    """The command that judges `metric` of `subject` again, to paste at the project's root."""
     suite = suite_of(metric)
     node = f"tests/regression/test_{suite}.py::test_{suite}[{subject}]"
-    return " ".join(["pytest", *extra, f"'{node}'"])
+    return shell_words(["pytest", *extra, node])

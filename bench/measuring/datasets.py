@@ -16,6 +16,7 @@ import numpy as np
 
 from bench.core.arrays import Array
 from bench.core.errors import ModelError
+from bench.core.text import one_line
 from bench.measuring.finite import require_finite
 from bench.measuring.quantisation import quantise, real_range, saturated
 from bench.tflite.model_file import ModelFile, TensorInfo
@@ -134,8 +135,8 @@ def _input_keys(path: Path, arrays: Mapping[str, Array], wanted: int) -> list[st
     if wanted == 1 and given == {"inputs"}:
         return ["inputs"]
     expected = "inputs" if wanted == 1 else ", ".join(numbered)
-    strange = sorted(name for name in given if not re.fullmatch(r"inputs(_\d+)?", name))
-    found = ", ".join(sorted(given)) or "none"
+    strange = sorted(one_line(name) for name in given if not re.fullmatch(r"inputs(_\d+)?", name))
+    found = ", ".join(sorted(map(one_line, given))) or "none"
     raise ModelError(
         f"dataset {path}: expected the keys {expected} and maybe labels, found {found}"
         + (f"; unknown: {', '.join(strange)}" if strange else ""),

@@ -11,6 +11,7 @@ from typing import Any
 import pytest
 
 from bench.core.errors import BenchError
+from bench.core.text import one_line
 from bench.measuring.progress import Follower, ProgressEvent
 from bench.pytest_plugin.cases import CaseCollector
 from bench.records.record import Status
@@ -127,7 +128,7 @@ class TerminalReport:
                 if reporter._tw.width_of_current_line:
                     reporter._tw.line()
                 for line in lines:
-                    reporter.write_line(f"bench: {line}")
+                    reporter.write_line(f"bench: {one_line(line)}")
 
 
 def _fails(case: CaseView) -> bool:

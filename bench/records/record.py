@@ -14,6 +14,7 @@ from pydantic import Field
 
 from bench.compiler import VelaOptions, VelaReport
 from bench.core.schema import StrictModel
+from bench.core.text import one_line
 from bench.core.units import KIB
 from bench.plan.cell import Cell
 from bench.plan.config import Binding
@@ -79,7 +80,7 @@ class Verdict(StrictModel):
     @property
     def line(self) -> str:
         """One line that says everything; the first line of a failing test."""
-        return (
+        return one_line(
             f"{self.subject}: {self.finding} "
             f"[{self.status.value}: {self.reason}] reproduce: {self.reproduce}"
         )

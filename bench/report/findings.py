@@ -6,6 +6,7 @@ from collections.abc import Sequence
 
 from rich.text import Text
 
+from bench.core.text import one_line
 from bench.records.record import Record, SweepRecord
 from targets.ethos_u55.accelerators import Accelerator
 
@@ -32,7 +33,7 @@ def finding_lines(
         for sweep in sweeps
         if sweep.disagreement and ids >= set(sweep.cells)
     ]
-    return [Text(line) for line in lines]
+    return [Text(one_line(line)) for line in lines]
 
 
 def _names(records: Sequence[Record]) -> str:

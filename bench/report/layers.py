@@ -4,6 +4,7 @@ from __future__ import annotations
 
 from rich.table import Table
 
+from bench.core.text import one_line
 from bench.plan.metrics import MetricName
 from bench.records.record import Record, metric_value
 from targets.protocol import LayerCycles
@@ -33,7 +34,8 @@ def layer_table(record: Record) -> Table:
     last = ""
     for row in record.measurement.layers:
         # A layer of several operations is named once.
-        table.add_row(row.layer if row.layer != last else "", row.name, *_figures(row, whole))
+        layer = one_line(row.layer) if row.layer != last else ""
+        table.add_row(layer, one_line(row.name), *_figures(row, whole))
         last = row.layer
     return table
 

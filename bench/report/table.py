@@ -8,6 +8,7 @@ from rich.console import Console, RenderableType
 from rich.table import Table
 from rich.text import Text
 
+from bench.core.text import printable
 from bench.core.units import KIB
 from bench.plan.metrics import MetricName
 from bench.records.record import Record, Status, SweepRecord, UnmeasuredRecord, metric_value
@@ -22,13 +23,23 @@ _SHOWN = Accelerator.U55_128
 _ABSENT = "-"
 
 
-def render(renderables: Iterable[RenderableType], width: int, *, colour: bool = False) -> str:
-    """`renderables` as text of at most `width` columns."""
-    console = Console(width=width, no_color=not colour, force_terminal=colour, highlight=False)
+def render(renderables: Iterable[RenderableType], width: int) -> str:
+    """`renderables` as text of at most `width` columns, without colours.
+
+    Names in them are shown as they are, whatever rich or a terminal would take them for.
+    """
+    console = Console(
+        width=width,
+        color_system=None,
+        force_terminal=False,
+        highlight=False,
+        markup=False,
+        emoji=False,
+    )
     with console.capture() as capture:
         for item in renderables:
             console.print(item)
-    return capture.get()
+    return printable(capture.get())
 
 
 def workload_tables(

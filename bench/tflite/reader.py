@@ -19,6 +19,7 @@ from ai_edge_litert import schema_py_generated as schema
 
 from bench.core.errors import ModelError
 from bench.core.schema import StrictModel
+from bench.core.text import one_line
 
 __all__ = [
     "VELA_OPERATOR",
@@ -203,7 +204,8 @@ class _Reader:
         if text is None:
             return ""
         self._spend(len(text))
-        return text.decode("utf-8", "replace")
+        # Names are for showing, and whoever made the model chose them.
+        return one_line(text.decode("utf-8", "replace"))
 
     def _buffer(self, model: Any, index: int) -> npt.NDArray[np.uint8] | None:
         """One buffer, checked to lie within the file."""

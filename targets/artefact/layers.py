@@ -17,6 +17,7 @@ from typing import TypeAlias
 from xml.etree import ElementTree
 
 from bench.core.errors import ModelError
+from bench.core.text import one_line
 from targets.artefact.model import Artefact
 from targets.artefact.stream.operations import BlockOperation, Operation
 from targets.ethos_u55.command_stream import WORD_BYTES
@@ -124,7 +125,7 @@ def _streams(tables: Mapping[str, _Rows]) -> Iterator[Mapping[int, Layer]]:
             source = sources[origin]
             # A converter joins the names of all fused operators; the first is that of the result.
             name = names.get(origin, "").split(";")[0]
-            layer = Layer(int(source["ext_key"]), source["operator"], name)
+            layer = Layer(int(source["ext_key"]), one_line(source["operator"]), one_line(name))
             streams[int(row["cmdstream_id"])][int(row["offset"]) // WORD_BYTES] = layer
     for _, stream in sorted(streams.items()):
         yield stream

@@ -19,6 +19,7 @@ from numpy.lib import format as npy
 
 from bench.core.arrays import Array
 from bench.core.errors import ModelError
+from bench.core.text import one_line
 from targets.artefact.driver_actions import parse_payload
 from targets.artefact.errors import stream_of
 from targets.artefact.model import (
@@ -161,7 +162,7 @@ def _load(path: Path, arrays: _Arrays) -> Artefact:
         outputs=indices["output"],
     )
     return Artefact(
-        name=path.name,
+        name=one_line(path.name),
         tensors=tuple(tensors),
         operators=(operator,),
         inputs=indices["input"],

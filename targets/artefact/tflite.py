@@ -11,6 +11,7 @@ from types import MappingProxyType
 import numpy as np
 
 from bench.core.errors import ModelError
+from bench.core.text import one_line
 from bench.tflite.reader import FileGraph, OperatorNode, read_graph
 from targets.artefact.driver_actions import parse_payload
 from targets.artefact.errors import stream_of
@@ -117,7 +118,7 @@ class _Loader:
                     f"variable {tensor.name!r} has the zero point {tensor.zero_points}"
                 )
         return Artefact(
-            name=self._path.name,
+            name=one_line(self._path.name),
             tensors=tensors,
             operators=tuple(operators),
             inputs=graph.inputs,

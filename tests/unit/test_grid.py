@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import re
+import shlex
 from pathlib import Path
 
 import pytest
@@ -110,6 +111,11 @@ def test_a_reproduce_command_names_the_suite_of_the_metric() -> None:
     command = reproduce_command("axi1_read_beats", "m-base", ("--bench-config=x.toml",))
     node = "tests/regression/test_axi_traffic.py::test_axi_traffic[m-base]"
     assert command == f"pytest --bench-config=x.toml '{node}'"
+    # One to paste: a blank separates nothing, and nothing is executed.
+    for place in ("a b/x.toml", "$(touch x)/x.toml"):
+        command = reproduce_command("npu_cycles", "m-base", (f"--bench-config={place}",))
+        assert shlex.split(command)[1] == f"--bench-config={place}"
+        assert f"'--bench-config={place}'" in command
 
 
 def test_cells_of_a_target_with_one_device_form_one_group() -> None:

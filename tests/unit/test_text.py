@@ -8,7 +8,8 @@ import pytest
 from hypothesis import given
 from hypothesis import strategies as st
 
-from bench.core.text import one_line, printable
+from bench.core.errors import BenchError
+from bench.core.text import one_line, paragraph, printable
 
 #: Everything Python can hold, surrogates too.
 anything = st.text(st.characters(exclude_categories=()))
@@ -48,3 +49,17 @@ def test_printable_keeps_lines_and_tabs_and_nothing_else_that_is_hidden(text: st
     assert len(lines) == text.count("\n") + 1
     for line, original in zip(lines, text.replace("\r\n", "\n").split("\n"), strict=True):
         assert line.split("\t") == [one_line(part) for part in original.split("\t")]
+
+
+@given(anything)
+def test_of_a_paragraph_only_the_first_line_begins_in_the_first_column(text: str) -> None:
+    first, *others = paragraph(text).split("\n")
+    assert first == printable(text).split("\n")[0]
+    assert all(line == "" or line[0].isspace() for line in others)
+    assert paragraph(paragraph(text)) == paragraph(text)
+
+
+def test_an_error_forges_no_line_whatever_it_quotes() -> None:
+    error = BenchError("cannot read x\nFAILED a::b\x1b[2J", cure="look\nFAILED c")
+    assert str(error) == "cannot read x\n  FAILED a::b\\x1b[2J\n  -> look\n  FAILED c"
+    assert BenchError(error.what, cure=error.cure).args == error.args
