@@ -25,23 +25,23 @@ class State(str, Enum):
 
 @dataclass(frozen=True)
 class Finding:
-    """One thing that was looked at."""
+    """One thing that was checked."""
 
     what: str
     state: State
     text: str
-    #: What to do, where something is missing.
+    #: What to do if something is missing.
     cure: str = ""
 
 
 class Checkup(Protocol):
-    """Looks at everything one target needs. Changes nothing, unless `boot` allows to start devices.
+    """Checks everything that one target needs. Changes nothing unless `boot` allows a device start.
 
-    `logs` is a directory for what devices say.
+    `logs` is a directory for the output of devices.
     """
 
     def __call__(self, settings: TargetSettings, logs: Path, *, boot: bool) -> Iterator[Finding]:
-        """Findings, as they are made; raises nothing that belongs to the target."""
+        """Yields findings as they are made; raises no error of the target."""
         ...
 
 

@@ -1,8 +1,8 @@
 """The protocol that every target implements, with its job and its measurement.
 
-A target takes a compiled model and inputs and gives back outputs and counters. It never
-invents a number: a counter it cannot give is listed in `Measurement.unavailable` with the
-reason, and is absent from `Measurement.counters`.
+A target takes a compiled model and inputs, and returns outputs and counters. It never invents a
+number: a counter that it cannot give is listed in `Measurement.unavailable` with the reason, and is
+absent from `Measurement.counters`.
 """
 
 from __future__ import annotations
@@ -33,7 +33,7 @@ __all__ = [
 
 
 class Source(str, Enum):
-    """Where a measurement's counters come from. Printed beside every figure."""
+    """Where a measurement's counters come from. Shown with every figure."""
 
     ESTIMATE = "estimate"
     SIMULATED = "simulated"
@@ -46,15 +46,15 @@ class Capabilities:
     """What a target can do, stated before anything is run on it."""
 
     name: str
-    #: Of its measurements; a stand-in for the device (our virtual platform) measures `SIMULATED`.
+    #: The source of its measurements; `SIMULATED` on our virtual platform, whatever it stands for.
     source: Source
-    #: Event names (Arm's) the target can count.
+    #: The events that the target can count, by Arm's names.
     events: frozenset[str]
     #: Whether outputs come from executing the compiled artefact itself.
     executes_artefact: bool
     accelerators: frozenset[Accelerator] = frozenset(Accelerator)
     memory_modes: frozenset[MemoryMode] = frozenset(MemoryMode)
-    #: The most inputs it wants of a test set; None = all of them.
+    #: How many inputs of a test set it takes at most; None = all of them.
     samples: int | None = None
 
 
@@ -62,14 +62,14 @@ class Capabilities:
 class Job:
     """One run: a compiled model, the batch of inputs, and the events wanted.
 
-    `inputs` has one array for each model input, shape `[n, ...]` with the model's own shape
-    (its batch dimension of 1 replaced by `n`), dtype as the model's (int8, uint8, int16, ...).
+    `inputs` has one array for each model input, of shape `[n, ...]`: the model's own shape, with
+    its batch dimension of 1 replaced by `n`, in the model's dtype (int8, uint8, int16, ...).
     """
 
     cell_id: str
     accelerator: Accelerator
     memory_mode: MemoryMode
-    #: The quantised model Vela was given.
+    #: The quantised model that Vela compiled.
     source_model: Path
     #: What Vela wrote.
     compiled_model: Path
@@ -82,7 +82,7 @@ class Job:
 
 
 class LayerCycles(StrictModel):
-    """One operation of the command stream, in estimated NPU cycles; records keep it as it is.
+    """One operation of the command stream, in estimated NPU cycles; records hold it unchanged.
 
     The parts overlap; `total` is what the operation adds to NPU_ACTIVE.
     """
@@ -97,7 +97,7 @@ class LayerCycles(StrictModel):
     total: int
     #: `compute`, `weight decode`, `flash`, `sram`, `latency` or `issue`.
     bound_by: str
-    #: The layer of the network it belongs to; empty where that is not known.
+    #: The layer of the network that it belongs to; empty if that is not known.
     layer: str = ""
     #: Vela's estimate for that layer; None for all but the layer's first operation.
     vela_cycles: int | None = None
@@ -114,12 +114,12 @@ class Measurement:
     counters: Mapping[str, int]
     #: Arm's event name -> why this target cannot give it.
     unavailable: Mapping[str, str] = field(default_factory=dict)
-    #: Arm's event name -> `exact`, or `modelled` or `estimate`, which nothing has verified; what a
-    #: target measured is not in it.
+    #: Arm's event name -> `exact`, `modelled` or `estimate`; nothing has verified the last two.
+    #: Counters that a target measured are not listed.
     kinds: Mapping[str, str] = field(default_factory=dict)
     #: Where the cycles go, operation by operation; empty for a target that cannot tell.
     layers: tuple[LayerCycles, ...] = ()
-    #: What binds the network and what would help, in words; empty likewise.
+    #: What binds the network and what would help, in words; empty for such a target.
     explanation: str = ""
     #: Everything a reader needs to reproduce the figures: tool versions, hashes, command.
     provenance: Mapping[str, str] = field(default_factory=dict)
@@ -129,8 +129,8 @@ class Measurement:
 class Target(Protocol):
     """A place where compiled models run.
 
-    Life: `capabilities` may be asked at any time; `prepare` once before the first `run`
-    (raises `PrerequisiteError` when the target cannot work here); `close` always, once.
+    `capabilities` may be called at any time. `prepare` is called once before the first `run` and
+    raises `PrerequisiteError` when the target cannot work here. `close` is always called, once.
     """
 
     def capabilities(self) -> Capabilities:
@@ -138,18 +138,18 @@ class Target(Protocol):
         ...
 
     def fingerprint(self) -> Mapping[str, str]:
-        """What a measurement depends on beyond the job and our code: versions, firmware, settings.
+        """What a measurement depends on besides the job and our code: versions, firmware, settings.
 
-        Part of the key under which measurements are kept, so two targets with equal
-        fingerprints must give equal measurements. The code needs no mention: whatever the module
-        of the target's class imports is in the key, and so are its `programs`.
+        It is part of the key under which measurements are stored, so two targets with equal
+        fingerprints must give equal measurements. The code need not be named: everything that the
+        module of the target's class imports is part of the key, and so are its `programs`.
         """
         ...
 
     def programs(self) -> Sequence[str]:
-        """Modules of ours that shape a measurement though the target's own does not import them.
+        """Modules of ours that shape a measurement without being imported by the target's module.
 
-        Entry points of programs that stand in for the device. Most targets have none.
+        They are entry points of programs that stand in for the device. Most targets have none.
         """
         ...
 
@@ -162,7 +162,7 @@ class Target(Protocol):
         ...
 
     def close(self) -> None:
-        """Give back what `prepare` and `run` took. May be called without either."""
+        """Release what `prepare` and `run` acquired. May be called without either."""
         ...
 
 
@@ -171,8 +171,8 @@ class BatchTarget(Target, Protocol):
     """A target that starts so slowly that jobs should be given to it together."""
 
     def run_batch(self, jobs: Sequence[Job]) -> Iterator[tuple[int, Measurement | BenchError]]:
-        """Run `jobs`; yields each one's index, once, with what came of it, as soon as it is known.
+        """Run `jobs`; yields each job's index, once, with its outcome, as soon as it is known.
 
-        Raises nothing of its own: one job's failure is that job's outcome.
+        Raises nothing itself: the failure of a job is the outcome of that job.
         """
         ...

@@ -30,21 +30,21 @@ class TargetContext:
     #: (quantised model, inputs `[n, ...]`) -> reference outputs `[n, ...]`.
     reference: Callable[[Path, Sequence[Array]], tuple[Array, ...]]
     settings: TargetSettings
-    #: Where targets keep what their devices said; a directory of the run, made when needed.
+    #: Where targets keep the output of their devices; a directory of the run, made when needed.
     logs: Path
-    #: (target, what it is doing; "" = nothing any more): for who watches a long measurement.
+    #: (target, what it is doing; "" = nothing): progress of a long measurement.
     progress: Callable[[str, str], None] = lambda target, text: None
 
 
 @dataclass(frozen=True)
 class RegisteredTarget:
-    """A target the bench knows."""
+    """A target that the bench knows."""
 
     #: Makes the target. Loads its modules; does no work.
     make: Callable[[TargetContext], Target]
     #: Whether it could work here, for `bench doctor`.
     check: Checkup
-    #: One device for all: under xdist one worker makes all its measurements.
+    #: There is only one device: under xdist, one worker makes all its measurements.
     exclusive: bool = False
 
 
@@ -108,5 +108,5 @@ TARGETS: Mapping[str, RegisteredTarget] = MappingProxyType(
     }
 )
 
-#: The targets with one device for all.
+#: The targets with only one device.
 EXCLUSIVE: frozenset[str] = frozenset(name for name, one in TARGETS.items() if one.exclusive)

@@ -23,7 +23,7 @@ from targets.simulator.weights.count import weight_stream
 
 __all__ = ["SimulatorTarget", "check_sim", "layer_cycles", "names_of"]
 
-_ALL_ON_CPU = "nothing of this model runs on the NPU: Vela left every operator to the CPU"
+_ALL_ON_CPU = "no part of this model runs on the NPU: Vela left every operator to the CPU"
 
 
 class SimulatorTarget:
@@ -52,9 +52,9 @@ class SimulatorTarget:
     def run(self, job: Job) -> Measurement:
         """Execute the compiled model on the job's inputs, and estimate how long one takes.
 
-        Raises `TargetError` when it was compiled for another accelerator, when its command
-        stream asks for what the NPU cannot do (naming word and operation), or when the inputs do
-        not fit; `ModelError` when the file cannot be read.
+        Raises `TargetError` when it was compiled for another accelerator, when its command stream
+        asks for something the NPU cannot do (the error names word and operation), or when the
+        inputs do not fit. Raises `ModelError` when the file cannot be read.
         """
         ports = PortMap.for_memory_mode(job.memory_mode)
         simulator = Simulator(job.compiled_model, job.accelerator, ports)
@@ -128,7 +128,7 @@ def layer_cycles(timing: NetworkTiming, names: Mapping[int, NamedLayer]) -> tupl
 def _counted(
     timing: NetworkTiming, wanted: Sequence[str]
 ) -> tuple[dict[str, int], dict[str, str], dict[str, str]]:
-    """The counts of the `wanted` events, how they were come by, and why others have none."""
+    """The counts of the `wanted` events, their kinds, and why other events have no count."""
     events = {event.name: event for event in pmu_events(timing)}
     counters: dict[str, int] = {}
     kinds: dict[str, str] = {}

@@ -1,7 +1,7 @@
 """The memories behind the AXI ports: the timing adapters' parameters, and named sets of them.
 
-Arm's timing adapter (TA) is a bridge in front of a memory that delays responses and limits what
-may be under way. A Corstone-300 has one on each port of the Ethos-U55. The FVP and the FPGA
+Arm's timing adapter (TA) is a bridge in front of a memory. It delays responses and limits the
+transactions in flight. A Corstone-300 has one on each port of the Ethos-U55. The FVP and the FPGA
 system take the same parameters, so one profile describes both.
 
 Sources: `u55_high_end` is `ta_config_u55_high_end.cmake` of Arm's ML embedded evaluation kit,
@@ -31,7 +31,7 @@ __all__ = [
     "named_profile",
 ]
 
-#: What the adapter's registers hold: 6, 12 and 16 bits.
+#: The widths of the adapter's registers: 6, 12 and 16 bits.
 OUTSTANDING_MAX = 0x3F
 LATENCY_MAX = 0xFFF
 PERIOD_MAX = 0xFFFF
@@ -42,11 +42,11 @@ _Cycles = Annotated[int, Field(ge=0, le=PERIOD_MAX)]
 
 
 class PortTiming(BaseModel):
-    """One port's adapter. Field widths are those of its registers; cycles are the NPU's."""
+    """The adapter of one port. Fields are as wide as its registers; cycles are the NPU's."""
 
     model_config = ConfigDict(frozen=True, extra="forbid")
 
-    #: Reads, writes, and both together that may be under way; 0 = no limit.
+    #: The most reads, writes, and reads and writes together in flight; 0 = no limit.
     maxr: _Outstanding = 0
     maxw: _Outstanding = 0
     maxrw: _Outstanding = 0
@@ -54,14 +54,14 @@ class PortTiming(BaseModel):
     rlatency: _Latency = 0
     #: Cycles from a write's last data beat to its response.
     wlatency: _Latency = 0
-    #: A period lets addresses through for `pulse_on` cycles, then blocks them for `pulse_off`.
+    #: In each period, addresses pass for `pulse_on` cycles and are blocked for `pulse_off` cycles.
     pulse_on: _Cycles = 0
     pulse_off: _Cycles = 0
-    #: Beats of 8 bytes a period, reads and writes together; 0 = no limit. Checked per transaction:
-    #: once reached or exceeded, nothing starts before the next period.
+    #: Beats of 8 bytes per period, reads and writes together; 0 = no limit. It is checked for each
+    #: transaction: once it is reached or exceeded, nothing starts before the next period.
     bwcap: _Cycles = 0
-    #: Longest burst of the NPU on this port, bytes: AXI_LIMITn.max_beats. Not the adapter's, but
-    #: what its limits count in. The default is what Arm's driver sets.
+    #: Longest burst of the NPU on this port, in bytes: AXI_LIMITn.max_beats. It is not a setting of
+    #: the adapter, but the adapter's limits count bursts. The default is what Arm's driver sets.
     burst: BurstBytes = BURST_BYTES
 
     @property
@@ -71,7 +71,7 @@ class PortTiming(BaseModel):
 
 
 class TimingProfile(BaseModel):
-    """The memories of a system. Frozen and hashable: it is part of a cell's identity."""
+    """The memories of a system. Frozen and hashable, because it is part of a cell's identity."""
 
     model_config = ConfigDict(frozen=True, extra="forbid")
 
@@ -91,8 +91,8 @@ class TimingProfile(BaseModel):
 
 _SRAM = PortTiming(maxr=8, maxw=8, rlatency=32, wlatency=32, pulse_on=3999, pulse_off=1, bwcap=4000)
 #: Derived, not published: Vela's `Ethos_U55_Deep_Embedded` has the latencies and outstanding
-#: reads of `Ethos_U55_High_End_Embedded` and half its flash clock scale (0.0625 for 0.125), so
-#: half the cap a period: 25 beats of 8 bytes in 400 cycles.
+#: reads of `Ethos_U55_High_End_Embedded` but half its flash clock scale (0.0625 instead of 0.125).
+#: So the cap per period is half: 25 beats of 8 bytes in 400 cycles.
 _DEEP_EMBEDDED_CAP = 25
 
 PROFILES: Mapping[str, TimingProfile] = MappingProxyType(
@@ -107,14 +107,14 @@ PROFILES: Mapping[str, TimingProfile] = MappingProxyType(
                 maxr=2, rlatency=64, pulse_on=320, pulse_off=80, bwcap=_DEEP_EMBEDDED_CAP
             ),
         ),
-        # A beat each cycle, at once: what remains is the NPU itself.
+        # One beat per cycle without delay: what remains is the NPU itself.
         "ideal": TimingProfile(sram=PortTiming(), ext=PortTiming()),
     }
 )
 
 
 def named_profile(name: str) -> TimingProfile:
-    """The built-in profile called `name`. Raises `ConfigError` where there is none."""
+    """The built-in profile called `name`. Raises `ConfigError` if there is none."""
     profile = PROFILES.get(name)
     if profile is None:
         raise ConfigError(

@@ -1,7 +1,7 @@
-"""Target `vela`: the compiler's own estimate as counters, for comparison with everything else.
+"""Target `vela`: the compiler's own estimate as counters, for comparison with the other targets.
 
-Nothing is executed: cycles and traffic are what Vela predicts, labelled *estimate*, and the
-outputs come from the reference interpreter running the model that was given to Vela.
+Nothing is executed. Cycles and traffic are Vela's predictions, labelled *estimate*. The outputs
+come from the reference interpreter, which runs the model that Vela was given.
 """
 
 from __future__ import annotations
@@ -21,7 +21,7 @@ __all__ = ["EVENTS", "VelaEstimate", "check_vela"]
 
 _NOT_ESTIMATED = "Vela does not estimate this event"
 
-#: The events Vela's summary speaks of.
+#: The events that Vela's summary gives.
 EVENTS = frozenset(
     {
         "NPU_ACTIVE",
@@ -51,7 +51,7 @@ class VelaEstimate:
         )
 
     def fingerprint(self) -> Mapping[str, str]:
-        """The two packages the figures come from."""
+        """The two packages that the figures come from."""
         return {
             "ethos-u-vela": version("ethos-u-vela"),
             "tflite-micro": version("tflite-micro"),
@@ -86,9 +86,9 @@ class VelaEstimate:
 def estimate_counters(job: Job) -> dict[str, int]:
     """Vela's figures under the names of the PMU events they predict.
 
-    NPU_ACTIVE is `cycles_total`. Beats are bytes / 8 (the ports are 64 bits wide): the SRAM is
-    on AXI0 and every other memory on AXI1, as in both system configurations Vela ships. Vela
-    counts neither the command stream's own fetch nor partial beats.
+    NPU_ACTIVE is `cycles_total`. Beats are bytes / 8, because the ports are 64 bits wide. The SRAM
+    is on AXI0 and every other memory on AXI1, as in both system configurations that Vela ships.
+    Vela counts neither the fetch of the command stream nor partial beats.
     """
     report = job.report
     others = (report.dram, report.on_chip_flash, report.off_chip_flash)
@@ -110,5 +110,5 @@ def _write_bytes(memory: MemoryReport) -> int:
 
 
 def _read_bytes(memory: MemoryReport) -> int:
-    # The total holds scales and look-up tables as well, which are only ever read.
+    # The total also includes scales and look-up tables, which are only read.
     return memory.total_bytes - _write_bytes(memory)

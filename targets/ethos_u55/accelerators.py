@@ -29,6 +29,6 @@ class Accelerator(IntEnum):
         return f"ethos-u55-{int(self)}"
 
 
-#: The multiply-accumulate units there can be, ascending: what a number from outside is checked
-#: against.
+#: The possible numbers of multiply-accumulate units, ascending; numbers from outside are checked
+#: against these.
 MAC_COUNTS: tuple[int, ...] = tuple(int(accelerator) for accelerator in Accelerator)

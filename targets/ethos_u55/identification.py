@@ -1,7 +1,7 @@
 """The two registers that say which NPU it is: CONFIG and ID.
 
-Fields as in Arm's core driver (`ethosu55_interface.h`). Vela writes the same words in front of a
-command stream, and the driver refuses to run it where they differ from the NPU's.
+The fields are those of Arm's core driver (`ethosu55_interface.h`). Vela writes the same words in
+front of a command stream, and the driver refuses to run it if they differ from the NPU's.
 """
 
 from __future__ import annotations

@@ -33,5 +33,5 @@ IFM_MICRO_BLOCK_DEPTH = 8
 
 
 def ofm_micro_block(macs: int) -> MicroBlock:
-    """The OFM micro-block with `macs` MACs. Raises `ValueError` for a number that none has."""
+    """The OFM micro-block with `macs` MACs. Raises `ValueError` for any other number."""
     return _OFM[Accelerator(macs)]

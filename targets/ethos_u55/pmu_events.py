@@ -1,7 +1,7 @@
 """The performance monitoring unit (PMU): its counters, and its events by Arm's names.
 
-From Arm's core driver (`ethosu55_interface.h`); names are CMSIS's without the prefix `ETHOSU_PMU_`.
-An event's number is what is written to PMEVTYPERn.
+From Arm's core driver (`ethosu55_interface.h`). The names are those of CMSIS without the prefix
+`ETHOSU_PMU_`. An event's number is the value that is written to PMEVTYPERn.
 """
 
 from __future__ import annotations
@@ -27,7 +27,7 @@ EVENT_COUNTERS = 4
 EVENT_COUNTER_BITS = 32
 #: Width of the counter of cycles, PMCCNTR.
 CYCLE_COUNTER_BITS = 48
-#: The greatest number that PMEVTYPERn holds.
+#: The largest number that PMEVTYPERn holds.
 EVENT_NUMBER_MAX = 1023
 
 _COMMON = {
@@ -80,7 +80,7 @@ _COMMON = {
     "ECC_SB1": 433,
 }
 
-#: Events that each port has, as AXI0's; AXI1's twin is `_AXI1` above.
+#: Events that each port has, with AXI0's numbers; AXI1's are `_AXI1` higher.
 _PORT = {
     "RD_TRANS_ACCEPTED": 128,
     "RD_TRANS_COMPLETED": 129,
@@ -128,7 +128,7 @@ def event_number(name: str) -> int:
     """The number of Arm's event `name`. Raises `TargetError` for an unknown one."""
     if name not in EVENT_NUMBERS:
         raise TargetError(
-            f"{name!r} is no PMU event of the Ethos-U55", cure="use Arm's event names"
+            f"{name!r} is not a PMU event of the Ethos-U55", cure="use Arm's event names"
         )
     return EVENT_NUMBERS[name]
 
@@ -136,5 +136,5 @@ def event_number(name: str) -> int:
 def event_name(number: int) -> str:
     """Arm's name of event `number`. Raises `TargetError` for an unknown one."""
     if number not in _NAMES:
-        raise TargetError(f"{number} is no PMU event of the Ethos-U55")
+        raise TargetError(f"{number} is not a PMU event of the Ethos-U55")
     return _NAMES[number]

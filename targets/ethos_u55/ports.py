@@ -1,6 +1,6 @@
 """The NPU's two AXI ports: beats, bursts, and which port a region uses.
 
-Registers as in Arm's core driver (`ethosu55_interface.h`), their defaults as in its
+The registers are those of Arm's core driver (`ethosu55_interface.h`), with the defaults of its
 `ethosu_config_u55.h`.
 """
 
@@ -30,11 +30,11 @@ __all__ = [
 BEAT_BYTES = 8
 #: The longest burst a port may make, in bytes.
 BurstBytes: TypeAlias = Literal[64, 128, 256]
-#: The same by AXI_LIMITn.max_beats 0, 1 and 2; its fourth value is reserved.
+#: The same, indexed by AXI_LIMITn.max_beats 0, 1 and 2; the fourth value is reserved.
 BURSTS: tuple[BurstBytes, ...] = get_args(BurstBytes)
 #: What Arm's driver programs: max_beats 0.
 BURST_BYTES: BurstBytes = 64
-#: Regions of the NPU: QBASE apart, each operand names one of BASEP0..BASEP7.
+#: Regions of the NPU. Each operand names one of BASEP0..BASEP7; QBASE is separate.
 REGIONS = 8
 #: AXI_LIMIT registers, which QCONFIG and the fields of REGIONCFG choose from.
 AXI_LIMITS = 4
@@ -48,7 +48,7 @@ def port_of_limit(limit: int) -> int:
 
 
 class Direction(Enum):
-    """Seen from the NPU; valued by the tail of the PMU event that counts its beats."""
+    """The direction seen from the NPU; the value ends the name of the event that counts beats."""
 
     READ = "RD_DATA_BEAT_RECEIVED"
     WRITE = "WR_DATA_BEAT_WRITTEN"
@@ -71,7 +71,7 @@ class PortMap:
         limits = {self.qconfig, *self.regioncfg}
         if len(self.regioncfg) != REGIONS or not limits <= set(range(AXI_LIMITS)):
             raise ConfigError(
-                f"QCONFIG {self.qconfig} / REGIONCFG {self.regioncfg} is no port map",
+                f"QCONFIG {self.qconfig} / REGIONCFG {self.regioncfg} is not a port map",
                 cure=f"Give one value of 0..{AXI_LIMITS - 1} for QCONFIG and {REGIONS} for "
                 "REGIONCFG.",
             )
@@ -83,10 +83,10 @@ class PortMap:
 
     @classmethod
     def for_memory_mode(cls, mode: MemoryMode) -> PortMap:
-        """What Arm's ports set for Vela's memory mode.
+        """The usual values for Vela's memory mode.
 
-        Shared_Sram: the driver's defaults. Sram_Only: everything on AXI0, as ExecuTorch's
-        Corstone-300 build sets QCONFIG and REGIONCFG.
+        Shared_Sram: the defaults of Arm's driver. Sram_Only: everything on AXI0, with the QCONFIG
+        and REGIONCFG of ExecuTorch's Corstone-300 build.
         """
         if mode is MemoryMode.SRAM_ONLY:
             return cls(qconfig=1, regioncfg=(1, 0, 0, 0, 0, 0, 0, 0))
@@ -94,10 +94,10 @@ class PortMap:
 
     @classmethod
     def from_registers(cls, qconfig: int, regioncfg: int, axi_limits: Sequence[int]) -> PortMap:
-        """The opposite: what QCONFIG, REGIONCFG and AXI_LIMIT0..3 say, their spare bits ignored.
+        """The map that QCONFIG, REGIONCFG and AXI_LIMIT0..3 describe; spare bits are ignored.
 
-        A port's two limits are taken to be alike, which is how everything programs them; a reserved
-        max_beats counts as the longest burst.
+        The two limits of a port are assumed to be equal, because all software programs them so. A
+        reserved max_beats counts as the longest burst.
         """
         mask = AXI_LIMITS - 1
         first, second = (
@@ -108,7 +108,7 @@ class PortMap:
 
     @property
     def regioncfg_word(self) -> int:
-        """REGIONCFG as a register: two bits a region, region 0 lowest."""
+        """REGIONCFG as a register: two bits per region, region 0 lowest."""
         return sum(limit << _REGIONCFG_BITS * region for region, limit in enumerate(self.regioncfg))
 
     def port(self, region: int | None) -> int:

@@ -1,4 +1,4 @@
-"""The NPU's internal memory, SHRAM: its size, its look-up tables, what of it is double buffered.
+"""The NPU's internal memory, SHRAM: its size, its look-up tables, its double buffers.
 
 From Vela (`ArchitectureFeatures` of `architecture_features.py`).
 """
@@ -17,7 +17,7 @@ __all__ = [
     "shram_bytes",
 ]
 
-#: SHRAM is shared out in banks; IFM_IB_END, IFM2_IB_START and AB_START count them.
+#: SHRAM is divided into banks; IFM_IB_END, IFM2_IB_START and AB_START count them.
 BANK_BYTES = 1024
 
 _BANKS = {
@@ -27,7 +27,7 @@ _BANKS = {
     Accelerator.U55_256: 48,
 }
 
-#: Kept for look-up tables at the end of SHRAM: two banks.
+#: Two banks at the end of SHRAM are kept for look-up tables.
 LUT_BYTES = 2 * BANK_BYTES
 #: A table of 256 one-byte entries; larger ones take several slots.
 LUT_SLOT_BYTES = 256
@@ -44,5 +44,5 @@ def shram_bytes(macs: int) -> int:
 
 
 def lut_address(macs: int) -> int:
-    """Where the look-up tables begin in SHRAM. Raises `ValueError` as `shram_bytes` does."""
+    """Where the look-up tables begin in SHRAM. Raises `ValueError` like `shram_bytes`."""
     return shram_bytes(macs) - LUT_BYTES

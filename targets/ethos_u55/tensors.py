@@ -1,4 +1,4 @@
-"""How feature maps lie in memory."""
+"""The layout of feature maps in memory."""
 
 from __future__ import annotations
 

@@ -1,4 +1,4 @@
-"""Weights and scales: the blocks that decide the order of a weight stream, and a table's entry."""
+"""Weights and scales: blocks that decide the order of a weight stream, and entries of tables."""
 
 from __future__ import annotations
 
@@ -22,14 +22,14 @@ class WeightOrder(Enum):
 def ifm_block_channels(order: WeightOrder, ifm_bits: int) -> int:
     """Channels of an IFM block: 16 or 32.
 
-    Vela: `calc_ifm_block_depth` of `architecture_features.py`. It would say 8 for a 32-bit IFM,
-    which nothing with weights can have; here that is 32.
+    Vela: `calc_ifm_block_depth` of `architecture_features.py`. It gives 8 for a 32-bit IFM, which
+    no operation with weights can have; here that is 32.
     """
     return 16 if order is WeightOrder.PART_KERNEL or ifm_bits == 16 else 32
 
 
 def kernel_step(order: WeightOrder, ifm_bits: int) -> int:
-    """Kernel elements taken at once; those of a sub-kernel are padded to a multiple of it.
+    """Kernel elements that are taken at once; a sub-kernel is padded to a multiple of this.
 
     Vela: the behaviour of `mlw_codec.reorder_encode`.
     """

@@ -1,8 +1,8 @@
 """The bare-metal firmware: C sources, and the ELF built from them that ships with the project.
 
-One ELF serves every model: it reads a job image (`targets.jobs.image`) from memory, runs it on
-the NPU and answers in frames (`targets.jobs.frames`). Users need no compiler; `make firmware`
-builds it again, and a test compares the two.
+One ELF serves all models: it reads a job image (`targets.jobs.image`) from memory, runs it on the
+NPU and answers in frames (`targets.jobs.frames`). Users need no compiler. `make firmware` rebuilds
+the ELF, and a test compares the two.
 """
 
 from __future__ import annotations
@@ -19,7 +19,7 @@ ELF_NAME = "bench_firmware.elf"
 
 
 def firmware_elf() -> Path:
-    """The shipped firmware, checked against the hash that ships beside it.
+    """The shipped firmware, checked against the hash that ships with it.
 
     Raises `PrerequisiteError` when it is missing or is not the file that was shipped.
     """

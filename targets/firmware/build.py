@@ -1,8 +1,8 @@
 """Build the firmware: `python -m targets.firmware.build [--compiler zig|gcc] [--output FILE]`.
 
-The cross compiler from PyPI (`ziglang`, which is clang and lld) makes the ELF that ships; its
-version is pinned, so the same sources give the same bytes anywhere. `arm-none-eabi-gcc` builds
-the same sources for who prefers it; its result is not compared with anything.
+The cross compiler from PyPI (`ziglang`, which is clang and lld) makes the ELF that ships. Its
+version is pinned, so the same sources give the same bytes everywhere. `arm-none-eabi-gcc` also
+builds these sources; its result is not compared with anything.
 """
 
 from __future__ import annotations
@@ -60,8 +60,8 @@ class Compiler(str, Enum):
 def build(output: Path, compiler: Compiler, sources: Path = FIRMWARE_DIRECTORY) -> None:
     """Compile and link the C files in `sources` into the ELF file `output`.
 
-    Raises `PrerequisiteError` when the compiler is not installed, `BuildError` with its text
-    when it fails.
+    Raises `PrerequisiteError` when the compiler is not installed, and `BuildError` with the
+    compiler's text when it fails.
     """
     command = [
         *_driver(compiler),
@@ -88,7 +88,7 @@ def _driver(compiler: Compiler) -> list[str]:
                 "the package ziglang is not installed",
                 cure="install the development requirements (make test does)",
             )
-        # Without -fno-sanitize zig would add checks that need its run-time library.
+        # Without -fno-sanitize, zig would add checks that need its run-time library.
         return [
             *(sys.executable, "-m", "ziglang", "cc"),
             *("-target", "thumb-freestanding-eabi", "-mcpu=cortex_m33"),
@@ -104,7 +104,7 @@ def _driver(compiler: Compiler) -> list[str]:
 
 
 def main(arguments: Sequence[str] | None = None) -> int:
-    """Build, and write `FILE.sha256` beside the ELF. Returns the exit status."""
+    """Build, and write `FILE.sha256` next to the ELF. Returns the exit status."""
     parser = argparse.ArgumentParser(prog="targets.firmware.build", description=__doc__)
     parser.add_argument("--compiler", type=Compiler, choices=tuple(Compiler), default=Compiler.ZIG)
     parser.add_argument("--output", type=Path, default=FIRMWARE_DIRECTORY / ELF_NAME)

@@ -1,4 +1,4 @@
-"""Reading what an ELF file puts where."""
+"""Reading an ELF file: which bytes it puts where."""
 
 from __future__ import annotations
 
@@ -33,10 +33,10 @@ class Program:
 
 
 def read_elf(data: bytes, name: str) -> Program:
-    """Parse the 32-bit little-endian Arm ELF `data`. Raises `ModelError` naming it as `name`."""
+    """Parse the 32-bit little-endian Arm ELF `data`. Raises `ModelError`, which names `name`."""
     cure = "give the firmware's ELF (.axf)"
     if len(data) < _HEADER.size or data[:6] != _ELF32_LITTLE:
-        raise ModelError(f"{name} is no 32-bit little-endian ELF file", cure=cure)
+        raise ModelError(f"{name} is not a 32-bit little-endian ELF file", cure=cure)
     header = _HEADER.unpack_from(data)
     machine, entry, table, size, count = header[2], header[4], header[5], header[9], header[10]
     if machine != _ARM or size != _PROGRAM_HEADER.size or table + size * count > len(data):

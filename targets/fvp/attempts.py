@@ -1,4 +1,4 @@
-"""Running one process of a job: seat, directory, log, limits, and another try where it helps."""
+"""Running one process of a job: seat, directory, log, limits, and retries where they help."""
 
 from __future__ import annotations
 
@@ -28,11 +28,11 @@ class Attempts:
     seats: int
 
     def run(self, process: Process, options: Sequence[str], logs: Path) -> None:
-        """Run `process` until its answer is sound; `options` stand behind its own arguments.
+        """Run `process` until its answer is sound; `options` follow its own arguments.
 
-        What every attempt prints is kept in `logs` as `attempt-1.log` and so on. An
-        `InfrastructureError` is tried again, `retries` times, and told as a warning. Raises the
-        last attempt's error, with the name of its log.
+        The output of every attempt is kept in `logs` as `attempt-1.log` and so on. After an
+        `InfrastructureError` the process is tried again, up to `retries` times, with a warning.
+        Raises the last attempt's error, with the name of its log.
         """
         for left in reversed(range(self.retries + 1)):
             log = _next_log(logs)
@@ -67,7 +67,7 @@ class Attempts:
 
 
 def _next_log(logs: Path) -> Path:
-    """A log nobody has written yet."""
+    """A log that does not exist yet."""
     logs.mkdir(parents=True, exist_ok=True)
     number = 1
     while (logs / f"attempt-{number}.log").exists():
@@ -76,6 +76,6 @@ def _next_log(logs: Path) -> Path:
 
 
 def _with_log(error: BenchError, log: Path) -> BenchError:
-    """The same kind of error, saying where everything the process printed is kept."""
+    """The same kind of error, which also says where the process's output is kept."""
     kind = TargetError if isinstance(error, MissingAnswerError) else type(error)
-    return kind(f"{error.what} (all it printed: {log})", cure=error.cure)
+    return kind(f"{error.what} (its output: {log})", cure=error.cure)

@@ -1,4 +1,4 @@
-"""Programs of others for the FVP: the user's .axf files, and the one Arm ships built."""
+"""Other people's programs for the FVP: the user's .axf files, and the one that Arm ships built."""
 
 from __future__ import annotations
 
@@ -21,15 +21,15 @@ _FIELDS = ("workload", "variant", "macs", "memory_mode")
 
 
 class Programs:
-    """The .axf for each job: one for all, or one for each cell, by a pattern with placeholders."""
+    """The .axf for each job: one for all, or one per cell, from a pattern with placeholders."""
 
     def __init__(self, pattern: str) -> None:
-        """`pattern` is a path in which `{workload}` and so on may stand."""
+        """`pattern` is a path that may contain `{workload}` and so on."""
         self._pattern = pattern
 
     @property
     def one_each(self) -> bool:
-        """Whether every cell has a program of its own, which then holds the model."""
+        """Whether every cell has its own program, which then holds the model."""
         return _FIELD.search(self._pattern) is not None
 
     def identity(self) -> str:
@@ -40,8 +40,8 @@ class Programs:
         unknown = [name for name in _FIELD.findall(self._pattern) if name not in _FIELDS]
         if unknown:
             raise PrerequisiteError(
-                f"targets.fvp.axf: {{{unknown[0]}}} is no placeholder",
-                cure=f"those there are: {', '.join('{' + name + '}' for name in _FIELDS)}",
+                f"targets.fvp.axf: {{{unknown[0]}}} is not a placeholder",
+                cure=f"use one of {', '.join('{' + name + '}' for name in _FIELDS)}",
             )
         found = self._all()
         if not found:
@@ -81,9 +81,9 @@ class Programs:
 
 
 def prebuilt_runner() -> Path | None:
-    """Arm's built inference runner inside the package `mlia-ethos-u`; None if that is not here.
+    """Arm's built inference runner in the package `mlia-ethos-u`; None if it is not installed.
 
-    Raises `PrerequisiteError` when the file is not the one this was written for.
+    Raises `PrerequisiteError` when it is not the file that this code was written for.
     """
     try:
         listed = files(_PACKAGE) or []

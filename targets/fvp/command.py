@@ -1,6 +1,7 @@
 """The options with which the bench starts an FVP, whatever runs on it.
 
-As Arm's own MLIA starts it, without a terminal or a window, plus a second rule for the end.
+These are the options of Arm's own MLIA, without a terminal or a window, plus a second rule for the
+end.
 """
 
 from __future__ import annotations
@@ -11,7 +12,7 @@ from targets.ethos_u55.accelerators import Accelerator
 
 __all__ = ["bench_options"]
 
-#: No port is opened, so any number of processes may run beside each other.
+#: No port is opened, so any number of processes may run at once.
 _TERMINALS = (0, 1, 2, 5)
 #: What Arm's applications and our firmware print last.
 _END_TAG = "EXITTHESIM"
@@ -25,7 +26,7 @@ def bench_options(
         "ethosu.num_macs": int(accelerator),
         **{f"mps3_board.telnetterminal{i}.start_telnet": False for i in _TERMINALS},
         "mps3_board.uart0.out_file": "-",
-        # Some versions do not stop at the end-of-transmission character, hence the tag as well.
+        # Some versions do not stop at the end-of-transmission character, so there is also the tag.
         "mps3_board.uart0.shutdown_on_eot": True,
         "mps3_board.uart0.shutdown_tag": _END_TAG,
         "mps3_board.visualisation.disable-visualisation": True,

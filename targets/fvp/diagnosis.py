@@ -19,16 +19,16 @@ _EXCERPT = 200
 
 @dataclass(frozen=True)
 class _Known:
-    """Something an FVP or the machine around it prints, and what it means."""
+    """Something that an FVP or its machine prints, and what it means."""
 
     pattern: re.Pattern[str]
-    #: May use the pattern's groups.
+    #: May refer to the pattern's groups.
     what: str
     cure: str
     error: Callable[..., BenchError] = PrerequisiteError
 
 
-#: The first that is found decides. Sources: Arm's and Linux's own messages.
+#: The first that matches decides. The patterns are messages of Arm and Linux.
 _KNOWN = (
     _Known(
         re.compile(r"error while loading shared libraries: (libpython\S*):"),
@@ -49,13 +49,13 @@ _KNOWN = (
     _Known(
         re.compile(r"error while loading shared libraries: (\S+?):"),
         r"the library \1, which the FVP needs, is missing on this machine",
-        "install the package that holds it (on Debian `apt-file search` tells which; for "
+        "install the package that holds it (on Debian `apt-file search` finds it; for "
         "libatomic.so.1 it is libatomic1)",
     ),
     _Known(
         re.compile(r"(?i)licen[cs]e error:? *([^\r\n]*)"),
         r"the FVP got no licence: \1",
-        "this is the FVP of Keil MDK, which wants one; the FVP of Arm's ecosystem archive needs "
+        "this is the FVP of Keil MDK, which needs one; the FVP of Arm's ecosystem archive needs "
         "none: docs/fvp.md",
     ),
     _Known(
@@ -63,7 +63,7 @@ _KNOWN = (
             r"(?i)(unknown parameter[^\r\n]*|parameter [^\r\n]*(?:not found|not exist)[^\r\n]*)"
         ),
         r"the FVP refuses a parameter: \1",
-        "correct targets.fvp.parameters; the FVP lists those it has with --list-params",
+        "correct targets.fvp.parameters; the FVP lists its parameters with --list-params",
         ConfigError,
     ),
     _Known(
@@ -81,15 +81,16 @@ _KNOWN = (
 
 
 def diagnose(outcome: Outcome, limits: Limits, missing: str) -> BenchError:
-    """The error for a process that ended without its answer; `missing` says what is not there.
+    """The error for a process that ended without its answer; `missing` says what is missing.
 
-    Failures of the machine are `PrerequisiteError`s, a refused parameter is a `ConfigError`, what
-    another try may cure is an `InfrastructureError`, everything else a `TargetError`.
+    A failure of the machine is a `PrerequisiteError`, a refused parameter is a `ConfigError`, a
+    failure that a retry may cure is an `InfrastructureError`, and everything else is a
+    `TargetError`.
     """
     if outcome.ending is Ending.TIMED_OUT:
         return TargetError(
             f"the FVP was stopped after {limits.seconds:g} s: {missing}",
-            cure="is the model large or the machine busy? Raise targets.fvp.timeout_s, or lower "
+            cure="if the model is large or the machine busy, raise targets.fvp.timeout_s, or lower "
             "inferences_per_process or samples",
         )
     if outcome.ending is Ending.FLOODED:
@@ -106,12 +107,12 @@ def diagnose(outcome: Outcome, limits: Limits, missing: str) -> BenchError:
         return TargetError(
             f"the FVP wanted more than the {memory_words(limits.memory_bytes)} of memory it may "
             f"have: {missing}",
-            cure="look for a parameter that enlarges a memory in targets.fvp.parameters",
+            cure="check targets.fvp.parameters for a parameter that enlarges a memory",
         )
     if outcome.status is not None and outcome.status < 0:
         return InfrastructureError(
             f"the FVP crashed ({signal_name(-outcome.status)}): {missing}",
-            cure="run the command of the log by hand",
+            cure="run the command in the log by hand",
         )
     said = next((line for line in reversed(text.splitlines()) if line.strip()), "nothing")
     return InfrastructureError(
@@ -121,7 +122,7 @@ def diagnose(outcome: Outcome, limits: Limits, missing: str) -> BenchError:
 
 
 def known_failure(text: str) -> BenchError | None:
-    """The error for what an FVP, or the system instead of it, printed; None if it is none known."""
+    """The error for the output of an FVP, or of the system; None if it is not a known one."""
     for known in _KNOWN:
         match = known.pattern.search(text)
         if match is not None:

@@ -1,4 +1,4 @@
-"""Whether the FVP, or what stands in for it, could be measured on."""
+"""Whether measurements on the FVP, or on what stands in for it, are possible."""
 
 from __future__ import annotations
 

@@ -1,4 +1,4 @@
-"""What goes wrong around an FVP."""
+"""Errors of FVP processes and their answers."""
 
 from __future__ import annotations
 
@@ -8,8 +8,8 @@ __all__ = ["InfrastructureError", "MissingAnswerError"]
 
 
 class InfrastructureError(TargetError):
-    """The way to the answer failed, not the model: another try may succeed."""
+    """The infrastructure failed, not the model: a retry may succeed."""
 
 
 class MissingAnswerError(TargetError):
-    """A process ended and its answer, or the end of it, is not there."""
+    """A process ended, and its answer or the end of its answer is missing."""

@@ -29,8 +29,8 @@ NAMES = (
 def find_executable(setting: str, environment: Mapping[str, str] = os.environ) -> Path:
     """The executable's absolute path: `setting`, then $BENCH_FVP, then Arm's names on $PATH.
 
-    Setting and variable are a path or a name on $PATH. Raises `PrerequisiteError` naming what was
-    looked for, and where; `TargetUnavailableError` where none was named and none is found.
+    Setting and variable are a path or a name on $PATH. Raises `PrerequisiteError`, which says what
+    was looked for and where, or `TargetUnavailableError` if none was named and none was found.
     """
     search = environment.get("PATH", os.defpath)
     for origin, name in (
@@ -41,7 +41,7 @@ def find_executable(setting: str, environment: Mapping[str, str] = os.environ) -
             found = shutil.which(expanded(Path(name)), path=search)
             if found is None:
                 raise PrerequisiteError(
-                    f"{origin} names {name}, which is no executable here",
+                    f"{origin} names {name}, which is not an executable here",
                     cure="correct the path, and make the file executable (chmod +x)",
                 )
             return Path(found).absolute()
@@ -53,5 +53,5 @@ def find_executable(setting: str, environment: Mapping[str, str] = os.environ) -
     raise TargetUnavailableError(
         "target fvp needs Arm's Corstone-300 FVP, and none was found: targets.fvp.executable and "
         f"${VARIABLE} are not set, and {', '.join(NAMES)} are not on $PATH",
-        cure="docs/fvp.md tells how to install it, or to run it in a container",
+        cure="docs/fvp.md says how to install it, or how to run it in a container",
     )

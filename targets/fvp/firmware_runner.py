@@ -25,21 +25,21 @@ __all__ = ["FirmwareRunner"]
 
 _FIRMWARE = "firmware.elf"
 _IMAGE = "job.bin"
-#: The project's own virtual platform says which events counted 0 for want of knowledge.
+#: The project's own virtual platform says which events counted 0 because it does not model them.
 _NOT_MODELLED = re.compile(r"PMU event ([0-9]{1,4}) is not modelled")
 
 
 class FirmwareRunner:
-    """Loads job images beside the firmware, and reads its frames."""
+    """Loads job images next to the firmware, and reads its frames."""
 
     def __init__(self, inferences: int, tolerance: float) -> None:
-        """`inferences` in one process; `tolerance` as for `JobAnswer.require_sound`."""
+        """`inferences` are made in one process; `tolerance` is as for `JobAnswer.require_sound`."""
         self._limits = BatchLimits(jobs=inferences)
         self._tolerance = tolerance
 
     @property
     def events(self) -> frozenset[str]:
-        """All the NPU has."""
+        """All events of the NPU."""
         return frozenset(EVENT_NUMBERS)
 
     @property
@@ -52,7 +52,7 @@ class FirmwareRunner:
         return {"firmware": firmware_sha256()}
 
     def open(self, job: Job) -> FirmwareJob:
-        """Begin with `job`. Raises `JobError` for a model the firmware cannot run."""
+        """Begin `job`. Raises `JobError` for a model that the firmware cannot run."""
         try:
             return FirmwareJob(job, self._limits, self._tolerance)
         except UnsupportedGraphError as error:
@@ -113,7 +113,7 @@ class FirmwareProcess:
         return ("-a", _FIRMWARE, "--data", f"{_IMAGE}@{JOB_LOAD_ADDRESS:#x}")
 
     def begin(self) -> None:
-        """A new device, nothing said yet."""
+        """A new device, without output so far."""
         self._parser, self._collector = FrameParser(), Collector()
 
     def take(self, data: bytes) -> bool:
@@ -122,7 +122,7 @@ class FirmwareProcess:
         return self._collector.ended
 
     def finish(self, outcome: Outcome, directory: Path) -> None:
-        """Every answer of the batch, if all arrived whole."""
+        """All answers of the batch, if all arrived complete."""
         self._collector.add(self._parser.finish())
         answers = self._collector.finish()
         _raise_what_the_device_said(answers)
@@ -134,7 +134,7 @@ class FirmwareProcess:
         if not answers.complete:
             raise InfrastructureError(
                 f"the answer arrived damaged: {'; '.join(answers.problems[:3])}",
-                cure="the log holds what arrived",
+                cure="see the log for what arrived",
             )
         self._inference.take(self._batch, answers, self._tolerance)
         for number in _NOT_MODELLED.findall(outcome.excerpt):
@@ -143,7 +143,7 @@ class FirmwareProcess:
 
 
 def _raise_what_the_device_said(answers: Answers) -> None:
-    """Raise the first error the firmware itself reports: no other try would change it."""
+    """Raise the first error that the firmware itself reports; a retry would not change it."""
     if answers.errors:
         raise TargetError(answers.errors[0].sentence, cure=_cure(answers.errors[0].code))
     for answer in answers.jobs.values():
@@ -156,8 +156,8 @@ def _raise_what_the_device_said(answers: Answers) -> None:
 def _cure(code: str) -> str:
     return {
         "no_npu": "the platform has no Ethos-U55; an Ethos-U65 or U85 has other registers",
-        "macs_mismatch": "does something set ethosu.num_macs besides the bench?",
-        "timing_adapter": "this FVP is no Corstone-300, or has no timing adapters",
+        "macs_mismatch": "check whether something other than the bench sets ethosu.num_macs",
+        "timing_adapter": "this FVP is not a Corstone-300, or has no timing adapters",
         "watchdog": "the command stream never ends on this NPU; the log has its state",
         "npu_fault": "the command stream asks for what this NPU refuses; try target sim, which "
         "names the operation",

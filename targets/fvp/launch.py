@@ -1,8 +1,8 @@
-"""The port between the target and whatever starts FVP processes: here, or in a container.
+"""The port between the target and what starts FVP processes, here or in a container.
 
-A launcher knows one executable. The target hands it the arguments behind the executable's name
-and a private directory that holds every file they mention; the launcher starts one process, passes
-on what it prints as it comes, keeps that in a log, and lets nothing of it survive the call.
+A launcher knows one executable. The target gives it the arguments and a private directory that
+holds every file they mention. The launcher starts one process, passes on its output as it arrives,
+keeps it in a log, and leaves nothing of the process behind when the call ends.
 """
 
 from __future__ import annotations
@@ -15,8 +15,8 @@ from typing import Protocol
 
 __all__ = ["Consumer", "Ending", "Launch", "Launcher", "Limits", "Outcome"]
 
-#: Takes output as it comes (standard output and error in one stream, cut anywhere) and says
-#: whether it has all it wanted. It must keep only what it needs: output may be endless.
+#: Takes output as it arrives (standard output and error in one stream, cut anywhere) and returns
+#: whether it has everything it needs. It must not keep more than that: output may be endless.
 Consumer = Callable[[bytes], bool]
 
 
@@ -24,28 +24,28 @@ Consumer = Callable[[bytes], bool]
 class Limits:
     """What one process may take."""
 
-    #: Seconds on the wall from its start to its end.
+    #: Seconds of wall time from its start to its end.
     seconds: float
     #: Bytes it may print before it is stopped.
     output_bytes: int = 64 << 20
-    #: Bytes of output kept in the log: so many from the beginning, and some from the end.
+    #: How many bytes of output are kept in the log: from the beginning, and some from the end.
     log_bytes: int = 16 << 20
-    #: Seconds it may go on after the consumer has all it wanted; then it is stopped.
+    #: Seconds it may continue after the consumer has everything; then it is stopped.
     linger_seconds: float = 5.0
-    #: Memory it may write: four times the memories of a Corstone-300, which a model may set aside
-    #: as a whole.
+    #: Memory it may write: four times the memories of a Corstone-300, which a model may allocate
+    #: completely.
     memory_bytes: int = 16 << 30
 
 
 @dataclass(frozen=True)
 class Launch:
-    """One process to be run."""
+    """One process to run."""
 
-    #: Behind the executable's name. Files are named relative to `directory` and lie in it.
+    #: What follows the executable's name. Files are in `directory` and named relative to it.
     arguments: tuple[str, ...]
     #: The working directory, private to this process and writable by it.
     directory: Path
-    #: Where all that it prints is kept; its directory exists. Written also when the run fails.
+    #: Where its output is kept; the directory exists. It is also written when the run fails.
     log: Path
     limits: Limits
 
@@ -59,13 +59,13 @@ class Ending(Enum):
     TIMED_OUT = "timed out"
     #: Killed: it printed more than `Limits.output_bytes`.
     FLOODED = "printed too much"
-    #: Killed: all was said, and it went on for longer than `Limits.linger_seconds`.
+    #: Killed: after its answer it continued for longer than `Limits.linger_seconds`.
     LINGERED = "did not stop by itself"
 
 
 @dataclass(frozen=True)
 class Outcome:
-    """How a process ended, and the edges of what it printed."""
+    """How a process ended, and the beginning and end of its output."""
 
     ending: Ending
     #: Exit status; negative = number of the signal that ended it; None if it was killed here.
@@ -87,7 +87,7 @@ class Launcher(Protocol):
     """Starts processes of one executable, one at a time. Holds nothing between runs."""
 
     def identity(self) -> Mapping[str, str]:
-        """What it runs, for fingerprints: the executable's or the image's hash. No machine paths.
+        """What it runs, for fingerprints: the hash of the executable or image. No machine paths.
 
         Raises `PrerequisiteError` when there is nothing to run.
         """
@@ -98,10 +98,10 @@ class Launcher(Protocol):
         ...
 
     def run(self, launch: Launch, consume: Consumer) -> Outcome:
-        """Run one process to its end, whatever that is; see `Ending`.
+        """Run one process until it ends in any way; see `Ending`.
 
-        When this returns or raises - Ctrl-C included - no process or container of the run is
-        left and the log is complete. An exception of `consume` ends the run and is passed on.
-        Raises `PrerequisiteError` when the process cannot be started at all.
+        When this returns or raises, even on Ctrl-C, no process or container of the run is left and
+        the log is complete. An exception of `consume` ends the run and is passed on. Raises
+        `PrerequisiteError` when the process cannot be started at all.
         """
         ...

@@ -18,7 +18,7 @@ __all__ = ["LocalLauncher"]
 
 @dataclass(frozen=True)
 class LocalLauncher:
-    """Runs an executable of this machine."""
+    """Runs an executable on this machine."""
 
     #: The executable's absolute path, and arguments that always come first.
     executable: tuple[str, ...]

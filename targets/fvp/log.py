@@ -1,4 +1,4 @@
-"""The log of one process: all it printed, or the beginning and the end of too much."""
+"""The log of one process: its whole output, or the beginning and the end of a long one."""
 
 from __future__ import annotations
 
@@ -8,12 +8,12 @@ from typing import BinaryIO
 
 __all__ = ["OutputLog"]
 
-#: Bytes of both ends that are kept in memory for a look at them.
+#: How many bytes of both ends are kept in memory.
 _EDGE = 16 << 10
 
 
 class OutputLog:
-    """Writes to `path` as output comes, at most about `limit` bytes. A context manager."""
+    """Writes output to `path` as it arrives, at most about `limit` bytes. A context manager."""
 
     def __init__(self, path: Path, limit: int) -> None:
         self._path = path
@@ -34,7 +34,7 @@ class OutputLog:
         return self._tail
 
     def __enter__(self) -> OutputLog:
-        # Unbuffered: what a killed bench leaves behind is complete up to then.
+        # Unbuffered, so that the log of a killed bench is complete up to that moment.
         self._file = self._path.open("wb", buffering=0)
         return self
 

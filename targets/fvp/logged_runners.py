@@ -1,8 +1,8 @@
 """Runners whose answer is a log for people: Arm's MLEK, and ExecuTorch.
 
 MLEK's inference runner (built with dynamic memory load) takes model and input from memory and
-leaves the output there. A program with the model built in, which ExecuTorch's always is, gives
-counters only: outputs then come from the reference interpreter and are called so.
+leaves the output there. A program with the model built in, such as any of ExecuTorch's, gives only
+counters. Outputs then come from the reference interpreter, and are labelled so.
 """
 
 from __future__ import annotations
@@ -27,7 +27,7 @@ __all__ = ["EXECUTORCH", "MLEK", "LoggedRunner", "Program", "Reference"]
 
 Reference = Callable[[Path, Sequence[Array]], tuple[Array, ...]]
 
-#: Where MLEK's inference runner expects and leaves things, and how much room there is.
+#: Where MLEK's inference runner expects its inputs and leaves its output, and their largest sizes.
 _MODEL, _IFM, _OFM = 0x9000_0000, 0x9200_0000, 0x9300_0000
 _MODEL_BYTES, _TENSOR_BYTES = 32 << 20, 16 << 20
 _FILES = ("program.axf", "model.tflite", "ifm.bin", "ofm.bin")
@@ -35,12 +35,12 @@ _FILES = ("program.axf", "model.tflite", "ifm.bin", "ofm.bin")
 
 @dataclass(frozen=True)
 class Program:
-    """A kind of program: what it is called, how its lines are read, what it can count."""
+    """A kind of program: its name, how its lines are read, what it can count."""
 
     name: str
     take: Callable[[RunnerLog, str], None]
     events: frozenset[str]
-    #: Model and input may be put into memory, the output fetched from there.
+    #: Whether model and input can be put into memory, and the output fetched from there.
     dynamic: bool
 
 
@@ -55,7 +55,7 @@ MLEK = Program(
     frozenset({"NPU_ACTIVE", "NPU_IDLE", "CYCLE", *_BEATS}),
     dynamic=True,
 )
-#: Which four events it counts beside the cycles is decided when it is built.
+#: Its build decides which four events it counts in addition to the cycles.
 EXECUTORCH = Program("ExecuTorch's runner", executorch_log, frozenset(EVENT_NUMBERS), dynamic=False)
 
 
@@ -69,7 +69,7 @@ class LoggedRunner:
 
     @property
     def events(self) -> frozenset[str]:
-        """What the program is known to print."""
+        """The events that the program is known to print."""
         return self._program.events
 
     @property
@@ -82,7 +82,7 @@ class LoggedRunner:
         return {"program": self._programs.identity()}
 
     def open(self, job: Job) -> LoggedJob:
-        """Begin with `job`. Raises `JobError` for a model the program cannot be given."""
+        """Begin `job`. Raises `JobError` for a model that the program cannot take."""
         program = self._programs.of(job)
         if self.executes_artefact:
             return DynamicJob(self._program, program, job)
@@ -112,7 +112,7 @@ class LoggedJob:
         if self._reference is None:
             raise AssertionError("a job without outputs of its own needs a reference")
         outputs = self._reference(self._job.source_model, self._job.inputs)
-        told = "the reference interpreter: the program holds its model and gives none back"
+        told = "the reference interpreter: the program holds its model and returns no outputs"
         return self._measured(source, outputs, {"outputs": told, **provenance})
 
     def _measured(
@@ -132,14 +132,14 @@ class LoggedJob:
             counters={name: counted[name] for name in self._job.events if name in counted},
             unavailable={name: reason for name in self._job.events if name not in counted},
             provenance={
-                "timing": "as the program sets the timing adapters; the cell's profile is not used",
+                "timing": "the program sets the timing adapters; the cell's profile is not used",
                 **provenance,
             },
         )
 
 
 class DynamicJob(LoggedJob):
-    """A job whose model and input are put into memory: a process for each input."""
+    """A job whose model and input are put into memory: one process per input."""
 
     def __init__(self, program: Program, content: bytes, job: Job) -> None:
         super().__init__(program, content, job)
@@ -214,17 +214,17 @@ class LoggedProcess:
         return self._arguments
 
     def begin(self) -> None:
-        """Nothing said yet."""
+        """A new log."""
         self._lines, self.log, self.output = LineReader(), RunnerLog(), b""
 
     def take(self, data: bytes) -> bool:
-        """Lines, cut anywhere. The end of the log is not the end of what is wanted: the dump."""
+        """Lines, cut anywhere. Never returns True: the memory dump follows the end of the log."""
         for line in self._lines.feed(data):
             self._program.take(self.log, line)
         return self.log.ended
 
     def finish(self, outcome: Outcome, directory: Path) -> None:
-        """The counters, and the output where one is wanted."""
+        """The counters, and the output if one is wanted."""
         for line in self._lines.finish():
             self._program.take(self.log, line)
         self.log.require_sound(self._program.name)

@@ -1,4 +1,4 @@
-"""One process, watched: its output passed on and logged, its time and words limited."""
+"""One process, watched: its output is passed on and logged, its time and output are limited."""
 
 from __future__ import annotations
 
@@ -18,7 +18,7 @@ from targets.fvp.log import OutputLog
 __all__ = ["run_process"]
 
 _CHUNK = 1 << 16
-#: How often an exited process is noticed whose descendants keep its output open.
+#: How often to check for the exit of a process whose descendants keep its output open.
 _LOOK_SECONDS = 0.5
 
 
@@ -32,9 +32,9 @@ def run_process(
 ) -> Outcome:
     """Run `command` in `launch.directory` under the launch's limits; for launchers.
 
-    It leads a session of its own, which is killed as a whole at the end, however that comes.
-    `cleanup` is called after that on every way out, for what is not a child of ours (containers).
-    `environment` None = this process's own. Raises `PrerequisiteError` when it cannot be started.
+    It leads its own session, which is killed as a whole at the end, whatever the end is. After that
+    `cleanup` is always called, for what is not a child of ours (containers). `environment` None =
+    this process's own. Raises `PrerequisiteError` when it cannot be started.
     """
     with OutputLog(launch.log, launch.limits.log_bytes) as log:
         started = time.monotonic()
@@ -70,13 +70,13 @@ def _started(
         except OSError as error:
             raise PrerequisiteError(
                 f"{command[0]} cannot be started: {error.strerror or error}",
-                cure="is it an executable for this machine? Try it with --version by hand",
+                cure="check that it is an executable for this machine: try --version by hand",
             ) from error
         yield process
 
 
 class _Watched:
-    """What is done with output, and what it means for the process."""
+    """What happens to output, and what it means for the process."""
 
     def __init__(self, limits: Limits, consume: Consumer, log: OutputLog) -> None:
         self.limits = limits
@@ -92,7 +92,7 @@ class _Watched:
         return self._log.size <= self.limits.output_bytes
 
     def deadline(self, started: float) -> tuple[float, Ending]:
-        """When it is to be killed, and what that is called."""
+        """When the process is killed, and what that end is called."""
         end = started + self.limits.seconds
         if self._satisfied_at is not None:
             linger = self._satisfied_at + self.limits.linger_seconds
@@ -102,7 +102,7 @@ class _Watched:
 
 
 def _watch(process: subprocess.Popen[bytes], watched: _Watched, started: float) -> Ending:
-    """Read until the process has ended or must be."""
+    """Read until the process has ended or must be killed."""
     output = _output(process)
     os.set_blocking(output.fileno(), False)
     with selectors.DefaultSelector() as selector:
@@ -119,7 +119,7 @@ def _watch(process: subprocess.Popen[bytes], watched: _Watched, started: float) 
                 if not watched.take(data):
                     return Ending.FLOODED
             elif wait_for_status(process, 0) is not None:
-                # What still holds the pipe is a descendant, and it is silent.
+                # A descendant still holds the pipe, and is silent.
                 return Ending.EXITED
     deadline, ending = watched.deadline(started)
     status = wait_for_status(process, deadline - time.monotonic())

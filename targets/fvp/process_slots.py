@@ -1,7 +1,7 @@
-"""Seats: how many FVP processes run at once on this machine, whoever starts them.
+"""Seats: how many FVP processes run at once on this machine, whichever bench starts them.
 
-A seat is a lock file; who holds its lock has the seat. The kernel gives it back however a process
-ends. All benches of one user share them, whatever number each was told.
+A seat is a lock file: the process that holds its lock has the seat. The kernel releases it however
+the process ends. All benches of one user share the seats, whatever number each was given.
 """
 
 from __future__ import annotations
@@ -26,7 +26,7 @@ _POLL_SECONDS = 0.05
 
 
 def seats_directory() -> Path:
-    """Where the seats of this user on this machine are; not on a disk shared with others."""
+    """Where this user's seats on this machine are; not on a disk shared with other machines."""
     runtime = os.environ.get("XDG_RUNTIME_DIR", "")
     root = Path(runtime or tempfile.gettempdir())
     return root / f"ethos-u55-bench-{os.getuid()}" / "seats"
@@ -34,10 +34,10 @@ def seats_directory() -> Path:
 
 @contextmanager
 def seat(count: int, directory: Path) -> Iterator[int]:
-    """Hold one of `count` seats through the block, waiting for it as long as it takes.
+    """Hold one of `count` seats during the block, waiting for it as long as necessary.
 
-    Yields its number. Waiting polls, so Ctrl-C ends it at once. Raises `PrerequisiteError` where
-    the directory cannot be used.
+    Yields its number. Waiting polls, so Ctrl-C ends it at once. Raises `PrerequisiteError` if the
+    directory cannot be used.
     """
     try:
         directory.mkdir(mode=0o700, parents=True, exist_ok=True)
@@ -45,12 +45,12 @@ def seat(count: int, directory: Path) -> Iterator[int]:
     except OSError as error:
         raise PrerequisiteError(
             f"the seats of FVP processes cannot be kept in {directory}: {error}",
-            cure="set XDG_RUNTIME_DIR to a directory of yours on a local disk",
+            cure="set XDG_RUNTIME_DIR to a directory of your own on a local disk",
         ) from error
     try:
         yield number
     finally:
-        # Never deleted: another process may be waiting on the very file.
+        # Never deleted, because another process may be waiting on this file.
         lock.release()
 
 

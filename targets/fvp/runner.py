@@ -1,7 +1,7 @@
 """The port between the target and the software on the FVP's processor.
 
 A runner knows one program: which files and options make the FVP run a model with it, and how to
-read what it prints. It starts nothing itself.
+read its output. It starts nothing itself.
 """
 
 from __future__ import annotations
@@ -30,19 +30,19 @@ class Process(Protocol):
         ...
 
     def begin(self) -> None:
-        """Forget what an earlier attempt said."""
+        """Forget the output of an earlier attempt."""
         ...
 
     def take(self, data: bytes) -> bool:
-        """Output as it comes; returns whether it is all that is wanted. See `launch.Consumer`."""
+        """Take output as it arrives; return whether it is complete. See `launch.Consumer`."""
         ...
 
     def finish(self, outcome: Outcome, directory: Path) -> None:
         """The process has ended: check its answer, and keep it if it is sound.
 
         Raises `MissingAnswerError` when there is none (the target then says why), and
-        `InfrastructureError` when it arrived damaged; every other `TargetError` is the model's or
-        the device's own.
+        `InfrastructureError` when it arrived damaged. Any other `TargetError` is about the model or
+        the device.
         """
         ...
 
@@ -51,11 +51,11 @@ class RunnerJob(Protocol):
     """One job of the bench, under one runner."""
 
     def processes(self) -> Iterator[Process]:
-        """What has to be run, in this order; each is finished before the next is asked for."""
+        """The processes to run, in this order; each is finished before the next is taken."""
         ...
 
     def measurement(self, source: Source, provenance: Mapping[str, str]) -> Measurement:
-        """What all of it comes to."""
+        """The measurement that all processes make together."""
         ...
 
 
@@ -77,5 +77,5 @@ class Runner(Protocol):
         ...
 
     def open(self, job: Job) -> RunnerJob:
-        """Begin with `job`. Raises `TargetError` when it cannot run under this runner."""
+        """Begin `job`. Raises `TargetError` when it cannot run under this runner."""
         ...

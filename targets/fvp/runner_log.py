@@ -1,8 +1,8 @@
-"""What Arm's own programs print: the inference runner of MLEK, and ExecuTorch's.
+"""The output of Arm's own programs: the inference runners of MLEK and of ExecuTorch.
 
-Their formats are those of the programs' sources: MLEK from 21.03 on (three forms of its profile,
-and the `<metrics>` of its latest), ExecuTorch's performance monitor. Lines are read as they come;
-of a log without end only what matters is kept.
+The formats are those in the programs' sources: MLEK from 21.03 on (three forms of its profile, and
+the `<metrics>` of its latest), and ExecuTorch's performance monitor. Lines are read as they arrive.
+Only what matters is kept, because a log may be endless.
 """
 
 from __future__ import annotations
@@ -20,10 +20,10 @@ from targets.jobs.errors import AnswerError
 
 __all__ = ["LineReader", "RunnerLog", "executorch_log", "mlek_log"]
 
-#: Longer lines are cut. MLEK's metrics are one line of some KiB.
+#: Longer lines are cut. MLEK's metrics are one line of a few KiB.
 _LINE_MAX = 64 << 10
 _PREFIX = "ETHOSU_PMU_"
-#: MLEK's names of what it reads from the cycle counter and from derived counts.
+#: MLEK's names for the cycle counter and for derived counts.
 _MLEK_NAMES = {"ACTIVE": "NPU_ACTIVE", "IDLE": "NPU_IDLE", "TOTAL": "CYCLE"}
 _COUNT_MAX = 1 << CYCLE_COUNTER_BITS
 
@@ -109,27 +109,27 @@ def _text(line: bytes) -> str:
 
 @dataclass
 class RunnerLog:
-    """What a program has said so far."""
+    """What a program has printed so far."""
 
     #: Arm's event name -> count.
     counters: dict[str, int] = field(default_factory=dict)
-    #: MACs a cycle the program found.
+    #: The MACs per cycle that the program found.
     macs: int | None = None
-    #: It says that it made an inference, and how many.
+    #: How many inferences it says it made.
     completed: bool = False
     inferences: int | None = None
     #: The program is at its end.
     ended: bool = False
     #: The first failure, in words.
     error: str = ""
-    #: Events that were counted twice and differently.
+    #: Events that were printed twice with different counts.
     contradictions: list[str] = field(default_factory=list)
-    #: ExecuTorch: counts by counter, and the events they are of.
+    #: ExecuTorch: counts by counter, and the events that they count.
     raw: dict[int, int] = field(default_factory=dict)
     selected: tuple[str, ...] = ()
 
     def count(self, name: str, value: int) -> None:
-        """Take a count; names that are no event of an Ethos-U55 are passed over."""
+        """Take a count; names that are not events of an Ethos-U55 are ignored."""
         name = name.removeprefix(_PREFIX)
         name = _MLEK_NAMES.get(name.upper(), name)
         if name not in EVENT_NUMBERS or not 0 <= value < _COUNT_MAX:
@@ -138,7 +138,7 @@ class RunnerLog:
             self.contradictions.append(f"{name} {self.counters[name]} and {value}")
 
     def common(self, line: str) -> None:
-        """What every program may print: a failure, its end."""
+        """Take what every program may print: a failure, or its end."""
         if not self.error:
             for pattern, meaning in _ERRORS:
                 match = pattern.search(line)
@@ -161,7 +161,7 @@ class RunnerLog:
 
 
 def mlek_log(log: RunnerLog, line: str) -> None:
-    """Take a line of MLEK's."""
+    """Take a line from MLEK."""
     log.common(line)
     for pattern in _MLEK_COUNTS:
         match = pattern.search(line)
@@ -205,7 +205,7 @@ def _samples(groups: Any) -> Iterator[dict[str, Any]]:
 
 
 def executorch_log(log: RunnerLog, line: str) -> None:
-    """Take a line of ExecuTorch's."""
+    """Take a line from ExecuTorch."""
     log.common(line)
     cycles = _ET_CYCLES.search(line)
     if cycles is not None:

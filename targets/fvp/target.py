@@ -1,4 +1,4 @@
-"""Target `fvp`: Arm's Corstone-300 FVP, or whatever has its command line."""
+"""Target `fvp`: Arm's Corstone-300 FVP, or any program with its command line."""
 
 from __future__ import annotations
 
@@ -30,7 +30,7 @@ from targets.settings.fvp import FvpSettings, RunnerName
 __all__ = ["FvpTarget"]
 
 _VERSION_LIMITS = Limits(seconds=120, output_bytes=1 << 20, log_bytes=1 << 20)
-#: The words by which a stand-in for Arm's FVP, such as our virtual platform, gives itself away.
+#: The words by which a stand-in for Arm's FVP, such as our virtual platform, is recognised.
 _STAND_IN = "not an Arm product"
 _ARM = "Fast Models"
 _LEGAL = re.compile(r"(?i)copyright|all rights reserved")
@@ -40,7 +40,7 @@ class FvpTarget:
     """The FVP behind the `Target` protocol: one process for each batch of inferences."""
 
     def __init__(self, settings: FvpSettings, logs: Path, reference: Reference) -> None:
-        """`reference` gives outputs where a program of the user's gives none."""
+        """`reference` gives the outputs if the user's program gives none."""
         self._settings = settings
         self._logs = logs
         self._reference = reference
@@ -56,7 +56,7 @@ class FvpTarget:
         )
 
     def fingerprint(self) -> Mapping[str, str]:
-        """Executable or image, its version, the program on it, and the settings that matter."""
+        """The executable or image, its version, the program on it, and the relevant settings."""
         settings = {
             "parameters": self._settings.parameters,
             "environment": self._settings.environment,
@@ -86,8 +86,8 @@ class FvpTarget:
     def run(self, job: Job) -> Measurement:
         """Run the job's inferences, in as many processes as they take.
 
-        Raises `TargetError` when the model does not fit the runner, the device reports an error or
-        the answer does not come; the message names the log.
+        Raises `TargetError` when the model does not fit the runner, when the device reports an
+        error, or when the answer does not arrive; the message names the log.
         """
         options = bench_options(job.accelerator, self._settings.parameters)
         begun = self._runner.open(job)
@@ -126,7 +126,7 @@ class FvpTarget:
         return Source.SIMULATED if _STAND_IN in self._version else Source.FVP
 
     def _provenance(self, arguments: tuple[str, ...]) -> dict[str, str]:
-        """What a reader needs to do the same; no paths of this machine."""
+        """What a reader needs to repeat the run; no paths of this machine."""
         program, *rest = self._launcher.command(arguments)
         return {
             "fvp": self._version,
@@ -154,7 +154,7 @@ class FvpTarget:
 
     @cached_property
     def _version(self) -> str:
-        """What the executable says of itself, on one line."""
+        """What the executable says about itself, on one line."""
         with tempfile.TemporaryDirectory(prefix="bench-fvp-") as name:
             directory = Path(name, "work")
             directory.mkdir()
@@ -162,10 +162,10 @@ class FvpTarget:
             outcome = self._launcher.run(launch, lambda data: False)
         lines = [line.strip() for line in outcome.excerpt.splitlines()]
         said = "; ".join(line for line in lines if line and not _LEGAL.search(line))
-        # Which exit status goes with --version is documented nowhere; Arm's models name themselves.
+        # The exit status of --version is not documented; Arm's models print their name.
         sound = outcome.ending is Ending.EXITED and (outcome.status == 0 or _ARM in said)
         if not sound or not said or known_failure(outcome.excerpt) is not None:
-            error = diagnose(outcome, _VERSION_LIMITS, "it did not tell its version (--version)")
+            error = diagnose(outcome, _VERSION_LIMITS, "it did not print its version (--version)")
             raise PrerequisiteError(f"target fvp: {error.what}", cure=error.cure)
         return said[:300]
 

@@ -1,7 +1,7 @@
 """A whole answer: the frames of one run of the firmware, put together and checked.
 
-A job's answer counts only if nothing was lost or damaged from its first frame to its last, so
-that what arrives may be used even where other jobs' answers were cut off.
+A job's answer counts only if nothing was lost or damaged from its first frame to its last. So it
+may be used even if the answers of other jobs were cut off.
 """
 
 from __future__ import annotations
@@ -33,13 +33,13 @@ from targets.jobs.payloads import (
 
 __all__ = ["Answers", "Collector", "ErrorAnswer", "JobAnswer", "OutputAnswer", "Pass"]
 
-#: Problems kept word for word; a flood of them says nothing more.
+#: How many problems are kept word for word; more of them would add nothing.
 _PROBLEMS_MAX = 50
 
 
 @dataclass(frozen=True)
 class OutputAnswer:
-    """One output: its size and CRC-32, and its bytes where they were asked for."""
+    """One output: its size and CRC-32, and its bytes if they were requested."""
 
     size: int
     crc32: int
@@ -48,7 +48,7 @@ class OutputAnswer:
 
 @dataclass(frozen=True)
 class JobAnswer:
-    """What the device said of one job, complete and undamaged."""
+    """The device's answer to one job, complete and undamaged."""
 
     index: int
     name: str
@@ -75,7 +75,8 @@ class JobAnswer:
     def require_sound(self, tolerance: float = 0.0) -> None:
         """Raise `AnswerError` unless the job ran, its passes agree and no counter overflowed.
 
-        `tolerance`: the share of its cycles by which passes may differ; their outputs never may.
+        `tolerance` is the fraction by which the cycles of passes may differ. Their outputs must be
+        equal.
         """
         if self.error is not None:
             raise AnswerError(f"job {self.name!r}: {self.error.sentence}")
@@ -96,7 +97,7 @@ class JobAnswer:
 
     def _nearly_stable(self, tolerance: float) -> bool:
         if tolerance == 0:
-            # Then the device's own word counts.
+            # Then the device's own statement counts.
             return False
         cycles = self.cycles()
         same_outputs = len({one.outputs_crc32 for one in self.passes}) == 1
@@ -105,13 +106,13 @@ class JobAnswer:
 
 @dataclass(frozen=True)
 class Answers:
-    """Everything one run of the firmware said."""
+    """The whole answer of one run of the firmware."""
 
     hello: Hello | None
     npu: Npu | None
-    #: By index; a job whose answer was damaged or never came is not in it.
+    #: By index; without jobs whose answer was damaged or missing.
     jobs: Mapping[int, JobAnswer]
-    #: Errors that concern no job.
+    #: Errors that do not belong to a job.
     errors: tuple[ErrorAnswer, ...]
     end: End | None
     #: Damage noticed on the way, in words.
@@ -125,7 +126,7 @@ class Answers:
     def job(self, index: int, tolerance: float = 0.0) -> JobAnswer:
         """The sound answer of a job; see `JobAnswer.require_sound` for `tolerance`.
 
-        Raises `AnswerError`, saying why there is none.
+        Raises `AnswerError`, which says why, if there is none.
         """
         if index in self.jobs:
             answer = self.jobs[index]
@@ -136,7 +137,7 @@ class Answers:
         why = "; ".join(self.problems) or "the answer ended before it"
         raise AnswerError(
             f"no answer for job {index}: {why}",
-            cure="the kept log of the UART shows what arrived",
+            cure="see the log of the UART for what arrived",
         )
 
 
@@ -151,7 +152,7 @@ class _OpenJob:
 
 
 class Collector:
-    """Takes a `FrameParser`'s events, gives back jobs as they are answered, and all at the end.
+    """Takes a `FrameParser`'s events; returns jobs as they are answered, and all at the end.
 
     `data_limit` bounds the bytes of outputs that are kept.
     """
@@ -185,7 +186,7 @@ class Collector:
         return done
 
     def finish(self) -> Answers:
-        """All that was said. Nothing is raised here: see `Answers.job`."""
+        """The whole answer. Raises nothing; `Answers.job` does."""
         problems = list(self._problems)
         if self._end is None:
             problems.append(f"the answer was cut off after {self._frames} frames")
@@ -234,7 +235,7 @@ class Collector:
     ) -> JobAnswer | None:
         job = self._open
         if job is None or job.start.job != payload.job:
-            # The rest of a job that was damaged before; that was reported then.
+            # The rest of a damaged job; the damage has been reported.
             return None
         if isinstance(payload, Timing):
             job.timing.append(payload)

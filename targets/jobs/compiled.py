@@ -1,4 +1,4 @@
-"""From a compiled model to a job: where everything lies, and through which port it is reached."""
+"""From a compiled model to a job: where everything is, and which port reaches it."""
 
 from __future__ import annotations
 
@@ -35,8 +35,8 @@ def job_for(
 
     `inputs` has one array for each model input, in the model's shape and dtype, without the batch
     dimension or with one of 1. The job's outputs are the model's, in their order. The arena goes
-    to the ISRAM, or to DDR where it is too large; in Sram_Only the constants go to SRAM as well.
-    The arena is cleared before every pass, so that all passes find the same.
+    to the ISRAM, or to the DDR if it is too large; in Sram_Only the constants also go to SRAM. The
+    arena is cleared before every pass, so all passes start from the same state.
 
     Raises `JobError` for a model with CPU operators or several `ethos-u` operators, or one that
     does not fit.
@@ -79,7 +79,7 @@ def job_for(
 def inputs_for(artefact: Artefact, inputs: Sequence[Array]) -> tuple[Input, ...]:
     """What goes into the arena before an inference: the model's state at the start, and `inputs`.
 
-    `inputs` as for `job_for`. Raises `JobError` when they do not fit the model.
+    `inputs` are as for `job_for`. Raises `JobError` when they do not fit the model.
     """
     return (*_variables(artefact), *_inputs(artefact, inputs))
 
@@ -103,7 +103,7 @@ def _base(artefact: Artefact, region: Region | None) -> RegionBase | None:
     if isinstance(region, ArenaRegion):
         return RegionBase(Space.ARENA, region.offset) if region.length else None
     raise JobError(
-        f"{artefact.name} has its inputs and outputs in regions of their own",
+        f"{artefact.name} has its inputs and outputs in separate regions",
         cure="compile it without --separate-io-regions",
     )
 
@@ -124,7 +124,7 @@ def _inputs(artefact: Artefact, inputs: Sequence[Array]) -> list[Input]:
 
 
 def _variables(artefact: Artefact) -> list[Input]:
-    """The model's state at the start, as TensorFlow Lite Micro resets it: real 0."""
+    """The model's state at the start: real 0, as TensorFlow Lite Micro resets it."""
     found = []
     for tensor in artefact.tensors:
         if tensor.is_variable and tensor.constant is None and tensor.offset is not None:
@@ -142,7 +142,7 @@ def _offset(artefact: Artefact, index: int) -> int:
 
 
 def _in_sram(artefact: Artefact, size: int, arena: MemoryBank, arena_bytes: int) -> int:
-    """An address in SRAM for the constants: behind the arena, or in a bank without it."""
+    """An address in SRAM for the constants: after the arena, or in another bank."""
     for bank in (_BANKS["ISRAM"], _BANKS["BRAM"]):
         start = bank.address + (arena_bytes if bank is arena else 0)
         if bank.holds(start, size):

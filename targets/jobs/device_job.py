@@ -1,4 +1,4 @@
-"""A job for the firmware, as data: what the NPU runs, from where, and what is wanted back."""
+"""A job for the firmware, as data: what the NPU runs, from where, and what is returned."""
 
 from __future__ import annotations
 
@@ -26,7 +26,7 @@ __all__ = [
     "TimingAdapter",
 ]
 
-#: The most of one job's events, inputs or outputs the firmware takes.
+#: How many events, inputs or outputs of one job the firmware takes.
 EVENTS_MAX = 256
 TRANSFERS_MAX = 256
 _WORD_MAX = 0xFFFF_FFFF
@@ -39,15 +39,15 @@ _ARM_PORTS = PortMap()
 
 
 class OutputMode(IntEnum):
-    """How an output is answered."""
+    """How an output is returned."""
 
     BYTES = 0
-    #: Only its length and CRC-32, which come in either case.
+    #: Only its length and CRC-32, which are always returned.
     CRC32 = 1
 
 
 class Space(str, Enum):
-    """What a region's base address counts from."""
+    """The memory that a region's offset refers to."""
 
     FLASH = "flash"
     ARENA = "arena"
@@ -55,7 +55,7 @@ class Space(str, Enum):
 
 @dataclass(frozen=True)
 class RegionBase:
-    """Where a region begins: `offset` bytes (a multiple of 16) into the flash image or arena."""
+    """Where a region begins: at `offset` bytes (a multiple of 16) in the flash image or arena."""
 
     space: Space
     offset: int = 0
@@ -71,7 +71,7 @@ class Input:
 
 @dataclass(frozen=True)
 class Output:
-    """Bytes of the arena wanted back."""
+    """Bytes of the arena to return."""
 
     arena_offset: int
     size: int
@@ -103,7 +103,7 @@ class TimingAdapter:
     """The registers of a timing adapter that slow a port down; 0 = no limit.
 
     `maxr`, `maxw`, `maxrw` count outstanding transactions, `rlatency`, `wlatency`, `pulse_on`
-    and `pulse_off` cycles, `bwcap` 8-byte words a pulse period.
+    and `pulse_off` cycles, and `bwcap` 8-byte words per pulse period.
     """
 
     maxr: int = 0
@@ -134,19 +134,19 @@ ARM_AXI_LIMITS = (AxiLimit(),) * AXI_LIMITS
 class DeviceJob:
     """One command stream, run `repetitions` times.
 
-    The NPU has four event counters, so the firmware runs every repetition once for each four
-    `events` (at least once) and reports the cycle counter of each pass.
+    The NPU has four event counters. So the firmware runs every repetition once for every four
+    `events` (at least once), and reports the cycle counter of each pass.
     """
 
     #: Echoed in the answer: letters, digits, `_`, `-` and `.`, at most 120 characters.
     name: str
-    #: MACs a cycle the stream was compiled for; any other NPU refuses the job.
+    #: MACs per cycle that the stream was compiled for; any other NPU refuses the job.
     macs: int
-    #: The command stream itself, without driver actions.
+    #: The command stream, without driver actions.
     commands: bytes
     #: Weights, scales and tables.
     flash: bytes
-    #: Where the arena lies (non-secure form) and its size in bytes.
+    #: The arena's address (in non-secure form) and its size in bytes.
     arena_address: int
     arena_bytes: int
     #: One for each region.
@@ -155,24 +155,24 @@ class DeviceJob:
     outputs: tuple[Output, ...] = ()
     #: PMU event numbers; any number up to 256.
     events: tuple[int, ...] = ()
-    #: None: the NPU reads the flash image where it lies in the job image (DDR). Otherwise it is
-    #: copied to this address first.
+    #: None: the NPU reads the flash image from the job image (in DDR). Otherwise it is first copied
+    #: to this address.
     flash_address: int | None = None
-    #: Whether the arena is zeroed before each pass. It is never assumed to be.
+    #: Whether the arena is zeroed before each pass. Nothing assumes that it already is.
     clear_arena: bool = False
     repetitions: int = 1
-    #: Millions of processor cycles before a run is given up: 3200 = 100 s at 32 MHz.
+    #: After this many millions of processor cycles a run is given up: 3200 = 100 s at 32 MHz.
     watchdog_megacycles: int = 3200
     qconfig: int = _ARM_PORTS.qconfig
     regioncfg: int = _ARM_PORTS.regioncfg_word
     axi_limits: tuple[AxiLimit, ...] = ARM_AXI_LIMITS
-    #: Timing adapters of the ports 0 and 1; None leaves one as it is.
+    #: The timing adapters of ports 0 and 1; None leaves an adapter unchanged.
     timing: tuple[TimingAdapter | None, TimingAdapter | None] = (None, None)
     cycle_start_event: int = _START
     cycle_stop_event: int = _STOP
 
     def check(self) -> None:
-        """Raise `JobError`, naming the field, for anything the firmware would refuse."""
+        """Raise `JobError`, which names the field, for anything that the firmware would refuse."""
         self._check_contents()
         self._check_places()
         self._check_registers()
@@ -256,10 +256,10 @@ class DeviceJob:
 
 @dataclass(frozen=True)
 class Image:
-    """What is loaded beside the firmware: jobs that it runs and answers one by one."""
+    """What is loaded next to the firmware: jobs that it runs and answers one by one."""
 
     jobs: tuple[DeviceJob, ...]
-    #: Whether the firmware ends with a semihosting call: only where something takes it.
+    #: Whether the firmware ends with a semihosting call; only if something handles it.
     semihosting_exit: bool = False
     #: The UART's BAUDDIV; None = 217, which is 115200 baud from 25 MHz.
     uart_divider: int | None = None

@@ -2,12 +2,12 @@ r"""Frames: the lines in which the firmware answers over a UART.
 
     BENCH1 <number> <text> {<JSON object>} *<CRC-32>\r\n
 
-`number` counts frames from 0, `text` is for people and has no brace, the CRC-32 (zlib's, eight
+`number` counts frames from 0. `text` is for people and has no braces. The CRC-32 (zlib's, eight
 upper-case hexadecimal digits) covers everything from `BENCH1` to the closing brace. Other text may
-stand between frames and before one on its line. A reader can therefore tell a damaged frame (its
-CRC fails), a lost one (a gap in the numbers) and a cut-off answer (no `end` frame, which states
-how many there were) from a sound answer: no single lost or changed byte goes unnoticed, unless it
-changes nothing a frame says (its line end).
+come between frames, or before a frame on its line. So a reader recognises a damaged frame (its CRC
+fails), a lost frame (a gap in the numbers) and an answer that was cut off (no `end` frame, which
+states the number of frames). No single lost or changed byte goes unnoticed, except in the line
+ending, which carries no information.
 """
 
 from __future__ import annotations
@@ -48,14 +48,14 @@ class Frame:
 
 @dataclass(frozen=True)
 class Text:
-    """A line (or piece of one) that is no frame."""
+    """A line, or a piece of one, that is not a frame."""
 
     line: str
 
 
 @dataclass(frozen=True)
 class Damaged:
-    """Something that began like a frame and is none."""
+    """Something that begins like a frame but is not one."""
 
     reason: str
     excerpt: str
@@ -71,7 +71,7 @@ class Lost:
 
 @dataclass(frozen=True)
 class Restarted:
-    """The numbers begin again at 0: the device was reset."""
+    """The numbers start again at 0, so the device was reset."""
 
 
 Event = Frame | Text | Damaged | Lost | Restarted
@@ -91,7 +91,7 @@ class FrameParser:
         for line in lines:
             events += self._line(line)
         while len(rest) > LINE_MAX:
-            # Without an end in sight: give up the line, but not a marker cut in two.
+            # No end in sight: drop the line, but keep a marker that may be cut in two.
             events += self._line(rest[:LINE_MAX])
             kept = rest[LINE_MAX - len(_MARKER) + 1 : LINE_MAX]
             start = next((i for i in range(len(kept)) if _MARKER.startswith(kept[i:])), len(kept))

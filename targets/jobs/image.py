@@ -1,8 +1,8 @@
 """The job image: jobs as bytes. The firmware's `job_format.h` reads them.
 
-Little-endian 32-bit words: a header of 16, a record of 64 for each job, and the contents they
-point to, each at a multiple of 64 bytes and stored once however many jobs share it. The last word
-is the CRC-32 of everything before it.
+It consists of little-endian 32-bit words: a header of 16 words, a record of 64 words for each job,
+and the contents that they point to. Each content starts at a multiple of 64 bytes and is stored
+once, however many jobs share it. The last word is the CRC-32 of everything before it.
 """
 
 from __future__ import annotations
@@ -29,7 +29,7 @@ _UNUSED = 0xFFFF_FFFF
 
 
 def build_image(image: Image) -> bytes:
-    """The bytes of `image`. Raises `JobError` for what the firmware would refuse."""
+    """The bytes of `image`. Raises `JobError` for anything that the firmware would refuse."""
     if not image.jobs:
         raise JobError("an image without jobs", cure="give it at least one")
     if image.uart_divider is not None and not 0 < image.uart_divider <= 0xFFFFF:
@@ -56,7 +56,7 @@ def build_image(image: Image) -> bytes:
 
 
 class _Contents:
-    """Collects what the records point to, each different content once."""
+    """Collects what the records point to, and stores each content once."""
 
     def __init__(self, start: int) -> None:
         self._start = start
@@ -133,7 +133,7 @@ def _require_apart(job: DeviceJob, image_bytes: int) -> None:
     for what, address, size in places:
         if overlap(JOB_ADDRESS, image_bytes, address, size):
             raise JobError(
-                f"job {job.name!r}: its {what} at {address:#x} lies over the job image "
+                f"job {job.name!r}: its {what} at {address:#x} overlaps the job image "
                 f"({image_bytes} bytes at {JOB_ADDRESS:#x})",
                 cure="place it in another memory or higher",
             )

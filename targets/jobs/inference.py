@@ -1,9 +1,9 @@
 """From a `Job` of the bench to device jobs, and from their answers to a `Measurement`.
 
-The firmware runs one inference a device job. A bench job of n rows becomes images of k device jobs
-each, whose command stream and constants lie in an image once. The first row is measured: the NPU
-has four event counters, so it runs once for each four events. The other rows run once each, for
-their outputs, with the cycle counter as a witness that they took the same time.
+The firmware runs one inference per device job. A bench job of n rows becomes images with k device
+jobs each, which share one copy of the command stream and constants. The first row is measured: the
+NPU has four event counters, so it runs once for every four events. The other rows run once each,
+for their outputs; the cycle counter shows that they took the same time.
 """
 
 from __future__ import annotations
@@ -29,7 +29,7 @@ from targets.protocol import Job, Measurement, Source
 __all__ = ["Batch", "BatchLimits", "Inference"]
 
 _UNKNOWN = "an Ethos-U55 has no event of this name"
-#: A record, a table of inputs and paddings: what a device job takes beside its input's bytes.
+#: What a device job takes in addition to its input's bytes: a record, tables and padding.
 _BYTES_A_JOB = 640
 
 
@@ -39,7 +39,7 @@ class BatchLimits:
 
     #: Device jobs in one image.
     jobs: int = 1000
-    #: Bytes of one image, its constants included; at least one job goes into an image.
+    #: Bytes of one image, including its constants; at least one job goes into an image.
     image_bytes: int = JOB_BYTES_MAX // 4
 
 
@@ -53,12 +53,12 @@ class Batch:
 
 
 class Inference:
-    """One bench job on its way through a device: its batches, and what was answered to them."""
+    """One bench job on a device: its batches, and the answers to them."""
 
     def __init__(self, job: Job, repetitions: int = 1) -> None:
         """Read the compiled model and check that the job fits it.
 
-        The first row is measured `repetitions` times over; its counters are then medians.
+        The first row is measured `repetitions` times; its counters are then medians.
 
         Raises `JobError` when model, inputs or accelerator do not belong together, or the firmware
         cannot run the model; `ModelError` when the file cannot be read.
@@ -87,7 +87,7 @@ class Inference:
 
     @property
     def timing(self) -> tuple[TimingAdapter, TimingAdapter]:
-        """What the timing adapters are programmed with."""
+        """The values for the timing adapters."""
         return self._timing
 
     def batches(self, limits: BatchLimits) -> Iterator[Batch]:
@@ -110,7 +110,7 @@ class Inference:
             self.keep(batch.start + index, answers.job(index, tolerance))
 
     def keep(self, row: int, answer: JobAnswer) -> None:
-        """Take `answer` as the one to `row`; the caller has found it sound."""
+        """Take `answer` as the answer to `row`; the caller has checked it."""
         self._answers[row] = answer
 
     def device_job(self, row: int) -> DeviceJob:
@@ -121,13 +121,13 @@ class Inference:
         return replace(self._first, name=f"input-{row}", inputs=inputs, events=(), repetitions=1)
 
     def cycles(self) -> Mapping[int, int]:
-        """Cycle count -> how many rows took so many, of the rows answered."""
+        """Cycle count -> how many of the answered rows took that many cycles."""
         return Counter(answer.cycles()[0] for answer in self._answers.values())
 
     def require_same_cycles(self, tolerance: float = 0.0) -> None:
-        """Raise `AnswerError` unless all rows took the same cycles, or nearly: a share of them.
+        """Raise `AnswerError` unless all rows took the same cycles, within a fraction of them.
 
-        An Ethos-U55 skips nothing by value: its time does not depend on its input.
+        An Ethos-U55 skips nothing by value, so its time does not depend on its input.
         """
         counts = self.cycles()
         if max(counts) - min(counts) > tolerance * min(counts):
@@ -145,9 +145,9 @@ class Inference:
         unavailable: Mapping[str, str],
         provenance: Mapping[str, str],
     ) -> Measurement:
-        """What all answers come to. Counters are the first row's.
+        """The measurement that all answers make together. Counters are those of the first row.
 
-        `unavailable` names events the device is known not to count, with the reason. Raises
+        `unavailable` names events that the device does not count, with the reasons. Raises
         `AnswerError` while rows are missing.
         """
         answers = self._answers

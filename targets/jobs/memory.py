@@ -1,7 +1,7 @@
 """Corstone-300's memories as a job sees them: addresses in non-secure form.
 
-The secure alias of everything lies `SECURE_ALIAS` higher. The firmware picks the alias that its
-security state may use; a job never needs to know.
+Every secure alias is `SECURE_ALIAS` higher. The firmware uses the alias that its security state
+allows; a job need not know.
 """
 
 from __future__ import annotations
@@ -26,18 +26,18 @@ SECURE_ALIAS = 0x1000_0000
 
 @dataclass(frozen=True)
 class MemoryBank:
-    """One memory. `address` in non-secure form, `size` in bytes."""
+    """One memory, with its `address` in non-secure form and its `size` in bytes."""
 
     name: str
     address: int
     size: int
 
     def holds(self, address: int, size: int) -> bool:
-        """Whether `size` bytes at `address` lie within."""
+        """Whether `size` bytes at `address` are inside."""
         return self.address <= address and address + size <= self.address + self.size
 
 
-#: The memories the NPU reaches; it cannot see the processor's TCMs.
+#: The memories that the NPU reaches; it cannot see the processor's TCMs.
 NPU_MEMORIES = (
     MemoryBank("BRAM", 0x0100_0000, MIB),
     MemoryBank("ISRAM", 0x2100_0000, 2 * MIB),
@@ -48,8 +48,8 @@ NPU_MEMORIES = (
 JOB_ADDRESS = 0x6000_0000
 JOB_BYTES_MAX = 256 * MIB
 
-#: Where a loader (the FVP's `--data`, the board's `images.txt`) puts it: the processor starts in
-#: the secure state.
+#: Where a loader (the FVP's `--data`, the board's `images.txt`) puts it, because the processor
+#: starts in the secure state.
 JOB_LOAD_ADDRESS = JOB_ADDRESS + SECURE_ALIAS
 
 
@@ -59,5 +59,5 @@ def bank_of(address: int, size: int) -> MemoryBank | None:
 
 
 def overlap(a: int, a_size: int, b: int, b_size: int) -> bool:
-    """Whether two ranges of bytes have one in common."""
+    """Whether two ranges of bytes overlap."""
     return a < b + b_size and b < a + a_size and a_size > 0 and b_size > 0

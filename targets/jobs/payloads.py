@@ -37,7 +37,7 @@ class Hello(_Payload):
 
 
 class Npu(_Payload):
-    """The NPU's ID and CONFIG registers, and its MACs a cycle."""
+    """The NPU's ID and CONFIG registers, and its MACs per cycle."""
 
     kind: Literal["npu"]
     id: int
@@ -112,7 +112,7 @@ class Result(_Payload):
 
 
 class End(_Payload):
-    """The last frame; `frames` counts all, itself included."""
+    """The last frame; `frames` counts all frames, including this one."""
 
     kind: Literal["end"]
     jobs: int
@@ -121,7 +121,7 @@ class End(_Payload):
 
 
 class ErrorAnswer(_Payload):
-    """Something went wrong on the device; which fields there are depends on `code`."""
+    """Something went wrong on the device; the fields depend on `code`."""
 
     kind: Literal["error"]
     code: Literal[
@@ -140,7 +140,7 @@ class ErrorAnswer(_Payload):
         "timing_adapter",
         "watchdog",
     ]
-    #: None where no job is concerned.
+    #: None if the error does not belong to a job.
     job: int | None = None
     field: str | None = None
     expected: int | None = None
@@ -164,7 +164,7 @@ class ErrorAnswer(_Payload):
 
     @property
     def sentence(self) -> str:
-        """What happened, for a person, with every number that belongs to it."""
+        """What happened, in words, with all its numbers."""
         return _SENTENCES[self.code].format(**_readable(self))
 
 

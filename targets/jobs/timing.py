@@ -1,4 +1,4 @@
-"""From a timing profile to the registers of the two timing adapters, and of the NPU's limits."""
+"""From a timing profile to the registers of the two timing adapters and of the NPU's limits."""
 
 from __future__ import annotations
 
@@ -22,7 +22,7 @@ def timing_adapters(
 
 
 def axi_limits(profile: TimingProfile, memory_mode: MemoryMode) -> tuple[AxiLimit, ...]:
-    """AXI_LIMIT0..3 with the profile's bursts for the port of each."""
+    """AXI_LIMIT0..3, each with the profile's burst for its port."""
     ports = [AxiLimit(burst_bytes=burst) for burst in profile.bursts(memory_mode)]
     return tuple(ports[port_of_limit(limit)] for limit in range(AXI_LIMITS))
 

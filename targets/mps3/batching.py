@@ -18,9 +18,9 @@ from targets.protocol import Job, Measurement, Source
 
 __all__ = ["Load", "Unit", "Work", "pack"]
 
-#: A record, the tables and paddings a device job takes beside its contents.
+#: What a device job takes in addition to its contents: a record, tables and padding.
 _OVERHEAD = 1024
-#: Answers of the firmware that no other boot would change.
+#: Answers of the firmware that another boot would not change.
 _FINAL = frozenset({"macs_mismatch", "bad_job", "bad_format", "bad_length"})
 
 
@@ -34,7 +34,7 @@ class Unit:
 
 @dataclass(frozen=True)
 class Load:
-    """A job image, and which unit each of its device jobs is. Names are the firmware's echo."""
+    """A job image, and the unit of each device job by the name that the firmware echoes."""
 
     image: bytes
     units: tuple[Unit, ...]
@@ -42,7 +42,7 @@ class Load:
 
 
 class Work:
-    """One job of the bench on its way through the board."""
+    """One job of the bench on the board."""
 
     def __init__(self, number: int, job: Job, repetitions: int) -> None:
         """Raises `JobError`, `ModelError` when the firmware cannot run the job."""
@@ -62,7 +62,7 @@ class Work:
 
     @property
     def units(self) -> tuple[Unit, ...]:
-        """What was not answered yet, in order."""
+        """The inferences without an answer so far, in order."""
         return tuple(Unit(self._number, row) for row in sorted(self._missing))
 
     @property
@@ -75,11 +75,10 @@ class Work:
         return self._inference.device_job(row)
 
     def take(self, row: int, answer: JobAnswer) -> bool:
-        """Keep a sound answer; returns whether it was one.
+        """Keep a sound answer; returns whether it was sound.
 
-        What the device could not do once may go better after another boot, so a first error only
-        leaves the inference unanswered. Raises `AnswerError` for a second, and for one that no boot
-        changes.
+        An inference that failed once may succeed after another boot, so a first error only leaves
+        it unanswered. Raises `AnswerError` for a second error, and for one that no boot changes.
         """
         problem = _problem(answer)
         if problem is None:
@@ -102,7 +101,7 @@ class Work:
         unavailable: Mapping[str, str],
         provenance: Mapping[str, str],
     ) -> Measurement:
-        """Median counters of the first inference, all outputs.
+        """Median counters of the first inference, and all outputs.
 
         Raises `AnswerError` when a counter differs between repetitions by more than `max_spread`
         of its median.
@@ -137,7 +136,7 @@ def _any_event(answer: JobAnswer) -> int:
 
 
 def _problem(answer: JobAnswer) -> str | None:
-    """What is wrong with an answer. On a real board passes may differ in cycles, not in outputs."""
+    """What is wrong with an answer. On a real board, passes may differ in cycles, not outputs."""
     if answer.error is not None:
         return answer.error.sentence
     if not answer.ok:
@@ -151,7 +150,7 @@ def _problem(answer: JobAnswer) -> str | None:
 
 
 def _spread(answer: JobAnswer | None) -> dict[str, tuple[int, int]]:
-    """Event name -> median and largest minus smallest over the repetitions."""
+    """Event name -> median, and largest minus smallest, over the repetitions."""
     if answer is None:
         return {}
     return {
@@ -161,10 +160,10 @@ def _spread(answer: JobAnswer | None) -> dict[str, tuple[int, int]]:
 
 
 def pack(works: Sequence[Work], image_bytes: int, uart_divider: int | None = None) -> Load:
-    """As many unanswered units as fit an image of `image_bytes`, in order; at least one.
+    """As many unanswered units as fit into an image of `image_bytes`, in order; at least one.
 
-    A model's stream and constants count once, however many units share them. Names carry a token
-    of this image, so that no answer to another is taken for one to this.
+    A model's stream and constants count once, however many units share them. Names contain a token
+    of this image, so an answer to another image cannot be mistaken for an answer to this one.
     """
     token = secrets.token_hex(4)
     units: list[Unit] = []

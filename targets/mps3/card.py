@@ -1,9 +1,9 @@
-r"""What is on the SD card: is it the right drive, and a transaction on it.
+r"""The contents of the SD card: whether it is the right drive, and transactions on it.
 
-What the card loads is decided by one file, `images.txt`, and that is exchanged by one rename. All
-files it names are complete, under names of their own, before that; what it named before is removed
-after. So the card is old or new whenever the bench is killed. `BENCHOLD.TXT` beside it is the
-journal: while `images.txt` is the bench's, it holds what has to come back.
+One file, `images.txt`, decides what the card loads, and one rename replaces it. Before that, all
+files that it names are complete, under names of their own. The files that the old one named are
+removed afterwards. So the card is either old or new, whenever the bench is killed. `BENCHOLD.TXT`
+next to it is the journal: while `images.txt` is the bench's, it holds the file to restore.
 """
 
 from __future__ import annotations
@@ -28,10 +28,10 @@ __all__ = ["Card", "check_volume"]
 _SOFTWARE = "SOFTWARE"
 _BACKUP = "BENCHOLD.TXT"
 _TEMPORARY = "BENCHNEW.TXT"
-#: The bench's own files: F(irmware) or J(ob), and a number that tells generations apart.
+#: The bench's own files: F(irmware) or J(ob), and the number of the generation.
 _OURS = re.compile(r"BENCH([FJ])(\d\d)\.BIN", re.IGNORECASE)
 _GENERATIONS = 100
-#: Room that stays free: FAT tables, directories, the MCC's log.
+#: Space that stays free for FAT tables, directories and the MCC's log.
 _MARGIN = 1 << 20
 _APPFILE = re.compile(r"^\s*APPFILE\s*:\s*([A-Za-z0-9_]+)[\\/]", re.IGNORECASE | re.MULTILINE)
 
@@ -41,7 +41,7 @@ Report = Callable[[str], None]
 def check_volume(volume: Volume, application_note: str) -> str:
     """The folder of the application note (`MB/HBI0309C/AN552`), on the right drive.
 
-    Raises `CardError` when this is not an MPS3's card or boots something else.
+    Raises `CardError` when this is not the card of an MPS3, or boots something else.
     """
     where = volume.describe()
     root = {name.upper() for name in volume.listing("")}
@@ -65,7 +65,7 @@ def check_volume(volume: Volume, application_note: str) -> str:
     ]
     if len(folders) != 1:
         raise CardError(
-            f"{where}: {len(folders)} folders MB/HBI0309*/{application_note}, one is needed",
+            f"{where}: {len(folders)} folders MB/HBI0309*/{application_note}; one is needed",
             cure=f"install Arm's {application_note} on the card, or set "
             "targets.mps3.application_note",
         )
@@ -88,7 +88,7 @@ def check_volume(volume: Volume, application_note: str) -> str:
 
 @dataclass(frozen=True)
 class Card:
-    """The card of the board, `folder` as `check_volume` found it."""
+    """The card of the board, with the `folder` that `check_volume` found."""
 
     volume: Volume
     folder: str
@@ -103,9 +103,9 @@ class Card:
         return f"{self.folder}/{_BACKUP}"
 
     def install(self, firmware: bytes, job: bytes) -> None:
-        """Let the next boot load these. Writes only what is not there already.
+        """Make the next boot load these. Writes only what is not there already.
 
-        Raises `CardError`, `BoardError`; the card then loads what it did before.
+        Raises `CardError` or `BoardError`; the card then still loads what it did before.
         """
         self.tidy()
         current = self._current()
@@ -126,14 +126,14 @@ class Card:
         self.volume.sync()
 
     def restore(self) -> None:
-        """Let the card be as it was before the bench came. Nothing to do is no error."""
+        """Restore the card to what it was before the bench. It is not an error if it already is."""
         current = self._current()
         if is_ours(current):
             backup = self.volume.read(self._backup)
             if backup is None:
                 raise CardError(
-                    f"{self.volume.describe()}: {self._images} is the bench's and the file before "
-                    f"it, {_BACKUP}, is gone",
+                    f"{self.volume.describe()}: {self._images} is the bench's, and the original, "
+                    f"{_BACKUP}, is gone",
                     cure=f"copy images.txt from Arm's bundle into {self.folder}",
                 )
             self.report(f"restoring {self._images}")
@@ -142,7 +142,7 @@ class Card:
         self.volume.sync()
 
     def tidy(self) -> None:
-        """Remove what an interrupted transaction left: nothing in use, nothing not ours."""
+        """Remove what an interrupted transaction left; never a file in use or not ours."""
         current = self._current()
         if not is_ours(current) and self.volume.read(self._backup) is not None:
             self.volume.remove(self._backup)
@@ -166,7 +166,7 @@ class Card:
         self.volume.replace(temporary, self._backup)
 
     def _place(self, kind: str, data: bytes, current: bytes) -> str:
-        """The name under which `data` lies complete on the card, where no one else's lies."""
+        """The name under which `data` is complete on the card; never that of a foreign file."""
         used = files_of(current)
         generations = set()
         for name in used:
@@ -174,7 +174,7 @@ class Card:
             if match is None or match[1].upper() != kind:
                 continue
             if self.volume.read(name) == data:
-                self.report(f"{name} is on the card already")
+                self.report(f"{name} is already on the card")
                 return name
             generations.add(int(match[2]))
         free = next(n for n in range(_GENERATIONS) if n not in generations)
@@ -183,7 +183,7 @@ class Card:
         if room < len(data) + _MARGIN:
             raise CardError(
                 f"{self.volume.describe()}: {name} needs {len(data):,} bytes and {_MARGIN:,} to "
-                f"spare, {room:,} are free",
+                f"spare; {room:,} are free",
                 cure="make room on the card, or lower targets.mps3.image_mib",
             )
         self.report(f"writing {name}, {len(data):,} bytes")

@@ -14,18 +14,18 @@ __all__ = ["BOOT_DONE", "Console"]
 
 _PROMPT = b"Cmd>"
 _REBOOTING = b"Rebooting..."
-#: The last line of a boot that worked.
+#: The last line of a successful boot.
 BOOT_DONE = b"FPGA configuration complete."
 _PROMPT_ATTEMPTS = 3
-#: Seconds without a byte after which the console has said what it had to.
+#: After this many seconds without a byte the console's answer is complete.
 _QUIET = 0.1
 _SLICE = 0.02
-#: What is kept of a boot's text, for the error when it fails.
+#: How much of a boot's text is kept, for the error when it fails.
 _SHOWN_LINES = 6
 
 
 class Console:
-    """One open console. `log` gets every byte, and what had to be repeated."""
+    """One open console. `log` gets every byte, and every repetition."""
 
     def __init__(self, line: Line, timings: Timings, log: BoardLog) -> None:
         self._line = line
@@ -33,9 +33,9 @@ class Console:
         self._log = log
 
     def require_prompt(self) -> None:
-        """A bare carriage return has to give `Cmd>`. Raises `BoardError` after three attempts.
+        """Send a bare carriage return and expect `Cmd>`. Raises `BoardError` after three attempts.
 
-        For seconds after a write to the card it gives an empty line only, so the attempts are
+        For seconds after a write to the card it only gives an empty line, so the attempts are
         `Timings.prompt_again` apart.
         """
         heard = b""
@@ -51,12 +51,12 @@ class Console:
         said = f"it said {heard[-80:]!r}" if heard else "it said nothing"
         raise BoardError(
             f"the MCC gives no prompt after {_PROMPT_ATTEMPTS} carriage returns: {said}",
-            cure="is this the console (interface 00 of the board's USB ports), and is no other "
-            "program reading it?",
+            cure="check that this is the console (interface 00 of the board's USB ports), and that "
+            "no other program reads it",
         )
 
     def command(self, text: str) -> None:
-        """Type `text` at a prompt. Raises `BoardError` where there is none."""
+        """Type `text` at a prompt. Raises `BoardError` if there is none."""
         self.require_prompt()
         self._type(text.encode("ascii") + b"\r")
 
@@ -67,11 +67,11 @@ class Console:
         if _REBOOTING not in heard:
             raise BoardError(
                 f"the MCC did not take the command to reboot; it said {heard[-120:]!r}",
-                cure="it ignores one while the card is being written, and loses characters",
+                cure="it ignores the command while the card is being written, and loses characters",
             )
 
     def follow_boot(self, timeout: float, meanwhile: Callable[[], None]) -> None:
-        """Read, and type nothing, until the boot is complete; `meanwhile` is called all the time.
+        """Read, without typing, until the boot is complete; `meanwhile` is called regularly.
 
         Raises `BoardError` when it ends otherwise or takes longer than `timeout` seconds.
         """
@@ -87,25 +87,25 @@ class Console:
             if _PROMPT in heard:
                 raise BoardError(
                     f"the boot ended without '{BOOT_DONE.decode()}': {_last_lines(heard)}",
-                    cure="the MCC's last lines say what it did not like on the card",
+                    cure="the MCC's last lines say what it did not accept on the card",
                 )
         raise BoardError(
             f"the boot did not end within {timeout:.0f} s; the MCC's last lines: "
             f"{_last_lines(heard)}",
-            cure="switch the board off and on; does it boot without the bench?",
+            cure="switch the board off and on, and check that it boots without the bench",
         )
 
     def await_prompt(self, timeout: float) -> None:
-        """Read, and type nothing, until a prompt comes by itself: the end of any boot."""
+        """Read, without typing, until a prompt comes by itself, as at the end of any boot."""
         if _PROMPT not in self._listen(_PROMPT, timeout):
-            raise BoardError(f"the MCC gave no prompt within {timeout:.0f} s after power came")
+            raise BoardError(f"the MCC gave no prompt within {timeout:.0f} s after power-on")
 
     def poll(self) -> None:
-        """Take what there is, for the log."""
+        """Read what is there, for the log."""
         self._log.mcc(self._line.read(0))
 
     def close(self) -> None:
-        """Give the line back."""
+        """Close the line."""
         self._line.close()
 
     def _type(self, data: bytes) -> None:

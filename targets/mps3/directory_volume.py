@@ -18,7 +18,7 @@ _CHUNK = 1 << 20
 
 
 class DirectoryVolume:
-    """The port `Volume` for the directory the card is mounted at."""
+    """The port `Volume` for the directory where the card is mounted."""
 
     def __init__(self, root: Path) -> None:
         self._root = root
@@ -53,7 +53,7 @@ class DirectoryVolume:
                 return None
 
     def write(self, name: str, data: bytes) -> None:
-        """Write in pieces, flush the file and its directory."""
+        """Write in pieces, then flush the file and its directory."""
         with self._reporting("write", name):
             path = self._path(name)
             with path.open("wb") as stream:
@@ -76,7 +76,7 @@ class DirectoryVolume:
             sync_directory(self._path(name).parent)
 
     def free_bytes(self) -> int:
-        """What an ordinary user may still take."""
+        """The space that an ordinary user may still use."""
         with self._reporting("measure", ""):
             status = os.statvfs(self._root)
             return status.f_bavail * status.f_frsize
@@ -85,7 +85,7 @@ class DirectoryVolume:
         """Flush the whole file system, not only what was written through this object."""
         with self._reporting("flush", ""):
             if not self.present():
-                # An empty mount point can be flushed too, and nothing would be on the card.
+                # An empty mount point can be flushed too, but nothing would be on the card.
                 raise FileNotFoundError(errno.ENOENT, "the volume is not there", str(self._root))
             descriptor = os.open(self._root, os.O_RDONLY | os.O_DIRECTORY)
             try:
@@ -95,7 +95,7 @@ class DirectoryVolume:
                 os.close(descriptor)
 
     def _path(self, name: str) -> Path:
-        """Where `name` lies, whatever the case of its letters on the card."""
+        """The path of `name`, whatever the case of its letters on the card."""
         path = self._root
         for part in Path(name).parts:
             if not (path / part).exists() and path.is_dir():

@@ -23,7 +23,7 @@ __all__ = [
 #: The USB ids of the board's FT4232H, and its interfaces' numbers.
 _VENDOR, _PRODUCT = "0403", "6011"
 _CONSOLE, _UART0 = 0, 1
-#: Labels under which the SD card was seen. The debug drive is labelled MBED MPS3.
+#: Known labels of the SD card. The debug drive is labelled MBED MPS3.
 LABELS = ("V2M-MPS3", "V2MMPS3", "V2M_MPS3", "V2M_MPS")
 _ESCAPE = re.compile(r"\\([0-7]{3})|\\x([0-9a-fA-F]{2})")
 _ROOT = Path("/")
@@ -40,7 +40,7 @@ class SerialPort:
 
 @dataclass(frozen=True)
 class Found:
-    """Where a board's parts are. `volume` None: not mounted now."""
+    """Where a board's parts are. `volume` None means that the card is not mounted now."""
 
     console: str
     uart: str
@@ -50,8 +50,8 @@ class Found:
 def find_board(settings: Mps3Settings, root: Path = _ROOT) -> Found:
     """The board of `settings`: as configured, or the only one attached.
 
-    `root` is where `/sys`, `/dev` and `/proc` are. Raises `BoardUnavailableError` when there is
-    none, or several and none was chosen.
+    `root` is where `/sys`, `/dev` and `/proc` are. Raises `BoardUnavailableError` when there is no
+    board, or when there are several and none was chosen.
     """
     if settings.console:
         return Found(settings.console, settings.uart, settings.volume)
@@ -75,15 +75,15 @@ def find_board(settings: Mps3Settings, root: Path = _ROOT) -> Found:
     by_interface = {port.interface: str(port.device) for port in ports}
     if _CONSOLE not in by_interface or _UART0 not in by_interface:
         raise BoardUnavailableError(
-            f"the board shows the serial interfaces {sorted(by_interface)}, 0 and 1 are needed",
-            cure="does the driver ftdi_sio have all four?",
+            f"the board shows the serial interfaces {sorted(by_interface)}; 0 and 1 are needed",
+            cure="check that the driver ftdi_sio has all four",
         )
     volume = settings.volume or find_volume(root)
     return Found(by_interface[_CONSOLE], by_interface[_UART0], volume)
 
 
 def serial_ports(root: Path = _ROOT) -> list[SerialPort]:
-    """The serial ports of all FT4232H, by the names that stay."""
+    """The serial ports of all FT4232H, by their permanent names."""
     ports = []
     for entry in sorted((root / "sys/class/tty").glob("ttyUSB*")):
         interface = next(_upwards(entry / "device", "bInterfaceNumber"), None)
@@ -103,7 +103,7 @@ def serial_ports(root: Path = _ROOT) -> list[SerialPort]:
 
 
 def stable_name(device: Path, root: Path = _ROOT) -> Path:
-    """The link in `/dev/serial/by-id` to `device`, which stays the same; else what it really is."""
+    """The permanent link in `/dev/serial/by-id` to `device`; without one, the device itself."""
     real = device.resolve()
     by_id = root / "dev/serial/by-id"
     links = sorted(by_id.iterdir()) if by_id.is_dir() else []
@@ -111,7 +111,7 @@ def stable_name(device: Path, root: Path = _ROOT) -> Path:
 
 
 def find_volume(root: Path = _ROOT) -> Path | None:
-    """Where the SD card is mounted, None where it is not.
+    """Where the SD card is mounted; None if it is not.
 
     Raises `BoardUnavailableError` when several are.
     """
@@ -122,7 +122,7 @@ def find_volume(root: Path = _ROOT) -> Path | None:
     for line in _text(root / "proc/mounts").splitlines():
         source, place, *_ = line.split(" ")
         where = Path(_decoded(place))
-        # Where udev keeps no labels, an automounter's directory still bears the label.
+        # Without udev's labels, the directory of an automounter still has the label as its name.
         if Path(source).resolve() in devices or where.name in LABELS:
             found.append(where)
     if len(set(found)) > 1:
@@ -149,5 +149,5 @@ def _text(path: Path) -> str:
 
 
 def _decoded(text: str) -> str:
-    r"""`\040` (as in /proc/mounts) and `\x20` (as udev writes) as characters."""
+    r"""Replace `\040` (from /proc/mounts) and `\x20` (from udev) by their characters."""
     return _ESCAPE.sub(lambda m: chr(int(m[1], 8) if m[1] else int(m[2], 16)), text)

@@ -1,4 +1,4 @@
-"""Whether a board could be measured on now, and what is missing."""
+"""Whether measurements on a board are possible now, and what is missing."""
 
 from __future__ import annotations
 
@@ -32,12 +32,12 @@ __all__ = ["check_mps3"]
 
 #: NPU_OP_STOP with all its bits: the shortest command stream there is.
 _STOP = struct.pack("<I", 0xFFFF_0000)
-#: Old and new job image lie on the card together.
+#: The old and the new job image are on the card at the same time.
 _IMAGES_ON_CARD = 2
 
 
 def check_mps3(settings: TargetSettings, logs: Path, *, boot: bool) -> Iterator[Finding]:
-    """See `Checkup`. With `boot` the card is written and the board booted, to read its NPU."""
+    """See `Checkup`. With `boot`, the card is written and the board booted, to read its NPU."""
     mine = settings.mps3
     yield _pyserial()
     yield _firmware()
@@ -73,13 +73,13 @@ def check_mps3(settings: TargetSettings, logs: Path, *, boot: bool) -> Iterator[
             yield Finding(
                 "MACs/cc",
                 State.NOTE,
-                f"{mine.macs} by the settings; --boot reads it from the NPU",
+                f"{mine.macs} according to the settings; --boot reads it from the NPU",
             )
 
 
 def _pyserial() -> Finding:
     try:
-        # labgrid brings a build of it under another name, so ask the module.
+        # labgrid brings its own build of it under another name, so check for the module.
         import serial
 
         return found("pyserial", str(serial.__version__))
@@ -163,19 +163,20 @@ def _volume(volume: Volume, settings: Mps3Settings) -> Iterator[Finding]:
         yield Finding(
             "images.txt",
             State.NOTE,
-            "is the bench's: a run was killed; the next run, or `bench doctor --boot`, restores it",
+            "is the bench's, because a run was killed; the next run or `bench doctor --boot` "
+            "restores it",
         )
     if Path(volume.describe()).is_dir() and not os.access(volume.describe(), os.W_OK):
         raise CardError(
             f"{volume.describe()} cannot be written by this user",
-            cure="mount it with uid= of this user (udisksctl does), and not read-only",
+            cure="mount it with uid= of this user (as udisksctl does), and not read-only",
         )
     yield found("writable", "yes")
 
 
 def _room(volume: Volume, settings: Mps3Settings) -> Finding:
     free, wanted = volume.free_bytes(), _IMAGES_ON_CARD * settings.image_mib * MIB
-    text = f"{free / MIB:,.0f} MiB free, two job images may take {wanted / MIB:,.0f}"
+    text = f"{free / MIB:,.0f} MiB free; two job images may take {wanted / MIB:,.0f}"
     if free >= wanted:
         return found("room", text)
     cure = "make room on the card, or lower image_mib in [targets.mps3]"

@@ -1,4 +1,4 @@
-"""What goes wrong with a board, by what can be done about it."""
+"""Errors of a board, grouped by what can be done about them."""
 
 from __future__ import annotations
 
@@ -20,21 +20,21 @@ _HELPLESS = {
 
 
 class BoardError(TargetError):
-    """The board did not do what it should: the recovery ladder may help."""
+    """The board did not do what it should; the recovery steps may help."""
 
 
 class CardError(TargetUnavailableError):
-    """The SD card cannot take what must be written: a person has to help."""
+    """The SD card cannot take what must be written; a person has to help."""
 
 
 class BoardUnavailableError(TargetUnavailableError):
-    """No board, or not for us now: not found, leased, quarantined."""
+    """There is no board, or not for us now: it was not found, is leased, or is quarantined."""
 
 
 def volume_error(number: int | None, what: str) -> BenchError:
-    """The error for errno `number` on the card: `CardError` where only a person can help."""
+    """The error for errno `number` on the card: a `CardError` if only a person can help."""
     if number in _HELPLESS:
         return CardError(what, cure=_HELPLESS[number])
     return BoardError(
-        what, cure="the volume went away: look at the USB cable, dmesg, and the automounter"
+        what, cure="the volume went away: check the USB cable, dmesg, and the automounter"
     )

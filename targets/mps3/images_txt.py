@@ -1,7 +1,7 @@
 r"""`images.txt`: what the MCC loads at boot, and where.
 
-Addresses are the MCC's own: 0x0 is the device's ITCM, 0x0c000000 the secure alias of its DDR at
-0x70000000, where the firmware looks for the job. From one window to the next there are 64 MiB.
+Addresses are the MCC's own: 0x0 is the device's ITCM, and 0x0c000000 is the secure alias of its DDR
+at 0x70000000, where the firmware looks for the job. Windows are 64 MiB apart.
 """
 
 from __future__ import annotations
@@ -28,7 +28,7 @@ _FILE = re.compile(r"^\s*IMAGE\d+FILE\s*:\s*([^;\r\n]*)", re.IGNORECASE | re.MUL
 
 @dataclass(frozen=True)
 class CardImage:
-    """A file of the card and the MCC address it is loaded to."""
+    """A file on the card, and the MCC address to which it is loaded."""
 
     #: Relative, with `/`, each part 8.3.
     name: str
@@ -36,7 +36,7 @@ class CardImage:
 
 
 def render(images: tuple[CardImage, ...]) -> bytes:
-    """The file that loads `images`; recognisably the bench's."""
+    """The file that loads `images`; `is_ours` recognises it."""
     lines = [f"TITLE: {_TITLE} ;the file before it is BENCHOLD.TXT", "", "[IMAGES]"]
     lines.append(f"TOTALIMAGES: {len(images)} ;Number of Images (Max: 32)")
     for index, image in enumerate(images):

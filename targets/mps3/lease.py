@@ -1,10 +1,10 @@
-"""A board is used by one process at a time: a lease with owner, heartbeat and expiry.
+"""One process at a time uses a board: a lease with owner, heartbeat and expiry.
 
-The lease is `flock` on a file of the machine, so the kernel gives it back however its owner ends:
-a cancelled or killed run leaves none behind. Beside it the owner says who it is and, every few
-seconds, that it lives. An owner that is stopped or hangs stops saying so; after `EXPIRY` the lease
-is taken from it, by giving the file's name to a new file. What then becomes of the old owner: it
-looks at the name before everything it does to the board (`Lease.require`) and stops.
+The lease is `flock` on a file of the machine, so the kernel releases it however its owner ends: a
+cancelled or killed run leaves none behind. Next to it, the owner writes who it is and, every few
+seconds, that it lives. An owner that is stopped or hangs no longer does so. After `EXPIRY`, another
+process takes the lease by giving the file's name to a new file. The old owner checks the name
+before everything it does to the board (`Lease.require`), and stops.
 """
 
 from __future__ import annotations
@@ -26,16 +26,16 @@ from targets.mps3.errors import BoardUnavailableError
 
 __all__ = ["EXPIRY", "HEARTBEAT", "Lease", "LeaseOwner", "acquire", "default_directory", "owner_of"]
 
-#: Seconds between two signs of life, and without one before the lease is taken away.
+#: Seconds between two signs of life, and seconds without one after which the lease is taken.
 HEARTBEAT = 5.0
 EXPIRY = 60.0
 _POLL = 0.2
-#: Seconds between two reports to whoever waits.
+#: Seconds between two reports to a waiting process.
 _REPORT = 30.0
 
 
 class LeaseOwner(BaseModel):
-    """Who has a board, as written by itself."""
+    """The owner of a board, as it describes itself."""
 
     model_config = ConfigDict(frozen=True, extra="forbid", strict=True)
 
@@ -58,13 +58,13 @@ class LeaseOwner(BaseModel):
 
 
 def default_directory() -> Path:
-    """The place of this machine for leases of all users."""
-    # Not $TMPDIR, which may be each user's or each job's own.
+    """The directory on this machine for the leases of all users."""
+    # Not $TMPDIR, which may belong to one user or one job.
     return Path("/tmp") / "ethos-u55-bench-boards"
 
 
 class Lease:
-    """A board that is ours. Made by `acquire`; `release` gives it back."""
+    """A board that is ours. `acquire` makes it; `release` ends it."""
 
     def __init__(self, path: Path, descriptor: int, purpose: str) -> None:
         self._path = path
@@ -93,7 +93,7 @@ class Lease:
             )
 
     def release(self) -> None:
-        """Give it back. May be called twice."""
+        """Release it. May be called twice."""
         if self._stop.is_set():
             return
         self._stop.set()
@@ -122,10 +122,10 @@ def acquire(
     on_wait: Callable[[str], None],
     expiry: float = EXPIRY,
 ) -> Lease:
-    """The lease of board `key`, waiting up to `wait` seconds for whoever has it.
+    """The lease of board `key`, after waiting up to `wait` seconds for its owner.
 
-    Raises `BoardUnavailableError`, naming the owner, when that is not long enough or `directory`
-    cannot be used.
+    Raises `BoardUnavailableError`, which names the owner, when that is not long enough, or when
+    `directory` cannot be used.
     """
     path = directory / f"{key}.lease"
     began = time.monotonic()
@@ -144,7 +144,7 @@ def acquire(
                 continue
             if now - began >= wait:
                 raise BoardUnavailableError(
-                    f"the board {key} is in use by {owner or 'a process that did not say which'}; "
+                    f"the board {key} is in use by {owner or 'an unknown process'}; "
                     f"waited {now - began:.0f} s",
                     cure="wait for it, or raise targets.mps3.lease_wait_minutes",
                 )
@@ -155,13 +155,13 @@ def acquire(
     except OSError as error:
         raise BoardUnavailableError(
             f"no lease can be kept in {directory}: {error}",
-            cure="set targets.mps3.state_directory to a local directory that all users of the "
+            cure="set targets.mps3.state_directory to a local directory to which all users of the "
             "board may write",
         ) from error
 
 
 def owner_of(directory: Path, key: str) -> LeaseOwner | None:
-    """Who has the board now, as far as it is known; None where nobody has it."""
+    """Who has the board now, if known; None if nobody has it."""
     path = directory / f"{key}.lease"
     if not path.exists():
         return None
@@ -180,7 +180,7 @@ def _note(path: Path) -> Path:
 
 
 def _try_lock(path: Path) -> int | None:
-    """An open file with its lock, or None where somebody else has it."""
+    """An open file with its lock, or None if somebody else has it."""
     descriptor = _open_shared(path)
     try:
         fcntl.flock(descriptor, fcntl.LOCK_EX | fcntl.LOCK_NB)
@@ -192,7 +192,7 @@ def _try_lock(path: Path) -> int | None:
         raise
     if _is_current(path, descriptor):
         return descriptor
-    # The name went to another file between opening and locking.
+    # The name was given to another file between opening and locking.
     os.close(descriptor)
     return None
 
@@ -205,7 +205,7 @@ def _is_current(path: Path, descriptor: int) -> bool:
 
 
 def _break(path: Path, expiry: float) -> None:
-    """Take the name from a lease whose owner is silent; one process at a time does so."""
+    """Take the name from a lease whose owner is silent; only one process at a time does so."""
     descriptor = _open_shared(path.with_suffix(".breaking"))
     try:
         fcntl.flock(descriptor, fcntl.LOCK_EX)

@@ -17,7 +17,7 @@ __all__ = ["LocalPorts"]
 
 
 class LocalPorts:
-    """The port `BoardPorts` for a console, a UART and a mounted card of this machine."""
+    """The port `BoardPorts` for a console, a UART and a mounted card on this machine."""
 
     def __init__(self, settings: Mps3Settings) -> None:
         """Find the board. Raises `BoardUnavailableError`."""
@@ -32,7 +32,7 @@ class LocalPorts:
 
     @property
     def key(self) -> str:
-        """From the console's name: whoever uses the board must open it."""
+        """From the console's name, because every user of the board must open it."""
         console = self._found.console
         name = console if "://" in console else str(stable_name(Path(console)))
         return re.sub(r"[^A-Za-z0-9]+", "-", name.removeprefix("/dev/")).strip("-")
@@ -52,9 +52,9 @@ class LocalPorts:
         return SerialLine(self._found.uart)
 
     def volume(self) -> Volume:
-        """Where it is mounted now; after a boot that may be elsewhere."""
+        """Where it is mounted now; after a boot this may change."""
         place = self._settings.volume or find_volume()
         return DirectoryVolume(place or Path("/dev/disk/by-label") / LABELS[0] / "(not mounted)")
 
     def close(self) -> None:
-        """Nothing is held between openings."""
+        """Nothing to release: nothing is held between openings."""

@@ -1,4 +1,4 @@
-"""What is kept of the work with a board: every step in words, every byte of both lines."""
+"""The log of the work with a board: every step in words, every byte of both lines."""
 
 from __future__ import annotations
 
@@ -18,7 +18,7 @@ _RECENT = 12
 
 
 class BoardLog:
-    """Appends to `steps.log`, `mcc.log` and `uart0.log`; `progress` hears of steps."""
+    """Appends to `steps.log`, `mcc.log` and `uart0.log`; passes steps to `progress`."""
 
     def __init__(self, directory: Path, progress: Callable[[str], None] | None = None) -> None:
         self._directory = directory
@@ -32,7 +32,7 @@ class BoardLog:
 
     @property
     def recent(self) -> str:
-        """The last steps, one a line, for an error's text."""
+        """The last steps, one per line, for the text of an error."""
         return "\n".join(f"     {step}" for step in self._recent)
 
     def step(self, text: str) -> None:

@@ -11,7 +11,7 @@ class Line(Protocol):
     """A serial line, opened by one reader. Raises `BoardError` when it is gone."""
 
     def read(self, timeout: float) -> bytes:
-        """What arrived; waits up to `timeout` seconds for a first byte, then returns b""."""
+        """The bytes that arrived; waits up to `timeout` seconds for the first, else returns b""."""
         ...
 
     def write(self, data: bytes) -> None:
@@ -19,15 +19,15 @@ class Line(Protocol):
         ...
 
     def close(self) -> None:
-        """Give the line back. May be called twice."""
+        """Close the line. May be called twice."""
         ...
 
 
 class Volume(Protocol):
     """The SD card's file system. Names are relative, with `/`; letter case does not matter.
 
-    All raise `CardError` where the card is full, read-only or not ours to write, `BoardError`
-    where it went away.
+    All methods raise `CardError` if the card is full, read-only or not writable for us, and
+    `BoardError` if it went away.
     """
 
     def describe(self) -> str:
@@ -39,31 +39,31 @@ class Volume(Protocol):
         ...
 
     def listing(self, directory: str) -> tuple[str, ...]:
-        """The names in `directory`, as they are spelt; empty where there is none."""
+        """The names in `directory`, in their own spelling; empty if there is no such directory."""
         ...
 
     def read(self, name: str) -> bytes | None:
-        """A file's bytes; None where there is none."""
+        """A file's bytes; None if there is no such file."""
         ...
 
     def write(self, name: str, data: bytes) -> None:
-        """Write a new file, or over an old one, onto the card itself."""
+        """Write a new file or replace an old one, on the card itself."""
         ...
 
     def replace(self, source: str, target: str) -> None:
-        """Let `target` be what `source` is, atomically; `source` is then gone."""
+        """Rename `source` to `target`, atomically."""
         ...
 
     def remove(self, name: str) -> None:
-        """Remove a file; one that is already gone is no error."""
+        """Remove a file. It is not an error if it is already gone."""
         ...
 
     def free_bytes(self) -> int:
-        """Room for more."""
+        """The free space."""
         ...
 
     def sync(self) -> None:
-        """Everything written so far is on the card when this returns."""
+        """Flush: when this returns, everything written so far is on the card."""
         ...
 
 
@@ -71,12 +71,12 @@ class Power(Protocol):
     """Something that can switch the board off and on."""
 
     def cycle(self) -> None:
-        """Off, a moment, on. Raises `BoardError`."""
+        """Switch off, wait a moment, switch on. Raises `BoardError`."""
         ...
 
 
 class BoardPorts(Protocol):
-    """One board's ports. `key` is the same for whoever on this machine means the same board."""
+    """The ports of one board. All processes on this machine get the same `key` for a board."""
 
     @property
     def key(self) -> str:
@@ -85,7 +85,7 @@ class BoardPorts(Protocol):
 
     @property
     def power(self) -> Power | None:
-        """None where nothing can switch it."""
+        """None if nothing can switch the board."""
         ...
 
     def open_console(self) -> Line:
@@ -101,5 +101,5 @@ class BoardPorts(Protocol):
         ...
 
     def close(self) -> None:
-        """Give back what was taken to reach the board at all."""
+        """Release what was acquired to reach the board."""
         ...

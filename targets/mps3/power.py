@@ -1,4 +1,4 @@
-"""Switching the board by a command of the user's."""
+"""Switching the board with a command of the user's."""
 
 from __future__ import annotations
 

@@ -1,4 +1,4 @@
-"""A board that failed twice in a row is left alone, for hours or until somebody says so."""
+"""A board that failed twice in a row is left alone, for hours or until somebody intervenes."""
 
 from __future__ import annotations
 
@@ -13,7 +13,7 @@ from targets.mps3.errors import BoardUnavailableError
 
 __all__ = ["FAILURES", "Quarantine"]
 
-#: Failures in a row that are one too many.
+#: After this many failures in a row a board is quarantined.
 FAILURES = 2
 
 
@@ -24,7 +24,7 @@ class _State(StrictModel):
 
 
 class Quarantine:
-    """What is remembered of board `key`. Changed only by who has its lease."""
+    """What is remembered about board `key`. Only the owner of its lease changes it."""
 
     def __init__(self, directory: Path, key: str, hours: float) -> None:
         self._path = directory / f"{key}.quarantine.json"
@@ -32,7 +32,7 @@ class Quarantine:
 
     @property
     def path(self) -> Path:
-        """The file that has to go for the board to be used again at once."""
+        """The file to remove so that the board can be used again at once."""
         return self._path
 
     def require_free(self) -> None:
@@ -59,7 +59,7 @@ class Quarantine:
         )
 
     def failed(self, reason: str) -> int:
-        """Note a failure; how many there now are in a row."""
+        """Note a failure; returns how many there are in a row."""
         before = self._read()
         count = (before.failures if before else 0) + 1
         state = _State(failures=count, last=datetime.now(timezone.utc), reason=reason)

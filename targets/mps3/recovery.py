@@ -1,4 +1,4 @@
-"""The recovery ladder: what is tried, in which order, when the board does not do what it should."""
+"""Recovery: the steps that are tried, in their order, when a board does not do what it should."""
 
 from __future__ import annotations
 
@@ -15,12 +15,12 @@ from targets.settings.mps3 import Mps3Settings
 
 __all__ = ["Rung", "answers"]
 
-#: Faults in one batch that are too many, progress or not.
+#: The most faults in one batch, even if there is progress.
 _FAULTS_MAX = 24
 
 
 class Rung(Enum):
-    """What is done about a fault. The first two cost seconds, the others a boot."""
+    """A step against a fault. The first two cost seconds, the others a boot."""
 
     PROMPT = "open the ports again, ask for a prompt, boot"
     RESET = "reset the device, which still has its image"
@@ -35,14 +35,15 @@ def answers(
     quarantine: Quarantine,
     log: BoardLog,
 ) -> Iterator[tuple[Unit, JobAnswer]]:
-    """Boot as often as it takes until no work has units left; yields answers as they come.
+    """Boot as often as necessary until no work has units left; yields answers as they arrive.
 
-    What the caller takes of them, and removes from `works`, decides what is left: answers survive
-    every fault. A fault climbs
-    the ladder, an answer after it begins it anew. At its end the board has failed; a board that
-    failed twice in a row is quarantined.
+    What the caller takes of them, and removes from `works`, decides what is left. So answers
+    survive every fault. After a fault the next step is tried; after an answer the steps start again
+    from the first. If no step helps, the board has failed. A board that failed twice in a row is
+    quarantined.
 
-    Raises `BoardUnavailableError` then, with the last steps; `CardError` and `TargetError` at once.
+    Raises `BoardUnavailableError` then, with the last steps, and `CardError` and `TargetError` at
+    once.
     """
     ladder: list[Rung] = []
     load: Load | None = None
@@ -62,7 +63,7 @@ def answers(
         except BoardError as fault:
             faults += 1
             log.step(f"fault: {fault.what}")
-            # What was partly answered is not run again as a whole: the rest gets an image.
+            # After a partial answer, only the rest gets an image.
             rungs = _rungs(session, resettable=session.running is load and not progress)
             if rung is None or progress:
                 ladder = rungs
@@ -91,19 +92,19 @@ def _attempt(
 
 
 def _still_wanted(load: Load, works: Mapping[int, Work]) -> bool:
-    """Whether nothing of the image was answered, so that it need not be written again."""
+    """Whether no job of the image was answered, so that it need not be written again."""
     left = {unit for work in works.values() for unit in work.units}
     return set(load.units) <= left
 
 
 def _give_up(fault: BoardError, quarantine: Quarantine, log: BoardLog) -> None:
-    """The ladder is at its end. Raises `BoardUnavailableError` when the board fails too often."""
-    log.step("the ladder is at its end: the board failed")
+    """No step has helped. Raises `BoardUnavailableError` when the board fails too often."""
+    log.step("no step has helped: the board failed")
     if quarantine.failed(fault.what) < FAILURES:
         return
     log.step("the board is quarantined")
     raise BoardUnavailableError(
         f"the board failed {FAILURES} times in a row and is quarantined: {fault.what}\n"
-        f"   what was tried last:\n{log.recent}",
-        cure=f"repair it, then remove {quarantine.path}; the whole story is in {log.directory}",
+        f"   the last steps:\n{log.recent}",
+        cure=f"repair it, then remove {quarantine.path}; the full log is in {log.directory}",
     ) from fault

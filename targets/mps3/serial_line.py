@@ -11,7 +11,7 @@ from targets.mps3.errors import BoardError
 __all__ = ["SerialLine"]
 
 _BAUD = 115_200
-#: Seconds a single wait takes; longer ones consist of several, so that Ctrl-C ends them.
+#: Seconds of a single wait; longer waits consist of several, so that Ctrl-C ends them.
 _SLICE = 0.01
 _WRITE_TIMEOUT = 10.0
 
@@ -34,7 +34,7 @@ class SerialLine:
                 address, baudrate=_BAUD, timeout=_SLICE, do_not_open=True
             )
             if "://" not in address:
-                # Refuses a second reader, also one that is not the bench.
+                # Refuses any second reader, not only the bench.
                 self._port.exclusive = True
                 self._port.write_timeout = _WRITE_TIMEOUT
             self._port.open()
@@ -75,5 +75,5 @@ class SerialLine:
     def _gone(self, error: Exception) -> BoardError:
         return BoardError(
             f"the serial port {self._address} went away: {error}",
-            cure="look at the USB cable and at dmesg",
+            cure="check the USB cable and dmesg",
         )

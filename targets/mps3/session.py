@@ -1,4 +1,4 @@
-"""A board in hand: loads an image, boots, and listens to the firmware."""
+"""A session with a board: load an image, boot, and listen to the firmware."""
 
 from __future__ import annotations
 
@@ -25,13 +25,14 @@ _SLICE = 0.02
 _REOPEN = 0.5
 #: The part number in CPUID of a Corstone-300's processor.
 _CORTEX_M55 = 0xD22
-#: Seconds the volume may take to come back after a boot or `usb_on`, of the board's clock.
+#: Seconds of the board's clock that the volume may take to come back after a boot or `usb_on`.
 _VOLUME_WAIT = 30.0
 
 
 class Session:
-    """The board under a lease. `guard` raises when the lease is lost; it is asked before whatever
-    changes the board.
+    """The board under a lease.
+
+    `guard` raises when the lease is lost; it is called before everything that changes the board.
     """
 
     def __init__(
@@ -55,7 +56,7 @@ class Session:
 
     @property
     def running(self) -> Load | None:
-        """What the device was booted with, if that boot was complete."""
+        """What the device has booted, if that boot was complete."""
         return self._running
 
     @property
@@ -69,7 +70,7 @@ class Session:
         return self._ports.power is not None
 
     def open(self) -> None:
-        """Open both lines. A board whose ports cannot be had has not failed: it is unavailable.
+        """Open both lines. If that is impossible, the board has not failed: it is unavailable.
 
         Raises `BoardUnavailableError`.
         """
@@ -79,10 +80,10 @@ class Session:
             raise BoardUnavailableError(error.what, cure=error.cure) from error
 
     def run(self, load: Load) -> Iterator[tuple[int, JobAnswer]]:
-        """Boot with `load`; yields the index and answer of its device jobs as they come.
+        """Boot with `load`; yields the index and answer of its device jobs as they arrive.
 
-        Raises `CardError` for a card that cannot take it, `BoardError` for everything a recovery
-        may help with, `TargetError` for a device that is not the one it should be.
+        Raises `CardError` if the card cannot take it, `BoardError` for everything that recovery may
+        cure, and `TargetError` for the wrong device.
         """
         self._running = None
         card = self._card()
@@ -106,7 +107,7 @@ class Session:
         yield from self._answers(load, bytes(pending))
 
     def reset(self, load: Load) -> Iterator[tuple[int, JobAnswer]]:
-        """Let the firmware begin again with what is in the device's memory, as `run`."""
+        """Like `run`, but restart the firmware with what is already in the device's memory."""
         console, uart = self._lines()
         self._say("resetting the device")
         _drain(uart, self._log.uart)
@@ -114,9 +115,9 @@ class Session:
         yield from self._answers(load, b"")
 
     def cycle_power(self) -> None:
-        """Switch the board off and on, and wait for its boot to end (or as long as it may take).
+        """Switch the board off and on, and wait until its boot ends or its time is over.
 
-        Raises `BoardError` where the power cannot be switched.
+        Raises `BoardError` if the power cannot be switched.
         """
         power = self._ports.power
         if power is None:
@@ -131,7 +132,7 @@ class Session:
                 self._lines()[0].await_prompt(left)
                 return
             except BoardError as error:
-                # Some ports go away with the power, and come back.
+                # Some ports disappear with the power and come back.
                 self._log.step(f"no prompt yet: {error.what}")
                 self.reopen()
                 time.sleep(_REOPEN)
@@ -145,7 +146,7 @@ class Session:
         self._console = self._uart = None
 
     def restore(self) -> None:
-        """Give the card back as it was, if it was touched. Raises `CardError`, `BoardError`."""
+        """Restore the card, if it was changed. Raises `CardError`, `BoardError`."""
         if self._touched:
             self._card().restore()
 
@@ -163,7 +164,7 @@ class Session:
             if not _comes(volume.present, wait):
                 raise BoardError(
                     f"the volume {volume.describe()} does not come back",
-                    cure="does this machine mount the board's drive by itself (automount)?",
+                    cure="check that this machine mounts the board's drive by itself (automount)",
                 )
         self._guard()
         folder = check_volume(volume, self._settings.application_note)
@@ -203,8 +204,8 @@ class Session:
                 raise BoardError(
                     f"UART0 is silent for {now - last:.0f} s, "
                     + _how_far(collector.finish(), len(load.names)),
-                    cure="is this UART0 (interface 01 of the board's USB ports)? Is its clock "
-                    "25 MHz? If not, set uart_divider",
+                    cure="check that this is UART0 (interface 01 of the board's USB ports); if its "
+                    "clock is not 25 MHz, set uart_divider",
                 )
         answers = collector.finish()
         for problem in answers.problems:
@@ -219,11 +220,11 @@ class Session:
             )
 
     def _check_device(self, answers: Answers) -> None:
-        """Is it the processor, and the NPU, it is said to be?"""
+        """Check that processor and NPU are those of the settings."""
         if answers.npu is not None and answers.npu.macs != self._settings.macs:
             raise TargetError(
-                f"the board's NPU has {answers.npu.macs} MACs/cc, targets.mps3.macs says "
-                f"{self._settings.macs}, for which the models were compiled",
+                f"the board's NPU has {answers.npu.macs} MACs/cc; targets.mps3.macs says "
+                f"{self._settings.macs}, and the models were compiled for that",
                 cure=f"set macs = {answers.npu.macs} in [targets.mps3], or load another bitfile",
             )
         if answers.hello is None:
@@ -233,9 +234,9 @@ class Session:
         if virtual != (part != _CORTEX_M55):
             raise TargetError(
                 f"the processor says it is part {part:#x}: "
-                + ("a real Corstone-300" if virtual else "no Cortex-M55, so no Corstone-300"),
-                cure="set virtual_speed in [targets.mps3] for the virtual board and only for it, "
-                "so that its figures are labelled simulated",
+                + ("a real Corstone-300" if virtual else "not a Cortex-M55, so not a Corstone-300"),
+                cure="set virtual_speed in [targets.mps3] for the virtual board, and only for it; "
+                "its figures are then labelled simulated",
             )
 
 

@@ -32,7 +32,7 @@ _NOT_MODELLED = "not modelled by the virtual board"
 
 
 def open_ports(settings: Mps3Settings) -> BoardPorts:
-    """The ports `settings` describe. Raises `BoardUnavailableError`, `PrerequisiteError`."""
+    """The ports that `settings` describe. Raises `BoardUnavailableError`, `PrerequisiteError`."""
     if settings.labgrid_environment is None:
         return LocalPorts(settings)
     # labgrid is an extra, and takes half a second to import.
@@ -42,7 +42,7 @@ def open_ports(settings: Mps3Settings) -> BoardPorts:
 
 
 def firmware_image() -> bytes:
-    """The shipped firmware as the MCC loads it: what lies in the ITCM, from address 0 on."""
+    """The shipped firmware as the MCC loads it: the contents of the ITCM from address 0 on."""
     program = read_elf(firmware_elf().read_bytes(), "the firmware")
     image = bytearray(max(s.address + len(s.data) for s in program.segments))
     for segment in program.segments:
@@ -53,7 +53,7 @@ def firmware_image() -> bytes:
 class Mps3Target:
     """The board behind the `BatchTarget` protocol.
 
-    The board is leased, and the card written, from a batch's beginning to its end only.
+    The board is leased, and its card changed, only for the duration of a batch.
     """
 
     def __init__(
@@ -63,7 +63,7 @@ class Mps3Target:
         ports: Callable[[Mps3Settings], BoardPorts] = open_ports,
         progress: Callable[[str], None] | None = None,
     ) -> None:
-        """`progress` is told what is being done with the board, and "" when all is done."""
+        """`progress` gets what is being done with the board, and "" when all is done."""
         self._settings = settings
         self._logs = logs
         self._progress = progress
@@ -83,9 +83,9 @@ class Mps3Target:
         )
 
     def fingerprint(self) -> Mapping[str, str]:
-        """Bitfile, firmware, and how often is measured.
+        """Bitfile, firmware and repetitions.
 
-        From the settings: that the board agrees with them is checked in every batch.
+        They come from the settings; every batch checks that the board agrees with them.
         """
         settings = self._settings
         return {
@@ -96,14 +96,14 @@ class Mps3Target:
         }
 
     def programs(self) -> Sequence[str]:
-        """The virtual board, where it is one."""
+        """The virtual board, if the board is virtual."""
         return () if self._settings.virtual_speed is None else ("targets.virtual.board.__main__",)
 
     def prepare(self) -> None:
-        """Are the packages there? Raises `PrerequisiteError`.
+        """Check that the packages are installed. Raises `PrerequisiteError`.
 
-        The board itself is looked for when a batch begins: kept measurements need none, and one
-        that is not there today is no reason to measure nothing on other targets.
+        The board itself is looked for when a batch begins. Cached measurements need no board, and a
+        missing board must not keep other targets from being measured.
         """
         package, extra = (
             ("serial", "board")
@@ -127,9 +127,9 @@ class Mps3Target:
     def run_batch(self, jobs: Sequence[Job]) -> Iterator[tuple[int, Measurement | BenchError]]:
         """See `BatchTarget.run_batch`.
 
-        A job the firmware cannot run, or whose answer is wrong, ends as a `TargetError`; all that
-        are left when there is no board (any more) as `PrerequisiteError`: nothing is known of
-        them.
+        A job that the firmware cannot run, or whose answer is wrong, ends as a `TargetError`. If
+        there is no board, or no longer, all remaining jobs end as a `PrerequisiteError`: nothing is
+        known about them.
         """
         works: dict[int, Work] = {}
         for number, job in enumerate(jobs):
@@ -152,7 +152,7 @@ class Mps3Target:
         """Nothing is held between batches."""
 
     def _on_board(self, works: dict[int, Work]) -> Iterator[tuple[int, Measurement | BenchError]]:
-        """Runs `works`, which shrinks as they are done."""
+        """Run `works`, which shrinks as they are done."""
         settings = self._settings
         log = BoardLog(self._logs / "mps3", self._progress)
         with ExitStack() as stack:
@@ -170,7 +170,7 @@ class Mps3Target:
                 on_wait=log.step,
             )
             stack.callback(lease.release)
-            # It may have failed while we waited.
+            # The board may have failed while we waited.
             quarantine.require_free()
             session = Session(ports, settings, firmware_image(), log, lease.require)
             stack.callback(session.reopen)
@@ -211,15 +211,15 @@ class Mps3Target:
         )
 
     def _give_back(self, session: Session, log: BoardLog) -> None:
-        """The card as it was. That it cannot be is no reason to lose measurements."""
+        """Restore the card. If that fails, the measurements are still kept."""
         for attempt in range(_RESTORE_ATTEMPTS):
             try:
                 session.restore()
             except BoardError as error:
-                # A board that is just booting withdraws its card.
+                # A board withdraws its card while it boots.
                 log.step(f"the card could not be restored, attempt {attempt + 1}: {error.what}")
             except BenchError as error:
-                log.step(f"the card could not be restored, the next bench does it: {error.what}")
+                log.step(f"the card could not be restored; the next bench does it: {error.what}")
                 return
             else:
                 return

@@ -1,4 +1,4 @@
-"""What `bench.toml` says of the FVP: the table `[targets.fvp]`."""
+"""The settings of the FVP in `bench.toml`: the table `[targets.fvp]`."""
 
 from __future__ import annotations
 
@@ -15,7 +15,7 @@ from targets.settings.waits import LONGEST_WAIT_S
 
 __all__ = ["FvpContainerSettings", "FvpSettings", "RunnerName"]
 
-#: Parameters the bench sets itself, because the answer depends on them.
+#: Parameters that the bench sets itself, because the answer depends on them.
 _OURS = ("ethosu.num_macs", "mps3_board.uart0.", "mps3_board.telnetterminal")
 _NAME = re.compile(r"[A-Za-z0-9_.-]+")
 
@@ -34,9 +34,9 @@ class RunnerName(str, Enum):
 class FvpContainerSettings(StrictModel):
     """The FVP in a container, a new one for each process: `[targets.fvp.container]`."""
 
-    #: An image on this machine, by name; nothing is ever fetched.
+    #: An image on this machine, by name; the bench never pulls one.
     image: str
-    #: `docker`, `podman`, or a client's path; empty = whichever is installed, docker first.
+    #: `docker`, `podman`, or a client's path; empty = the installed one, docker first.
     engine: str = ""
     #: The executable inside the image.
     executable: str = "FVP_Corstone_SSE-300_Ethos-U55"
@@ -45,31 +45,32 @@ class FvpContainerSettings(StrictModel):
 
 
 class FvpSettings(StrictModel):
-    """How the FVP is found and run. What is not said has a default that suits Arm's FVP."""
+    """How the FVP is found and run. The defaults suit Arm's FVP."""
 
     #: The executable: a path, or a name on PATH. Empty = $BENCH_FVP, then Arm's names on PATH.
     executable: str = ""
     #: Added to the FVP's environment, for example LD_LIBRARY_PATH.
     environment: dict[str, str] = Field(default_factory=dict)
-    #: More `-C` parameters. Those the bench sets itself are refused.
+    #: More `-C` parameters. Those that the bench sets itself are refused.
     parameters: dict[str, bool | int | float | str] = Field(default_factory=dict)
-    #: Instead of an executable of this machine.
+    #: A container to use instead of an executable on this machine.
     container: FvpContainerSettings | None = None
     runner: RunnerName = RunnerName.BENCH
     #: The runner's program (.axf), relative to the configuration file. `{workload}`, `{variant}`,
-    #: `{macs}` and `{memory_mode}` stand for the cell's: then the program holds the model itself.
+    #: `{macs}` and `{memory_mode}` are replaced by those of the cell; such a program holds the
+    #: model itself.
     axf: str = ""
-    #: The most inputs of a test set that are run; 0 = all of them.
+    #: How many inputs of a test set are run at most; 0 = all of them.
     samples: int = Field(default=0, ge=0)
-    #: Inferences one process makes.
+    #: How many inferences one process makes.
     inferences_per_process: int = Field(default=250, ge=1, le=5000)
-    #: The share of its cycles by which passes and inferences may differ; 0 = not by one.
+    #: The fraction by which the cycles of passes and inferences may differ; 0 = not by one cycle.
     cycle_tolerance: float = Field(default=0.0, ge=0, le=0.05)
-    #: Seconds on the wall one process may take.
+    #: How many seconds of wall time one process may take.
     timeout_s: float = Field(default=900, gt=0, le=LONGEST_WAIT_S)
-    #: How often a process is started again whose failure was none of the model's.
+    #: How often a process is started again if its failure had nothing to do with the model.
     retries: int = Field(default=1, ge=0, le=10)
-    #: FVP processes at once on this machine, all benches of the user together.
+    #: How many FVP processes run at once on this machine, for all benches of the user together.
     seats: int = Field(default_factory=lambda: os.cpu_count() or 1, ge=1, le=1024)
 
     @field_validator("parameters")
@@ -93,13 +94,13 @@ class FvpSettings(StrictModel):
         if self.container is not None and self.executable:
             raise ValueError("executable and container exclude each other: remove one of them")
         if self.runner is RunnerName.BENCH and self.axf:
-            raise ValueError("axf: the bench's own firmware needs none; name a runner beside it")
+            raise ValueError("axf: the bench's own firmware needs none; also set a runner")
         if self.runner is RunnerName.EXECUTORCH and not self.axf:
             raise ValueError("runner: executorch needs the program you built: set axf")
         return self
 
     def resolved(self, root: Path) -> FvpSettings:
-        """With relative paths taken from `root`; a bare name of an executable stays one."""
+        """The same with relative paths taken from `root`; a bare executable name is kept."""
 
         def at_root(path: str) -> str:
             return str(root / expanded(Path(path)))

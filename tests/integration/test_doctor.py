@@ -68,7 +68,7 @@ def test_what_is_wrong_with_a_board_is_named(board: Board, tmp_path: Path) -> No
     board.fail(Fault(kind=FaultKind.MACS, at=256))
     status, text = doctor(configured(board, tmp_path), "--target=mps3", "--boot")
     assert status == 1
-    assert "MISSING MACs/cc: the board's NPU has 256 MACs/cc, targets.mps3.macs says 128" in text
+    assert "MISSING MACs/cc: the board's NPU has 256 MACs/cc; targets.mps3.macs says 128" in text
     bitfile = board.card / "MB/HBI0309C/AN552/an552_v1.bit"
     content = bitfile.read_bytes()
     bitfile.unlink()
@@ -76,5 +76,5 @@ def test_what_is_wrong_with_a_board_is_named(board: Board, tmp_path: Path) -> No
     assert status == 1
     assert "MISSING bitfile: MB/HBI0309C/AN552 has no .bit file" in text
     assert "note    power: nothing can switch the board" in text
-    assert "note    MACs/cc: 128 by the settings" in text
+    assert "note    MACs/cc: 128 according to the settings" in text
     bitfile.write_bytes(content)

@@ -107,7 +107,7 @@ def test_a_program_for_each_cell(make: Make, job: Job, tmp_path: Path) -> None:
     assert target.fingerprint() != before
     with pytest.raises(PrerequisiteError, match=r"other-base-64-shared_sram.axf cannot be read"):
         target.run(replace(job, cell_id="other-base-u55_64-shared_sram-fvp"))
-    with pytest.raises(PrerequisiteError, match=r"\{model\} is no placeholder"):
+    with pytest.raises(PrerequisiteError, match=r"\{model\} is not a placeholder"):
         make("", runner="mlek", axf="{model}.axf").prepare()
 
 

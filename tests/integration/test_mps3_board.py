@@ -165,7 +165,7 @@ def test_a_virtual_board_is_not_taken_for_a_real_one(
 
     posing = Posing(**{**settings.model_dump(), "virtual_speed": None})
     ((_, outcome),) = Mps3Target(posing, tmp_path).run_batch([job])
-    assert "no Cortex-M55" in str(outcome)
+    assert "not a Cortex-M55" in str(outcome)
 
 
 def driver(board: Board, job: Path, logs: Path, step: int) -> subprocess.Popen[str]:

@@ -151,7 +151,7 @@ def test_information_needs_no_application() -> None:
     [
         ((), b"no application"),
         (("-a", "/nonexistent.axf"), b"cannot read /nonexistent.axf"),
-        (("-a", __file__), b"no 32-bit little-endian ELF"),
+        (("-a", __file__), b"not a 32-bit little-endian ELF"),
         (("-C", "ethosu.macs=3"), b"unknown parameter 'ethosu.macs'"),
         (("-a", str(firmware_elf()), "--data", f"{__file__}@0x40000000"), b"no memory holds"),
     ],

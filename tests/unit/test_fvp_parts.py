@@ -67,7 +67,7 @@ def test_a_wrong_place_is_named(tmp_path: Path) -> None:
         ("parameters = { 'a b' = 1 }", "not the name of a parameter"),
         ('executable = "x"\ncontainer = { image = "y" }', "exclude each other"),
         ('runner = "mlex"', "'bench', 'mlek' or 'executorch'"),
-        ('axf = "a.axf"', "name a runner beside it"),
+        ('axf = "a.axf"', "also set a runner"),
         ('runner = "executorch"', "set axf"),
         ("retries = -1", "greater than or equal to 0"),
         ("seats = 0", "greater than or equal to 1"),

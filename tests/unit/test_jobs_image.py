@@ -136,7 +136,7 @@ def test_what_jobs_share_is_stored_once() -> None:
         ({"regioncfg": 1 << 16}, "regioncfg"),
         ({"axi_limits": (AxiLimit(burst_bytes=32),) * 4}, "burst_bytes=32"),  # type: ignore[arg-type]
         ({"timing": (TimingAdapter(maxr=-1), None)}, "maxr=-1"),
-        ({"arena_address": 0x6000_0000}, "lies over the job image"),
+        ({"arena_address": 0x6000_0000}, "overlaps the job image"),
     ],
 )
 def test_what_cannot_run_is_refused_by_name(changes: dict[str, object], says: str) -> None:
@@ -154,5 +154,5 @@ def test_events_have_arms_names_and_numbers() -> None:
     assert event_number("AXI1_RD_DATA_BEAT_RECEIVED") == 386
     assert event_number("NPU_ACTIVE") == 35
     assert all(event_name(number) == name for name, number in EVENT_NUMBERS.items())
-    with pytest.raises(TargetError, match="no PMU event"):
+    with pytest.raises(TargetError, match="not a PMU event"):
         event_number("NPU_BUSY")

@@ -162,7 +162,7 @@ def test_a_card_without_room_is_refused_before_anything_is_written(root: Path) -
         def free_bytes(self) -> int:
             return 1000
 
-    with pytest.raises(CardError, match=r"needs 800 bytes and 1,048,576 to spare, 1,000 are free"):
+    with pytest.raises(CardError, match=r"needs 800 bytes and 1,048,576 to spare; 1,000 are free"):
         card(Full(root)).install(FIRMWARE, JOB)
     assert loaded(root) == [(0, bytes(64))]
 

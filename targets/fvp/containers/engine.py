@@ -1,6 +1,6 @@
-"""The container engine's command line: asked, and its complaints made into sentences.
+"""The container engine's command line, with its error messages turned into sentences.
 
-Docker and podman take the same words here; where they differ is `Engine.kind`.
+Docker and podman take the same commands here. `Engine.kind` says where they differ.
 """
 
 from __future__ import annotations
@@ -20,10 +20,10 @@ __all__ = ["Engine", "EngineKind", "explain", "find_engine"]
 
 _LOG = logger(__name__)
 
-#: Seconds the engine has for an answer; creating a container on a slow storage driver copies
-#: the whole image.
+#: Seconds that the engine has for an answer; with a slow storage driver, creating a container
+#: copies the whole image.
 _ANSWER_SECONDS = 180.0
-#: Seconds an interrupted request may still take, so that what it makes can be removed.
+#: Seconds that an interrupted request may still take, so that its result can be removed.
 _FINISH_SECONDS = 30.0
 
 _DOCS = "see docs/containers.md"
@@ -47,8 +47,8 @@ class Engine:
     def ask(self, *arguments: str) -> str:
         """What the client prints for `arguments`. Raises `PrerequisiteError` when it refuses.
 
-        Ctrl-C does not reach the client, and is passed on after it has ended: what it was about to
-        create exists then and can be removed, or never will.
+        Ctrl-C does not reach the client. It is passed on after the client has ended. By then the
+        object that the client was creating either exists and can be removed, or never will exist.
         """
         with contextlib.ExitStack() as stack:
             try:
@@ -70,7 +70,7 @@ class Engine:
         except subprocess.TimeoutExpired as error:
             raise PrerequisiteError(
                 f"{self.kind.value} {verb} gave no answer in {_ANSWER_SECONDS:g} s",
-                cure=f"is the engine overloaded? Look at `{self.kind.value} info`",
+                cure=f"check with `{self.kind.value} info` whether the engine is overloaded",
             ) from error
         except BaseException:
             with contextlib.suppress(subprocess.TimeoutExpired):
@@ -81,14 +81,14 @@ class Engine:
 
 
 def find_engine(name: str = "") -> Engine:
-    """The engine called `name`: docker, podman, or a client's path; empty = whichever is here.
+    """The engine called `name`: docker, podman, or a client's path; empty = the installed one.
 
     Raises `PrerequisiteError` when there is none.
     """
     for candidate in [name] if name else [kind.value for kind in EngineKind]:
         client = which(candidate)
         if client is not None:
-            # Asked, as podman is often installed under Docker's name.
+            # Ask the client, because podman is often installed under Docker's name.
             version = Engine(EngineKind.DOCKER, client).ask("--version")
             kind = EngineKind.PODMAN if "podman" in version.lower() else EngineKind.DOCKER
             _LOG.info("container engine: %s (%s)", client, kind.value)
@@ -100,12 +100,12 @@ def find_engine(name: str = "") -> Engine:
 
 
 def explain(kind: EngineKind, complaint: str) -> PrerequisiteError:
-    """The engine's `complaint` as one sentence with its cure."""
+    """The engine's `complaint` as one sentence, with a cure."""
     for known in _KNOWN:
         if any(mark in complaint.lower() for mark in known.marks):
             return known.error(known.what, cure=known.cure)
     said = [line.strip() for line in complaint.splitlines() if line.strip()]
-    # Clients end with "See 'docker run --help'.", which helps nobody here.
+    # Clients end with "See 'docker run --help'.", which does not help here.
     said = [line for line in said if not line.startswith("See '")] or ["(no words)"]
     return PrerequisiteError(
         f"{kind.value} refused: {said[0]}", cure=f"try the command by hand; {_DOCS}"
@@ -114,16 +114,16 @@ def explain(kind: EngineKind, complaint: str) -> PrerequisiteError:
 
 @dataclass(frozen=True)
 class _Known:
-    """A complaint of an engine's, and what it means."""
+    """An error message of an engine, and what it means."""
 
-    #: Parts of the complaint, in lower case; one of them is enough.
+    #: Parts of the message, in lower case; one of them is enough.
     marks: Sequence[str]
     what: str
     cure: str
     error: type[PrerequisiteError] = PrerequisiteError
 
 
-#: The first that fits is taken.
+#: The first that matches is used.
 _KNOWN = (
     _Known(
         ("permission denied while trying to connect",),

@@ -1,8 +1,8 @@
-"""FVP processes in containers: each job in one of its own, from an image of the user's.
+"""FVP processes in containers: one container per job, from an image of the user's.
 
-The container has no network, a root file system it cannot write, no privileges, a user that is
-not root, and limits on memory and processes. It sees the job's working directory and nothing else
-of this machine.
+The container has no network, a read-only root file system, no privileges, a user that is not root,
+and limits on memory and processes. It sees the job's working directory and nothing else of this
+machine.
 """
 
 from __future__ import annotations
@@ -29,36 +29,36 @@ __all__ = [
     "work_mount",
 ]
 
-#: Where the job's working directory is seen inside the container.
+#: The path of the job's working directory inside the container.
 _WORK = "/work"
 #: Processes and threads; a model has a few dozen.
 _PROCESSES = 512
-#: `nobody` of every Linux distribution.
+#: The user `nobody` of all Linux distributions.
 _NOBODY = 65534
-#: What docker and podman call a container that was made and never ran.
+#: The states in which docker and podman report a container that was created and never ran.
 _NEVER_STARTED = ("created", "configured", "initialized")
-#: A container's exit status for "ended by signal n" is this plus n.
+#: If signal n ended a container, its exit status is this plus n.
 _SIGNAL_BASE = 128
 _HIGHEST_SIGNAL = 64
 
 
 @dataclass(frozen=True)
 class ContainerSettings:
-    """What the user says about the containers in which the FVP runs."""
+    """The user's settings for the containers in which the FVP runs."""
 
-    #: Name, or name and tag, of an image on this machine; it is never fetched.
+    #: Name, or name and tag, of an image on this machine; it is never pulled.
     image: str
-    #: `docker`, `podman`, or a client's path; empty = whichever is installed, docker first.
+    #: `docker`, `podman`, or a client's path; empty = the installed one, docker first.
     engine: str = ""
     #: The FVP inside the image: found along its PATH, or an absolute path.
     executable: str = "FVP_Corstone_SSE-300_Ethos-U55"
-    #: Memory for one container, as the engines write it: `512m`, `4g`. Swap comes out of it too.
+    #: Memory for one container, in the engines' notation: `512m`, `4g`. It includes swap.
     memory: str = "4g"
     #: Set inside the container.
     environment: Mapping[str, str] = field(default_factory=dict)
 
     def __post_init__(self) -> None:
-        """Raise `ConfigError` for what an engine would misunderstand."""
+        """Raise `ConfigError` for values that an engine would misunderstand."""
         for key, value in (("image", self.image), ("executable", self.executable)):
             if not value or value.startswith("-") or re.search(r"\s", value):
                 raise ConfigError(
@@ -74,13 +74,13 @@ class ContainerSettings:
 
 @dataclass(frozen=True)
 class ContainerUser:
-    """Who the FVP is inside its container. Never root."""
+    """The user as which the FVP runs inside its container. Never root."""
 
     uid: int
     gid: int
-    #: podman without root: map the user onto itself, so that its files are its own.
+    #: Rootless podman: map the user to itself, so that it owns its files.
     keep_id: bool = False
-    #: The user is not ours: the working directory has to be opened for it.
+    #: The user is not ours, so the working directory must be opened for it.
     foreign: bool = False
 
     @classmethod
@@ -91,14 +91,14 @@ class ContainerUser:
         if kind is EngineKind.PODMAN:
             return cls(uid, gid, keep_id=True)
         if rootless:
-            # Inside, our own user is root, and everybody else a number that owns nothing here.
+            # Inside, our own user is root, and every other user owns nothing here.
             return cls(_NOBODY, _NOBODY, foreign=True)
         return cls(uid, gid)
 
 
 @dataclass(frozen=True)
 class ContainerLauncher:
-    """Runs an executable in containers. The engine is not asked before it is needed."""
+    """Runs an executable in containers. It uses the engine only when it is needed."""
 
     settings: ContainerSettings
 
@@ -111,7 +111,7 @@ class ContainerLauncher:
         }
 
     def command(self, arguments: tuple[str, ...]) -> tuple[str, ...]:
-        """A command line that does by hand, in the job's directory, what `run` does."""
+        """A command line that does the same as `run`, by hand in the job's directory."""
         image = _image(self.settings)
         return (
             image.engine.kind.value,
@@ -126,8 +126,8 @@ class ContainerLauncher:
     def run(self, launch: Launch, consume: Consumer) -> Outcome:
         """See `Launcher.run`.
 
-        Raises `PrerequisiteError` also when the image cannot start the executable, `TargetError`
-        when it was ended because it wanted more memory than `ContainerSettings.memory`.
+        Also raises `PrerequisiteError` when the image cannot start the executable, and
+        `TargetError` when it needed more memory than `ContainerSettings.memory`.
         """
         image = _image(self.settings)
         engine = image.engine
@@ -137,8 +137,8 @@ class ContainerLauncher:
         states: list[_State] = []
         with Guard(engine, name):
             try:
-                # Created and started in two steps: once the first has answered, removing the
-                # container ends the run whatever the engine is just doing.
+                # Create and start are two steps: after the first has answered, removing the
+                # container ends the run, whatever the engine is doing.
                 engine.ask(
                     "create",
                     "--pull=never",
@@ -167,9 +167,9 @@ class ContainerLauncher:
             raise explain(engine.kind, state.error or outcome.excerpt)
         if state.out_of_memory:
             raise TargetError(
-                f"the FVP was ended: it wanted more than the {self.settings.memory} of memory "
+                f"the FVP was ended: it wanted more than the {self.settings.memory} of memory that "
                 "its container may have",
-                cure="allow more: `memory` of the FVP's container settings",
+                cure="raise `memory` in the FVP's container settings",
             )
         status = state.status
         if _SIGNAL_BASE < status <= _SIGNAL_BASE + _HIGHEST_SIGNAL:
@@ -185,14 +185,14 @@ def container_options(settings: ContainerSettings, user: ContainerUser) -> tuple
         "--tmpfs=/tmp:rw,nosuid,nodev,size=256m,mode=1777",
         "--cap-drop=ALL",
         "--security-opt=no-new-privileges",
-        # The working directory keeps its SELinux label, so the container goes without.
+        # The working directory keeps its SELinux label, so the container has none.
         "--security-opt=label=disable",
         *(("--userns=keep-id",) if user.keep_id else ()),
         f"--user={user.uid}:{user.gid}",
         f"--memory={settings.memory}",
         f"--memory-swap={settings.memory}",
         f"--pids-limit={_PROCESSES}",
-        # What it prints goes to the bench, which limits it; the engine would keep a copy.
+        # The output goes to the bench, which limits it; the engine would keep a copy.
         "--log-driver=none",
         "--env=HOME=/tmp",
         *(f"--env={key}={value}" for key, value in sorted(settings.environment.items())),
@@ -203,7 +203,7 @@ def container_options(settings: ContainerSettings, user: ContainerUser) -> tuple
 
 @dataclass(frozen=True)
 class _Image:
-    """An image found on an engine, and how it is used there."""
+    """An image on an engine, and how it is used there."""
 
     engine: Engine
     id: str
@@ -216,14 +216,14 @@ class _State:
 
     status: int
     out_of_memory: bool
-    #: Why it could not be started; empty if it could, and with podman always.
+    #: Why it could not be started; empty if it could be, and always with podman.
     error: str
     started: bool
 
 
 @cache
 def _find(engine_name: str, image: str) -> _Image:
-    """Asked once a process, so that one run of the bench uses one image all along."""
+    """Asked once per process, so that a run of the bench uses a single image."""
     engine = find_engine(engine_name)
     found = engine.ask("image", "inspect", "--format={{.Id}}", image)
     rootless = engine.kind is EngineKind.DOCKER and "name=rootless" in engine.ask(
@@ -255,7 +255,7 @@ def work_mount(source: str) -> tuple[str, str]:
 
 
 def _hand_over(directory: Path, user: ContainerUser) -> None:
-    """Let the container's user, who is somebody else, write the directory and read its files."""
+    """Let the container's user, which is not ours, write to the directory and read its files."""
     for path in (directory, *directory.rglob("*")):
         if os.getuid() == 0:
             os.chown(path, user.uid, user.gid, follow_symlinks=False)

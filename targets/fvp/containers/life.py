@@ -1,9 +1,9 @@
 """Containers never outlive the bench: names, labels, a guard while one runs, a sweep at the start.
 
-A container is no child of ours: it stays when its client is killed, and when we are. While one runs
-a guard process waits for our death and removes it then; what even the guard could not remove (the
-machine's power failed, guard and bench were killed together) is recognised by its label
-and swept by the next bench.
+A container is not a child of ours: it stays when its client is killed, and when we are killed.
+While it runs, a guard process waits for our death and then removes it. If even the guard cannot
+remove it (the machine's power failed, or guard and bench were killed together), the next bench
+recognises it by its label and removes it.
 """
 
 from __future__ import annotations
@@ -25,18 +25,18 @@ __all__ = ["LABEL", "Guard", "Owner", "new_name", "remove", "sweep"]
 LABEL = "ethos-u55-bench.owner"
 
 #: Removes the container named $2 with the client $1 as soon as standard input ends without a line.
-#: Twice, as the engine may have been about to create it.
+#: It does so twice, because the engine may have been creating the container.
 _GUARD = 'read -r _ || { "$1" rm --force "$2"; sleep 3; "$1" rm --force "$2"; }'
 
 
 @dataclass(frozen=True)
 class Owner:
-    """The process a container belongs to, told apart from later ones with the same number."""
+    """The process that a container belongs to, distinguished from later ones with the same id."""
 
     pid: int
     #: Clock ticks from boot to the process's start.
     started: int
-    #: The kernel's boot and the namespace in which `pid` counts: elsewhere it means nothing.
+    #: The kernel's boot and the namespace in which `pid` is valid.
     world: str
 
     @classmethod
@@ -49,7 +49,7 @@ class Owner:
 
     @classmethod
     def parse(cls, text: str) -> Owner | None:
-        """The owner in a label; None if it is none of ours."""
+        """The owner in a label; None if it is not one of ours."""
         pid, _, rest = text.partition(".")
         started, _, world = rest.partition(".")
         if not (pid.isdecimal() and started.isdecimal() and world):
@@ -57,12 +57,12 @@ class Owner:
         return cls(int(pid), int(started), world)
 
     def is_gone(self) -> bool:
-        """Whether the process surely lives no more. One of another world may live."""
+        """Whether the process is certainly dead; one of another boot or namespace may live."""
         return self.world == _world() and _start_of(self.pid) != self.started
 
 
 def new_name() -> str:
-    """A container's name that nobody else has."""
+    """A unique name for a container."""
     return f"ethos-u55-bench-{os.getpid()}-{secrets.token_hex(4)}"
 
 
@@ -125,7 +125,7 @@ class Guard:
         process, self._process = self._process, None
         if process is None or process.stdin is None:
             return
-        # The container is gone: send the guard home. If it died, there is nobody to send.
+        # The container is gone, so end the guard. It may have died already.
         with contextlib.suppress(OSError):
             process.stdin.write(b"\n")
         with contextlib.suppress(OSError):
@@ -142,7 +142,7 @@ def _start_of(pid: int) -> int | None:
         stat = Path(f"/proc/{pid}/stat").read_text()
     except OSError:
         return None
-    # The second field is a name in brackets, which may hold anything.
+    # The second field is a name in brackets, which may contain anything.
     fields = stat.rpartition(")")[2].split()
     return None if fields[0] in "ZX" else int(fields[19])
 

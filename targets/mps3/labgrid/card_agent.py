@@ -1,7 +1,8 @@
-"""Runs on the machine a board is attached to, inside labgrid's agent: the card's files, by name.
+"""Runs on the board's machine, inside labgrid's agent: access to the card's files, by name.
 
-labgrid sends this text over ssh to a Python that has nothing of the bench: standard library only.
-Contents travel in base85. A result is `["ok", value]` or `["error", errno, text]`.
+labgrid sends this text over ssh to a Python that has nothing of the bench, so it uses only the
+standard library. Contents are sent in base85. A result is `["ok", value]` or
+`["error", errno, text]`.
 """
 
 from __future__ import annotations
@@ -17,7 +18,7 @@ from typing import Any
 
 
 def _find(root: str, name: str) -> Path:
-    """Where `name` lies beneath `root`, whatever the case of its letters."""
+    """The path of `name` below `root`, whatever the case of its letters."""
     path = Path(root)
     for part in Path(name).parts:
         exact = path / part
@@ -43,7 +44,7 @@ def _flush(directory: Path) -> None:
 
 
 def _mount_point(device: str) -> str:
-    """Where a disk (or its first partition) is mounted; udisks mounts it if need be."""
+    """Where a disk (or its first partition) is mounted; udisks mounts it if necessary."""
     for attempt in range(2):
         for line in Path("/proc/mounts").read_text().splitlines():
             source, place = line.split(" ")[:2]
@@ -72,7 +73,7 @@ def _read(root: str, name: str) -> str | None:
 
 
 def _write(root: str, name: str, text: str, at: int) -> None:
-    """Write a piece of a file at `at`; 0 begins it anew."""
+    """Write a piece of a file at `at`; 0 starts the file again."""
     path = _find(root, name)
     with path.open("wb" if at == 0 else "r+b") as stream:
         stream.seek(at)

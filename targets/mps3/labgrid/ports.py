@@ -1,9 +1,9 @@
 """A board through labgrid: its place, its serial ports, its card, its power.
 
-The environment file has one target with the resources `mcc` and `uart0` (serial ports), and `card`
-(USB mass storage) unless the settings name the directory where the card is mounted; and, if the
-power can be switched, a driver for it. With a `RemotePlace` they come from a coordinator, and the
-place is acquired for the time of a batch.
+The environment file has one target with the resources `mcc` and `uart0` (serial ports). It also has
+`card` (USB mass storage), unless the settings name the directory where the card is mounted, and a
+driver for the power, if that can be switched. With a `RemotePlace` they come from a coordinator,
+and the place is acquired for the duration of a batch.
 """
 
 from __future__ import annotations
@@ -27,9 +27,9 @@ from targets.settings.mps3 import Mps3Settings
 
 __all__ = ["LabgridPorts"]
 
-#: Under which user name the bench acquires places, so that it knows its own.
+#: The user name under which the bench acquires places, so that it recognises them.
 _USER = "ethos-u55-bench"
-#: What the client says when it was the bench, on this machine, that left the place acquired.
+#: The client's message when a bench on this machine left the place acquired.
 _OURS = re.compile(r"already acquired place \S+\.$", re.MULTILINE)
 _CLIENT = (
     "import runpy\nrunpy.run_module('labgrid.remote.client', run_name='__main__', alter_sys=True)"
@@ -37,7 +37,7 @@ _CLIENT = (
 _CLIENT_TIMEOUT = 60
 _RESOURCE_TIMEOUT = 30
 _POLL = 2.0
-#: Seconds rfc2217 may take to agree on the line's settings.
+#: Seconds that rfc2217 may take to agree on the line's settings.
 _NEGOTIATION = 10
 
 
@@ -60,9 +60,9 @@ class LabgridPorts:
             self._environment: Any = Environment(str(path))
             self._config: dict[str, Any] = self._environment.config.data["targets"]["main"]
         except Exception as error:
-            # labgrid and its YAML reader raise classes of their own, plain ones among them.
+            # labgrid and its YAML reader raise their own classes, and also plain ones.
             raise ConfigError(
-                f"{path}: no labgrid environment with a target 'main': {error}",
+                f"{path} is not a labgrid environment with a target 'main': {error}",
                 cure="see deploy/labgrid.yaml",
             ) from error
         self._target: Any = None
@@ -71,7 +71,7 @@ class LabgridPorts:
 
     @property
     def key(self) -> str:
-        """From the place, which the coordinator knows once; else from the file's name."""
+        """From the place, which is unique in the coordinator; otherwise from the file's name."""
         return re.sub(r"[^A-Za-z0-9]+", "-", f"labgrid-{self._place or self._path.stem}")
 
     @property
@@ -92,7 +92,7 @@ class LabgridPorts:
         return SerialLine(self._address("uart0"))
 
     def volume(self) -> Volume:
-        """The directory of the settings, at the console's machine; else the resource `card`."""
+        """The directory from the settings, on the console's machine; otherwise resource `card`."""
         place = self._settings.labgrid_volume
         resource = self._resource("mcc" if place else "card")
         host = getattr(resource, "host", "localhost")
@@ -131,24 +131,24 @@ class LabgridPorts:
             try:
                 self._target = self._environment.get_target("main")
             except Exception as error:
-                # A coordinator that is not there surfaces as whatever gRPC makes of it.
+                # If the coordinator is not there, gRPC raises errors of its own.
                 raise BoardUnavailableError(
                     f"labgrid cannot give the target of {self._path}: {error}",
-                    cure="do coordinator and exporter run? labgrid-client resources shows",
+                    cure="check with labgrid-client resources that coordinator and exporter run",
                 ) from error
         return self._target
 
     def _acquire(self) -> None:
-        """Acquire the place, waiting for others; a place a killed bench kept is taken back.
+        """Acquire the place, waiting for others; take it back from a killed bench.
 
-        Whoever is here has this machine's lease on the place, so no other bench of it has it.
+        The caller has this machine's lease on the place, so no other bench on this machine has it.
         """
         end = time.monotonic() + 60 * self._settings.lease_wait_minutes
         while True:
             said = self._client("acquire")
             if said is None:
                 self._acquired = True
-                # The session in this process is the user's.
+                # The session in this process belongs to the user.
                 self._client("allow", _this_user())
                 return
             if _OURS.search(said):
@@ -157,12 +157,12 @@ class LabgridPorts:
             if time.monotonic() >= end:
                 raise BoardUnavailableError(
                     f"the labgrid place {self._place} cannot be acquired: {said}",
-                    cure="labgrid-client who shows by whom it is used",
+                    cure="labgrid-client who shows who uses it",
                 )
             time.sleep(_POLL)
 
     def _client(self, *command: str) -> str | None:
-        """Run labgrid's client on the place, as the bench's own user; what it said if it failed."""
+        """Run labgrid's client on the place, as the bench's user; returns output of a failure."""
         coordinator = self._environment.config.get_option("coordinator_address", "")
         where = ["-x", coordinator] if coordinator else []
         try:
@@ -180,7 +180,7 @@ class LabgridPorts:
         except TimedOutError as error:
             raise BoardUnavailableError(
                 f"labgrid's coordinator {coordinator} does not answer",
-                cure="does labgrid-coordinator run there?",
+                cure="check that labgrid-coordinator runs there",
             ) from error
         return (done.output + done.errors).strip() if done.status else None
 
@@ -189,7 +189,7 @@ class LabgridPorts:
         found = [resource for resource in target.resources if resource.name == name]
         if not found:
             raise BoardUnavailableError(
-                f"{self._path}: the target has no resource '{name}', only "
+                f"{self._path}: the target has no resource '{name}', but "
                 f"{sorted(resource.name for resource in target.resources)}",
                 cure="give the exporter's resources the names mcc, uart0 and card; see "
                 "deploy/labgrid.yaml",
@@ -210,7 +210,7 @@ class LabgridPorts:
 
 
 def _end_session() -> None:
-    """Forget the coordinator: labgrid keeps one session a process, whatever environment asks."""
+    """Forget the coordinator: labgrid keeps one session per process, for all environments."""
     from labgrid.resource.common import ResourceManager
     from labgrid.resource.remote import RemotePlaceManager
 
@@ -221,13 +221,13 @@ def _end_session() -> None:
 
 
 def _this_user() -> str:
-    """Host and user as labgrid's sessions call themselves."""
+    """The host and user of labgrid's sessions."""
     host = os.environ.get("LG_HOSTNAME", socket.gethostname())
     return f"{host}/{os.environ.get('LG_USERNAME', getpass.getuser())}"
 
 
 class _LabgridPower:
-    """The port `Power` for whichever power driver the environment has."""
+    """The port `Power` for any power driver in the environment."""
 
     def __init__(self, open_target: Callable[[], Any]) -> None:
         self._open_target = open_target
@@ -238,7 +238,7 @@ class _LabgridPower:
             driver = self._open_target().get_driver("PowerProtocol")
             driver.cycle()
         except Exception as error:
-            # Every power driver of labgrid has errors of its own.
+            # Each power driver of labgrid has its own errors.
             raise BoardError(
                 f"labgrid cannot cycle the power: {error}", cure="labgrid-client power cycle"
             ) from error

@@ -1,4 +1,4 @@
-"""The SD card of a board at another machine, through labgrid's agent on it."""
+"""The SD card of a board on another machine, through labgrid's agent there."""
 
 from __future__ import annotations
 
@@ -12,7 +12,7 @@ from targets.mps3.errors import BoardError, volume_error
 __all__ = ["LabgridVolume", "start_agent"]
 
 _AGENT = "card_agent"
-#: Bytes that travel in one message.
+#: Bytes that are sent in one message.
 _PIECE = 1 << 20
 _HERE = ("localhost", "127.0.0.1", "::1")
 
@@ -26,9 +26,9 @@ def start_agent(host: str) -> Any:
 
 
 class LabgridVolume:
-    """The port `Volume` for directory `place` of the agent's machine, or for a block device of it.
+    """The port `Volume` for directory `place` on the agent's machine, or for a block device there.
 
-    A device is looked up among the mounts, and mounted by udisks, when it is first needed.
+    When a device is first needed, it is looked up among the mounts; if necessary, udisks mounts it.
     """
 
     def __init__(self, wrapper: Any, host: str, *, place: str = "", device: str = "") -> None:
@@ -73,7 +73,7 @@ class LabgridVolume:
         self._call("remove", name)
 
     def free_bytes(self) -> int:
-        """Room."""
+        """The free space."""
         return int(self._call("free_bytes"))
 
     def sync(self) -> None:
@@ -92,7 +92,8 @@ class LabgridVolume:
         except (AgentError, AgentException, OSError, ValueError) as error:
             raise BoardError(
                 f"labgrid's agent on {self._host} failed: {error}",
-                cure="does ssh to that machine work without a password, and is python3 there?",
+                cure="check that ssh to that machine works without a password, and that python3 is "
+                "there",
             ) from error
         if state == "ok":
             return result[0]
