@@ -1,4 +1,4 @@
-"""What stands behind the NPU's registers: the port to whatever executes a command stream."""
+"""The port between the NPU's registers and what executes a command stream."""
 
 from __future__ import annotations
 
@@ -26,7 +26,7 @@ NO_FAULT = NpuFault(0)
 
 
 class NpuMemory:
-    """Memory as the NPU's ports see it: everything but the processor's own."""
+    """Memory as the NPU's ports see it: everything except the processor's own."""
 
     def __init__(self, memory: Memory) -> None:
         self._memory = memory
@@ -34,7 +34,7 @@ class NpuMemory:
     def locate(self, address: int, size: int = 1) -> tuple[Block, int]:
         """The memory that holds `size` bytes at `address`, and the offset in it.
 
-        Raises `BusError` where the NPU finds none.
+        Raises `BusError` if the NPU finds none.
         """
         block, offset = self._memory.find(address, size)
         if not block.npu:
@@ -52,7 +52,7 @@ class NpuRequest:
     """One run, as the registers describe it."""
 
     commands: bytes
-    #: BASEP0..7: what the command stream's regions count from.
+    #: BASEP0..7: the base addresses of the command stream's regions.
     bases: tuple[int, ...]
     memory: NpuMemory
     macs: int
@@ -60,7 +60,7 @@ class NpuRequest:
     regioncfg: int
     #: AXI_LIMIT0..3.
     axi_limits: tuple[int, ...]
-    #: The timing adapters' registers, one tuple a port, in `TimingAdapter.words` order.
+    #: The timing adapters' registers, one tuple per port, in `TimingAdapter.words` order.
     timing: tuple[tuple[int, ...], tuple[int, ...]]
 
 
@@ -70,7 +70,7 @@ class NpuOutcome:
 
     #: Cycles for which the NPU was active.
     cycles: int = 0
-    #: PMU event number -> count. What is not in it counts 0.
+    #: PMU event number -> count. Missing events count 0.
     counters: Mapping[int, int] = field(default_factory=dict)
     faults: NpuFault = NO_FAULT
     #: AXI port and channel of a bus abort; see the channel numbers of STATUS.
@@ -78,7 +78,7 @@ class NpuOutcome:
     fault_channel: int = 0
     #: Bytes of the command stream read when it stopped; None = all.
     read_bytes: int | None = None
-    #: What a fault was about, for the machine's user; the NPU itself cannot say so much.
+    #: The explanation of a fault, for the machine's user; the NPU itself cannot give one.
     explanation: str = ""
 
 
@@ -86,8 +86,8 @@ class NpuBackend(Protocol):
     """Executes command streams."""
 
     def run(self, request: NpuRequest) -> NpuOutcome:
-        """Execute one stream on the request's memory. A stream's faults are an outcome.
+        """Execute one stream on the request's memory. Faults of the stream are outcomes.
 
-        A `BusError` of the request's memory may be let through: it is a bus abort.
+        A `BusError` from the request's memory may be passed on: it is a bus abort.
         """
         ...

@@ -1,4 +1,4 @@
-"""What the virtual Corstone-300 raises."""
+"""The errors of the virtual Corstone-300."""
 
 from __future__ import annotations
 
@@ -8,11 +8,11 @@ __all__ = ["BusError", "MachineError", "ParameterError"]
 
 
 class MachineError(TargetError):
-    """The machine cannot go on: the program did something that has no continuation."""
+    """The machine cannot continue after what the program did."""
 
 
 class BusError(TargetError):
-    """An access to an address where nothing answers."""
+    """An access to an address at which there is nothing."""
 
 
 class ParameterError(TargetError):

@@ -1,7 +1,7 @@
 """The Corstone-300: processor, memories and devices put together, and run.
 
-Time is simulated only where something waits for it: a run of the NPU takes its cycles, a sleep
-until SysTick takes SysTick's period, an instruction takes none.
+Time is simulated only where something waits for it: a run of the NPU takes its cycles, and a sleep
+until SysTick takes SysTick's period. Instructions take no time.
 """
 
 from __future__ import annotations
@@ -66,7 +66,7 @@ class StopReason(Enum):
 
 @dataclass(frozen=True)
 class Stop:
-    """How a run ended. `status` is the semihosting exit status, where there was one."""
+    """How a run ended. `status` is the semihosting exit status, if there was one."""
 
     reason: StopReason
     status: int | None = None
@@ -74,7 +74,7 @@ class Stop:
 
 @dataclass(frozen=True)
 class Settings:
-    """What the machine is like; everything but `macs` is there to be made wrong by tests."""
+    """The properties of the machine; all except `macs` exist so that tests can make them wrong."""
 
     #: 0 = no NPU.
     macs: int = 128
@@ -116,12 +116,12 @@ class Machine:
 
     @property
     def npu_explanations(self) -> tuple[str, ...]:
-        """What the NPU's faults were about."""
+        """The explanations of the NPU's faults."""
         return tuple(self._npu.explanations)
 
     @property
     def unmodelled_events(self) -> tuple[int, ...]:
-        """PMU events that counted 0 because nothing is known about them."""
+        """PMU events that counted 0 because they are not modelled."""
         return tuple(sorted(self._npu.unmodelled))
 
     def load(self, address: int, data: bytes) -> None:
@@ -129,7 +129,7 @@ class Machine:
         self.memory.write(address, data)
 
     def load_program(self, program: Program) -> None:
-        """Put an ELF's segments into memory and let the processor begin at its entry.
+        """Put an ELF's segments into memory and start the processor at its entry.
 
         The stack pointer is the first word of the vector table, at the start of the ITCM.
         """
@@ -157,7 +157,7 @@ class Machine:
                 return stop
 
     def _wait(self, clock: _Clock) -> Stop | None:
-        """The processor sleeps: let time pass until something wakes it."""
+        """The processor sleeps: advance the time until something wakes it."""
         self._npu.advance()
         if self._stopping:
             return Stop(StopReason.REQUESTED)
@@ -221,9 +221,10 @@ class Machine:
 
 
 class _Hidden:
-    """A secure alias of a memory that may be non-secure: then it reads 0 and keeps nothing.
+    """A secure alias of a memory that may be non-secure; then it reads 0 and stores nothing.
 
-    Stores are of whole words only, and all is slow: it serves the test of that case.
+    It supports only stores of whole words and is slow, because it is only for the test of this
+    case.
     """
 
     def __init__(self, block: Block) -> None:
@@ -242,7 +243,7 @@ class _Hidden:
 
 
 class _Clock:
-    """Compares what has passed with the limits."""
+    """Compares the elapsed time with the limits."""
 
     def __init__(self, limits: Limits) -> None:
         self._limits = limits
@@ -250,7 +251,7 @@ class _Clock:
 
     @property
     def remaining(self) -> float | None:
-        """Seconds the processor may run at a stretch; None = any."""
+        """How many seconds the processor may run at once; None = any number."""
         left = []
         if self._limits.wall_seconds is not None:
             left.append(self._limits.wall_seconds - (time.monotonic() - self._start))
@@ -259,7 +260,7 @@ class _Clock:
         return max(0.0, min(left)) if left else None
 
     def exceeded(self, cycles: int) -> Stop | None:
-        """The stop that is due, if one is."""
+        """The stop that is due, if any."""
         limits = self._limits
         due = (
             (limits.wall_seconds, time.monotonic() - self._start, StopReason.WALL_TIME),
@@ -273,7 +274,7 @@ class _Clock:
         return None
 
     def sleep_forever(self) -> Stop | None:
-        """Nothing will wake the processor any more: wait for a limit, or to be killed."""
+        """Nothing will wake the processor again, so wait for a limit or to be killed."""
         limits = self._limits
         if limits.simulated_seconds is not None:
             return Stop(StopReason.SIMULATED_TIME)

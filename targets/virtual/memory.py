@@ -17,10 +17,10 @@ __all__ = ["Block", "Bytes", "Memory"]
 
 Bytes = NDArray[np.uint8]
 
-#: Linux's value: the DDR's gigabyte is promised, not taken, until it is written.
+#: Linux's value: the DDR's gigabyte is reserved, but uses no memory until it is written.
 _MAP_NORESERVE = 0x4000
 
-#: What only the processor sees: name, non-secure address, size.
+#: The memories that only the processor sees: name, non-secure address, size.
 _PROCESSOR_MEMORIES = (
     ("ITCM", 0x0000_0000, 512 * KIB),
     ("DTCM", 0x2000_0000, 512 * KIB),
@@ -38,12 +38,12 @@ class Block:
     #: Whether the NPU's AXI ports reach it.
     npu: bool
     contents: Bytes
-    #: Where the contents lie in this process, for the emulated processor to use directly.
+    #: The address of the contents in this process, which the emulated processor uses directly.
     host_address: int
 
     @property
     def addresses(self) -> tuple[int, int]:
-        """The two addresses it begins at."""
+        """The two addresses at which it begins."""
         return self.address, self.address + SECURE_ALIAS
 
 
@@ -62,7 +62,7 @@ class Memory:
     def find(self, address: int, size: int = 1) -> tuple[Block, int]:
         """The block that holds `size` bytes at `address`, either alias, and the offset in it.
 
-        Raises `BusError` where there is none.
+        Raises `BusError` if there is none.
         """
         for block in self.blocks:
             for start in block.addresses:

@@ -1,7 +1,7 @@
 """The NPU's registers: how firmware starts a command stream and reads what it did.
 
-Offsets and bits as in Arm's core driver (`ethosu55_interface.h`). The execution itself is the
-backend's; it happens when the processor waits for it or looks at STATUS.
+Offsets and bits are those of Arm's core driver (`ethosu55_interface.h`). The backend executes the
+stream when the processor waits for it or reads STATUS.
 """
 
 from __future__ import annotations
@@ -53,10 +53,10 @@ _RESET_EVENTS = 1 << 1
 _RESET_CYCLES = 1 << 2
 _CYCLE_COUNTER = 1 << 31
 _PMU_BITS = _CYCLE_COUNTER | (1 << EVENT_COUNTERS) - 1
-#: PMCR reads how many event counters there are in bits 15:11.
+#: The number of event counters, which PMCR holds in bits 15:11.
 _PMU_SIZE = EVENT_COUNTERS << 11
 
-#: Registers that are set and cleared through two addresses, by the address that sets.
+#: Registers that are set and cleared through two addresses, by the address that sets them.
 _SET_CLEAR = {
     _PMCNTENSET: _PMCNTENSET,
     _PMCNTENCLR: _PMCNTENSET,
@@ -69,7 +69,7 @@ _READ_ONLY = {_ID, _STATUS, _QREAD, _PROT, _CONFIG}
 
 
 class Npu:
-    """An Ethos-U55 of `macs` MACs a cycle. `macs` 0 = no NPU: every register reads 0.
+    """An Ethos-U55 of `macs` MACs per cycle. `macs` 0 = no NPU: every register reads 0.
 
     `timing` gives the timing adapters' registers at the moment of a run.
     """
@@ -96,7 +96,7 @@ class Npu:
         self.active_cycles = 0
         #: Explanations of the faults so far.
         self.explanations: list[str] = []
-        #: Events that were to be counted and that the backend does not know.
+        #: Events that firmware selected and that the backend does not know.
         self.unmodelled: set[int] = set()
         #: Whether a run never ends (a fault to inject).
         self.hangs = False
@@ -108,7 +108,7 @@ class Npu:
         return bool(self._registers[_STATUS] & _IRQ_RAISED)
 
     def read(self, offset: int) -> int:
-        """What a load from the register at `offset` gives."""
+        """The result of a load from the register at `offset`."""
         if not self._macs:
             return 0
         if offset == _STATUS:
@@ -135,7 +135,7 @@ class Npu:
             self._registers[offset] = value
 
     def advance(self) -> None:
-        """Do what was asked for, if anything was: time has passed."""
+        """Execute what was started, if anything was: time has passed."""
         if not self._requested or self.hangs:
             return
         self._requested = False
@@ -181,7 +181,7 @@ class Npu:
         try:
             commands = self._memory.view(self._wide(_QBASE), size).tobytes()
         except BusError as error:
-            # The command stream cannot be fetched: channel 0 of the port QCONFIG selects.
+            # The command stream cannot be fetched: channel 0 of the port that QCONFIG selects.
             return NpuOutcome(
                 faults=NpuFault.BUS_ABORT,
                 fault_port=port_of_limit(qconfig),
@@ -212,7 +212,7 @@ class Npu:
         self._registers[_PMCR] = value & ~(_RESET_EVENTS | _RESET_CYCLES)
 
     def _count(self, outcome: NpuOutcome) -> None:
-        """Add a run to the counters that are enabled, as events selected before it."""
+        """Add a run to the enabled counters, for the events that were selected before it."""
         if not self._registers.get(_PMCR, 0) & _PMU_ENABLE:
             return
         enabled = self._registers.get(_PMCNTENSET, 0)

@@ -21,7 +21,7 @@ _MEMORY = re.compile(r"Memory:")
 
 @dataclass(frozen=True)
 class DataFile:
-    """A file to be loaded as it is."""
+    """A file to load unchanged."""
 
     path: Path
     address: int
@@ -29,7 +29,7 @@ class DataFile:
 
 @dataclass(frozen=True)
 class Dump:
-    """Memory to be written to a file at the end."""
+    """Memory to write to a file at the end."""
 
     path: Path
     address: int
@@ -38,7 +38,7 @@ class Dump:
 
 @dataclass(frozen=True)
 class Options:
-    """What the command line asks for."""
+    """The options of the command line."""
 
     application: Path | None
     data: tuple[DataFile, ...]
@@ -84,7 +84,7 @@ def _parser() -> _Parser:
     add(
         "--data",
         metavar="[cpu0=]FILE@ADDRESS",
-        help="a file to load as it is",
+        help="a file to load unchanged",
         action="append",
         default=[],
     )
@@ -111,10 +111,10 @@ def _parser() -> _Parser:
         action="append",
         default=[],
     )
-    add("-T", "--timelimit", type="seconds", help="seconds on the wall before it stops")
-    add("--cpulimit", type="seconds", help="seconds of this process before it stops")
-    add("--simlimit", type="seconds", help="seconds of simulated time before it stops")
-    add("--cyclelimit", type=int, help="simulated cycles before it stops")
+    add("-T", "--timelimit", type="seconds", help="stop after this many seconds of wall time")
+    add("--cpulimit", type="seconds", help="stop after this many seconds of CPU time")
+    add("--simlimit", type="seconds", help="stop after this many seconds of simulated time")
+    add("--cyclelimit", type=int, help="stop after this many simulated cycles")
     add("--stat", action="store_true", help="print statistics at the end")
     add("-q", "--quiet", action="store_true", help="no banner")
     add("--version", action="store_true", help="print the version and stop")
@@ -161,4 +161,4 @@ def _number(text: str, whole: str) -> int:
     try:
         return int(text, 0)
     except ValueError as error:
-        raise ParameterError(f"'{text}' in '{whole}' is no number") from error
+        raise ParameterError(f"'{text}' in '{whole}' is not a number") from error

@@ -1,4 +1,4 @@
-"""What the executable prints, and how: its name, its version, CRLF and a buffer."""
+"""The executable's output: its name and version, CRLF line ends, and a buffer."""
 
 from __future__ import annotations
 
@@ -12,12 +12,12 @@ BANNER = f"{_NAME} {VERSION}; not an Arm product"
 
 
 def say(out: BinaryIO, line: str) -> None:
-    """A line, ended as an FVP ends it."""
+    """Print a line with the line end of an FVP."""
     emit(out, line.encode() + b"\r\n", flush=False)
 
 
 def emit(out: BinaryIO, data: bytes, *, flush: bool) -> None:
-    """Bytes as they are."""
+    """Print bytes unchanged."""
     out.write(data)
     if flush:
         out.flush()

@@ -1,4 +1,4 @@
-"""The parameters of `-C`: the FVP's own that its users need, and `bench.fault.*` for tests."""
+"""The parameters of `-C`: those of the FVP that its users need, and `bench.fault.*` for tests."""
 
 from __future__ import annotations
 
@@ -36,7 +36,7 @@ class Parameter:
         if isinstance(self.default, str):
             return text.removeprefix('"').removesuffix('"')
         if not _NUMBER.fullmatch(text):
-            raise ParameterError(f"parameter {self.name}: '{text}' is no number")
+            raise ParameterError(f"parameter {self.name}: '{text}' is not a number")
         number = int(text, 0)
         if self.allowed is not None and number not in self.allowed:
             raise ParameterError(f"parameter {self.name}: {number} is not possible ({self._range})")
@@ -50,7 +50,7 @@ class Parameter:
 
     @property
     def line(self) -> str:
-        """How `--list-params` shows it."""
+        """The line in `--list-params`."""
         value = int(self.default) if isinstance(self.default, bool) else self.default
         kind = type(self.default).__name__
         limits = f", {self._range}" if self.allowed is not None else ""
@@ -64,7 +64,7 @@ PARAMETERS: Mapping[str, Parameter] = {
         Parameter("cpu0.CFGITCMSZ", 15, "Size of the ITCM; accepted, always 512 KiB", range(16)),
         Parameter("cpu0.semihosting-cmd_line", "", "Command line for semihosting; not used"),
         Parameter("cpu0.semihosting-cwd", "", "Working directory for semihosting"),
-        Parameter("cpu0.semihosting-enable", True, "Take semihosting calls"),
+        Parameter("cpu0.semihosting-enable", True, "Handle semihosting calls"),
         Parameter("ethosu.extra_args", "", "'--fast': no timing, every cycle count is 0"),
         Parameter("ethosu.num_macs", 128, "MACs per cycle", MAC_COUNTS),
         *(
@@ -73,7 +73,7 @@ PARAMETERS: Mapping[str, Parameter] = {
             )
             for i in (0, 1, 2, 5)
         ),
-        Parameter("mps3_board.uart0.out_file", "", "File for what UART0 sends; - = standard out"),
+        Parameter("mps3_board.uart0.out_file", "", "File for UART0's output; - = standard output"),
         Parameter("mps3_board.uart0.shutdown_on_eot", False, "Stop when UART0 sends EOT (0x04)"),
         Parameter("mps3_board.uart0.shutdown_tag", "", "Stop when UART0 sends this"),
         Parameter("mps3_board.uart0.unbuffered_output", False, "Write every character at once"),
@@ -83,12 +83,12 @@ PARAMETERS: Mapping[str, Parameter] = {
         Parameter("bench.fault.flood_megabytes", 0, "Print so much text after UART0's first line"),
         Parameter("bench.fault.hang", False, "The NPU never finishes"),
         Parameter("bench.fault.isram_non_secure", False, "ISRAM is non-secure after reset"),
-        Parameter("bench.fault.licence_error", False, "Fail as without a licence"),
-        Parameter("bench.fault.macs", 0, "Have this NPU instead", (0, *MAC_COUNTS)),
-        Parameter("bench.fault.missing_library", "", "Fail as when this library is missing"),
+        Parameter("bench.fault.licence_error", False, "Fail as if there were no licence"),
+        Parameter("bench.fault.macs", 0, "Use this NPU instead", (0, *MAC_COUNTS)),
+        Parameter("bench.fault.missing_library", "", "Fail as if this library were missing"),
         Parameter("bench.fault.no_npu", False, "There is no NPU"),
-        Parameter("bench.fault.stall_at_uart_byte", 0, "Stop for good before this UART0 byte"),
-        Parameter("bench.fault.uart_flip_byte", 0, "Flip a bit of this byte of UART0, from 1"),
+        Parameter("bench.fault.stall_at_uart_byte", 0, "Hang before this byte of UART0"),
+        Parameter("bench.fault.uart_flip_byte", 0, "Flip a bit of this byte, counted from 1"),
         Parameter("bench.fault.uart_lose_byte", 0, "Lose this byte of UART0, counted from 1"),
         Parameter("bench.fault.uart_truncate", 0, "Lose everything from this byte of UART0"),
     )
@@ -96,7 +96,7 @@ PARAMETERS: Mapping[str, Parameter] = {
 
 
 def parse_parameters(assignments: Iterable[str]) -> dict[str, Value]:
-    """Every parameter's value, from `key=value` texts; a later one wins.
+    """The values of all parameters, from `key=value` texts; a later text wins.
 
     Raises `ParameterError` for an unknown key or an impossible value.
     """
@@ -107,7 +107,7 @@ def parse_parameters(assignments: Iterable[str]) -> dict[str, Value]:
             raise ParameterError(f"'{assignment}' is not of the form parameter=value")
         if key.strip() not in PARAMETERS:
             raise ParameterError(
-                f"unknown parameter '{key.strip()}'", cure="--list-params shows what there is"
+                f"unknown parameter '{key.strip()}'", cure="--list-params lists the parameters"
             )
         values[key.strip()] = PARAMETERS[key.strip()].parse(text.strip())
     return values

@@ -7,7 +7,7 @@ from typing import Protocol
 
 __all__ = ["Device", "ProtectionController", "Scratch", "TimingAdapters", "Uart"]
 
-#: What the version register of Arm's timing adapter reads.
+#: The value of the version register of Arm's timing adapter.
 ADAPTER_VERSION = 0x1117
 
 
@@ -35,7 +35,7 @@ class Uart:
         self._registers: dict[int, int] = {}
 
     def read(self, offset: int) -> int:
-        """STATE (4) is 0: neither is the transmitter full, nor was anything received."""
+        """STATE (4) is 0: the transmitter is not full, and nothing was received."""
         return self._registers.get(offset, 0)
 
     def write(self, offset: int, value: int) -> None:
@@ -47,13 +47,13 @@ class Uart:
 
 
 class Scratch:
-    """A device of which nothing is needed but that it answers: SCC, FPGAIO."""
+    """A device that only needs to answer: SCC, FPGAIO."""
 
     def __init__(self) -> None:
         self._registers: dict[int, int] = {}
 
     def read(self, offset: int) -> int:
-        """What was stored, or 0."""
+        """The stored value, or 0."""
         return self._registers.get(offset, 0)
 
     def write(self, offset: int, value: int) -> None:
@@ -75,18 +75,18 @@ class TimingAdapters:
         self._registers: dict[int, int] = {}
 
     def read(self, offset: int) -> int:
-        """The version, or what was stored."""
+        """The version, or the stored value."""
         if offset % self._STRIDE == self._VERSION:
             return self._version
         return self._registers.get(offset, 0)
 
     def write(self, offset: int, value: int) -> None:
-        """Keep it, where the register can be written."""
+        """Store the value, if the register can be written."""
         if offset % self._STRIDE not in (self._VERSION, self._MAXPENDING):
             self._registers[offset] = value
 
     def words(self) -> tuple[tuple[int, ...], tuple[int, ...]]:
-        """What the two ports are programmed to, in `TimingAdapter.words` order."""
+        """The values of the two ports, in `TimingAdapter.words` order."""
         first, second = (
             tuple(self._registers.get(port * self._STRIDE + word, 0) for word in self._WORDS)
             for port in (0, 1)
@@ -97,7 +97,7 @@ class TimingAdapters:
 class ProtectionController:
     """A memory protection controller of two blocks (words of 32), all secure after reset.
 
-    `changed` is told whether the whole memory now belongs to the secure world.
+    `changed` is called with whether the whole memory now belongs to the secure world.
     """
 
     _BLOCK_MAX = 0x10

@@ -1,9 +1,9 @@
-"""The processor: Unicorn's Cortex-M33, with the exceptions it does not do itself.
+"""The processor: Unicorn's Cortex-M33, with the exceptions that Unicorn does not handle.
 
-Unicorn executes instructions and tells of a breakpoint, of an exception return, of a failed
-access, and returns on WFI. Stacking, vectors and unstacking are done here (Armv8-M reference
-manual, chapter B3). An interrupt is taken when the processor waits for one: firmware that spins
-on a flag instead would never see it. Instructions take no simulated time.
+Unicorn executes instructions, reports breakpoints, exception returns and failed accesses, and
+returns on WFI. Stacking, vectors and unstacking are done here (Armv8-M reference manual, chapter
+B3). An interrupt is taken when the processor waits for one; firmware that spins on a flag instead
+would never see it. Instructions take no simulated time.
 """
 
 from __future__ import annotations
@@ -60,15 +60,15 @@ _EXC_RETURN = 0xFFFF_FFF9
 _NEVER = 0xFFFF_FFFF
 _FLAGS = 0xF800_0000
 _THUMB = 1 << 24
-#: Set in the stacked xPSR where the frame was moved down to a multiple of 8.
+#: Set in the stacked xPSR if the frame was moved down to a multiple of 8.
 _REALIGNED = 1 << 9
-#: Unicorn's numbers of what its interrupt hook reports.
+#: The numbers with which Unicorn's interrupt hook reports events.
 _BREAKPOINT = 7
 _EXCEPTION_EXIT = 8
 
 
 class Event(Enum):
-    """Why `Processor.run` came back."""
+    """Why `Processor.run` returned."""
 
     WAITING = "waiting for an interrupt"
     BREAKPOINT = "breakpoint"
@@ -91,12 +91,12 @@ class Processor:
         self.fault_address = 0
 
     def map_memory(self, address: int, block: Block) -> None:
-        """Let `block` be seen at `address`."""
+        """Map `block` to `address`."""
         self._blocks.append(block)
         self._uc.mem_map_ptr(address, block.size, UC_PROT_ALL, block.host_address)
 
     def map_device(self, address: int, size: int, device: Device) -> None:
-        """Let `device` be seen at `address`."""
+        """Map `device` to `address`."""
 
         def load(_uc: object, offset: int, _size: int, _data: object) -> int:
             return device.read(offset)
@@ -107,7 +107,7 @@ class Processor:
         self._uc.mmio_map(address, size, load, None, store, None)
 
     def start(self, entry: int, stack: int) -> None:
-        """Begin at `entry` with the main stack pointer `stack`, as after a reset."""
+        """Start at `entry` with the main stack pointer `stack`, as after a reset."""
         self._uc.reg_write(UC_ARM_REG_MSP, stack)
         self._uc.reg_write(UC_ARM_REG_SP, stack)
         self._uc.reg_write(UC_ARM_REG_PC, entry | 1)
@@ -118,7 +118,7 @@ class Processor:
         return not self._handlers and not self._uc.reg_read(UC_ARM_REG_PRIMASK)
 
     def run(self, timeout_seconds: float | None) -> Event:
-        """Execute until something happens that the machine has to see to."""
+        """Execute until something happens that the machine must handle."""
         microseconds = 0 if timeout_seconds is None else max(1, int(timeout_seconds * 1e6))
         while True:
             self._raised = None
@@ -141,7 +141,7 @@ class Processor:
     def enter(self, exception: int, vectors: int) -> None:
         """Take an exception: stack eight registers, continue at its vector.
 
-        Raises `MachineError` where a real processor would lock up.
+        Raises `MachineError` if a real processor would lock up.
         """
         if exception in self._handlers or (exception != HARD_FAULT and self._handlers):
             raise MachineError(f"the processor locked up: exception {exception} in its own handler")
@@ -163,11 +163,11 @@ class Processor:
         self._uc.reg_write(UC_ARM_REG_PC, handler | 1)
 
     def argument(self, index: int) -> int:
-        """Register r0 or r1, where a semihosting call has its operation and parameter."""
+        """Register r0 or r1, which hold the operation and the parameter of a semihosting call."""
         return int(self._uc.reg_read((UC_ARM_REG_R0, UC_ARM_REG_R1)[index]))
 
     def return_from_breakpoint(self, result: int) -> None:
-        """Go on after a BKPT with `result` in r0."""
+        """Continue after a BKPT with `result` in r0."""
         self._uc.reg_write(UC_ARM_REG_R0, result & 0xFFFF_FFFF)
         self._uc.reg_write(UC_ARM_REG_PC, (self._uc.reg_read(UC_ARM_REG_PC) + 2) | 1)
 

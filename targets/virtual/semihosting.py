@@ -1,4 +1,4 @@
-"""Semihosting calls (Arm's specification 2.0): as much as a program needs to print and to end."""
+"""Semihosting calls (Arm's specification 2.0): those that a program needs to print and to end."""
 
 from __future__ import annotations
 
@@ -28,7 +28,7 @@ _EXIT_CODES = 1
 
 @dataclass(frozen=True)
 class Exit:
-    """The program ended; `status` is what the executable exits with."""
+    """The program ended; `status` is the executable's exit status."""
 
     status: int
 
@@ -64,7 +64,7 @@ class Semihosting:
         return _UNSUPPORTED
 
     def _status(self, reason: int, code: int) -> int:
-        """The code counts only where the features file says that it does."""
+        """The exit status: the code counts only if the features file says so."""
         if reason != _NORMAL_END:
             return 1
         features = self._directory / _FEATURES

@@ -26,7 +26,7 @@ _LIBRARY_ERROR_STATUS = 127
 def main(arguments: Sequence[str], make_backend: Callable[[bool], NpuBackend]) -> int:
     """Run the executable with `arguments`; `make_backend(timed)` makes what executes streams.
 
-    Returns the exit status: 0 however the UART ended it, 1 for an error.
+    Returns the exit status: 0 in whichever way the UART ended it, 1 for an error.
     """
     # Python's own buffer may be switched off (PYTHONUNBUFFERED); an FVP's is not.
     out = open(sys.stdout.fileno(), "wb", closefd=False)  # noqa: SIM115
@@ -41,7 +41,7 @@ def main(arguments: Sequence[str], make_backend: Callable[[bool], NpuBackend]) -
             for line in ("# Parameters:", *describe_parameters()):
                 say(out, line)
             return 0
-        # Only now, as emulator and simulator take half a second to import.
+        # Imported only here, because emulator and simulator take half a second to import.
         from targets.virtual.simulation import simulate
 
         return simulate(options, make_backend, out)
@@ -50,18 +50,18 @@ def main(arguments: Sequence[str], make_backend: Callable[[bool], NpuBackend]) -
         sys.stderr.write(f"ERROR: {error}\n")
         return 1
     finally:
-        # A reader that went away has no use for the rest.
+        # The reader has gone away and needs no more.
         with contextlib.suppress(BrokenPipeError):
             out.flush()
 
 
 def _model_version() -> str:
-    """Changes whenever anything does that outputs and counters may depend on."""
+    """A digest of everything that outputs and counters may depend on."""
     return read_source_tree().fingerprint("targets.virtual.__main__")[:16]
 
 
 def _break_on_purpose(values: dict[str, Value], out: BinaryIO) -> None:
-    """The ways in which an FVP fails before it simulates anything, for tests."""
+    """Fail as an FVP fails before it simulates anything, for tests."""
     if values["bench.fault.crash_at_start"]:
         resource.setrlimit(resource.RLIMIT_CORE, (0, 0))
         signal.raise_signal(signal.SIGSEGV)

@@ -1,4 +1,4 @@
-"""One run of the machine as the command line asks for it: what is loaded, printed and concluded."""
+"""One run of the machine, as the command line requests it: what is loaded and printed."""
 
 from __future__ import annotations
 
@@ -34,7 +34,7 @@ _REASONS = {
 
 
 def simulate(options: Options, make_backend: Callable[[bool], NpuBackend], out: BinaryIO) -> int:
-    """Run what `options` ask for, printing to `out`; returns the exit status.
+    """Run what `options` request, printing to `out`; returns the exit status.
 
     Raises `ParameterError` for what cannot be run, `MachineError` when the processor locks up.
     """
@@ -103,7 +103,7 @@ def _uart_faults(values: dict[str, Value]) -> UartFaults:
 def _uart_output(
     name: str, values: dict[str, Value], out: BinaryIO, stack: contextlib.ExitStack
 ) -> Callable[[bytes], None]:
-    """Where UART0's bytes go. Without a file they go to a terminal that nobody looks at."""
+    """Where UART0's bytes go. Without a file they go to a terminal that nobody reads."""
     if not name:
         return lambda data: None
     flush = bool(values["mps3_board.uart0.unbuffered_output"])
@@ -116,7 +116,7 @@ def _uart_output(
 
 
 def _stall() -> None:
-    """Stop for good, but die when told to. What is in the buffer stays there, as in an FVP's."""
+    """Hang until killed. The contents of the buffer stay there, as in an FVP."""
     while True:
         signal.pause()
 

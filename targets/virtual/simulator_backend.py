@@ -1,4 +1,4 @@
-"""The simulator as what executes command streams behind the NPU's registers."""
+"""The backend that executes command streams with the simulator."""
 
 from __future__ import annotations
 
@@ -45,18 +45,18 @@ from targets.virtual.memory import Block, Bytes
 __all__ = ["SimulatorBackend"]
 
 _NPU_ACTIVE = event_number("NPU_ACTIVE")
-#: Writable memory up to this size is compared with the last run's; DDR would take too long.
+#: Writable memory up to this size is compared with that of the last run; DDR would take too long.
 _REMEMBERED_BYTES = 4 << 20
 
 
 class SimulatorBackend:
-    """Runs `targets.simulator` on the machine's own memory, nothing copied.
+    """Runs `targets.simulator` on the machine's own memory, without copying.
 
-    PMU events that need several passes make firmware run the same stream several times. A run
-    that finds everything it could read as the last one found it gets that one's result, so that
-    such passes cost one simulation if the job clears its arena.
+    To count PMU events in several passes, firmware runs the same stream several times. If a run
+    finds everything that it can read unchanged since the last one, it gets the same result. So such
+    passes cost one simulation, if the job clears its arena.
 
-    `timed` False: cycle counts are 0, as with the FVP's `--fast`.
+    With `timed` False cycle counts are 0, as with the FVP's `--fast`.
     """
 
     def __init__(self, timed: bool = True) -> None:
@@ -116,7 +116,7 @@ class SimulatorBackend:
 
 @dataclass(frozen=True)
 class _Decoded:
-    """A stream's operations and what they count, and what both depend on."""
+    """A stream's operations and counts, and what both depend on."""
 
     key: tuple[object, ...]
     operations: tuple[Operation, ...]
@@ -137,7 +137,7 @@ class _Prepared:
 
 @dataclass(frozen=True)
 class _Run:
-    """The last run: digest of what it found, and the writable memories after it."""
+    """The last run: the digest of what it found, and the writable memories after it."""
 
     before: bytes
     after: Mapping[int, Bytes]
@@ -146,7 +146,7 @@ class _Run:
 def _layout(
     request: NpuRequest, operations: Sequence[Operation]
 ) -> tuple[MemoryMap, dict[int, Block]]:
-    """The regions a stream uses: each from its base to the end of the memory it lies in.
+    """The regions that a stream uses, each from its base to the end of its memory.
 
     A region that is never written is read-only; the others share their memory's storage.
     """
@@ -197,7 +197,7 @@ def _read_regions(operations: Sequence[Operation]) -> set[int]:
 
 
 def _constants(operations: Sequence[Operation], layout: MemoryMap) -> Iterator[Bytes]:
-    """What is read of each read-only region, from its first byte on."""
+    """What is read from each read-only region, from its first byte on."""
     ends: dict[int, int] = {}
     for operation in operations:
         site = Site(operation.word, type(operation).__name__)
@@ -214,7 +214,7 @@ def _constants(operations: Sequence[Operation], layout: MemoryMap) -> Iterator[B
 
 
 def _counters(request: NpuRequest, operations: Sequence[Operation]) -> dict[int, int]:
-    """The PMU events the cycle model has a value for, by number; as target `sim` counts them."""
+    """The PMU events for which the cycle model has a value, by number, as in target `sim`."""
     words = len(request.commands) // WORD_BYTES
     ports = PortMap.from_registers(request.qconfig, request.regioncfg, request.axi_limits)
     sram, ext = (
@@ -223,7 +223,7 @@ def _counters(request: NpuRequest, operations: Sequence[Operation]) -> dict[int,
     )
     timing = estimate(
         network_work(network_traffic(operations, words, ports), request.macs),
-        # Only here to say that each port has its own adapter.
+        # Only to say that each port has its own adapter.
         MemoryMode.SHARED_SRAM,
         TimingProfile(sram=sram, ext=ext),
     )
@@ -231,7 +231,7 @@ def _counters(request: NpuRequest, operations: Sequence[Operation]) -> dict[int,
 
 
 def _port_timing(registers: tuple[int, ...], burst: BurstBytes) -> PortTiming:
-    """A timing adapter's registers as the model takes them, cut to the registers' widths."""
+    """A timing adapter's registers as the model needs them, cut to the registers' widths."""
     adapter = TimingAdapter(*registers)
     return PortTiming(
         **{name: getattr(adapter, name) & OUTSTANDING_MAX for name in ("maxr", "maxw", "maxrw")},

@@ -14,7 +14,7 @@ _CPUID = 0xD00
 _VTOR = 0xD08
 _CFSR = 0xD28
 _BFAR = 0xD38
-#: Cortex-M33 r1p0, which is what is emulated; a real Corstone-300 has a Cortex-M55.
+#: Cortex-M33 r1p0, the emulated processor; a real Corstone-300 has a Cortex-M55.
 _CORTEX_M33 = 0x411F_D210
 _SYSTICK_RUNNING = 0b11
 #: A precise data bus error, and BFAR is valid.
@@ -22,7 +22,7 @@ _PRECISE_BUS_ERROR = 0x8200
 
 
 class SystemControl:
-    """Registers, and what they say about interrupts. Nothing happens by itself here."""
+    """The registers, and what they say about interrupts. Nothing happens here by itself."""
 
     def __init__(self) -> None:
         self._registers = {_CPUID: _CORTEX_M33}
@@ -34,7 +34,7 @@ class SystemControl:
 
     @property
     def systick_cycles(self) -> int | None:
-        """Processor cycles from one SysTick interrupt to the next; None while it gives none."""
+        """Processor cycles from one SysTick interrupt to the next; None while there are none."""
         if self._registers.get(_SYSTICK_CTRL, 0) & _SYSTICK_RUNNING != _SYSTICK_RUNNING:
             return None
         return self._registers.get(_SYSTICK_LOAD, 0) + 1
@@ -44,7 +44,7 @@ class SystemControl:
         return bool(self._registers.get(_ISER + interrupt // 32 * 4, 0) >> interrupt % 32 & 1)
 
     def report_bus_error(self, address: int) -> None:
-        """Set the fault registers as a failed load or store does."""
+        """Set the fault registers like a failed load or store."""
         self._registers[_CFSR] = _PRECISE_BUS_ERROR
         self._registers[_BFAR] = address
 
@@ -55,7 +55,7 @@ class SystemControl:
         return self._registers.get(offset, 0)
 
     def write(self, offset: int, value: int) -> None:
-        """A store. Pending bits are not kept: interrupt lines are levels here."""
+        """A store. Pending bits are not kept, because interrupt lines are levels here."""
         if _ISER <= offset < _ISER + 4 * _WORDS:
             self._registers[offset] = self._registers.get(offset, 0) | value
         elif _ICER <= offset < _ICER + 4 * _WORDS:

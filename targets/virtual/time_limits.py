@@ -1,4 +1,4 @@
-"""When a machine gives up; apart from the machine, as a command line is read without one."""
+"""When a machine gives up; separate from the machine, because a command line needs none."""
 
 from __future__ import annotations
 
@@ -9,7 +9,7 @@ __all__ = ["Limits"]
 
 @dataclass(frozen=True)
 class Limits:
-    """When to give up: seconds of the clock on the wall, of this process, of simulated time."""
+    """When to give up: seconds of wall time, of this process's time, and of simulated time."""
 
     wall_seconds: float | None = None
     processor_seconds: float | None = None

@@ -8,12 +8,12 @@ from dataclasses import dataclass
 __all__ = ["UartFaults", "Wire"]
 
 _EOT = 0x04
-_FLOOD_LINE = b"Warning: this line is here to fill a log, and says nothing whatever.\r\n"
+_FLOOD_LINE = b"Warning: this line is here to fill a log, and says nothing at all.\r\n"
 
 
 @dataclass(frozen=True)
 class UartFaults:
-    """Faults by the number of the byte they hit, counted from 1; 0 = none."""
+    """Faults, by the number of the byte that they affect, counted from 1; 0 = none."""
 
     lose: int = 0
     flip: int = 0
@@ -25,7 +25,7 @@ class UartFaults:
 class Wire:
     """Takes UART0's bytes one by one; passes them on to `output`.
 
-    Calls `shutdown` when EOT (if `on_eot`) or `tag` (if any) went by, `stall` to stop for good.
+    Calls `shutdown` after EOT (if `on_eot`) or `tag` (if any), and `stall` to hang.
     """
 
     def __init__(

@@ -1,10 +1,10 @@
 """The virtual MPS3 board: `python -m targets.virtual.board DIRECTORY`.
 
-A process with the board's habits: two pseudo-terminals (`DIRECTORY/mcc`, `DIRECTORY/uart0`), a
-directory as the SD card (`DIRECTORY/sd`, seen by the host as `DIRECTORY/volume` while the board
-offers it), an MCC, and the virtual Corstone-300 that runs the images the card names. SIGUSR1
-cycles the power. `board.json` appears when it can be used; `log.jsonl` tells what happened;
-`faults.json` (see `faults`) makes things go wrong.
+A process with the board's habits. It has two pseudo-terminals (`DIRECTORY/mcc`,
+`DIRECTORY/uart0`), a directory as the SD card (`DIRECTORY/sd`, which the host sees as
+`DIRECTORY/volume` while the board offers it), an MCC, and the virtual Corstone-300, which runs the
+images that the card names. SIGUSR1 cycles the power. `board.json` appears when the board is ready;
+`log.jsonl` says what happened; `faults.json` (see `faults`) injects faults.
 """
 
 from __future__ import annotations
@@ -37,13 +37,13 @@ from targets.virtual.wire import UartFaults
 __all__ = ["VirtualBoard", "main"]
 
 _READ = 4096
-#: Seconds between looks at the card, of the board's clock and at least of the real one.
+#: Seconds between two checks of the card, of the board's clock and at least of the real one.
 _LOOK = 0.05
 _LOOK_LEAST = 0.003
 
 
 class VirtualBoard:
-    """One board in `directory`. `speed`: how much faster than a real one its clock runs."""
+    """One board in `directory`. Its clock runs `speed` times faster than a real board's."""
 
     def __init__(self, directory: Path, *, speed: float, macs: int, note: str) -> None:
         self._directory = directory
@@ -69,12 +69,12 @@ class VirtualBoard:
     # The port `Hardware` of the MCC.
 
     def send(self, data: bytes) -> None:
-        """Onto the console, unless nobody takes it."""
+        """Write to the console, unless nobody reads it."""
         if select.select([], [self._console], [], 0)[1]:
             os.write(self._console, data)
 
     def noise(self, data: bytes) -> None:
-        """Onto UART0's wire."""
+        """Write to UART0."""
         self._line.send(data)
 
     def show_volume(self, shown: bool) -> None:
@@ -140,7 +140,7 @@ class VirtualBoard:
         self._device.start(self._images, settings, None if silent else faults)
 
     def run(self) -> None:
-        """Live until SIGTERM or SIGINT."""
+        """Run until SIGTERM or SIGINT."""
         with self._signals():
             self._faults.refresh()
             self._mcc.power_on(self._now)
@@ -159,7 +159,7 @@ class VirtualBoard:
         while not self._stopping:
             arrived = select.select([self._console], [], [], gap / 4)[0]
             turn = time.monotonic()
-            # After a longer absence of this process nobody can tell how close characters came.
+            # If this process was away for long, nobody can say how close characters came.
             measurable = turn - last_turn < gap
             last_turn = turn
             if arrived:
@@ -205,7 +205,7 @@ def _terminal(link: Path) -> tuple[int, str]:
     """A pseudo-terminal under the name `link`: its master, and its real name."""
     master, slave = pty.openpty()
     tty.setraw(slave)
-    # The slave stays open here: a host that closes its end is no hang-up.
+    # The slave stays open here, so a host that closes its end causes no hang-up.
     name = os.ttyname(slave)
     replace_symlink(link, name)
     return master, name
@@ -216,13 +216,13 @@ def main(arguments: Sequence[str]) -> int:
     parser = argparse.ArgumentParser(prog="targets.virtual.board", description=__doc__)
     parser.add_argument("directory", type=Path)
     parser.add_argument(
-        "--speed", type=float, default=1.0, help="clock, relative to a real board's"
+        "--speed", type=float, default=1.0, help="speed of the clock, relative to a real board"
     )
     parser.add_argument("--macs", type=int, choices=MAC_COUNTS, default=128)
     parser.add_argument("--note", choices=("AN552", "AN547"), default="AN552")
     options = parser.parse_args(arguments)
     if not 0 < options.speed <= 1000:
-        parser.error("--speed must lie above 0 and not above 1000")
+        parser.error("--speed must be above 0 and at most 1000")
     options.directory.mkdir(parents=True, exist_ok=True)
     try:
         VirtualBoard(

@@ -1,6 +1,6 @@
 r"""The virtual board's SD card: its layout, and the MCC's way of reading it.
 
-Deliberately shares nothing with `targets.mps3`, whose files it judges.
+It deliberately shares nothing with `targets.mps3`, whose files it checks.
 """
 
 from __future__ import annotations
@@ -24,7 +24,7 @@ __all__ = [
 
 BOARD = "HBI0309C"
 _IMAGES_MAX = 32
-#: MCC address -> device address, and bytes up to the next entry or the end of the memory.
+#: MCC address -> device address, and the bytes up to the next entry or the end of the memory.
 _WINDOWS = (
     (0x0000_0000, 0x0000_0000, 512 << 10),
     (0x0200_0000, 0x0100_0000, MIB),
@@ -47,7 +47,7 @@ _IMAGES_TXT = (
 
 
 class CardError(Exception):
-    """The MCC cannot use the card; the text is what it prints."""
+    """The MCC cannot use the card; it prints the text of this error."""
 
 
 @dataclass(frozen=True)
@@ -80,14 +80,14 @@ def _put(path: Path, text: str) -> None:
 
 
 def card_state(root: Path) -> tuple[object, ...]:
-    """Changes whenever anything on the card does."""
+    """A digest that changes whenever anything on the card changes."""
     try:
         entries = sorted(root.rglob("*"))
         return tuple(
             (str(path), s.st_size, s.st_mtime_ns) for path in entries for s in [path.stat()]
         )
     except OSError:
-        # Something is just being renamed or removed: that is a change.
+        # Something is being renamed or removed, which is a change.
         return (object(),)
 
 
@@ -101,7 +101,7 @@ def images_file(root: Path) -> str:
 
 
 def load_images(root: Path) -> list[LoadedImage]:
-    """What images.txt asks for. Raises `CardError`."""
+    """The images that images.txt names. Raises `CardError`."""
     values = _values(_text(root, images_file(root)))
     try:
         total = int(values["TOTALIMAGES"])

@@ -1,6 +1,6 @@
 """The device of the virtual board: the virtual Corstone-300 in a process of its own.
 
-A process, because a reboot ends whatever runs, at any instruction.
+It is a process because a reboot ends the program at any instruction.
 """
 
 from __future__ import annotations
@@ -27,7 +27,7 @@ __all__ = ["Device", "UartLine"]
 
 _BITS_A_BYTE = 10
 _BAUD = 115_200
-#: Bytes sent at a stretch; pauses between them keep the line's rate.
+#: Bytes sent at once; pauses between them keep the line's rate.
 _CHUNK = 128
 _PARENT_DEATH_SIGNAL = 1
 _VECTOR_BYTES = 4
@@ -35,13 +35,13 @@ _VECTOR_BYTES = 4
 
 @dataclass(frozen=True)
 class UartLine:
-    """UART0's way out: a pseudo-terminal's master, at 115,200 baud times `speed`."""
+    """UART0's output: the master of a pseudo-terminal, at 115,200 baud times `speed`."""
 
     master: int
     speed: float
 
     def send(self, data: bytes) -> None:
-        """Send at the line's rate. Nobody reading is no reason to wait: then it is lost."""
+        """Send at the line's rate. If nobody reads, the bytes are lost; it does not wait."""
         for start in range(0, len(data), _CHUNK):
             piece = data[start : start + _CHUNK]
             time.sleep(len(piece) * _BITS_A_BYTE / _BAUD / self.speed)
@@ -62,7 +62,7 @@ class Device:
     def start(
         self, images: Sequence[LoadedImage], settings: Settings, faults: UartFaults | None
     ) -> None:
-        """Run the firmware among `images`. `faults` None: UART0 stays silent."""
+        """Run the firmware among `images`. With `faults` None, UART0 stays silent."""
         self.halt()
         child = os.fork()
         if child == 0:
@@ -78,7 +78,7 @@ class Device:
 
 
 def _become_device(run: Callable[[], None], log: Path) -> None:
-    """The forked process's life; never returns."""
+    """The main function of the forked process; never returns."""
     status = 1
     try:
         for number in (signal.SIGTERM, signal.SIGINT, signal.SIGUSR1):
@@ -115,13 +115,13 @@ def _run(
         """UART0 cannot stop a board."""
 
     wire = Wire(output, nothing, nothing, faults or UartFaults(), on_eot=False, tag=b"")
-    # No debugger is attached: a semihosting call locks the processor up.
+    # No debugger is attached, so a semihosting call locks up the processor.
     semihosting = Semihosting(lambda _: None, Path("/"), enabled=False)
     machine = Machine(settings, SimulatorBackend(), wire, semihosting)
     for image in images:
         machine.load(image.device_address, image.data)
     entry = int.from_bytes(machine.memory.read(_VECTOR_BYTES, 4), "little")
     machine.load_program(Program(entry, ()))
-    # The firmware's last instruction waits for good: then simulated time has passed.
+    # The firmware's last instruction waits forever; the simulated time has passed by then.
     machine.run(Limits(simulated_seconds=1e9))
     flush()

@@ -1,7 +1,7 @@
 """Faults of the virtual board: what can go wrong, and when it does.
 
-They stand in `faults.json` in the board's directory: a list of `Fault`, read again whenever the
-file changes. A counted fault happens `times` times and is then gone.
+They are in `faults.json` in the board's directory: a list of `Fault`, read again whenever the file
+changes. A counted fault happens `times` times and is then gone.
 """
 
 from __future__ import annotations
@@ -22,7 +22,7 @@ GARBAGE = bytes(range(0x80, 0x100)) + b"\0BENCH1 0 {}\r\nCmd\xff>"
 
 
 class FaultKind(str, Enum):
-    """What goes wrong. `at` counts characters or bytes from 1, where it says so."""
+    """What goes wrong. `at` counts characters or bytes from 1, for the faults that use it."""
 
     #: The MCC loses character `at` of a line that is typed.
     MCC_DROP = "mcc_drop"
@@ -32,7 +32,7 @@ class FaultKind(str, Enum):
     MCC_SILENT = "mcc_silent"
     #: Noise on both ports when a boot begins.
     BOOT_GARBAGE = "boot_garbage"
-    #: The boot stops for good before it loads anything; only a power cycle helps.
+    #: The boot stops before it loads anything; only a power cycle helps.
     BOOT_HANG = "boot_hang"
     #: The boot ends at a prompt, with an error and without a configured FPGA.
     BOOT_INCOMPLETE = "boot_incomplete"
@@ -52,7 +52,7 @@ class FaultKind(str, Enum):
     MACS = "macs"
     #: The volume goes away when something is written to it, until `usb_on` or a boot.
     VOLUME_VANISHES = "volume_vanishes"
-    #: The host sees the debug drive in place of the volume, until the power is cycled.
+    #: The host sees the debug drive instead of the volume, until the power is cycled.
     WRONG_VOLUME = "wrong_volume"
 
 
@@ -76,7 +76,7 @@ class Faults:
         self._left: list[tuple[Fault, int]] = []
 
     def refresh(self) -> None:
-        """Read the file if it changed. Raises `ParameterError` for one that is wrong."""
+        """Read the file if it has changed. Raises `ParameterError` if it is wrong."""
         try:
             stamp = self._path.stat().st_mtime_ns
         except FileNotFoundError:
@@ -98,7 +98,7 @@ class Faults:
         return None
 
     def take(self, kind: FaultKind) -> Fault | None:
-        """The fault of this kind, if there is one; it now happens, which counts."""
+        """The fault of this kind, if there is one; it happens now and is counted."""
         for index, (fault, left) in enumerate(self._left):
             if fault.kind is kind:
                 if left == 1:

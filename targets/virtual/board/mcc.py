@@ -1,8 +1,8 @@
 """The virtual board's motherboard controller: its console, its habits, its boot.
 
-A state machine that is told what arrives and what time it is; it opens no port and starts no
+A state machine that is given what arrives and what time it is. It opens no port and starts no
 device itself. Times are seconds of the board's own clock. The habits are those observed on MPS3
-boards (docs/board.md names them); the wording beyond the lines quoted there is our own.
+boards (docs/board.md names them). The wording, except for the lines quoted there, is our own.
 """
 
 from __future__ import annotations
@@ -25,27 +25,27 @@ _BANNER = b"Virtual board of the Ethos-U55 regression bench; not an Arm product\
 class Habits:
     """The MCC's times, in seconds."""
 
-    #: A character closer to the one before is lost.
+    #: A character that comes sooner after the last one is lost.
     character_gap: float = 0.050
-    #: After the card changed, so long is it being written, and `reboot` is ignored.
+    #: For this long after a change, the card is being written and `reboot` is ignored.
     write_settles: float = 3.0
-    #: After the card changed, so long a bare CR gives no prompt.
+    #: For this long after a change of the card, a bare CR gives no prompt.
     busy_after_write: float = 8.0
     boot_step: float = 1.0
     auto_boot_wait: float = 2.0
-    #: Bytes a second, from the card into the device.
+    #: Bytes per second from the card into the device.
     load_rate: float = 4e6
 
 
 class Hardware(Protocol):
-    """What the MCC acts on."""
+    """What the MCC controls."""
 
     def send(self, data: bytes) -> None:
-        """To the console."""
+        """Write to the console."""
         ...
 
     def noise(self, data: bytes) -> None:
-        """Onto UART0's wire."""
+        """Write to UART0."""
         ...
 
     def show_volume(self, shown: bool) -> None:
@@ -57,11 +57,11 @@ class Hardware(Protocol):
         ...
 
     def read_images(self) -> list[LoadedImage]:
-        """What images.txt asks for; raises `CardError`."""
+        """The images that images.txt names; raises `CardError`."""
         ...
 
     def start(self, images: list[LoadedImage]) -> None:
-        """Run the device with these in its memory; whatever ran before is gone."""
+        """Run the device with these in its memory; end what ran before."""
         ...
 
     def restart(self) -> None:
@@ -73,7 +73,7 @@ class Hardware(Protocol):
         ...
 
     def note(self, event: str, **details: object) -> None:
-        """Into the board's own log, for whoever looks into it afterwards."""
+        """Write to the board's own log."""
         ...
 
 
@@ -101,7 +101,7 @@ class Mcc:
         self._stoppable = False
 
     def power_on(self, now: float) -> None:
-        """Power comes: boot."""
+        """The power was switched on: boot."""
         self._state = _State.OFF
         self._hardware.halt()
         self._hardware.note("power")
@@ -124,12 +124,13 @@ class Mcc:
             self._next_step += delay
 
     def receive(self, data: bytes, now: float, *, measurable: bool) -> None:
-        """Characters that arrived together. `measurable` False: nobody can say how close they were,
-        so none is lost.
+        """Take characters that arrived together.
+
+        With `measurable` False it is unknown how close they were, so none is lost.
         """
         for byte in data:
             gap = now - self._last_character
-            # When one was read late, nobody knows how close the next comes.
+            # If one was read late, it is unknown how close the next one is.
             self._last_character = now if measurable else -1e9
             if measurable and gap < self._habits.character_gap:
                 self._hardware.note("character_lost", character=chr(byte), gap=round(gap, 4))
@@ -160,7 +161,7 @@ class Mcc:
                 self._hardware.send(bytes([byte]))
 
     def _disturb(self, byte: int) -> None:
-        """Typing while there is no prompt to type at."""
+        """Characters typed while there is no prompt."""
         if self._state is not _State.BOOTING:
             return
         self._hardware.note("typed_during_boot", character=chr(byte))
