@@ -14,7 +14,7 @@ SEED   ?= 1
 
 .DEFAULT_GOAL := help
 .PHONY: help bench test lint format lock clean fuzz fuzz-graphs speed fidelity firmware \
-  test-fvp test-images test-board fuzz-board
+  test-fvp test-images test-board fuzz-board faults
 
 help: ## list the targets
 	@grep -hE '^[a-z-]+:.*## ' $(MAKEFILE_LIST) | sed -E 's/:.*## /\t/' | expand -t 14
@@ -23,7 +23,7 @@ bench: $(VENV)/.bench-ready ## run the main job: build, compile, measure and jud
 	$(BIN)/pytest -n $(JOBS) $(ARGS)
 
 test: lint ## run the project's own checks and tests
-	$(BIN)/pytest -n $(JOBS) --dist loadfile tests/unit tests/processes tests/integration tests/operators tests/fuzz $(ARGS)
+	$(BIN)/pytest -n $(JOBS) --dist loadfile tests/unit tests/processes tests/integration tests/operators tests/fuzz tests/faults $(ARGS)
 
 fuzz: $(VENV)/.dev-ready ## run the simulator on damaged models, streams and weights; MINUTES=30 SEED=1
 	$(BIN)/python -m tests.fuzz --seed $(SEED) --minutes $(MINUTES) \
@@ -62,6 +62,9 @@ test-board: $(VENV)/.dev-ready ## compare target mps3 on the virtual board with 
 fuzz-board: $(VENV)/.dev-ready ## inject all pairs of board faults, and kill a bench at every step (about an hour)
 	BENCH_BOARD_FAULT_PAIRS=1000 BENCH_BOARD_KILLS=1000 $(BIN)/pytest \
 	  tests/integration/test_mps3_faults.py tests/integration/test_mps3_board.py $(ARGS)
+
+faults: $(VENV)/.dev-ready ## the whole fault matrix (an hour); CASES='worker-*' for a part
+	$(BIN)/python -m tests.faults '$(or $(CASES),*)' $(ARGS)
 
 lint: $(VENV)/.dev-ready ## check style, spelling, types and import contracts
 	$(BIN)/ruff check .
