@@ -15,8 +15,8 @@ import pytest
 from bench.core.errors import BenchError
 from bench.judging.suites import GROUP_SUITES, SUITES
 from bench.pytest_plugin.session import BenchSession
+from bench.records.cases import Case, CaseOutcome, Selection
 from bench.records.record import CellIdentity, Status, UnmeasuredRecord
-from bench.records.run_directory import Case, CaseOutcome, Selection
 
 __all__ = ["CaseCollector"]
 

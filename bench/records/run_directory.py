@@ -8,7 +8,7 @@ import time
 from collections.abc import Iterator, Mapping
 from contextlib import contextmanager
 from pathlib import Path
-from typing import Literal, TypeVar
+from typing import TypeVar
 
 from pydantic import Field, ValidationError
 
@@ -16,16 +16,14 @@ from bench.core.errors import BenchError
 from bench.core.files import replace_symlink, write_atomically
 from bench.core.schema import StrictModel
 from bench.plan.cell import Cell
+from bench.records.cases import CaseOutcome, Selection
 from bench.records.record import Record, SweepRecord, UnmeasuredRecord, Verdict
 from targets.timing_profiles import TimingProfile
 
 __all__ = [
-    "Case",
-    "CaseOutcome",
     "OrderRecord",
     "RunDirectory",
     "RunManifest",
-    "Selection",
     "run_name",
     "worker_name",
 ]
@@ -85,34 +83,6 @@ class RunManifest(StrictModel):
             config_lines=dict(config_lines),
             timing=dict(timing),
         )
-
-
-class Case(StrictModel):
-    """A test of the run: one suite's judgement of one subject."""
-
-    suite: str
-    #: Id of the cell, sweep or order.
-    subject: str
-    nodeid: str
-    #: Ids of the cells it judges.
-    cells: tuple[str, ...]
-
-
-class Selection(StrictModel):
-    """The tests that were chosen; the reports hold these and no others."""
-
-    schema_version: Literal[1] = 1
-    cases: tuple[Case, ...]
-
-
-class CaseOutcome(StrictModel):
-    """How a test ended, as pytest saw it."""
-
-    nodeid: str
-    outcome: Literal["passed", "failed", "skipped"]
-    seconds: float
-    #: What was said of a failure; the first line can stand alone.
-    text: str = ""
 
 
 class OrderRecord(StrictModel):

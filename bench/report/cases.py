@@ -11,8 +11,9 @@ from dataclasses import dataclass, field
 
 from bench.judging.suites import SUITES
 from bench.judging.verdicts import worst
+from bench.records.cases import Case, CaseOutcome
 from bench.records.record import Record, Status, SweepRecord, UnmeasuredRecord, Verdict
-from bench.records.run_directory import Case, CaseOutcome, OrderRecord
+from bench.records.run_directory import OrderRecord
 
 __all__ = ["CaseView", "Findings", "case_views"]
 

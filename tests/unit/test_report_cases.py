@@ -11,8 +11,8 @@ from hypothesis import strategies as st
 from junitparser import JUnitXml
 
 from bench.judging.suites import GROUP_SUITES, SUITES
+from bench.records.cases import Case, CaseOutcome
 from bench.records.record import CellIdentity, Status, SweepRecord, UnmeasuredRecord, Verdict
-from bench.records.run_directory import Case, CaseOutcome
 from bench.report.cases import FAILURES, CaseView, Findings, case_views
 from bench.report.junit import junit_xml
 from targets.ethos_u55.accelerators import Accelerator

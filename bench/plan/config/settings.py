@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import hashlib
+from collections.abc import Iterable
 from pathlib import Path
 from typing import Any, Literal
 
@@ -112,26 +113,21 @@ class BenchConfig(StrictModel):
     def _names_exist(self) -> BenchConfig:
         for name in self.workloads:
             check_name("workload", name)
-        for name in self.grid.workloads:
-            if name not in self.workloads:
-                raise ValueError(
-                    f"grid.workloads: unknown workload {name!r}; "
-                    f"{suggest(name, list(self.workloads))}"
-                )
-        variants = sorted({v for w in self.workloads.values() for v in w.variants})
-        for name in self.grid.variants:
-            if name not in variants:
-                raise ValueError(
-                    f"grid.variants: unknown variant {name!r}; {suggest(name, variants)}"
-                )
-        for name in self.grid.timing_profiles:
-            known = [DEFAULT_TIMING, *PROFILES, *self.timing]
-            if name not in known:
-                raise ValueError(
-                    f"grid.timing_profiles: unknown profile {name!r}; {suggest(name, known)}"
-                )
         for name in self.timing:
             check_name("timing profile", name)
+        variants = sorted({v for w in self.workloads.values() for v in w.variants})
+        _known("grid.workloads", "workload", self.grid.workloads, list(self.workloads))
+        _known("grid.variants", "variant", self.grid.variants, variants)
+        profiles = [DEFAULT_TIMING, *PROFILES, *self.timing]
+        _known("grid.timing_profiles", "profile", self.grid.timing_profiles, profiles)
+        for key, workload in self.workloads.items():
+            for i, rule in enumerate(workload.limits):
+                place = f"workloads.{key}.limits[{i}].variants"
+                _known(place, "variant", rule.variants or (), list(workload.variants))
+        return self
+
+    @model_validator(mode="after")
+    def _default_timing_exists(self) -> BenchConfig:
         if DEFAULT_TIMING in self.grid.timing_profiles:
             for name in self.grid.system_configs:
                 if name not in _PROFILE_OF_SYSTEM:
@@ -139,15 +135,14 @@ class BenchConfig(StrictModel):
                         f"grid.timing_profiles: there is no default for system_config {name!r}: "
                         f"name one of {', '.join(PROFILES)}, or describe it under [timing]"
                     )
-        for key, workload in self.workloads.items():
-            for i, rule in enumerate(workload.limits):
-                for name in rule.variants or ():
-                    if name not in workload.variants:
-                        raise ValueError(
-                            f"workloads.{key}.limits[{i}].variants: unknown variant {name!r}; "
-                            f"{suggest(name, list(workload.variants))}"
-                        )
         return self
+
+
+def _known(key: str, what: str, names: Iterable[str], known: list[str]) -> None:
+    """Raise ValueError, with the nearest, for the first of `names` that is not known."""
+    for name in names:
+        if name not in known:
+            raise ValueError(f"{key}: unknown {what} {name!r}; {suggest(name, known)}")
 
 
 #: The timing profile that describes the memories of each system configuration Vela ships.

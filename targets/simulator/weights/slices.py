@@ -137,7 +137,10 @@ def _read_palette(bits: BitString, position: int, zero_runs: bool) -> tuple[Pale
     return Palette(values, direct, width, zero_runs), end
 
 
-def scan_chunks(bits: BitString, position: int, header: Slice) -> tuple[Chunks, int]:
+# One loop, as a call for each of its steps would take as long as the step (decision 12).
+def scan_chunks(  # noqa: PLR0915
+    bits: BitString, position: int, header: Slice
+) -> tuple[Chunks, int]:
     """Walk through the chunks of a slice. Returns what they hold and where the slice ends."""
     chunks = Chunks([], [], [], [], [])
     words, end = bits.scalars, bits.count

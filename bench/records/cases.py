@@ -1,0 +1,37 @@
+"""The tests of a run: which were chosen, and how each ended."""
+
+from __future__ import annotations
+
+from typing import Literal
+
+from bench.core.schema import StrictModel
+
+__all__ = ["Case", "CaseOutcome", "Selection"]
+
+
+class Case(StrictModel):
+    """A test of the run: one suite's judgement of one subject."""
+
+    suite: str
+    #: Id of the cell, sweep or order.
+    subject: str
+    nodeid: str
+    #: Ids of the cells it judges.
+    cells: tuple[str, ...]
+
+
+class Selection(StrictModel):
+    """The tests that were chosen; the reports hold these and no others."""
+
+    schema_version: Literal[1] = 1
+    cases: tuple[Case, ...]
+
+
+class CaseOutcome(StrictModel):
+    """How a test ended, as pytest saw it."""
+
+    nodeid: str
+    outcome: Literal["passed", "failed", "skipped"]
+    seconds: float
+    #: What was said of a failure; the first line can stand alone.
+    text: str = ""
