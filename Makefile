@@ -13,7 +13,7 @@ GRAPHS ?= 20000
 SEED   ?= 1
 
 .DEFAULT_GOAL := help
-.PHONY: help bench test lint format lock clean fuzz fuzz-graphs speed fidelity firmware \
+.PHONY: help bench board test lint format lock clean fuzz fuzz-graphs speed fidelity firmware \
   test-fvp test-images test-board fuzz-board faults
 
 help: ## list the targets
@@ -66,6 +66,8 @@ fuzz-board: $(VENV)/.dev-ready ## inject all pairs of board faults, and kill a b
 faults: $(VENV)/.dev-ready ## the whole fault matrix (an hour); CASES='worker-*' for a part
 	$(BIN)/python -m tests.faults '$(or $(CASES),*)' $(ARGS)
 
+board: $(VENV)/.board-ready ## add what the MPS3 board needs to the virtual environment
+
 lint: $(VENV)/.dev-ready ## check style, spelling, types and import contracts
 	$(BIN)/ruff check .
 	$(BIN)/ruff format --check .
@@ -104,6 +106,12 @@ $(VENV)/.made:
 $(VENV)/.bench-ready: requirements.lock pyproject.toml | $(VENV)/.made
 	$(BIN)/pip install --quiet --disable-pip-version-check --require-hashes -r requirements.lock
 	$(BIN)/pip install --quiet --disable-pip-version-check --no-deps --no-build-isolation --editable .
+	@touch $@
+
+# One package, out of the lock that has it with its hashes.
+$(VENV)/.board-ready: requirements-dev.lock $(VENV)/.bench-ready
+	sed -n '/^pyserial==/,/[^\\]$$/p' requirements-dev.lock >$(VENV)/board.lock
+	$(BIN)/pip install --quiet --disable-pip-version-check --require-hashes --no-deps -r $(VENV)/board.lock
 	@touch $@
 
 $(VENV)/.dev-ready: requirements-dev.lock $(VENV)/.bench-ready

@@ -12,6 +12,7 @@ import os
 import re
 import shlex
 import shutil
+import stat
 import subprocess
 import sys
 import tempfile
@@ -90,11 +91,13 @@ def install(request: Request, context: Path, directory: Path) -> Path:
         unpacked = Path(temporary, "unpacked")
         unpacked.mkdir()
         _unpack(archive, unpacked, request.archive)
+        _check_tree(unpacked, request.archive)
         installers = sorted(unpacked.glob("**/*.sh"), key=lambda path: len(path.parts))
         if _find_model(unpacked) is None and installers:
             _run_installer(installers[0], directory)
         else:
             shutil.copytree(unpacked, directory, symlinks=True, dirs_exist_ok=True)
+    _check_tree(directory, request.archive)
     model = _find_model(directory)
     if model is None:
         raise InstallationError(
@@ -112,7 +115,7 @@ def verify(executable: Path) -> str:
             stdin=subprocess.DEVNULL,
             stdout=subprocess.PIPE,
             stderr=subprocess.STDOUT,
-            text=True,
+            encoding="utf-8",
             errors="replace",
             timeout=_START_SECONDS,
         )
@@ -159,11 +162,43 @@ def _check_sum(archive: Path, request: Request) -> None:
 
 def _unpack(archive: Path, directory: Path, name: str) -> None:
     # GNU tar, not tarfile: it leaves no way out of the directory on any Python.
-    command = ["tar", "-x", "--no-same-owner", "-f", str(archive), "-C", str(directory)]
-    result = subprocess.run(command, capture_output=True, text=True, errors="replace")
+    # Permissions as they are in the archive, for whoever runs this: they are looked at next.
+    options = ["--no-same-owner", "--same-permissions"]
+    command = ["tar", "-x", *options, "-f", str(archive), "-C", str(directory)]
+    result = subprocess.run(command, capture_output=True, encoding="utf-8", errors="replace")
     if result.returncode != 0:
         said = (result.stderr.strip().splitlines() or ["tar failed"])[0]
         raise InstallationError(f"{name} cannot be unpacked: {said}")
+
+
+def _check_tree(directory: Path, name: str) -> None:
+    """Refuse what a model has no use for, and an image should not carry.
+
+    That is a file with the rights of its owner or group, a device, a pipe, a socket, and a link
+    that leads out of the tree, through which a later step would write elsewhere.
+    """
+    top = directory.resolve()
+    for place, directories, files in os.walk(directory):
+        for entry in (*directories, *files):
+            path = Path(place, entry)
+            if problem := _problem_with(path, top):
+                where = str(path.relative_to(directory))
+                raise InstallationError(f"{name} holds {where!r}, which is {problem}: refused")
+
+
+def _problem_with(path: Path, top: Path) -> str:
+    mode = path.lstat().st_mode
+    if stat.S_ISLNK(mode):
+        # Not Path.resolve(), which raises where links lead in a circle.
+        inside = Path(os.path.realpath(path)).is_relative_to(top)
+        return "" if inside else f"a link to '{path.readlink()}', outside of the installation"
+    if stat.S_ISDIR(mode):
+        return ""
+    if not stat.S_ISREG(mode):
+        return "a device, a pipe or a socket"
+    if mode & (stat.S_ISUID | stat.S_ISGID):
+        return "set to run with the rights of its owner or group"
+    return ""
 
 
 def _run_installer(installer: Path, directory: Path) -> None:
@@ -177,7 +212,7 @@ def _run_installer(installer: Path, directory: Path) -> None:
                 stdin=subprocess.DEVNULL,
                 stdout=subprocess.PIPE,
                 stderr=subprocess.STDOUT,
-                text=True,
+                encoding="utf-8",
                 errors="replace",
                 timeout=_INSTALL_SECONDS,
             )
@@ -214,7 +249,7 @@ def _write_launcher(model: Path, directory: Path) -> Path:
         lines.append(f"export LD_LIBRARY_PATH={shlex.quote(places)}")
     lines.append(f'exec {shlex.quote(str(model))} "$@"')
     launcher.parent.mkdir(parents=True, exist_ok=True)
-    launcher.write_text("\n".join(lines) + "\n")
+    launcher.write_text("\n".join(lines) + "\n", encoding="utf-8")
     launcher.chmod(0o755)
     return launcher
 

@@ -87,7 +87,39 @@ def test_a_recipe_s_shell_parses_and_its_commands_exist(
             elif program == "make":
                 rule = words[0].replace(".venv", "$(VENV)")
                 assert re.search(rf"^{re.escape(rule)}:", makefile, re.MULTILINE)
-    assert {"pytest", "bench", "make", "pip"} <= seen
+    assert {"pytest", "bench", "make"} <= seen
+
+
+INSTALLERS = [*SCHEMAS, *(ROOT / name for name in ("Makefile", "Dockerfile", ".ci/run"))]
+
+
+@pytest.mark.parametrize("path", INSTALLERS, ids=lambda p: p.name)
+def test_whatever_is_installed_is_known_by_its_hash(path: Path) -> None:
+    """But the project itself, which brings nothing along and is built with what is there."""
+    text = path.read_text(encoding="utf-8").replace("\\\n", " ")
+    for line in text.splitlines():
+        if re.search(r"\bpip3? install\b", line):
+            itself = {"--no-deps", "--no-build-isolation", "--editable"} <= set(line.split())
+            assert "--require-hashes" in line or itself, line
+
+
+def test_what_a_board_needs_comes_out_of_the_lock_with_its_hashes() -> None:
+    rules = subprocess.run(
+        ["make", "--dry-run", "VENV=/dev/null/venv", "board"],
+        cwd=ROOT,
+        capture_output=True,
+        encoding="utf-8",
+        check=True,
+    ).stdout
+    (extract,) = [line for line in rules.splitlines() if line.startswith("sed")]
+    program = extract.rpartition(" >")[0]
+    lock = subprocess.run(
+        program, shell=True, cwd=ROOT, capture_output=True, encoding="utf-8", check=True
+    ).stdout
+    first, *hashes = lock.replace("\\\n", "").split()
+    assert re.fullmatch(r"pyserial==[0-9.]+", first)
+    assert len(hashes) >= 1
+    assert all(re.fullmatch(r"--hash=sha256:[0-9a-f]{64}", one) for one in hashes)
 
 
 def test_both_recipes_do_the_same() -> None:

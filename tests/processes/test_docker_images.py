@@ -3,6 +3,8 @@
 from __future__ import annotations
 
 import hashlib
+import os
+import re
 import subprocess
 import tarfile
 from pathlib import Path
@@ -66,6 +68,62 @@ def test_the_model_gets_the_libraries_it_came_with(tmp_path: Path) -> None:
         *("Fast", "Models", str(home / "python")),
         f"{home / 'fmtplib'}:{home / 'python' / 'lib'}",
     ]
+
+
+def entry(name: str, kind: bytes = tarfile.REGTYPE, mode: int = 0o755) -> tarfile.TarInfo:
+    made = tarfile.TarInfo(f"fvp/{name}")
+    made.type, made.mode = kind, mode
+    return made
+
+
+def link(name: str, target: str) -> tarfile.TarInfo:
+    made = entry(name, tarfile.SYMTYPE)
+    made.linkname = target
+    return made
+
+
+REFUSED = {
+    "setuid": ([entry("sh", mode=0o4755)], "'fvp/sh', which is set to run with the rights"),
+    "setgid": ([entry("sh", mode=0o2755)], "'fvp/sh', which is set to run with the rights"),
+    "pipe": ([entry("pipe", tarfile.FIFOTYPE)], "'fvp/pipe', which is a device, a pipe"),
+    "character device": ([entry("null", tarfile.CHRTYPE)], "'fvp/null', which is a device"),
+    "block device": ([entry("disk", tarfile.BLKTYPE)], "'fvp/disk', which is a device"),
+    "link out": ([link("bin", "/usr/bin")], "'fvp/bin', which is a link to '/usr/bin'"),
+    "link up": ([link("bin", "../../x")], "'fvp/bin', which is a link to '../../x'"),
+    "links in turn": ([link("a", "b"), link("b", "/etc")], "which is a link to"),
+}
+
+
+@pytest.mark.parametrize("case", REFUSED)
+def test_what_an_image_should_not_carry_is_refused(tmp_path: Path, case: str) -> None:
+    entries, says = REFUSED[case]
+    if "device" in case and os.getuid() != 0:
+        pytest.skip("only root unpacks device nodes: whether they are refused was NOT tried")
+    with tarfile.open(tmp_path / "fvp.tgz", "w:gz") as archive:
+        archive.addfile(entry(EXECUTABLE))
+        # Links within the tree are what real archives hold.
+        archive.addfile(link("alias", EXECUTABLE))
+        archive.addfile(link("circle", "circle"))
+        for one in entries:
+            archive.addfile(one)
+    digest = hashlib.sha256((tmp_path / "fvp.tgz").read_bytes()).hexdigest()
+    with pytest.raises(InstallationError, match=re.escape(says)) as caught:
+        install(Request("fvp.tgz", digest), tmp_path, tmp_path / "opt")
+    assert "\n" not in str(caught.value)
+    assert not (tmp_path / "opt").exists()
+
+
+def test_what_an_installer_leaves_is_looked_at_too(tmp_path: Path) -> None:
+    script = tmp_path / "setup.sh"
+    script.write_text(
+        f'#!/bin/sh\nfor to; do :; done\ntouch "$to/{EXECUTABLE}"\nchmod 4755 "$to/{EXECUTABLE}"\n',
+        encoding="utf-8",
+    )
+    with tarfile.open(tmp_path / "fvp.tgz", "w:gz") as archive:
+        archive.add(script, "fvp/setup.sh")
+    digest = hashlib.sha256((tmp_path / "fvp.tgz").read_bytes()).hexdigest()
+    with pytest.raises(InstallationError, match="set to run with the rights"):
+        install(Request("fvp.tgz", digest), tmp_path, tmp_path / "opt")
 
 
 def test_another_archive_is_refused(tmp_path: Path) -> None:
