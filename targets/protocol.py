@@ -16,7 +16,7 @@ from typing import Protocol, runtime_checkable
 from bench.compiler import VelaReport
 from bench.core.arrays import Array
 from bench.core.errors import BenchError
-from bench.core.schema import StrictModel
+from bench.core.schema import RecordModel
 from targets.ethos_u55.accelerators import Accelerator
 from targets.ethos_u55.memory_modes import MemoryMode
 from targets.timing_profiles import TimingProfile
@@ -81,7 +81,7 @@ class Job:
     events: Sequence[str]
 
 
-class LayerCycles(StrictModel):
+class LayerCycles(RecordModel):
     """One operation of the command stream, in estimated NPU cycles; records hold it unchanged.
 
     The parts overlap; `total` is what the operation adds to NPU_ACTIVE.

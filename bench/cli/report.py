@@ -16,13 +16,19 @@ def report(
     run: Annotated[Path, typer.Argument(help="The run's directory.")] = LATEST,
     width: Annotated[int, typer.Option(min=150, help="Columns of the table.")] = 170,
 ) -> None:
-    """Print the tables of a finished run again, and write its JUnit file anew."""
+    """Print the tables of a finished run again, and write its JUnit file anew.
+
+    The exit status is 1 when a file of the run cannot be read; the rest is reported.
+    """
     from bench.records.run_directory import RunDirectory
     from bench.report.run_view import read_run, write_junit
-    from bench.report.table import render, unmeasured_table, workload_tables
+    from bench.report.table import render, unmeasured_table, unreadable_table, workload_tables
 
     directory = RunDirectory(run)
     view = read_run(directory)
-    tables = workload_tables(view.records, view.sweeps) + unmeasured_table(view.unmeasured)
+    tables = workload_tables(view.records, view.sweeps)
+    tables += unmeasured_table(view.unmeasured) + unreadable_table(view.unreadable)
     print(render(tables, width), end="")
     write_junit(directory, view)
+    if view.unreadable:
+        raise typer.Exit(1)

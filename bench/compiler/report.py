@@ -11,7 +11,7 @@ from pathlib import Path
 
 from bench.compiler.csv_text import Table, parse_layers, parse_summary
 from bench.core.errors import CompilerError
-from bench.core.schema import StrictModel
+from bench.core.schema import RecordModel
 
 __all__ = [
     "LayerReport",
@@ -42,7 +42,7 @@ class Placement(str, Enum):
     CPU = "CPU"
 
 
-class MemoryReport(StrictModel):
+class MemoryReport(RecordModel):
     """One memory: what is stored there, what is moved, and the cycles that takes.
 
     In Sram_Only the constants are *stored* in `on_chip_flash` (Vela's alias for the part of
@@ -66,7 +66,7 @@ class MemoryReport(StrictModel):
     access_cycles: int
 
 
-class LayerReport(StrictModel):
+class LayerReport(RecordModel):
     """One operator after Vela's rewriting, in the order it runs."""
 
     #: The operator of the source model, e.g. `Conv2D`; several layers can stem from one.
@@ -99,7 +99,7 @@ class LayerReport(StrictModel):
         return self.target is Placement.NPU and self.op_cycles == 0
 
 
-class VelaReport(StrictModel):
+class VelaReport(RecordModel):
     """What Vela says of one compiled network, for one inference."""
 
     network: str

@@ -20,7 +20,7 @@ from bench.core.processes import (
     ran_out_of_memory,
     signal_name,
 )
-from bench.core.schema import StrictModel
+from bench.core.schema import RecordModel
 
 __all__ = ["COMPILE_BOUNDS", "CompiledModel", "compile_model"]
 
@@ -35,7 +35,7 @@ _CURE = (
 )
 
 
-class CompiledModel(StrictModel):
+class CompiledModel(RecordModel):
     """What a compile gave: the optimised `.tflite` and what Vela said about it.
 
     Holds no machine path, so that a record compares across machines and survives a move of

@@ -3,11 +3,14 @@
 from __future__ import annotations
 
 import difflib
-from typing import Any
+from functools import cache
+from typing import Any, get_args
 
 from pydantic import BaseModel, ConfigDict, model_validator
 
-__all__ = ["StrictModel", "suggest"]
+from bench.core.text import xml_text
+
+__all__ = ["RecordModel", "StrictModel", "suggest"]
 
 
 def suggest(name: str, known: list[str] | tuple[str, ...]) -> str:
@@ -26,9 +29,51 @@ class StrictModel(BaseModel):
     @classmethod
     def _refuse_unknown_keys(cls, data: Any) -> Any:
         # pydantic's own "extra inputs are not permitted" does not say what is permitted.
-        if isinstance(data, dict):
+        if isinstance(data, dict) and not data.keys() <= cls.model_fields.keys():
             known = [field.alias or name for name, field in cls.model_fields.items()]
             for key in data:
                 if key not in known and key not in cls.model_fields:
                     raise ValueError(f"unknown key {key!r}; {suggest(str(key), known)}")
         return data
+
+
+class RecordModel(StrictModel):
+    """The base of what a run keeps: what it says can be read back and stands in every report.
+
+    Its numbers are finite, as JSON has no others. Characters that XML lacks are replaced in all its
+    text by U+FFFD: names of tensors, operators and files come from elsewhere.
+    """
+
+    model_config = ConfigDict(allow_inf_nan=False, ser_json_inf_nan="constants")
+
+    @model_validator(mode="before")
+    @classmethod
+    def _replace_what_xml_lacks(cls, data: Any) -> Any:
+        if not isinstance(data, dict):
+            return data
+        # Models in it see to their own text.
+        return data | {
+            name: _with_xml_text(data[name]) for name in _text_fields(cls) if name in data
+        }
+
+
+@cache
+def _text_fields(model: type[BaseModel]) -> tuple[str, ...]:
+    """The fields that hold text, or containers of it."""
+    fields = model.model_fields.items()
+    return tuple(name for name, field in fields if _holds_text(field.annotation))
+
+
+def _holds_text(annotation: Any) -> bool:
+    return annotation is str or any(map(_holds_text, get_args(annotation)))
+
+
+def _with_xml_text(value: Any) -> Any:
+    # Types are matched exactly, as enums are strings too.
+    if type(value) is str:
+        return xml_text(value)
+    if type(value) is dict:
+        return {_with_xml_text(key): _with_xml_text(item) for key, item in value.items()}
+    if type(value) in (list, tuple):
+        return type(value)(_with_xml_text(item) for item in value)
+    return value

@@ -10,11 +10,15 @@ them, as Python writes them in a literal: `\x1b`, `\n`, `\u202e`.
 from __future__ import annotations
 
 import os
+import re
 import shlex
 import unicodedata
 from collections.abc import Sequence
 
-__all__ = ["one_line", "paragraph", "printable", "shell_words"]
+__all__ = ["one_line", "paragraph", "printable", "shell_words", "xml_text"]
+
+#: Everything but the characters of XML 1.0 (its production Char).
+_NO_XML = re.compile(r"[^\t\n\r\u0020-\ud7ff\ue000-\ufffd\U00010000-\U0010ffff]")
 
 
 def one_line(text: str) -> str:
@@ -65,6 +69,14 @@ def _shell_word(word: str) -> str:
 def _shell_bytes(character: str) -> str:
     # Octal: of a hexadecimal escape the shells take as many digits as follow.
     return "".join(f"\\{byte:03o}" for byte in os.fsencode(character))
+
+
+def xml_text(text: str) -> str:
+    """`text` with U+FFFD for every character that XML 1.0 does not have.
+
+    These are the control characters but for tab and line ends, lone surrogates, U+FFFE, U+FFFF.
+    """
+    return text if text.isprintable() else _NO_XML.sub("\ufffd", text)
 
 
 def _is_shown(character: str) -> bool:

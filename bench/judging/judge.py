@@ -22,7 +22,8 @@ from bench.records.record import (
     Verdict,
     metric_value,
 )
-from bench.records.run_directory import OrderRecord, RunDirectory
+from bench.records.run import OrderRecord
+from bench.records.run_directory import RunDirectory
 
 __all__ = ["Judge"]
 

@@ -50,7 +50,7 @@ def kept_measurement(entry: Entry) -> tuple[MeasurementRecord, tuple[Array, ...]
 
 
 def _check_answer(cell_id: str, measurement: Measurement) -> None:
-    """Refuse an answer that leaves an event out without a word."""
+    """Refuse an answer that leaves an event out without a word, or counts what cannot be."""
     silent = [
         event
         for event in EVENTS
@@ -60,3 +60,6 @@ def _check_answer(cell_id: str, measurement: Measurement) -> None:
         raise TargetError(
             f"{cell_id}: the target gave neither a count nor a reason for {', '.join(silent)}"
         )
+    for event, count in measurement.counters.items():
+        if not isinstance(count, int) or not 0 <= count < 1 << 63:
+            raise TargetError(f"{cell_id}: the target says that {event} is {count!r}, no count")

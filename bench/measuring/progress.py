@@ -15,6 +15,8 @@ from dataclasses import asdict, dataclass
 from pathlib import Path
 from typing import Literal
 
+from pydantic import TypeAdapter, ValidationError
+
 from bench.cache import LockInfo
 from bench.core.errors import BenchError
 
@@ -45,6 +47,8 @@ class ProgressEvent:
     seconds: float
     pid: int
 
+
+_EVENT = TypeAdapter(ProgressEvent)
 
 Sink = Callable[[ProgressEvent], None]
 
@@ -141,7 +145,11 @@ class Follower:
         self._offset = 0
 
     def new_events(self) -> list[ProgressEvent]:
-        """The events since the last call; a line that is still being written waits."""
+        """The events since the last call; a line that is still being written waits.
+
+        A line that is no event (two writers on a full disk tear each other's) is passed over: it
+        told what was being done, not what was found.
+        """
         try:
             with self._path.open("rb") as stream:
                 stream.seek(self._offset)
@@ -150,4 +158,12 @@ class Follower:
             return []
         complete = data[: data.rfind(b"\n") + 1]
         self._offset += len(complete)
-        return [ProgressEvent(**json.loads(line)) for line in complete.splitlines()]
+        events = (_event(line) for line in complete.splitlines())
+        return [event for event in events if event is not None]
+
+
+def _event(line: bytes) -> ProgressEvent | None:
+    try:
+        return _EVENT.validate_json(line)
+    except ValidationError:
+        return None

@@ -26,7 +26,8 @@ from bench.measuring.sources import ModelSource
 from bench.plan.cell import Cell
 from bench.plan.config import BenchConfig, timing_of
 from bench.plan.grid import Plan, make_plan
-from bench.records.run_directory import RunDirectory, RunManifest
+from bench.records.run import RunManifest
+from bench.records.run_directory import RunDirectory
 from models.data import DataSource
 from models.service import VariantBuilder
 from targets.protocol import Capabilities, Target

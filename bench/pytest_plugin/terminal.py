@@ -18,7 +18,7 @@ from bench.records.record import Status
 from bench.records.run_directory import RunDirectory
 from bench.report.cases import FAILURES, CaseView
 from bench.report.run_view import RunView, read_run, write_junit
-from bench.report.table import render, unmeasured_table, workload_tables
+from bench.report.table import render, unmeasured_table, unreadable_table, workload_tables
 
 __all__ = ["ProgressLines", "TerminalReport"]
 
@@ -89,14 +89,15 @@ class TerminalReport:
         except BenchError as error:
             return str(error)
         self._reports = f"records {self._run.path / 'cells'}, JUnit {written}"
-        return "; ".join(filter(None, [self._cases.problem, *self._view.unreadable]))
+        return self._cases.problem
 
     def pytest_terminal_summary(self, terminalreporter: Any) -> None:
         """Print the tables, and say how much of the plan was measured and where it is kept."""
         terminalreporter.section("Ethos-U55 regression bench")
         width = max(shutil.get_terminal_size().columns, _TABLE_WIDTH)
         view = self._view
-        tables = workload_tables(view.records, view.sweeps) + unmeasured_table(view.unmeasured)
+        tables = workload_tables(view.records, view.sweeps)
+        tables += unmeasured_table(view.unmeasured) + unreadable_table(view.unreadable)
         terminalreporter.write(render(tables, width))
         verdicts = [v for case in view.cases for v in case.verdicts]
         counts = ", ".join(

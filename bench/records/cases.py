@@ -4,12 +4,12 @@ from __future__ import annotations
 
 from typing import Literal
 
-from bench.core.schema import StrictModel
+from bench.core.schema import RecordModel
 
 __all__ = ["Case", "CaseOutcome", "Selection"]
 
 
-class Case(StrictModel):
+class Case(RecordModel):
     """A test of the run: one suite's judgement of one subject."""
 
     suite: str
@@ -20,14 +20,14 @@ class Case(StrictModel):
     cells: tuple[str, ...]
 
 
-class Selection(StrictModel):
+class Selection(RecordModel):
     """The tests that were chosen; the reports hold these and no others."""
 
     schema_version: Literal[1] = 1
     cases: tuple[Case, ...]
 
 
-class CaseOutcome(StrictModel):
+class CaseOutcome(RecordModel):
     """How a test ended, as pytest saw it."""
 
     nodeid: str

@@ -4,13 +4,13 @@ from __future__ import annotations
 
 from pydantic import Field
 
-from bench.core.schema import StrictModel
+from bench.core.schema import RecordModel
 from targets.protocol import LayerCycles, Source
 
 __all__ = ["MeasurementRecord"]
 
 
-class MeasurementRecord(StrictModel):
+class MeasurementRecord(RecordModel):
     """What the target answered, for one inference."""
 
     source: Source

@@ -13,7 +13,7 @@ from typing import Literal
 from pydantic import Field
 
 from bench.compiler import VelaOptions, VelaReport
-from bench.core.schema import StrictModel
+from bench.core.schema import RecordModel
 from bench.core.text import one_line
 from bench.core.units import KIB
 from bench.plan.cell import Cell
@@ -52,7 +52,7 @@ class Status(str, Enum):
     UNAVAILABLE = "unavailable"
 
 
-class Verdict(StrictModel):
+class Verdict(RecordModel):
     """One judgement of one figure of one cell or group."""
 
     status: Status
@@ -86,7 +86,7 @@ class Verdict(StrictModel):
         )
 
 
-class CellIdentity(StrictModel):
+class CellIdentity(RecordModel):
     """The coordinates of a cell in the grid."""
 
     id: str
@@ -113,7 +113,7 @@ class CellIdentity(StrictModel):
         )
 
 
-class DataIdentity(StrictModel):
+class DataIdentity(RecordModel):
     """Which data a figure was measured on. Figures on different data are never compared."""
 
     name: str
@@ -121,7 +121,7 @@ class DataIdentity(StrictModel):
     samples: int
 
 
-class ModelRecord(StrictModel):
+class ModelRecord(RecordModel):
     """The quantised model that was given to Vela."""
 
     origin: Literal["trained", "file"]
@@ -131,7 +131,7 @@ class ModelRecord(StrictModel):
     provenance: dict[str, str]
 
 
-class CompilationRecord(StrictModel):
+class CompilationRecord(RecordModel):
     """What Vela made of it."""
 
     vela_version: str
@@ -148,7 +148,7 @@ class CompilationRecord(StrictModel):
     cpu_operators: tuple[str, ...] | None = None
 
 
-class AccuracyRecord(StrictModel):
+class AccuracyRecord(RecordModel):
     """The quality of the outputs over a labelled test set."""
 
     #: A metric of the bench's (`top1`), or a function of the user's (`metrics.py:within_one`).
@@ -159,7 +159,7 @@ class AccuracyRecord(StrictModel):
     saturated: float = 0.0
 
 
-class ReferenceRecord(StrictModel):
+class ReferenceRecord(RecordModel):
     """The target's outputs against those of the reference interpreter, bit by bit."""
 
     interpreter: str
@@ -172,7 +172,7 @@ class ReferenceRecord(StrictModel):
     largest: int
 
 
-class Record(StrictModel):
+class Record(RecordModel):
     """Everything known of one measured cell."""
 
     #: Raised whenever a reader of the previous version would misread the new one.
@@ -196,7 +196,7 @@ class Record(StrictModel):
     verdicts: tuple[Verdict, ...] = Field(default=())
 
 
-class UnmeasuredRecord(StrictModel):
+class UnmeasuredRecord(RecordModel):
     """A cell of which nothing is known, and why. It keeps its name in every report."""
 
     schema_version: Literal[1] = 1
@@ -210,7 +210,7 @@ class UnmeasuredRecord(StrictModel):
     cure: str = ""
 
 
-class SweepRecord(StrictModel):
+class SweepRecord(RecordModel):
     """The outcome of one MAC sweep."""
 
     schema_version: Literal[1] = 1

@@ -3,95 +3,31 @@
 from __future__ import annotations
 
 import os
-import platform
 import time
-from collections.abc import Iterator, Mapping
+from collections.abc import Iterator
 from contextlib import contextmanager
 from pathlib import Path
-from typing import TypeVar
-
-from pydantic import Field, ValidationError
 
 from bench.core.errors import BenchError
 from bench.core.files import replace_symlink, write_atomically
-from bench.core.schema import StrictModel
+from bench.core.schema import RecordModel
 from bench.plan.cell import Cell
-from bench.records.cases import CaseOutcome, Selection
-from bench.records.record import Record, SweepRecord, UnmeasuredRecord, Verdict
-from targets.timing_profiles import TimingProfile
+from bench.records.cases import Case, CaseOutcome, Selection
+from bench.records.reading import (
+    Readings,
+    Unreadable,
+    read_folder,
+    read_lines,
+    read_named,
+    read_record,
+    strict_json,
+)
+from bench.records.record import Record, SweepRecord, UnmeasuredRecord
+from bench.records.run import OrderRecord, RunManifest
 
-__all__ = [
-    "OrderRecord",
-    "RunDirectory",
-    "RunManifest",
-    "run_name",
-    "worker_name",
-]
-
-_Model = TypeVar("_Model", bound=StrictModel)
+__all__ = ["RunDirectory", "run_name", "worker_name"]
 
 _OTHER_RESULTS = "make room or give access there, or name another place: --bench-results=DIR"
-
-
-class RunManifest(StrictModel):
-    """What belongs to the run and not to its figures."""
-
-    schema_version: int = 1
-    started: str
-    host: str
-    python: str
-    platform: str
-    config_path: str
-    config_sha256: str
-    data: str
-    #: Where the run was started.
-    directory: str = ""
-    planned_cells: tuple[str, ...]
-    #: Key of the configuration -> its line there, counted from 1, for reports that point at it.
-    config_lines: dict[str, int] = Field(default_factory=dict)
-    #: The timing profiles the cells are measured with, by name; empty in older manifests.
-    timing: dict[str, TimingProfile] = Field(default_factory=dict)
-
-    @property
-    def config_name(self) -> str:
-        """The configuration as dashboards should point at it: relative to where the run began."""
-        path, root = Path(self.config_path), Path(self.directory)
-        return path.relative_to(root).as_posix() if path.is_relative_to(root) else str(path)
-
-    @classmethod
-    def now(
-        cls,
-        *,
-        config_path: Path,
-        config_sha256: str,
-        data: str,
-        cells: tuple[Cell, ...],
-        config_lines: Mapping[str, int],
-        timing: Mapping[str, TimingProfile],
-    ) -> RunManifest:
-        """The manifest of a run that starts now on this machine."""
-        return cls(
-            started=time.strftime("%Y-%m-%dT%H:%M:%S%z"),
-            host=platform.node(),
-            python=platform.python_version(),
-            platform=platform.platform(),
-            config_path=str(config_path.resolve()),
-            directory=str(Path.cwd()),
-            config_sha256=config_sha256,
-            data=data,
-            planned_cells=tuple(cell.id for cell in cells),
-            config_lines=dict(config_lines),
-            timing=dict(timing),
-        )
-
-
-class OrderRecord(StrictModel):
-    """The judged order of the variants of one configuration."""
-
-    schema_version: int = 1
-    id: str
-    cells: tuple[str, ...]
-    verdicts: tuple[Verdict, ...]
 
 
 def run_name() -> str:
@@ -102,6 +38,38 @@ def run_name() -> str:
 def worker_name() -> str:
     """The name of this process among those of the run: xdist's, or `main`."""
     return os.environ.get("PYTEST_XDIST_WORKER", "main")
+
+
+def _text(path: Path, record: RecordModel, indent: int | None = None) -> str:
+    """What the file at `path` says of `record`: JSON, and a line end.
+
+    Raises `BenchError` where nobody could read it: that would turn out when the run is over, and
+    its figures would be lost.
+    """
+    try:
+        text = record.model_dump_json(indent=indent)
+        strict_json(text)
+    except ValueError as error:
+        raise BenchError(f"{path}: is not written, as nobody could read it: {error}") from error
+    return text + "\n"
+
+
+def _cell_id(record: Record | UnmeasuredRecord) -> str:
+    return record.cell.id
+
+
+@contextmanager
+def _needed(path: Path, model: type[RecordModel]) -> Iterator[None]:
+    """Raise `BenchError` where the file at `path`, which cannot be done without, is not read."""
+    try:
+        yield
+    except OSError as error:
+        raise BenchError(
+            f"{path}: cannot be read: {error.strerror}",
+            cure="name the directory of a run; `pytest -n auto` makes one under results/",
+        ) from error
+    except ValueError as error:
+        raise BenchError(f"{path}: is no {model.__name__} of this version: {error}") from None
 
 
 class RunDirectory:
@@ -121,7 +89,8 @@ class RunDirectory:
         try:
             for part in ("cells", "sweeps", "orders", "unmeasured", "workers"):
                 (run.path / part).mkdir(parents=True)
-            write_atomically(run.path / "run.json", manifest.model_dump_json(indent=2) + "\n")
+            note = run.path / "run.json"
+            write_atomically(note, _text(note, manifest, indent=2))
             replace_symlink(path.parent / "latest", path.name)
         except OSError as error:
             raise BenchError(
@@ -183,39 +152,45 @@ class RunDirectory:
 
     def write_selection(self, selection: Selection) -> Path:
         """Note which tests were chosen."""
-        return self._write_text(self.path / "selection.json", selection.model_dump_json() + "\n")
+        path = self.path / "selection.json"
+        return self._write_text(path, _text(path, selection))
 
-    def selection(self) -> Selection:
-        """The tests that were chosen."""
-        return self._read(self.path / "selection.json", Selection)
+    def cases(self) -> Readings[Case]:
+        """The tests that were chosen. Without them it is known what was found, not what is missing.
+
+        A run that ended before it had any has noted none.
+        """
+        name = "selection.json"
+        try:
+            return Readings(read_record(self.path / name, Selection).cases)
+        except FileNotFoundError as error:
+            ran = (self.path / "outcomes.jsonl").exists()
+            return Readings((), (Unreadable.of(name, error),) if ran else ())
+        except (OSError, ValueError) as error:
+            return Readings((), (Unreadable.of(name, error),))
 
     def append_outcome(self, outcome: CaseOutcome) -> None:
         """Note how a test ended. Called by one process only."""
+        path = self.path / "outcomes.jsonl"
         try:
-            with (self.path / "outcomes.jsonl").open("a", encoding="utf-8") as stream:
-                stream.write(outcome.model_dump_json() + "\n")
+            with path.open("a", encoding="utf-8") as stream:
+                stream.write(_text(path, outcome))
         except OSError as error:
             raise BenchError(
-                f"{self.path / 'outcomes.jsonl'}: cannot be written: {error.strerror}",
-                cure=_OTHER_RESULTS,
+                f"{path}: cannot be written: {error.strerror}", cure=_OTHER_RESULTS
             ) from error
 
-    def outcomes(self) -> list[CaseOutcome]:
+    def outcomes(self) -> Readings[CaseOutcome]:
         """How the tests ended, in that order; one that is half written is left out."""
-        try:
-            text = (self.path / "outcomes.jsonl").read_text(encoding="utf-8")
-        except FileNotFoundError:
-            return []
-        whole = text[: text.rfind("\n") + 1]
-        return [CaseOutcome.model_validate_json(line) for line in whole.splitlines()]
+        return read_lines(self.path, "outcomes.jsonl", CaseOutcome)
 
     def write_junit(self, text: str) -> Path:
         """Store the merged JUnit file."""
         return self._write_text(self.path / "junit.xml", text)
 
-    def _write(self, part: str, name: str, record: StrictModel) -> Path:
-        text = record.model_dump_json(indent=2) + "\n"
-        return self._write_text(self.path / part / f"{name}.json", text)
+    def _write(self, part: str, name: str, record: RecordModel) -> Path:
+        path = self.path / part / f"{name}.json"
+        return self._write_text(path, _text(path, record, indent=2))
 
     @staticmethod
     def _write_text(path: Path, text: str) -> Path:
@@ -229,47 +204,49 @@ class RunDirectory:
 
     def manifest(self) -> RunManifest:
         """The run's manifest."""
-        return self._read(self.path / "run.json", RunManifest)
+        path = self.path / "run.json"
+        with _needed(path, RunManifest):
+            return read_record(path, RunManifest)
 
     def record(self, cell_id: str) -> Record:
         """The record of the measured cell of that id."""
-        return self._read(self.path / "cells" / f"{cell_id}.json", Record)
+        path = self.path / "cells" / f"{cell_id}.json"
+        with _needed(path, Record):
+            return read_named(path, Record, _cell_id)
 
-    def records(self) -> list[Record]:
+    def records(self) -> Readings[Record]:
         """The records of all measured cells, by id."""
-        return [self._read(p, Record) for p in sorted((self.path / "cells").glob("*.json"))]
+        return read_folder(self.path, "cells", Record, _cell_id)
 
-    def planned_records(self) -> list[Record]:
-        """The same in the order of the plan, as tables show them."""
+    def planned_records(self) -> Readings[Record]:
+        """The same in the order of the plan, as tables show them; the run's own only."""
         position = {id_: i for i, id_ in enumerate(self.manifest().planned_cells)}
-        return sorted(self.records(), key=lambda record: position[record.cell.id])
+        read = self.records()
+        foreign = tuple(
+            Unreadable(f"cells/{record.cell.id}.json", "the run has no such cell")
+            for record in read.found
+            if record.cell.id not in position
+        )
+        planned = [record for record in read.found if record.cell.id in position]
+        planned.sort(key=lambda record: position[record.cell.id])
+        return Readings(tuple(planned), read.unreadable + foreign)
 
-    def sweeps(self) -> list[SweepRecord]:
+    def sweeps(self) -> Readings[SweepRecord]:
         """The outcomes of all judged sweeps, by id."""
-        return [self._read(p, SweepRecord) for p in sorted((self.path / "sweeps").glob("*.json"))]
+        return read_folder(self.path, "sweeps", SweepRecord, lambda sweep: sweep.id)
 
-    def unmeasured(self) -> list[UnmeasuredRecord]:
+    def unmeasured(self) -> Readings[UnmeasuredRecord]:
         """The cells that could not be measured, by id."""
-        paths = sorted((self.path / "unmeasured").glob("*.json"))
-        return [self._read(p, UnmeasuredRecord) for p in paths]
+        return read_folder(self.path, "unmeasured", UnmeasuredRecord, _cell_id)
 
     def known_unmeasurable(self, cell: Cell) -> UnmeasuredRecord | None:
         """What this run has found already of a cell that cannot be measured."""
         path = self.path / "unmeasured" / f"{cell.id}.json"
-        return self._read(path, UnmeasuredRecord) if path.exists() else None
+        if not path.exists():
+            return None
+        with _needed(path, UnmeasuredRecord):
+            return read_named(path, UnmeasuredRecord, _cell_id)
 
-    def orders(self) -> list[OrderRecord]:
+    def orders(self) -> Readings[OrderRecord]:
         """The judged orders, by id."""
-        return [self._read(p, OrderRecord) for p in sorted((self.path / "orders").glob("*.json"))]
-
-    @staticmethod
-    def _read(path: Path, model: type[_Model]) -> _Model:
-        try:
-            return model.model_validate_json(path.read_bytes())
-        except OSError as error:
-            raise BenchError(
-                f"{path}: cannot be read: {error.strerror}",
-                cure="name the directory of a run; `pytest -n auto` makes one under results/",
-            ) from error
-        except ValidationError as error:
-            raise BenchError(f"{path}: is no {model.__name__} of this version: {error}") from None
+        return read_folder(self.path, "orders", OrderRecord, lambda order: order.id)

@@ -6,19 +6,21 @@ Pure; reads records, judges nothing.
 
 from __future__ import annotations
 
-from collections.abc import Iterable, Mapping, Sequence
+from collections.abc import Iterable, Iterator, Mapping, Sequence
 from dataclasses import dataclass, field
 
 from bench.judging.suites import SUITES
 from bench.judging.verdicts import worst
 from bench.records.cases import Case, CaseOutcome
+from bench.records.reading import Unreadable
 from bench.records.record import Record, Status, SweepRecord, UnmeasuredRecord, Verdict
-from bench.records.run_directory import OrderRecord
+from bench.records.run import OrderRecord
 
-__all__ = ["CaseView", "Findings", "case_views"]
+__all__ = ["CaseView", "Findings", "case_views", "stray_views"]
 
 #: Statuses that make a run fail.
 FAILURES = frozenset({Status.FAIL, Status.INCOMPLETE})
+_UNREADABLE = "UnreadableRecord"
 
 
 @dataclass(frozen=True)
@@ -29,6 +31,8 @@ class Findings:
     unmeasured: Mapping[str, UnmeasuredRecord]
     sweeps: Mapping[str, SweepRecord]
     orders: Mapping[str, OrderRecord]
+    #: Files that cannot be read, by the subject they are named after.
+    unreadable: Mapping[str, Unreadable]
 
     @classmethod
     def of(
@@ -37,6 +41,7 @@ class Findings:
         unmeasured: Iterable[UnmeasuredRecord],
         sweeps: Iterable[SweepRecord],
         orders: Iterable[OrderRecord],
+        unreadable: Iterable[Unreadable] = (),
     ) -> Findings:
         """The findings from what a run directory holds."""
         return cls(
@@ -44,6 +49,7 @@ class Findings:
             {record.cell.id: record for record in unmeasured},
             {sweep.id: sweep for sweep in sweeps},
             {order.id: order for order in orders},
+            {one.subject: one for one in unreadable},
         )
 
 
@@ -93,7 +99,23 @@ def _view(case: Case, findings: Findings, outcome: CaseOutcome | None) -> CaseVi
     if failed:
         assert outcome is not None
         return _unjudged(case, "TestFailed", outcome.text or "the test failed", seconds)
+    if case.subject in findings.unreadable:
+        return _unjudged(case, _UNREADABLE, str(findings.unreadable[case.subject]), seconds)
+    if outcome is not None:
+        return _unjudged(case, "NoRecord", "its record is not in the run's directory", seconds)
     return _unjudged(case, "NotJudged", "the run ended before this was judged", seconds)
+
+
+def stray_views(views: Iterable[CaseView], unreadable: Iterable[Unreadable]) -> Iterator[CaseView]:
+    """A case of its own for each file that cannot be read and is not told as the error of a test.
+
+    No report may be without it, as nobody knows what stood there.
+    """
+    told = {view.text for view in views if view.error == _UNREADABLE}
+    for one in unreadable:
+        if str(one) not in told:
+            case = Case(suite="unreadable", subject=one.name, nodeid=one.name, cells=())
+            yield _unjudged(case, _UNREADABLE, str(one), 0)
 
 
 def _judged(case: Case, findings: Findings, seconds: float) -> CaseView | None:

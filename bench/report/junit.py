@@ -8,19 +8,17 @@ docs/junit.md is the contract.
 
 from __future__ import annotations
 
-import re
 from collections.abc import Mapping, Sequence
 from xml.etree import ElementTree
 
 from junit_xml import TestCase, TestSuite, to_xml_report_string
 
+from bench.core.text import xml_text
 from bench.records.record import Record, Status
 from bench.report.cases import CaseView
 
-__all__ = ["junit_xml", "xml_text"]
+__all__ = ["junit_xml"]
 
-#: Everything but the characters of XML 1.0.
-_NO_XML = re.compile(r"[^\t\n\r\u0020-\ud7ff\ue000-\ufffd\U00010000-\U0010ffff]")
 #: The suite of what is judged over several cells.
 _GROUPS = "groups"
 
@@ -50,17 +48,12 @@ def junit_xml(
     return _tidied(str(to_xml_report_string(made)))
 
 
-def xml_text(text: str) -> str:
-    """`text` with U+FFFD for every character that XML 1.0 does not have (its production Char)."""
-    return _NO_XML.sub("\ufffd", text)
-
-
 def _suite_of(view: CaseView) -> str:
     """`sim.u55_128`, by the subject's id alone: a cell that was not measured keeps its suite."""
-    if len(view.case.cells) != 1:
-        return _GROUPS
-    _, _, accelerator, _, target, *_ = view.case.subject.split("-")
-    return f"{target}.{accelerator}"
+    match view.case.subject.split("-"):
+        case [_, _, accelerator, _, target, *_] if len(view.case.cells) == 1:
+            return f"{target}.{accelerator}"
+    return _GROUPS
 
 
 def _properties(views: Sequence[CaseView], records: Mapping[str, Record]) -> dict[str, str] | None:
@@ -77,8 +70,8 @@ def _properties(views: Sequence[CaseView], records: Mapping[str, Record]) -> dic
 
 
 def _case(view: CaseView, config: str, config_lines: Mapping[str, int]) -> TestCase:
-    workload, variant, *_ = view.case.subject.split("-")
-    classname = f"{workload}.{variant}" if len(view.case.cells) == 1 else view.case.suite
+    of_a_cell = len(view.case.cells) == 1
+    classname = ".".join(view.case.subject.split("-")[:2]) if of_a_cell else view.case.suite
     # The line of the limit, where a limit decided: that is what a reviewer wants to see.
     line = _line(view.key, config_lines)
     headline, text = xml_text(view.headline), xml_text(view.text)

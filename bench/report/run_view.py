@@ -5,9 +5,10 @@ from __future__ import annotations
 from dataclasses import dataclass
 from pathlib import Path
 
+from bench.records.reading import Unreadable
 from bench.records.record import Record, SweepRecord, UnmeasuredRecord
 from bench.records.run_directory import RunDirectory
-from bench.report.cases import CaseView, Findings, case_views
+from bench.report.cases import CaseView, Findings, case_views, stray_views
 from bench.report.junit import junit_xml
 
 __all__ = ["RunView", "read_run", "write_junit"]
@@ -25,8 +26,8 @@ class RunView:
     sweeps: tuple[SweepRecord, ...]
     #: The tests that were chosen, in the order they were collected.
     cases: tuple[CaseView, ...]
-    #: Files of the run that could not be read, and why.
-    unreadable: tuple[str, ...] = ()
+    #: Files of the run that could not be read, and why. Each is the error of a case too.
+    unreadable: tuple[Unreadable, ...] = ()
 
     @classmethod
     def empty(cls) -> RunView:
@@ -35,19 +36,26 @@ class RunView:
 
 
 def read_run(run: RunDirectory) -> RunView:
-    """Everything the directory holds. Raises `BenchError` where it is no run's."""
-    manifest = run.manifest()
-    records = tuple(run.planned_records())
-    unmeasured, sweeps, orders = run.unmeasured(), run.sweeps(), run.orders()
-    findings = Findings.of(records, unmeasured, sweeps, orders)
-    cases = case_views(run.selection().cases, findings, run.outcomes())
+    """Everything the directory holds, and what cannot be read of it.
+
+    Raises `BenchError` where it is no run's.
+    """
+    planned = run.manifest().planned_cells
+    cases = run.cases()
+    records, unmeasured, outcomes = run.planned_records(), run.unmeasured(), run.outcomes()
+    sweeps, orders = run.sweeps(), run.orders()
+    read = (cases, records, unmeasured, sweeps, orders, outcomes)
+    unreadable = tuple(one for readings in read for one in readings.unreadable)
+    findings = Findings.of(records.found, unmeasured.found, sweeps.found, orders.found, unreadable)
+    views = case_views(cases.found, findings, outcomes.found)
     return RunView(
-        planned=len(manifest.planned_cells),
-        records=records,
+        planned=len(planned),
+        records=records.found,
         # What one worker could not measure another may have measured before.
-        unmeasured=tuple(one for one in unmeasured if one.cell.id not in findings.records),
-        sweeps=tuple(sweeps),
-        cases=tuple(cases),
+        unmeasured=tuple(one for one in unmeasured.found if one.cell.id not in findings.records),
+        sweeps=sweeps.found,
+        cases=(*views, *stray_views(views, unreadable)),
+        unreadable=unreadable,
     )
 
 

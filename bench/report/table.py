@@ -8,15 +8,16 @@ from rich.console import Console, RenderableType
 from rich.table import Table
 from rich.text import Text
 
-from bench.core.text import printable
+from bench.core.text import one_line, printable
 from bench.core.units import KIB
 from bench.plan.metrics import MetricName
+from bench.records.reading import Unreadable
 from bench.records.record import Record, Status, SweepRecord, UnmeasuredRecord, metric_value
 from bench.report.findings import finding_lines
 from bench.report.published import PublishedRow, matching
 from targets.ethos_u55.accelerators import Accelerator
 
-__all__ = ["render", "unmeasured_table", "workload_tables"]
+__all__ = ["render", "unmeasured_table", "unreadable_table", "workload_tables"]
 
 #: The accelerator whose sizes and beats stand in the table, when it is in the grid: Arm's.
 _SHOWN = Accelerator.U55_128
@@ -75,6 +76,16 @@ def unmeasured_table(unmeasured: Sequence[UnmeasuredRecord]) -> list[RenderableT
     for (status, reason), cells in reasons.items():
         style = "yellow" if status is Status.UNAVAILABLE else "red"
         table.add_row("\n".join(cells), Text(status.value.upper(), style=style), Text(reason))
+    return [table]
+
+
+def unreadable_table(unreadable: Sequence[Unreadable]) -> list[RenderableType]:
+    """A table of the run's files that cannot be read; nothing where there are none."""
+    if not unreadable:
+        return []
+    table = Table("file", "why", title="cannot be read", title_justify="left", header_style="bold")
+    for one in unreadable:
+        table.add_row(Text(one_line(one.name)), Text(one_line(one.reason)))
     return [table]
 
 

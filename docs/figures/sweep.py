@@ -240,7 +240,10 @@ def main() -> None:
     )
     arguments = parser.parse_args()
     directory = RunDirectory(arguments.run)
-    drawn = [r for r in directory.planned_records() if r.cell.memory_mode is MODE]
+    read = directory.planned_records()
+    if read.unreadable:
+        parser.error("; ".join(map(str, read.unreadable)))
+    drawn = [r for r in read.found if r.cell.memory_mode is MODE]
     if not drawn:
         parser.error(f"{arguments.run} holds no cell measured in {MODE.value}")
     first = drawn[0].cell.target

@@ -67,7 +67,7 @@ def test_a_bench_boots_once_and_its_cells_are_those_of_sim(
         assert record.measurement.outputs_sha256 == other.measurement.outputs_sha256
         assert record.measurement.source.value == "simulated"
     # A board has one NPU: the cells of another are no failure of theirs.
-    absent = {record.cell.id for record in run.directory.unmeasured()}
+    absent = {record.cell.id for record in run.directory.unmeasured().found}
     assert absent == {id_.replace("u55_128", "u55_64") for id_ in mine}
     assert "8 of 12" not in run.output
     assert "12 of 16 planned cells measured, 4 UNAVAILABLE" in run.output
@@ -85,7 +85,7 @@ def test_cells_of_a_failed_board_are_unavailable_and_the_rest_goes_on(
     run = runner.run(config, "-n2")
     assert run.returncode == 0, run.output
     assert {record.cell.target for record in run.records().values()} == {"sim"}
-    absent = run.directory.unmeasured()
+    absent = run.directory.unmeasured().found
     assert len(absent) == 4
     for record in absent:
         assert record.status is Status.UNAVAILABLE

@@ -261,7 +261,7 @@ def test_every_cycle_figure_says_estimate_and_has_velas_beside_it(run: BenchRun)
     files = [run.directory.path / "pytest.xml", run.directory.path / "junit.xml"]
     texts = [run.output, *(_text_of(path) for path in files)]
     texts += [verdict.line for record in run.records().values() for verdict in record.verdicts]
-    texts += [sweep.reason for sweep in run.directory.sweeps()]
+    texts += [sweep.reason for sweep in run.directory.sweeps().found]
     texts += [record.measurement.explanation for record in run.records().values()]
     seen = 0
     for text in texts:

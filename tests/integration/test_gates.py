@@ -134,7 +134,7 @@ def test_a_broken_tool_is_an_error_and_no_skip(
     lost = "trained-base-u55_128-shared_sram-sim"
     assert {f"{lost}:{suite}" for suite in SUITES} <= set(failures(run))
     assert set(run.records()) == {CELL}
-    assert "UNAVAILABLE" not in {one.status.name for one in run.directory.unmeasured()}
+    assert "UNAVAILABLE" not in {one.status.name for one in run.directory.unmeasured().found}
 
 
 class Outcomes:
@@ -295,7 +295,7 @@ def test_a_cell_that_kills_its_worker_is_not_given_to_another(tmp_path: Path) ->
     deaths = (tmp_path / "deaths").read_text().split()
     assert sorted(deaths) == sorted(set(deaths)), "each deadly cell was tried once"
     assert {record.cell.workload for record in run.records().values()} == {"good"}
-    lost = {one.cell.id: one.error for one in run.directory.unmeasured()}
+    lost = {one.cell.id: one.error for one in run.directory.unmeasured().found}
     assert lost == dict.fromkeys(deaths, "WorkerDied")
     names = by_junitparser(run.directory.path / "junit.xml")[1]
     assert len(names) == 4 * len(SUITES) + 2

@@ -83,7 +83,9 @@ class BenchRun:
     cache: Path
 
     def records(self) -> dict[str, Record]:
-        return {r.cell.id: r for r in self.directory.records()}
+        read = self.directory.records()
+        assert not read.unreadable, read.unreadable
+        return {r.cell.id: r for r in read.found}
 
     def record_files(self) -> dict[str, bytes]:
         """Every record, sweep and order of the run, as stored but for where the cache lies.

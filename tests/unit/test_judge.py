@@ -11,27 +11,18 @@ from hypothesis import strategies as st
 from bench.judging.groups import judge_order, judge_sweep
 from bench.judging.sweep import SweepResult
 from bench.judging.verdicts import judge_cell, worst
-from bench.plan.cell import Cell
 from bench.plan.config import LimitRule
 from bench.plan.metrics import AccuracyMetric as Metric
 from bench.plan.metrics import MetricName
-from bench.records.binding import binding_of_report
-from bench.records.measurement import MeasurementRecord
 from bench.records.record import (
     AccuracyRecord,
-    CellIdentity,
-    CompilationRecord,
-    DataIdentity,
-    ModelRecord,
     Record,
     ReferenceRecord,
     Status,
     metric_value,
 )
 from targets.ethos_u55.accelerators import Accelerator
-from targets.ethos_u55.memory_modes import MemoryMode
-from targets.protocol import Source
-from tests.support.models.dense_layer import stored_dense_layer
+from tests.support.records import dense_layer_record
 
 
 def reproduce(metric: str, subject: str) -> str:
@@ -41,30 +32,7 @@ def reproduce(metric: str, subject: str) -> str:
 @pytest.fixture(scope="module")
 def base() -> Record:
     """A record of a real compile with made-up counters."""
-    compiled = stored_dense_layer()
-    cell = Cell("w", "base", Accelerator.U55_128, MemoryMode.SHARED_SRAM, "vela")
-    return Record(
-        cell=CellIdentity.of(cell),
-        data=DataIdentity(name="d", sha256="0" * 64, samples=10),
-        model=ModelRecord(origin="file", sha256="1" * 64, size_bytes=1, provenance={}),
-        compilation=CompilationRecord(
-            vela_version=compiled.vela_version,
-            command=compiled.command,
-            options=compiled.options,
-            sha256=compiled.sha256,
-            device_model_bytes=compiled.device_model_bytes,
-            report=compiled.report,
-        ),
-        measurement=MeasurementRecord(
-            source=Source.ESTIMATE,
-            counters={"NPU_ACTIVE": 1000, "AXI1_RD_DATA_BEAT_RECEIVED": 500},
-            unavailable={"AXI0_RD_DATA_BEAT_RECEIVED": "this target has no such counter"},
-            provenance={},
-            outputs_sha256="2" * 64,
-        ),
-        accuracy=AccuracyRecord(metric=Metric.TOP1, value=0.95, samples=10),
-        binding=dict(binding_of_report(compiled.report).shares),
-    )
+    return dense_layer_record("base")
 
 
 def variant(base: Record, name: str, *, cycles: int = 1000, accuracy: float = 0.95) -> Record:

@@ -2,7 +2,6 @@
 
 from __future__ import annotations
 
-import json
 import threading
 from pathlib import Path
 
@@ -14,7 +13,6 @@ from bench.core.errors import BenchError
 from bench.core.files import write_atomically
 from bench.measuring.progress import Follower, ProgressEvent, Task, append_to
 from bench.pytest_plugin.terminal import ProgressLines
-from bench.records.run_directory import RunDirectory
 from bench.report.published import published_rows
 from targets.ethos_u55.accelerators import Accelerator
 
@@ -91,13 +89,6 @@ def test_atomic_writing_leaves_the_old_content_when_it_fails(tmp_path: Path) -> 
         write_atomically(path, 5)  # type: ignore[arg-type]
     assert path.read_text() == "old"
     assert [p.name for p in tmp_path.iterdir()] == ["file"]
-
-
-def test_a_damaged_record_is_named(tmp_path: Path) -> None:
-    (tmp_path / "cells").mkdir()
-    (tmp_path / "cells" / "x.json").write_text(json.dumps({"schema_version": 1}))
-    with pytest.raises(BenchError, match=r"x\.json: is no Record"):
-        RunDirectory(tmp_path).records()
 
 
 def test_published_rows_are_complete() -> None:

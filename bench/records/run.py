@@ -1,0 +1,79 @@
+"""What is kept of a run as a whole: its manifest, and the order of its variants."""
+
+from __future__ import annotations
+
+import platform
+import time
+from collections.abc import Mapping
+from pathlib import Path
+from typing import Literal
+
+from pydantic import Field
+
+from bench.core.schema import RecordModel
+from bench.plan.cell import Cell
+from bench.records.record import Verdict
+from targets.timing_profiles import TimingProfile
+
+__all__ = ["OrderRecord", "RunManifest"]
+
+
+class RunManifest(RecordModel):
+    """What belongs to the run and not to its figures."""
+
+    schema_version: Literal[1] = 1
+    started: str
+    host: str
+    python: str
+    platform: str
+    config_path: str
+    config_sha256: str
+    data: str
+    #: Where the run was started.
+    directory: str = ""
+    planned_cells: tuple[str, ...]
+    #: Key of the configuration -> its line there, counted from 1, for reports that point at it.
+    config_lines: dict[str, int] = Field(default_factory=dict)
+    #: The timing profiles the cells are measured with, by name; empty in older manifests.
+    timing: dict[str, TimingProfile] = Field(default_factory=dict)
+
+    @property
+    def config_name(self) -> str:
+        """The configuration as dashboards should point at it: relative to where the run began."""
+        path, root = Path(self.config_path), Path(self.directory)
+        return path.relative_to(root).as_posix() if path.is_relative_to(root) else str(path)
+
+    @classmethod
+    def now(
+        cls,
+        *,
+        config_path: Path,
+        config_sha256: str,
+        data: str,
+        cells: tuple[Cell, ...],
+        config_lines: Mapping[str, int],
+        timing: Mapping[str, TimingProfile],
+    ) -> RunManifest:
+        """The manifest of a run that starts now on this machine."""
+        return cls(
+            started=time.strftime("%Y-%m-%dT%H:%M:%S%z"),
+            host=platform.node(),
+            python=platform.python_version(),
+            platform=platform.platform(),
+            config_path=str(config_path.resolve()),
+            directory=str(Path.cwd()),
+            config_sha256=config_sha256,
+            data=data,
+            planned_cells=tuple(cell.id for cell in cells),
+            config_lines=dict(config_lines),
+            timing=dict(timing),
+        )
+
+
+class OrderRecord(RecordModel):
+    """The judged order of the variants of one configuration."""
+
+    schema_version: Literal[1] = 1
+    id: str
+    cells: tuple[str, ...]
+    verdicts: tuple[Verdict, ...]
