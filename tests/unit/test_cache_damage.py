@@ -18,6 +18,7 @@ from typing import Any
 import pytest
 from hypothesis import HealthCheck, given, settings
 from hypothesis import strategies as st
+from pydantic_core import to_json
 
 from bench.cache import ArtefactCache, CacheKey, Entry, ProblemKind
 from bench.cache.inspection import LARGE_BYTES
@@ -88,9 +89,9 @@ def damaged(cache: ArtefactCache) -> list[Path]:
 def _edit(entry: Entry, **changes: Any) -> None:
     """By somebody who knows how a manifest vouches for itself."""
     content = json.loads(manifest_of(entry).read_text())["manifest"] | changes
-    compact = json.dumps(content, separators=(",", ":"), ensure_ascii=False).encode()
-    sealed = {"manifest": content, "sha256": hashlib.sha256(compact).hexdigest()}
-    manifest_of(entry).write_text(json.dumps(sealed, indent=1) + "\n")
+    # Not by `json`, which writes some floats in other digits.
+    sealed = {"manifest": content, "sha256": hashlib.sha256(to_json(content)).hexdigest()}
+    manifest_of(entry).write_bytes(to_json(sealed, indent=1) + b"\n")
 
 
 def _edit_nothing(entry: Entry) -> None:
