@@ -84,9 +84,8 @@ def pytest_configure(config: pytest.Config) -> None:
             invocation=_extra_arguments(config),
         )
         if not config.option.collectonly:
-            setup = replace(
-                setup, config=kept_inputs(setup), unavailable=unavailable_targets(setup)
-            )
+            setup = replace(setup, unavailable=unavailable_targets(setup))
+            setup = replace(setup, config=kept_inputs(setup))
             RunDirectory.create(setup.run_path, setup.manifest())
     except BenchError as error:
         raise pytest.UsageError(str(error)) from error

@@ -83,9 +83,11 @@ def prepare_run(
 def kept_inputs(setup: RunSetup) -> BenchConfig:
     """The configuration with copies in the cache in place of the files it names.
 
-    Raises `BenchError` where a file is not the one that was checked, or the cache cannot be
+    A run of which no target can be had keeps nothing. Raises `BenchError` where a file is not the one that was checked, or the cache cannot be
     written.
     """
+    if set(setup.targets) <= set(setup.unavailable):
+        return setup.config
     return keep_inputs(setup.config, setup.inputs, ArtefactCache(setup.cache_root))
 
 

@@ -4,10 +4,11 @@ from __future__ import annotations
 
 import hashlib
 import re
+from functools import cached_property
 from importlib.metadata import PackageNotFoundError, files
 from pathlib import Path
 
-from bench.core.errors import PrerequisiteError
+from bench.core.errors import PrerequisiteError, TargetError
 from targets.protocol import Job
 
 __all__ = ["Programs", "offer", "prebuilt_runner"]
@@ -35,8 +36,44 @@ class Programs:
     def identity(self) -> str:
         """One sha256 over the program or programs, in the order of their names.
 
-        Raises `PrerequisiteError` when there is none or a placeholder is unknown.
+        Of what they were when this was first asked for. Raises `PrerequisiteError` when there is
+        none or a placeholder is unknown.
         """
+        digest = hashlib.sha256()
+        for sha256 in self._seen.values():
+            digest.update(bytes.fromhex(sha256))
+        return digest.hexdigest()
+
+    def of(self, job: Job) -> bytes:
+        """The program for `job`.
+
+        Raises `PrerequisiteError` when it is not there, `TargetError` when it is not the one that
+        `identity` speaks of.
+        """
+        workload, variant, *_ = [*job.cell_id.split("-"), "", ""]
+        values = {
+            "workload": workload,
+            "variant": variant,
+            "macs": str(int(job.accelerator)),
+            "memory_mode": job.memory_mode.slug,
+        }
+        path = Path(_FIELD.sub(lambda match: values[match[1]], self._pattern))
+        try:
+            content = path.read_bytes()
+        except OSError as error:
+            raise PrerequisiteError(
+                f"the program {path} cannot be read: {error.strerror}",
+                cure="build it, or correct targets.fvp.axf",
+            ) from error
+        if hashlib.sha256(content).hexdigest() != self._seen.get(path):
+            raise TargetError(
+                f"the program {path} was changed while the bench was running", cure="run again"
+            )
+        return content
+
+    @cached_property
+    def _seen(self) -> dict[Path, str]:
+        """The programs and their sha256."""
         unknown = [name for name in _FIELD.findall(self._pattern) if name not in _FIELDS]
         if unknown:
             raise PrerequisiteError(
@@ -49,28 +86,7 @@ class Programs:
                 f"targets.fvp.axf: there is no {self._pattern}",
                 cure="build it, or correct the path",
             )
-        digest = hashlib.sha256()
-        for path in found:
-            digest.update(hashlib.sha256(path.read_bytes()).digest())
-        return digest.hexdigest()
-
-    def of(self, job: Job) -> bytes:
-        """The program for `job`. Raises `PrerequisiteError` when it is not there."""
-        workload, variant, *_ = [*job.cell_id.split("-"), "", ""]
-        values = {
-            "workload": workload,
-            "variant": variant,
-            "macs": str(int(job.accelerator)),
-            "memory_mode": job.memory_mode.slug,
-        }
-        path = Path(_FIELD.sub(lambda match: values[match[1]], self._pattern))
-        try:
-            return path.read_bytes()
-        except OSError as error:
-            raise PrerequisiteError(
-                f"the program {path} cannot be read: {error.strerror}",
-                cure="build it, or correct targets.fvp.axf",
-            ) from error
+        return {path: hashlib.sha256(path.read_bytes()).hexdigest() for path in found}
 
     def _all(self) -> list[Path]:
         path = Path(_FIELD.sub("*", self._pattern))

@@ -105,7 +105,7 @@ class FirmwareProcess:
     def files(self) -> Mapping[str, bytes]:
         """The firmware and the image."""
         image = build_image(Image(self._batch.jobs))
-        return {_FIRMWARE: firmware_elf().read_bytes(), _IMAGE: image}
+        return {_FIRMWARE: firmware_elf(), _IMAGE: image}
 
     @property
     def arguments(self) -> tuple[str, ...]:

@@ -5,50 +5,77 @@ from __future__ import annotations
 import hashlib
 import os
 from collections.abc import Mapping
-from dataclasses import dataclass, field
-from functools import cache
 from pathlib import Path
 
-from bench.core.errors import PrerequisiteError
+from bench.core.errors import PrerequisiteError, TargetError
+from bench.core.stamps import Stamp
 from targets.fvp.launch import Consumer, Launch, Outcome
 from targets.fvp.process import run_process
 
 __all__ = ["LocalLauncher"]
 
 
-@dataclass(frozen=True)
 class LocalLauncher:
-    """Runs an executable on this machine."""
+    """Runs an executable on this machine, as it was when its identity was first asked for."""
 
-    #: The executable's absolute path, and arguments that always come first.
-    executable: tuple[str, ...]
-    #: Added to this process's environment.
-    environment: Mapping[str, str] = field(default_factory=dict)
+    def __init__(
+        self, executable: tuple[str, ...], environment: Mapping[str, str] | None = None
+    ) -> None:
+        """`executable`: its absolute path, and arguments that always come first.
+
+        `environment` is added to this process's own.
+        """
+        self._executable = executable
+        self._environment = environment or {}
+        self._path = Path(executable[0])
+        self._identity: tuple[str, Stamp] | None = None
 
     def identity(self) -> Mapping[str, str]:
-        """The executable's sha256. Raises `PrerequisiteError` when it cannot be read."""
-        return {"executable": _sha256(Path(self.executable[0]))}
+        """The executable's sha256.
+
+        Raises `PrerequisiteError` when it cannot be read, `TargetError` when it was changed since.
+        """
+        if self._identity is None:
+            try:
+                # First the stamp: what changes while it is read has another one afterwards.
+                stamp = Stamp.of(self._path)
+                self._identity = _sha256(self._path), stamp
+            except OSError as error:
+                raise PrerequisiteError(
+                    f"the FVP {self._path} cannot be read: {error.strerror}",
+                    cure="check the path and its permissions",
+                ) from error
+        self._require_untouched()
+        return {"executable": self._identity[0]}
 
     def command(self, arguments: tuple[str, ...]) -> tuple[str, ...]:
         """The executable and `arguments`."""
-        return (*self.executable, *arguments)
+        return (*self._executable, *arguments)
 
     def run(self, launch: Launch, consume: Consumer) -> Outcome:
-        """See `Launcher.run`."""
-        environment = {**os.environ, **self.environment}
-        return run_process(self.command(launch.arguments), launch, consume, environment=environment)
+        """See `Launcher.run`. Raises `TargetError` when the executable was changed meanwhile."""
+        command = self.command(launch.arguments)
+        environment = {**os.environ, **self._environment}
+        outcome = run_process(command, launch, consume, environment=environment)
+        self._require_untouched()
+        return outcome
+
+    def _require_untouched(self) -> None:
+        if self._identity is None:
+            return
+        try:
+            same = Stamp.of(self._path) == self._identity[1]
+        except OSError:
+            same = False
+        if not same:
+            raise TargetError(
+                f"the FVP {self._path} was changed while the bench was running", cure="run again"
+            )
 
 
-@cache
 def _sha256(path: Path) -> str:
     digest = hashlib.sha256()
-    try:
-        with path.open("rb") as file:
-            while block := file.read(1 << 20):
-                digest.update(block)
-    except OSError as error:
-        raise PrerequisiteError(
-            f"the FVP {path} cannot be read: {error.strerror}",
-            cure="check the path and its permissions",
-        ) from error
+    with path.open("rb") as file:
+        while block := file.read(1 << 20):
+            digest.update(block)
     return digest.hexdigest()

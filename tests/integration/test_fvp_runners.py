@@ -13,6 +13,7 @@ import pytest
 from bench.core.errors import PrerequisiteError, TargetError
 from bench.measuring.measurements import EVENTS
 from bench.tflite.interpreters import run_tflm
+from targets.ethos_u55.accelerators import Accelerator
 from targets.fvp import axf
 from targets.fvp.target import FvpTarget
 from targets.jobs.errors import UnsupportedGraphError
@@ -104,7 +105,14 @@ def test_a_program_for_each_cell(make: Make, job: Job, tmp_path: Path) -> None:
     assert target.run(job).counters["NPU_ACTIVE"] == 91050
     before = target.fingerprint()
     (tmp_path / "tiny-base-256-shared_sram.axf").write_bytes(b"program for another cell")
-    assert target.fingerprint() != before
+    assert axf.Programs(pattern).identity() != before["program"]
+    # What is built while a bench runs is for the next one.
+    assert target.fingerprint() == before
+    with pytest.raises(TargetError, match="was changed while the bench was running"):
+        target.run(replace(job, accelerator=Accelerator.U55_256))
+    (tmp_path / "tiny-base-64-shared_sram.axf").write_bytes(b"another program for one cell")
+    with pytest.raises(TargetError, match="was changed while the bench was running"):
+        target.run(job)
     with pytest.raises(PrerequisiteError, match=r"other-base-64-shared_sram.axf cannot be read"):
         target.run(replace(job, cell_id="other-base-u55_64-shared_sram-fvp"))
     with pytest.raises(PrerequisiteError, match=r"\{model\} is not a placeholder"):

@@ -10,7 +10,7 @@ from pathlib import Path
 
 import pytest
 
-from targets.firmware import firmware_elf
+from targets.firmware import ELF_NAME, FIRMWARE_DIRECTORY
 from targets.jobs.answers import Answers, Collector
 from targets.jobs.device_job import Image
 from targets.jobs.frames import FrameParser
@@ -27,6 +27,8 @@ HEADLESS = (
     *(f"mps3_board.telnetterminal{i}.start_telnet=0" for i in (0, 1, 2, 5)),
     "mps3_board.visualisation.disable-visualisation=1",
 )
+
+FIRMWARE = str(FIRMWARE_DIRECTORY / ELF_NAME)
 
 
 def command(*arguments: str, parameters: tuple[str, ...] = ()) -> list[str]:
@@ -53,7 +55,7 @@ def loaded(tmp_path: Path) -> tuple[str, ...]:
     image = tmp_path / "job.bin"
     image.write_bytes(build_image(Image((job(commands=STOP_ONLY, events=(35, 130, 386)),))))
     data = f"{image}@{JOB_LOAD_ADDRESS:#x}"
-    return ("-a", str(firmware_elf()), "--data", data)
+    return ("-a", FIRMWARE, "--data", data)
 
 
 def answers(output: bytes) -> Answers:
@@ -104,7 +106,12 @@ def test_semihosting_gives_the_exit_status(loaded: tuple[str, ...], tmp_path: Pa
     image = tmp_path / "bad.bin"
     bad = job(commands=STOP_ONLY, macs=32)
     image.write_bytes(build_image(Image((bad,), semihosting_exit=True)))
-    arguments = ("-a", str(firmware_elf()), "--data", f"{image}@{JOB_LOAD_ADDRESS:#x}")
+    arguments = (
+        "-a",
+        FIRMWARE,
+        "--data",
+        f"{image}@{JOB_LOAD_ADDRESS:#x}",
+    )
     assert execute(*arguments, cwd=tmp_path).returncode == 0
     (tmp_path / ":semihosting-features").write_bytes(b"SHFB\x01")
     assert execute(*arguments, cwd=tmp_path).returncode == 1
@@ -153,7 +160,10 @@ def test_information_needs_no_application() -> None:
         (("-a", "/nonexistent.axf"), b"cannot read /nonexistent.axf"),
         (("-a", __file__), b"not a 32-bit little-endian ELF"),
         (("-C", "ethosu.macs=3"), b"unknown parameter 'ethosu.macs'"),
-        (("-a", str(firmware_elf()), "--data", f"{__file__}@0x40000000"), b"no memory holds"),
+        (
+            ("-a", FIRMWARE, "--data", f"{__file__}@0x40000000"),
+            b"no memory holds",
+        ),
     ],
 )
 def test_what_cannot_be_run_is_one_sentence(arguments: tuple[str, ...], says: bytes) -> None:
@@ -214,7 +224,12 @@ def test_a_flood_does_not_drown_the_answer(loaded: tuple[str, ...]) -> None:
 def test_a_malformed_command_stream_is_explained(tmp_path: Path) -> None:
     image = tmp_path / "job.bin"
     image.write_bytes(build_image(Image((job(commands=STOP_ONLY[::-1]),))))
-    arguments = ("-a", str(firmware_elf()), "--data", f"{image}@{JOB_LOAD_ADDRESS:#x}")
+    arguments = (
+        "-a",
+        FIRMWARE,
+        "--data",
+        f"{image}@{JOB_LOAD_ADDRESS:#x}",
+    )
     done = execute(*arguments, parameters=HEADLESS)
     error = answers(done.stdout).jobs[0].error
     assert error is not None

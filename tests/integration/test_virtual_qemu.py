@@ -8,7 +8,7 @@ from pathlib import Path
 
 import pytest
 
-from targets.firmware import firmware_elf
+from targets.firmware import ELF_NAME, FIRMWARE_DIRECTORY
 from targets.jobs.answers import Answers, Collector
 from targets.jobs.device_job import Image
 from targets.jobs.frames import FrameParser
@@ -29,7 +29,7 @@ def boot(image: bytes, directory: Path) -> tuple[int, Answers]:
     done = subprocess.run(
         [
             *(str(QEMU), "-M", "mps3-an547", "-display", "none", "-monitor", "none"),
-            *("-serial", "stdio", "-kernel", str(firmware_elf()), "-device", loader),
+            *("-serial", "stdio", "-kernel", str(FIRMWARE_DIRECTORY / ELF_NAME), "-device", loader),
             *("-semihosting-config", "enable=on,target=native"),
         ],
         stdin=subprocess.DEVNULL,

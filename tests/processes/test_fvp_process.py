@@ -12,7 +12,7 @@ from pathlib import Path
 
 import pytest
 
-from bench.core.errors import PrerequisiteError
+from bench.core.errors import PrerequisiteError, TargetError
 from targets.fvp.launch import Ending, Launch, Limits, Outcome
 from targets.fvp.local import LocalLauncher
 
@@ -154,6 +154,29 @@ here = Path(sys.argv[1])
 launch = Launch(("-c", "echo $$; sleep 60"), here, here / "log", Limits(60))
 LocalLauncher(("/bin/sh",)).run(launch, lambda data: False)
 """
+
+
+@pytest.mark.parametrize("back", [False, True], ids=["replaced", "put back"])
+def test_an_executable_that_is_replaced_while_it_is_used_measures_nothing(
+    tmp_path: Path, back: bool
+) -> None:
+    executable = tmp_path / "FVP"
+    executable.write_text("#!/bin/sh\necho one\n")
+    executable.chmod(0o755)
+    launcher = LocalLauncher((str(executable),))
+    identity = launcher.identity()
+    launch = Launch((), tmp_path, tmp_path / "log", Limits(seconds=20))
+    assert launcher.run(launch, lambda data: False).excerpt == "one\n"
+    assert launcher.identity() == identity
+    original, stat = executable.read_bytes(), executable.stat()
+    executable.write_text("#!/bin/sh\necho two\n")
+    if back:
+        executable.write_bytes(original)
+        os.utime(executable, ns=(stat.st_atime_ns, stat.st_mtime_ns))
+    with pytest.raises(TargetError, match="FVP was changed while the bench was running"):
+        launcher.run(launch, lambda data: False)
+    with pytest.raises(TargetError, match="was changed"):
+        launcher.identity()
 
 
 @pytest.mark.parametrize("how", [signal.SIGINT, signal.SIGKILL])

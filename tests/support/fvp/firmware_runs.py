@@ -78,7 +78,7 @@ def run_firmware(
     semihosting = Semihosting(uart.extend, Path("/nonexistent"))
     machine = Machine(settings or Settings(), backend, uart.append, semihosting)
     machine.load(JOB_LOAD_ADDRESS, image)
-    machine.load_program(read_elf((elf or firmware_elf()).read_bytes(), "firmware"))
+    machine.load_program(read_elf(elf.read_bytes() if elf else firmware_elf(), "firmware"))
     # Without a semihosting exit the firmware sleeps for good: simulated time then ends it.
     stop = machine.run(Limits(wall_seconds=20, simulated_seconds=1e6))
     parser, collector = FrameParser(), Collector()
