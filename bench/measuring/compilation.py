@@ -15,11 +15,11 @@ from bench.measuring.sources import QuantisedModel
 from bench.records.record import CompilationRecord
 from bench.tflite.placement import cpu_operators
 
-__all__ = ["Compilation", "Compiler", "compilation_product", "kept_compilation"]
+__all__ = ["COMPILING_CODE", "Compilation", "Compiler", "compilation_product", "kept_compilation"]
 
 _RESULT = "compiled.json"
 #: Vela's adapter.
-_CODE = ("bench.compiler",)
+COMPILING_CODE = ("bench.compiler",)
 
 
 @dataclass(frozen=True)
@@ -84,7 +84,7 @@ def compilation_product(
         "model": model_sha256,
         "vela": options.fingerprint(config_sha256),
     }
-    return store.product("compiled", name, parameters, _CODE)
+    return store.product("compiled", name, parameters, COMPILING_CODE)
 
 
 def kept_compilation(entry: Entry) -> tuple[CompiledModel, Path]:

@@ -18,7 +18,7 @@ from bench.measuring.sources import ModelSource, QuantisedModel, TestSet
 from bench.plan.cell import Cell
 from targets.protocol import Capabilities, Job, Target
 
-__all__ = ["Preparation", "Ready"]
+__all__ = ["Preparation", "Ready", "measurement_code"]
 
 
 @dataclass(frozen=True)
@@ -52,6 +52,12 @@ class _Family:
 
     workload: str
     variant: str
+
+
+def measurement_code(target: Target) -> tuple[str, ...]:
+    """Entry points of the code that shapes the measurements of `target`."""
+    # Outputs may come from the reference, which the target is handed.
+    return (type(target).__module__, *target.programs(), *REFERENCE_CODE, *KEEPING_CODE)
 
 
 class Preparation:
@@ -119,9 +125,7 @@ class Preparation:
     def _prepare(self, name: str) -> _Prepared:
         target = self._targets[name]
         target.prepare()
-        # Outputs may come from the reference, which the target is handed.
-        code = (type(target).__module__, *target.programs(), *REFERENCE_CODE, *KEEPING_CODE)
-        return _Prepared(target, target.fingerprint(), code)
+        return _Prepared(target, target.fingerprint(), measurement_code(target))
 
     def _quantised(self, family: _Family) -> QuantisedModel:
         workload = self._workloads[family.workload]

@@ -26,11 +26,19 @@ from models.messages import BUILD_FILE, MODEL_FILE, BuildRequest, BuildResult
 from models.service import VariantBuilder
 from models.spec import TrainSpec
 
-__all__ = ["ModelSource", "QuantisedModel", "TestSet", "judged_dataset"]
+__all__ = [
+    "DATA_CODE",
+    "TRAINING_CODE",
+    "ModelSource",
+    "QuantisedModel",
+    "TestSet",
+    "judged_dataset",
+]
 
 #: The builder's client, which sets up its process, and what runs in that process.
-_TRAINING = ("models.service", "models.worker")
-_DATA = ("models.data",)
+TRAINING_CODE = ("models.service", "models.worker")
+#: What writes a test set.
+DATA_CODE = ("models.data",)
 #: What a trained variant depends on besides.
 _TRAINING_PACKAGES = ("tensorflow", "tf-keras", "tensorflow-model-optimization", "numpy")
 
@@ -107,7 +115,9 @@ class ModelSource:
         return _random(workload, model.file)
 
     def _mnist_test_set(self) -> Path:
-        product = self._store.product("dataset", self._data.name, {"data": self._data.name}, _DATA)
+        product = self._store.product(
+            "dataset", self._data.name, {"data": self._data.name}, DATA_CODE
+        )
         entry = self._store.obtain(
             product, lambda directory: write_test_set(self._data, directory / _TEST_SET)
         )
@@ -167,7 +177,7 @@ class ModelSource:
             "parent": parent,
             "packages": {name: installed_version(name) for name in _TRAINING_PACKAGES},
         }
-        return self._store.product("variant", f"{name}-{variant}", parameters, _TRAINING)
+        return self._store.product("variant", f"{name}-{variant}", parameters, TRAINING_CODE)
 
 
 def _quantised(path: Path, origin: str, provenance: Mapping[str, str]) -> QuantisedModel:

@@ -83,8 +83,8 @@ def prepare_run(
 def kept_inputs(setup: RunSetup) -> BenchConfig:
     """The configuration with copies in the cache in place of the files it names.
 
-    A run of which no target can be had keeps nothing. Raises `BenchError` where a file is not the one that was checked, or the cache cannot be
-    written.
+    A run of which no target can be had keeps nothing. Raises `BenchError` where a file is not
+    the one that was checked, or the cache cannot be written.
     """
     if set(setup.targets) <= set(setup.unavailable):
         return setup.config
