@@ -232,6 +232,11 @@ def test_the_trace_is_of_the_cells_own_timing_profile(run: BenchRun, tmp_path: P
     document = traced(run, slow, tmp_path / "slow.json")
     cycles = document["otherData"]["npu_active_cycles_estimate"]
     assert cycles == run.records()[slow].measurement.counters["NPU_ACTIVE"]
+    # Whatever the configuration says today.
+    config = Path(run.directory.manifest().config_path)
+    config.write_text(CONFIG.replace("rlatency = 200", "rlatency = 900"))
+    assert traced(run, slow, tmp_path / "slow.json") == document
+    config.write_text(CONFIG)
     # One read of 208 cycles at a time instead of seven in 400.
     assert cycles > 3 * run.records()[CELL].measurement.counters["NPU_ACTIVE"]
 

@@ -14,6 +14,7 @@ import numpy as np
 import pytest
 
 from bench.cache import ArtefactCache
+from bench.cli.finished_cell import compiled_model
 from bench.core.errors import ModelError
 from bench.core.files import write_atomically
 from bench.core.fingerprint import PACKAGES
@@ -154,6 +155,8 @@ def test_the_run_is_of_the_files_it_began_with(
     assert process.returncode == 0, output[-4000:]
     directory = RunDirectory((runner.results / "latest").resolve())
     assert {r.cell.id: figures(r) for r in directory.records()} == clean[""]
+    for record in directory.records():
+        assert compiled_model(record, ArtefactCache(runner.cache)).is_file()
     # And nothing was kept under a name that is not its own.
     again = runner.run(config, "-n", "0", "-k", "test_reference")
     assert {id_: figures(r) for id_, r in again.records().items()} == clean["" if back else name]
