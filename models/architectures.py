@@ -1,4 +1,4 @@
-"""The Keras models of `models.registry`. Every layer is named: names reach the `.tflite`."""
+"""The Keras models of `models.registry`. Every layer has a name, which reaches the `.tflite`."""
 
 from __future__ import annotations
 
@@ -28,12 +28,12 @@ def mnist_fc() -> Any:
 
 
 def mnist_ds_cnn() -> Any:
-    """A small depthwise-separable CNN, made to be bound by computing, not by memory.
+    """A small depthwise-separable CNN, designed to be limited by computation, not by memory.
 
     A strided 3x3 convolution to 14x14x32, three blocks of depthwise 3x3 and pointwise 1x1 that
     keep this shape (each weight is used 196 times), global average pooling, softmax: 5,066
-    parameters, 0.83 million multiply-accumulates. The depthwise layers have no batch norm of
-    their own: that costs a fifth of the training time and gains no accuracy here.
+    parameters, 0.83 million multiply-accumulates. The depthwise layers have no batch norm of their
+    own, because it would cost a fifth of the training time and gain no accuracy here.
 
     float32 `[batch, 28, 28]` -> float32 `[batch, 10]` probabilities.
     """
@@ -58,8 +58,8 @@ def mnist_ds_cnn() -> Any:
 
 
 def _norm_relu(after: str) -> list[Any]:
-    # Momentum 0.9: at Keras's 0.99 the running statistics need more steps than a short
-    # training on few images has.
+    # Momentum 0.9: with Keras's 0.99 the running statistics need more steps than a short training
+    # on few images has.
     return [
         tf.keras.layers.BatchNormalization(momentum=0.9, name=f"{after}_norm"),
         tf.keras.layers.ReLU(name=f"{after}_relu"),

@@ -36,13 +36,13 @@ _TRAINING_SHARE = 0.9
 
 
 def build(request: BuildRequest, out_dir: Path, on_progress: OnProgress) -> BuildResult:
-    """Make the variant in `out_dir`, an existing directory: its model, float weights and result.
+    """Make the variant in the existing directory `out_dir`: its model, float weights and result.
 
     Raises:
         BuildError: the architecture is unknown, the parent is another network, or the training
-            is too short to prune in.
+            is too short for pruning.
         ModelError: the parent's weights are missing or damaged.
-        DownloadError, PrerequisiteError: the data cannot be had.
+        DownloadError, PrerequisiteError: the data is not available.
     """
     architecture = _architecture(request)
     on_progress("loading data", 0.0)
@@ -74,8 +74,8 @@ def build(request: BuildRequest, out_dir: Path, on_progress: OnProgress) -> Buil
         training,
         lambda text, share: on_progress(text, share * _TRAINING_SHARE),
     )
-    # Wrapping and stripping leave traces in the model (names, frozen graphs); a new one with the
-    # same weights has none, so that a variant's .tflite depends on its weights alone.
+    # Wrapping and stripping leave traces in the model (names, frozen graphs). A new model with the
+    # same weights has none, so a variant's .tflite depends only on its weights.
     final = architecture.build()
     for layer in final.layers:
         layer.set_weights(trained.get_layer(layer.name).get_weights())
@@ -117,7 +117,7 @@ def _apply(
 
 
 def _take_weights_of_parent(model: Any, request: BuildRequest) -> str | None:
-    """Give `model` the parent's weights; their sha256, or None when there is no parent."""
+    """Give `model` the parent's weights. Returns their sha256, or None if there is no parent."""
     if request.parent_dir is None:
         return None
     file = request.parent_dir / FLOAT_FILE

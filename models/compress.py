@@ -1,4 +1,4 @@
-"""The three ways a variant's float weights come about: train, prune, cluster. Uses TensorFlow."""
+"""The three ways to make a variant's float weights: train, prune, cluster. Uses TensorFlow."""
 
 from __future__ import annotations
 
@@ -16,11 +16,11 @@ from models.spec import ClusterSpec, PruneSpec, TrainSpec
 
 __all__ = ["OnProgress", "TrainingSet", "cluster", "prune", "train"]
 
-#: Called with what is going on and the share of the training that is done, 0..1.
+#: Called with what is happening and the share of the training that is done, 0..1.
 OnProgress = Callable[[str, float], None]
 
-#: How often a pruning step recomputes which weights are zero: 20 times a training, as often as
-#: needed for the smooth rise of the schedule and seldom enough to cost nothing.
+#: How often pruning recomputes which weights are zero: 20 times per training. This is often enough
+#: for a smooth rise of the sparsity, and rare enough to cost nothing.
 _PRUNING_UPDATES = 20
 
 _CENTROIDS = {
@@ -54,8 +54,8 @@ def prune(
 ) -> Any:
     """A fine-tuned copy of `model` whose `layers` have the specified share of zeros.
 
-    tfmot updates its masks at multiples of `frequency` up to and including `end_step`, so
-    `end_step` is made such a multiple: otherwise the last update falls short of the final
+    tfmot updates its masks at multiples of `frequency` up to and including `end_step`. So
+    `end_step` is made such a multiple. Otherwise the last update would not reach the final
     sparsity, and a training shorter than tfmot's usual 100 steps would end at the initial one.
     """
     frequency = max(1, (data.plan.steps - 1) // _PRUNING_UPDATES)
@@ -84,7 +84,7 @@ def cluster(
     data: TrainingSet,
     on_progress: OnProgress,
 ) -> Any:
-    """A fine-tuned copy of `model` whose `layers` have at most `spec.clusters` values a kernel."""
+    """A fine-tuned copy of `model` with at most `spec.clusters` values per kernel of `layers`."""
     # The public cluster_weights takes no preserve_sparsity; otherwise the two are the same.
     from tensorflow_model_optimization.python.core.clustering.keras.experimental import (
         cluster as experimental,
@@ -115,7 +115,7 @@ def _wrap(model: Any, layers: Iterable[str], wrapper: Callable[[Any], Any]) -> A
 
 
 def _learning_rate(spec: TrainSpec | PruneSpec, plan: TrainingPlan) -> Any:
-    """What Keras takes as learning rate: a number or a schedule over the optimiser steps."""
+    """The learning rate for Keras: a number, or a schedule over the optimiser steps."""
     if spec.decay == "cosine":
         return tf.keras.optimizers.schedules.CosineDecay(spec.learning_rate, plan.steps)
     return spec.learning_rate
@@ -145,7 +145,7 @@ def _fit(
 
 
 def _reporter(plan: TrainingPlan, on_progress: OnProgress) -> Any:
-    """A Keras callback that reports each epoch, and twice a second within one."""
+    """A Keras callback that reports each epoch, and twice per second within an epoch."""
 
     class Reporter(tf.keras.callbacks.Callback):  # type: ignore[misc]
         def __init__(self) -> None:

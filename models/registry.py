@@ -42,7 +42,7 @@ _BUILT_IN = (
         name="mnist_fc",
         title="Arm's fully-connected MNIST network (784-128-64-10)",
         input_shape=(28, 28),
-        # All of them, as in Arm's recipe.
+        # All layers, as in Arm's recipe.
         compressed_layers=("dense_1", "dense_2", "output"),
         build=_mnist_fc,
     ),
@@ -50,9 +50,9 @@ _BUILT_IN = (
         name="mnist_ds_cnn",
         title="Depthwise-separable CNN for MNIST (32 channels, 3 blocks)",
         input_shape=(28, 28),
-        # Nearly all weights of the network. A depthwise kernel has 9 weights a channel and the
-        # first convolution 288 in all: nothing to win there, and accuracy to lose. Pruning makes
-        # the int8 model smaller, clustering does not (see `ClusterSpec`).
+        # Nearly all weights of the network. A depthwise kernel has 9 weights per channel, and the
+        # first convolution has 288 in all: compressing them gains nothing and costs accuracy.
+        # Pruning makes the int8 model smaller, clustering does not (see `ClusterSpec`).
         compressed_layers=("pointwise_1", "pointwise_2", "pointwise_3"),
         build=_mnist_ds_cnn,
     ),

@@ -1,11 +1,11 @@
 """TensorFlow, set up so that the same request gives the same bytes. Import it only from here.
 
-- `TF_USE_LEGACY_KERAS`: tfmot works with Keras 2 only. Read when TensorFlow is imported.
-- oneDNN off: its kernels are chosen by the processor they run on, Eigen's are fixed when
-  TensorFlow is compiled. Eigen still cuts large products to the processor's caches, and may so
-  sum in another order on another one: the same bytes are promised on the same kind of machine.
-- No GPU, one thread, deterministic operations: no dependence on devices, cores or scheduling.
-  The networks are so small that further threads gain little.
+- `TF_USE_LEGACY_KERAS`: tfmot works only with Keras 2. TensorFlow reads this when it is imported.
+- oneDNN is off: it chooses its kernels by the processor, while Eigen's are fixed when TensorFlow is
+  compiled. Eigen still splits large products to fit the processor's caches, so it may sum in
+  another order on another processor. The same bytes are promised only on the same kind of machine.
+- No GPU, one thread, deterministic operations: nothing depends on devices, cores or scheduling. The
+  networks are so small that more threads would gain little.
 """
 
 from __future__ import annotations
@@ -53,7 +53,7 @@ tf, tfmot = _import()
 
 
 def reset(seed: int) -> None:
-    """Forget earlier models and seed every generator, as in a fresh process."""
+    """Forget earlier models and seed every generator, as in a new process."""
     tf.keras.backend.clear_session()
     tf.keras.utils.set_random_seed(seed)
 

@@ -13,13 +13,13 @@ FULL_TRAINING_IMAGES = 60_000
 
 @dataclass(frozen=True)
 class TrainingPlan:
-    """What a training really does."""
+    """The training that is really done."""
 
     epochs: int
     steps_per_epoch: int
-    #: The first so many training images are trained on ...
+    #: How many training images, from the first on, are trained on ...
     fit_images: int
-    #: ... and the rest validate.
+    #: ... and how many, the rest, are used for validation.
     validation_images: int
 
     @property
@@ -29,12 +29,13 @@ class TrainingPlan:
 
 
 def scaled_epochs(epochs: float, images: int) -> int:
-    """The whole epochs to run on `images` training images for `epochs` on full MNIST.
+    """The number of epochs on `images` training images that stands for `epochs` on full MNIST.
 
-    Rule: `ceil(epochs * sqrt(60000 / images))`, so at least 1. The factor is the geometric mean
-    of the two obvious ones: 1 (as many epochs: too few optimiser steps to converge on a small
-    set) and `60000 / images` (as many steps: 15 times the epochs on 4,000 images, which is slow
-    and only overfits). On full MNIST it is 1. On 4,000 images Arm's 4 epochs become 16.
+    The rule is `ceil(epochs * sqrt(60000 / images))`, so at least 1. The factor is the geometric
+    mean of the two obvious ones. The factor 1 (the same epochs) gives too few optimiser steps to
+    converge on a small set. The factor `60000 / images` (the same steps) gives 15 times the epochs
+    on 4,000 images, which is slow and overfits. On full MNIST the factor is 1. On 4,000 images,
+    Arm's 4 epochs become 16.
     """
     return math.ceil(epochs * math.sqrt(FULL_TRAINING_IMAGES / images))
 

@@ -27,11 +27,11 @@ from models.messages import (
 
 __all__ = ["BUILD_BOUNDS", "VariantBuilder"]
 
-#: For one build: far more than any built-in workload needs, on full MNIST and a busy machine too,
-#: so that only a hang or a leak runs into them.
+#: Bounds for one build: far more than any built-in workload needs, even on full MNIST and a busy
+#: machine, so that only a hang or a leak reaches them.
 BUILD_BOUNDS = Bounds(seconds=1800, memory_bytes=16 << 30)
 
-#: With this process's own Python, so with the same libraries.
+#: It uses this process's own Python, and so the same libraries.
 _BUILDER = python_command("from models.worker import main\nmain()")
 
 
@@ -44,11 +44,11 @@ class VariantBuilder:
     def __init__(
         self, *, bounds: Bounds = BUILD_BOUNDS, command: Sequence[str] | None = None
     ) -> None:
-        """`bounds` are for one build; `command` runs what speaks the builder's protocol."""
+        """`bounds` are for one build; `command` runs a program with the builder's protocol."""
         self._bounds = bounds
         self._server = Server(
             _BUILDER if command is None else command,
-            # The hash seed orders sets, and so, perhaps, what a library writes.
+            # The hash seed decides the order of sets, and so perhaps what a library writes.
             environment={"PYTHONHASHSEED": "0"},
         )
 
@@ -78,22 +78,22 @@ class VariantBuilder:
         out_dir: Path,
         on_progress: Callable[[Progress], None],
     ) -> BuildResult:
-        """Make the variant in `out_dir`, an existing directory; see `models.builder.build`.
+        """Make the variant in the existing directory `out_dir`; see `models.builder.build`.
 
-        When it raises, whatever it raises (an error of `on_progress` and KeyboardInterrupt too),
-        the content of `out_dir` is worthless. The builder process has then been killed and
-        reaped, unless it reported the failure itself and so is fit for the next request.
+        When it raises anything (even an error of `on_progress` or KeyboardInterrupt), the contents
+        of `out_dir` are worthless. The builder process has then been killed and reaped, unless it
+        reported the failure itself and so can take the next request.
 
         Raises:
             BuildError: the build failed, or the process died, took too much time or memory, or
                 sent nonsense.
-            DownloadError, PrerequisiteError, ModelError: as `models.builder.build`.
+            DownloadError, PrerequisiteError, ModelError: as for `models.builder.build`.
         """
         name = f"building {request.workload}-{request.variant}"
         directory = out_dir.resolve()
         try:
             with (
-                # What a killed bench leaves of it, the cache sweeps with its half-made entry.
+                # If the bench is killed, the cache removes this with the unfinished entry.
                 tempfile.TemporaryDirectory(prefix=".scratch-", dir=directory) as scratch,
                 self._server.conversation(self._bounds.memory_bytes) as builder,
             ):
@@ -119,7 +119,7 @@ class VariantBuilder:
                 message = parse_message(content)
             except ValidationError as error:
                 raise _NonsenseError(
-                    f"the builder process sent what is no message: {content[:200]!r}"
+                    f"the builder process sent something that is not a message: {content[:200]!r}"
                     f"{_log_tail(builder.words)}"
                 ) from error
             if not isinstance(message, Progress):
@@ -136,11 +136,11 @@ class VariantBuilder:
 
 
 class _NonsenseError(Exception):
-    """The builder sent what is no message."""
+    """The builder sent something that is not a message."""
 
 
 def _log_tail(words: str) -> str:
-    """The last lines the process logged, as a paragraph to append to an error's text."""
+    """The last lines that the process logged, as a paragraph for the end of an error's text."""
     if not words:
         return "\n  (the builder's log is empty)"
     lines = "\n".join(f"    | {line}" for line in words.splitlines())
@@ -148,6 +148,6 @@ def _log_tail(words: str) -> str:
 
 
 def _error_class(kind: str) -> type[BenchError]:
-    """The class of `bench.core.errors` called `kind`; BuildError for a name that is none."""
+    """The class of `bench.core.errors` called `kind`; BuildError if there is no such class."""
     found = getattr(errors, kind, None) if kind in errors.__all__ else None
     return found or BuildError

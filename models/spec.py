@@ -1,7 +1,7 @@
-"""What `bench.toml` says of a built-in workload's variants. Data and checks, no TensorFlow.
+"""The variants of a built-in workload in `bench.toml`. Data and checks, no TensorFlow.
 
-Epochs are stated for the full MNIST training set of 60,000 images, as Arm's recipe states them;
-`models.schedule` turns them into the epochs to run on the data at hand.
+Epochs are stated for the full MNIST training set of 60,000 images, as in Arm's recipe.
+`models.schedule` converts them to the number of epochs on the data that is used.
 """
 
 from __future__ import annotations
@@ -20,16 +20,16 @@ __all__ = [
     "VariantSpec",
 ]
 
-#: Epochs on full MNIST. Fractions are for data sets that are smaller: an epoch is never cut.
+#: Epochs on full MNIST. Fractions are for smaller data sets; an epoch is never cut short.
 Epochs = Annotated[float, Field(gt=0, le=1000)]
 BatchSize = Annotated[int, Field(ge=1, le=60_000)]
 LearningRate = Annotated[float, Field(gt=0, le=1)]
 Sparsity = Annotated[float, Field(gt=0, lt=1)]
-#: The share of the training images, taken from their end, that is kept from the optimiser.
+#: The share of the training images, taken from their end, that the optimiser does not see.
 ValidationSplit = Annotated[float, Field(ge=0, lt=1)]
 
 
-#: `cosine` lets the learning rate fall to 0 over the training, for networks whose accuracy would
+#: With `cosine` the learning rate falls to 0 during the training, for networks whose accuracy would
 #: otherwise depend on the last few batches.
 Decay = Literal["constant", "cosine"]
 
@@ -67,25 +67,25 @@ class PruneSpec(StrictModel):
         if self.final_sparsity < self.initial_sparsity:
             raise ValueError(
                 f"final_sparsity {self.final_sparsity} is below initial_sparsity "
-                f"{self.initial_sparsity}: pruned weights do not come back, so raise the one or "
-                "lower the other"
+                f"{self.initial_sparsity}: pruned weights do not come back, so raise the first or "
+                "lower the second"
             )
         return self
 
 
 class ClusterSpec(StrictModel):
-    """Fine-tune `parent` while every kernel is held to `clusters` shared values.
+    """Fine-tune `parent` while every kernel is restricted to `clusters` shared values.
 
-    The int8 kernel of a fully-connected layer keeps them, given one scale for the whole kernel
-    (see `QuantiseSpec`). That of a convolution does not: TFLite folds the batch norm into it and
-    gives each output channel a scale of its own, so there clustering makes nothing smaller.
+    The int8 kernel of a fully-connected layer keeps them if the whole kernel has one scale (see
+    `QuantiseSpec`). The kernel of a convolution does not: TFLite folds the batch norm into it and
+    gives each output channel its own scale, so clustering makes nothing smaller there.
     """
 
     method: Literal["cluster"] = "cluster"
     parent: str = "base"
-    #: More than 256 values cannot be told apart in an int8 kernel.
+    #: An int8 kernel cannot have more than 256 different values.
     clusters: int = Field(default=32, ge=2, le=256)
-    #: How the first shared values are spread; tfmot's `CentroidInitialization`.
+    #: How the initial shared values are distributed; tfmot's `CentroidInitialization`.
     initialisation: Literal["linear", "density", "kmeans++"] = "linear"
     epochs: Epochs = 1.0
     batch_size: BatchSize = 500
@@ -99,7 +99,7 @@ class ClusterSpec(StrictModel):
         if self.preserve_sparsity and self.clusters < 3:
             raise ValueError(
                 f"clusters {self.clusters} with preserve_sparsity = true leaves a single value "
-                "beside zero: give at least 3"
+                "besides zero: give at least 3"
             )
         return self
 
@@ -110,10 +110,10 @@ VariantSpec = Annotated[TrainSpec | PruneSpec | ClusterSpec, Field(discriminator
 class QuantiseSpec(StrictModel):
     """Post-training quantisation to int8 weights, activations, inputs and outputs."""
 
-    #: Whether fully-connected kernels get one scale for each output instead of one in all.
-    #: TensorFlow >= 2.20 does so by default, which spreads a kernel's shared values over the
-    #: whole int8 range and so undoes what clustering wins (measured: 80 KiB instead of 46 KiB
-    #: encoded for 16 clusters). Convolutions always have one scale for each output channel.
+    #: Whether fully-connected kernels get one scale per output instead of a single scale.
+    #: TensorFlow >= 2.20 does so by default. This spreads a kernel's shared values over the whole
+    #: int8 range and so undoes what clustering gains (measured: 80 KiB instead of 46 KiB encoded
+    #: for 16 clusters). Convolutions always have one scale per output channel.
     per_channel_dense: bool = False
-    #: Training images the ranges of the activations are taken from: the first so many.
+    #: How many training images, from the first on, give the ranges of the activations.
     calibration_images: int = Field(default=200, ge=1, le=4000)

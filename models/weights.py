@@ -21,9 +21,9 @@ Weights = Mapping[str, npt.NDArray[np.float32]]
 
 
 def pack(weights: Weights) -> bytes:
-    """`weights` as the content of an `.npz`; equal weights give equal bytes.
+    """`weights` as the contents of an `.npz`; equal weights give equal bytes.
 
-    numpy dates every member 1980-01-01, so no clock gets in.
+    numpy dates every member 1980-01-01, so the bytes do not depend on the time.
     """
     content = io.BytesIO()
     np.savez(content, **_as_savez_arguments(weights))
@@ -31,7 +31,7 @@ def pack(weights: Weights) -> bytes:
 
 
 def read(file: Path) -> dict[str, npt.NDArray[np.float32]]:
-    """What `pack` wrote.
+    """The weights that `pack` wrote.
 
     Raises:
         ModelError: `file` is missing or damaged.

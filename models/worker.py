@@ -1,9 +1,8 @@
-"""The builder process: pays for TensorFlow's import once, serves many.
+"""The builder process: imports TensorFlow once and serves many requests.
 
-`models.service.VariantBuilder` starts it. Reads a `BuildOrder` as JSON from the connection whose
-file descriptor is its last argument, and answers with `Progress`, then `Done` or `Failed`, JSON
-each. The end of the connection ends it; SIGINT is left to the client, which decides what Ctrl-C
-means.
+`models.service.VariantBuilder` starts it. It reads a `BuildOrder` as JSON from the connection whose
+file descriptor is its last argument, and answers with `Progress`, then `Done` or `Failed`, also as
+JSON. It ends with the connection. It ignores SIGINT: the client decides what Ctrl-C means.
 """
 
 from __future__ import annotations
@@ -40,7 +39,7 @@ def _serve(message: bytes, client: Connection) -> Done | Failed:
     try:
         order = BuildOrder.model_validate_json(message)
         _keep_temporary_files_in(order.scratch_dir)
-        # Imported at the first order: a process without one need not wait for TensorFlow.
+        # Imported at the first order, because a process without orders need not load TensorFlow.
         _send(client, Progress(text="starting TensorFlow", fraction=0.0))
         from models.builder import build
 
@@ -54,15 +53,18 @@ def _serve(message: bytes, client: Connection) -> Done | Failed:
     except ValidationError as error:
         return Failed(kind="BuildError", what=f"the builder was sent a malformed order: {error}")
     except Exception as error:
-        # The boundary of the process: what went wrong in a library has to reach the client. The
-        # traceback goes to the log, whose end the client shows.
+        # The boundary of the process: a failure in a library must reach the client. The traceback
+        # goes to the log, whose end the client shows.
         traceback.print_exc()
         return Failed(kind="BuildError", what=f"{type(error).__name__}: {error}")
     return Done(result=result)
 
 
 def _keep_temporary_files_in(directory: Path) -> None:
-    """TensorFlow leaves the sources it generates behind, a file for each function it traces."""
+    """Put temporary files into `directory`.
+
+    TensorFlow leaves the sources that it generates behind, a file per traced function.
+    """
     os.environ["TMPDIR"] = tempfile.tempdir = str(directory)
 
 

@@ -1,4 +1,4 @@
-"""Public int8 models, listed with address, licence and sha256; see `zoo.toml` beside this file."""
+"""Public int8 models with their address, licence and sha256; see `zoo.toml` next to this file."""
 
 from __future__ import annotations
 

@@ -1,8 +1,8 @@
 """The adapter to Arm's Vela: its options, how it is run, and its reports.
 
 `compile_model` turns a quantised `.tflite` and `VelaOptions` into a `CompiledModel`, whose
-`VelaReport` is read from Vela's CSV files (never from its printed text). Knows nothing of
-targets, cells or caches.
+`VelaReport` is read from Vela's CSV files (never from its printed text). The package knows nothing
+of targets, cells or caches.
 """
 
 from bench.compiler.options import VelaOptions, require_vela, vela_version

@@ -1,9 +1,9 @@
 """The two dialects of Vela's CSV files, as tables of checked values.
 
-The summary is proper CSV. The per-layer file is not: Vela joins its fields with commas and
-quotes nothing, and the last field is a tensor's name, which may hold commas, quotes, even
-line ends. So a record is recognised by its first fifteen fields, and all that follows up to
-the next record is the name.
+The summary is proper CSV. The per-layer file is not: Vela joins its fields with commas and quotes
+nothing, and the last field is a tensor's name, which may contain commas, quotes, even line ends. So
+a record is recognised by its first fifteen fields, and everything up to the next record is the
+name.
 """
 
 from __future__ import annotations
@@ -20,7 +20,7 @@ from bench.core.text import one_line
 
 __all__ = ["LAYER_COLUMNS", "Table", "parse_layers", "parse_summary"]
 
-#: The per-layer columns of Vela 5.2.0; `Name` last is what makes the file readable at all.
+#: The per-layer columns of Vela 5.2.0. The file can be read only because `Name` is last.
 LAYER_COLUMNS = (
     "Original Operator",
     "NNG Operator",
@@ -47,7 +47,7 @@ _CURE = "use the Vela version this bench is pinned to, or teach bench/compiler t
 
 @dataclass(frozen=True)
 class Table:
-    """Rows of text under named columns, with readers that say where a bad value stands."""
+    """Rows of text under named columns, with readers that say where a bad value is."""
 
     file: str
     vela_version: str
@@ -63,7 +63,7 @@ class Table:
         )
 
     def text(self, column: str, row: int = 0) -> str:
-        """The field as it stands. Raises `CompilerError` when there is no such column."""
+        """The field as it is. Raises `CompilerError` if there is no such column."""
         if column not in self.columns:
             raise self.error("there is no such column", column)
         return self.rows[row][self.columns.index(column)]
@@ -85,8 +85,8 @@ class Table:
     def kibibytes(self, column: str, row: int = 0) -> int:
         """A size given in KiB, as bytes.
 
-        Vela divides a whole number of bytes by 1024, which a double holds exactly, so a
-        product that is not whole means that the column does not hold what it should.
+        Vela divides a whole number of bytes by 1024, which a double holds exactly. So if the
+        product is not whole, the column does not hold what it should.
         """
         size = self.number(column, row) * 1024
         if not size.is_integer() or size >= 2**53:
@@ -97,7 +97,7 @@ class Table:
 
 
 def parse_summary(text: str, file: str, vela_version: str) -> Table:
-    """The summary file. Raises `CompilerError` where it is empty or its rows are ragged."""
+    """The summary file. Raises `CompilerError` if it is empty or its rows are ragged."""
     table = Table(file, vela_version, (), ())
     try:
         rows = [tuple(row) for row in csv.reader(io.StringIO(text, newline=""), strict=True) if row]
@@ -109,10 +109,10 @@ def parse_summary(text: str, file: str, vela_version: str) -> Table:
 
 
 def parse_layers(text: str, file: str, vela_version: str) -> Table:
-    """The per-layer file. Raises `CompilerError` where it is empty or not of the known shape.
+    """The per-layer file. Raises `CompilerError` if it is empty or not of the known form.
 
-    A name that itself contains a line which looks like the start of a record cannot be told
-    from one; the value checks or the operator count then give it away.
+    A name may contain a line that looks like the start of a record. Such a line is taken for one;
+    the checks of values or the operator count then fail.
     """
     table = Table(file, vela_version, (), ())
     # Not splitlines(): it would also split at the line separators Unicode has.
@@ -131,7 +131,7 @@ def parse_layers(text: str, file: str, vela_version: str) -> Table:
 
 
 def _records(lines: Sequence[str], table: Table) -> list[str]:
-    """The lines, those that only continue a name joined to the record they belong to."""
+    """The lines; those that only continue a name are joined to their record."""
     records: list[str] = []
     for line in lines:
         if _RECORD_START.match(line):
@@ -139,12 +139,12 @@ def _records(lines: Sequence[str], table: Table) -> list[str]:
         elif records:
             records[-1] += "\n" + line
         else:
-            raise table.error(f"the first line after the header is no record: {line!r}")
+            raise table.error(f"the first line after the header is not a record: {line!r}")
     return records
 
 
 def _checked(table: Table) -> Table:
-    """The table with its text safe to show, names of tensors among it."""
+    """The table with its text, including names of tensors, made safe to show."""
     for column in table.columns:
         if table.columns.count(column) > 1:
             raise table.error("the column appears twice", column)

@@ -1,16 +1,16 @@
 """Vela, imported once: the program that `bench.compiler.running.VelaServer` starts.
 
-Most of what the command `python -m ethosu.vela` takes is Python's start and its imports; a compile
-of a small network is a tenth of that. A fork of a process that has them is as isolated as a process
-of its own: it shares no memory, and its crash ends nobody else.
+Most of the time of the command `python -m ethosu.vela` is Python's start and its imports; compiling
+a small network takes a tenth of that. A fork of a process that has imported Vela is as isolated as
+a separate process: it shares no memory, and its crash affects no other process.
 
-Reads orders, JSON each, from the connection whose file descriptor is its argument, and answers each
-with Vela's exit status in decimal (negative: the signal that ended it). Vela's words go to the file
-that the order names. The end of the connection ends the process; whoever asked ends a running
-compile with it, by one signal to both.
+The program reads orders as JSON from the connection whose file descriptor is its argument, and
+answers each with Vela's exit status in decimal (negative: the signal that ended it). Vela's output
+goes to the file that the order names. The program ends with the connection. To end a running
+compile as well, the client sends one signal to both.
 
-Run as a script and importing nothing of the bench, so that Vela finds itself in the process that
-the command would have given it, and the start costs no more than the command's.
+It runs as a script and imports nothing of the bench. So Vela runs in the same kind of process as
+with the command, and the start costs no more than the command's.
 """
 
 from __future__ import annotations
@@ -30,7 +30,7 @@ __all__ = ["Order", "main"]
 
 
 class Order(TypedDict):
-    """One compile: Vela's arguments, the directory it runs in, the file that takes its words."""
+    """One compile: Vela's arguments, its working directory, and the file for its output."""
 
     arguments: list[str]
     directory: str
@@ -40,7 +40,7 @@ class Order(TypedDict):
 def main() -> None:
     """Serve until the connection ends."""
     connection = Connection(int(sys.argv[1]))
-    # What makes the forks cheap. The command's own entry point is run in each of them.
+    # This makes the forks cheap. Each of them runs the command's own entry point.
     importlib.import_module("ethosu.vela.vela")
     while True:
         try:
@@ -76,19 +76,19 @@ def _be_vela(order: Order) -> int:
             print(leave.code, file=sys.stderr)
             status = 1
     except BaseException:
-        # The boundary of the process: as the interpreter would end it.
+        # The boundary of the process: end as the interpreter would.
         traceback.print_exc()
         status = 1
     sys.stdout.flush()
     sys.stderr.flush()
-    # What the compiler core printed waits in the C library.
+    # The output of the compiler core is still in the buffers of the C library.
     ctypes.CDLL(None).fflush(None)
     return status
 
 
 if __name__ == "__main__":
-    # Its client leads; Ctrl-C is for the client to act on.
+    # The client decides what Ctrl-C means.
     signal.signal(signal.SIGINT, signal.SIG_IGN)
-    # A script's directory comes first on the import path, where nothing of Vela's is.
+    # A script's directory comes first on the import path, and Vela is not there.
     del sys.path[0]
     main()

@@ -1,16 +1,16 @@
 """Checks of a Vela configuration file before Vela reads it.
 
 Vela reads the file twice, with two parsers: Python's `configparser` (for the CSV's bandwidth
-columns) and regor's own (for scheduling and cycles). They disagree without a word. Found by
-experiment with Vela 5.2.0:
+columns) and regor's own (for scheduling and cycles). They silently disagree. Experiments with Vela
+5.2.0 showed:
 
 - a system configuration whose name does not begin with exactly `Ethos_U55` gets a wider AXI
   port, which halves the flash cycles;
-- a key in the wrong case is honoured by the first and ignored by the second;
-- a misspelt key is ignored by both, and its default is used;
-- `key: value` is understood by the first only.
+- the first accepts a key in the wrong case, the second ignores it;
+- both ignore a misspelt key and use its default;
+- only the first understands `key: value`.
 
-So a file is accepted only where both read it alike.
+So a file is accepted only if both read it in the same way.
 """
 
 from __future__ import annotations
@@ -55,9 +55,9 @@ _WORD_VALUES = {
 
 
 def check_sections(path: Path, system_config: str, memory_mode: str) -> None:
-    """Check that `path` holds both sections, and that Vela's two parsers read them alike.
+    """Check that `path` has both sections, and that Vela's two parsers read them in the same way.
 
-    Follows `inherit`. Raises `ConfigError` naming the file and the section or key.
+    Follows `inherit`. Raises `ConfigError`, which names the file and the section or key.
     """
     if path.suffix != ".ini":
         raise ConfigError(
@@ -81,8 +81,8 @@ def check_sections(path: Path, system_config: str, memory_mode: str) -> None:
 
 
 def _parse(path: Path) -> configparser.ConfigParser:
-    # No interpolation: regor has none, and a '%' is no legal value of any key. Only '=' for
-    # the same reason.
+    # No interpolation, because regor has none, and '%' is not legal in any value. Only '=' for the
+    # same reason.
     parser = configparser.ConfigParser(interpolation=None, delimiters=("=",))
     parser.optionxform = str  # type: ignore[assignment,method-assign]
     try:
@@ -110,7 +110,7 @@ def _check_exists(parser: configparser.ConfigParser, path: Path, prefix: str, na
 def _resolve(
     parser: configparser.ConfigParser, path: Path, section: str, known: frozenset[str]
 ) -> dict[str, str]:
-    """The section's keys with those of its `inherit` chain; a section overrides its parent."""
+    """The section's keys and those of its `inherit` chain; a section overrides its parent."""
     chain = [section]
     while parent := parser.get(chain[-1], "inherit", fallback=None):
         if parent in chain:
@@ -143,7 +143,7 @@ def _check_values(
     for key in required:
         if key not in values:
             raise ConfigError(
-                f"{path}: [{section}] {key}: missing, Vela would assume a default",
+                f"{path}: [{section}] {key}: missing; Vela would assume a default",
                 cure="set the key",
             )
     for key, value in values.items():

@@ -1,4 +1,4 @@
-"""What Vela is asked to do: `VelaOptions`, its command line and its fingerprint."""
+"""The options for Vela: `VelaOptions`, its command line and its fingerprint."""
 
 from __future__ import annotations
 
@@ -18,7 +18,7 @@ from targets.ethos_u55.system_configs import DEFAULT_SYSTEM_CONFIG
 
 __all__ = ["BUNDLED_CONFIG", "VelaOptions", "require_vela", "vela_version"]
 
-#: The configuration file inside Vela's own package, as `--config` names it.
+#: The configuration file in Vela's own package, as `--config` names it.
 BUNDLED_CONFIG = "Arm/vela.ini"
 
 _DISTRIBUTION = "ethos-u-vela"
@@ -46,7 +46,7 @@ def require_vela() -> None:
 class VelaOptions(StrictModel):
     """How a network is compiled: everything that changes what Vela writes.
 
-    `config_file` None means the file Arm ships inside Vela (`Arm/vela.ini`).
+    `config_file` None means the file that Arm ships with Vela (`Arm/vela.ini`).
     """
 
     accelerator: Accelerator
@@ -59,8 +59,8 @@ class VelaOptions(StrictModel):
     def check(self) -> None:
         """Read the configuration file and reject what Vela would misread or silently ignore.
 
-        Raises `ConfigError` naming the file and key; see `bench.compiler.ini` for the rules.
-        Raises `PrerequisiteError` when the bundled file is wanted and Vela is absent.
+        Raises `ConfigError`, which names the file and key; see `bench.compiler.ini` for the rules.
+        Raises `PrerequisiteError` if the bundled file is needed and Vela is not installed.
         """
         check_sections(self._config_path(), self.system_config, self.memory_mode.value)
 

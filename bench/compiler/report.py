@@ -43,64 +43,64 @@ class Placement(str, Enum):
 
 
 class MemoryReport(RecordModel):
-    """One memory: what is stored there, what is moved, and the cycles that takes.
+    """One memory: what is stored there, what is moved, and the cycles for that.
 
-    In Sram_Only the constants are *stored* in `on_chip_flash` (Vela's alias for the part of
-    the SRAM that holds them), but their traffic and cycles stand under `sram`.
+    In Sram_Only the constants are *stored* in `on_chip_flash` (Vela's alias for the part of the
+    SRAM that holds them), but their traffic and cycles are listed under `sram`.
     """
 
     #: Peak use in bytes (the CSV has KiB; the conversion is exact).
     used_bytes: int
-    #: Design bandwidth in bytes/s. Vela's figure for a memory that the configuration does not
-    #: use is a default; look at `used_bytes` first.
+    #: Design bandwidth in bytes/s. For a memory that the configuration does not use, Vela gives a
+    #: default; check `used_bytes` first.
     bandwidth_bytes_per_s: float
     feature_map_read_bytes: int
     feature_map_write_bytes: int
-    #: Encoded weights, without scales. A weight read again for another block counts again,
-    #: as does the copy when weights are buffered in SRAM.
+    #: Encoded weights, without scales. A weight that is read again for another block counts again,
+    #: and so does the copy when weights are buffered in SRAM.
     weight_read_bytes: int
     weight_write_bytes: int
-    #: All traffic an inference; beyond the four above it holds scales and look-up tables.
+    #: All traffic of an inference; besides the four above it includes scales and look-up tables.
     total_bytes: int
-    #: Cycles of the NPU clock that the accesses to this memory take in all.
+    #: Cycles of the NPU clock for all accesses to this memory.
     access_cycles: int
 
 
 class LayerReport(RecordModel):
-    """One operator after Vela's rewriting, in the order it runs."""
+    """One operator after Vela's rewriting, in the order of execution."""
 
-    #: The operator of the source model, e.g. `Conv2D`; several layers can stem from one.
+    #: The operator of the source model, e.g. `Conv2D`; several layers can come from one.
     original_operator: str
     #: Vela's operator, e.g. `DepthwiseConv2D`, `LUT`; `Passthrough` on the CPU.
     vela_operator: str
     target: Placement
-    #: Bytes alive in the staging memory (the arena) while this operator runs.
+    #: Bytes in use in the staging memory (the arena) while this operator runs.
     staging_bytes: int
     #: Cycles of this operator: the largest of the NPU's own and those of each memory. Always
     #: 0 on the CPU, which Vela does not estimate.
     op_cycles: int
-    #: Cycles of the NPU's own work, memory aside.
+    #: Cycles of the NPU's own work, without memory.
     npu_cycles: int
     sram_cycles: int
     dram_cycles: int
     on_chip_flash_cycles: int
     off_chip_flash_cycles: int
-    #: Multiply-accumulates, padding included as Vela counts it; pooling counts too.
+    #: Multiply-accumulates, including padding and pooling, as Vela counts them.
     macs: int
-    #: Share of the MAC array's capacity used during `op_cycles`, 0 to 1; None where the
-    #: operator has no cycles (Vela prints 100 % there).
+    #: Share of the MAC array's capacity used during `op_cycles`, 0 to 1; None if the operator has
+    #: no cycles (Vela then prints 100 %).
     mac_utilisation: float | None
     #: Name of the operator's output tensor.
     name: str
 
     @property
     def fused(self) -> bool:
-        """Whether the operator is done within the one before it (an activation, a LUT)."""
+        """Whether the operator is part of the previous one (an activation, a LUT)."""
         return self.target is Placement.NPU and self.op_cycles == 0
 
 
 class VelaReport(RecordModel):
-    """What Vela says of one compiled network, for one inference."""
+    """What Vela says about one compiled network, for one inference."""
 
     network: str
     #: For example `Ethos_U55_128`.
@@ -108,10 +108,10 @@ class VelaReport(RecordModel):
     system_config: str
     memory_mode: str
     core_clock_hz: float
-    #: Upper bound of the arena that the memory mode sets, in bytes.
+    #: The upper bound of the arena in the memory mode, in bytes.
     arena_cache_bytes: int
     batch_size: int
-    #: `cycles_total` / `core_clock_hz`, in seconds. CPU operators are not in it.
+    #: `cycles_total` / `core_clock_hz`, in seconds, without CPU operators.
     inference_time_s: float
     #: Weights of the operators on the NPU before encoding, in bytes; no biases.
     original_weights_bytes: int
@@ -121,7 +121,7 @@ class VelaReport(RecordModel):
     macs: int
     #: Sum of the layers' `op_cycles`.
     cycles_total: int
-    #: Sum of the layers' `npu_cycles`; does not see how well weights compress.
+    #: Sum of the layers' `npu_cycles`; does not depend on how well weights compress.
     cycles_npu: int
     sram: MemoryReport
     dram: MemoryReport
@@ -129,7 +129,7 @@ class VelaReport(RecordModel):
     off_chip_flash: MemoryReport
     #: Operators left to the CPU.
     cpu_operators: int
-    #: Operators on the NPU, those fused into another one not counted (as Vela prints them).
+    #: Operators on the NPU, without those fused into another one (as Vela prints them).
     npu_operators: int
     layers: tuple[LayerReport, ...]
 
@@ -156,7 +156,7 @@ def per_layer_name(network: str) -> str:
 def read_report(directory: Path, network: str, system_config: str, version: str) -> VelaReport:
     """Read both CSV files that Vela `version` wrote about `network` into `directory`.
 
-    Raises `CompilerError` naming the file, the column and Vela's version where a file is
+    Raises `CompilerError`, which names the file, the column and Vela's version, if a file is
     missing, empty or not as expected.
     """
     summary = directory / summary_name(network, system_config)
@@ -168,12 +168,12 @@ def read_report(directory: Path, network: str, system_config: str, version: str)
 
 
 def build_report(summary: Table, layers: Table) -> VelaReport:
-    """The report from the parsed files. Raises `CompilerError` where a value is unfit."""
+    """The report from the parsed files. Raises `CompilerError` for an impossible value."""
     if len(summary.rows) != 1:
         raise summary.error(f"expected one row of values, found {len(summary.rows)}")
     parsed = tuple(_layer(layers, row) for row in range(len(layers.rows)))
     cpu_operators = sum(layer.target is Placement.CPU for layer in parsed)
-    # Vela counts its operators before cascading in this column: CPU and NPU together.
+    # In this column Vela counts its operators before cascading, CPU and NPU together.
     operators = summary.integer("passes_before_fusing")
     if cpu_operators > operators:
         raise layers.error(
@@ -242,7 +242,7 @@ def _layer(layers: Table, row: int) -> LayerReport:
 
 def _read(path: Path, version: str) -> str:
     try:
-        # Bytes first: text mode would turn a carriage return in a name into a line end.
+        # Read bytes: text mode would turn a carriage return in a name into a line end.
         return path.read_bytes().decode("utf-8")
     except (OSError, UnicodeDecodeError) as error:
         raise CompilerError(

@@ -1,6 +1,6 @@
 """Two ways to run Vela with the same result: a process for each compile, and `VelaServer`.
 
-Neither leaves anything running: not after a timeout, not after Ctrl-C, not when the bench dies.
+Neither leaves anything running, even after a timeout, after Ctrl-C, or when the bench dies.
 """
 
 from __future__ import annotations
@@ -29,19 +29,19 @@ _ENVIRONMENT = {"PYTHONUTF8": "1"}
 
 
 class VelaRunner(Protocol):
-    """How Vela's process comes about."""
+    """How Vela's process is started."""
 
     def __call__(self, arguments: Sequence[str], work: Path, bounds: Bounds) -> Ended:
         """Run Vela with `arguments` in the empty directory `work`.
 
-        Raises `TimedOutError` when it takes longer than `bounds` allow; when it wants more
-        memory, it fails and says so.
+        Raises `TimedOutError` when it takes longer than `bounds` allow. When it needs more memory,
+        it fails and says so.
         """
         ...
 
 
 def run_alone(arguments: Sequence[str], work: Path, bounds: Bounds) -> Ended:
-    """A `VelaRunner`: `python -m ethosu.vela` as a process of its own."""
+    """A `VelaRunner`: `python -m ethosu.vela` as a separate process."""
     return run_to_end(
         [sys.executable, "-m", "ethosu.vela", *arguments],
         bounds,
@@ -63,7 +63,7 @@ class VelaServer:
     def __init__(self) -> None:
         self._server = Server(
             (sys.executable, str(Path(fork_server.__file__).resolve())),
-            # A fork takes along the thread that forks and no other, so there may be no other.
+            # A fork has only the thread that forks, so there must be no other thread.
             environment={**_ENVIRONMENT, "OPENBLAS_NUM_THREADS": "1"},
         )
 
@@ -88,7 +88,7 @@ class VelaServer:
         self._server.close()
 
     def __call__(self, arguments: Sequence[str], work: Path, bounds: Bounds) -> Ended:
-        """As `VelaRunner`. A process that dies is replaced by `run_alone`, which says why."""
+        """See `VelaRunner`. If the process dies, `run_alone` is used instead, and says why."""
         words = work / "words"
         order = fork_server.Order(arguments=list(arguments), directory=str(work), words=str(words))
         try:
@@ -99,7 +99,7 @@ class VelaServer:
             if error.end is End.TIME:
                 raise TimedOutError(_read(words)) from error
             words.unlink(missing_ok=True)
-            _LOG.info("Vela's process was lost (%s): Vela runs again in one of its own", error)
+            _LOG.info("Vela's process was lost (%s): Vela runs again in a separate process", error)
             return run_alone(arguments, work, bounds)
         said = _read(words)
         words.unlink(missing_ok=True)

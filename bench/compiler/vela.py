@@ -36,39 +36,39 @@ _CURE = (
 
 
 class CompiledModel(RecordModel):
-    """What a compile gave: the optimised `.tflite` and what Vela said about it.
+    """The result of a compile: the optimised `.tflite`, and what Vela said about it.
 
-    Holds no machine path, so that a record compares across machines and survives a move of
-    the cache: `file_name` is relative to the directory the compile wrote to.
+    It holds no path of this machine, so records can be compared across machines and survive a move
+    of the cache: `file_name` is relative to the directory to which the compile wrote.
     """
 
     #: Name of Vela's `.tflite` in the output directory.
     file_name: str
     sha256: str
     size_bytes: int
-    #: `config_file` reduced to its name; `config_sha256` tells which file it was.
+    #: `config_file` is only its name; `config_sha256` identifies the file.
     options: VelaOptions
     vela_version: str
-    #: Of the configuration file's bytes, Arm's own or the user's.
+    #: The sha256 of the configuration file, Arm's own or the user's.
     config_sha256: str
-    #: The command line, machine paths replaced by placeholders such as `{model}`.
+    #: The command line, with placeholders such as `{model}` instead of machine paths.
     command: tuple[str, ...]
     report: VelaReport
 
     def path(self, directory: Path) -> Path:
-        """The optimised `.tflite`, given the directory the compile wrote to."""
+        """The optimised `.tflite`, given the directory to which the compile wrote."""
         return directory / self.file_name
 
     @property
     def device_model_bytes(self) -> int:
         """What the device stores, in bytes: the size of Vela's `.tflite`.
 
-        It holds the encoded weights, the scales and look-up tables, the command stream and
-        the flatbuffer around them. Taken to be what Arm's pruning and clustering article calls
-        the device model size: the 6.98 KiB that a rebuild of its network needs beside the
-        encoded weights, added to the article's encoded sizes and rounded up to disk blocks of
-        4 KiB, give its 104, 40, 64 and 32 KiB. (The flash used, without stream and
-        flatbuffer, does not.)
+        It holds the encoded weights, the scales and look-up tables, the command stream and the
+        flatbuffer around them. We assume that this is what Arm's pruning and clustering article
+        calls the device model size. A rebuild of its network needs 6.98 KiB besides the encoded
+        weights. If you add them to the article's encoded sizes and round up to disk blocks of
+        4 KiB, you get its 104, 40, 64 and 32 KiB. (The flash used, without stream and flatbuffer,
+        does not give them.)
         """
         return self.size_bytes
 
@@ -83,11 +83,10 @@ def compile_model(
 ) -> CompiledModel:
     """Compile the `.tflite` at `model` with Vela and read its report.
 
-    Writes into `output_dir` (created where missing) `<model>_vela.tflite`, Vela's two CSV
-    files and its printed words as `<model>_vela.log`; earlier files of these names are
-    replaced, and only when the compile succeeded. A network of which no operator landed on
-    the NPU is no error here: `report.npu_operators` is 0. `runner` is how Vela's process
-    comes about; it changes nothing of the result.
+    Writes to `output_dir` (created if missing) `<model>_vela.tflite`, Vela's two CSV files, and its
+    output as `<model>_vela.log`. Earlier files with these names are replaced only when the compile
+    succeeds. It is not an error if no operator of a network runs on the NPU: `report.npu_operators`
+    is then 0. `runner` decides how Vela's process is started; it does not change the result.
 
     Raises `ConfigError` (options), `ModelError` (no such file), `PrerequisiteError` (no
     Vela) and `CompilerError` (Vela failed, took more time or memory than `bounds`, or wrote
@@ -99,7 +98,7 @@ def compile_model(
         raise ModelError(f"there is no model file {model}", cure="check the path")
     version = vela_version()
     output_dir.mkdir(parents=True, exist_ok=True)
-    # A directory of its own: what is found there afterwards was written by this compile.
+    # A directory of its own, so that everything found there was written by this compile.
     with tempfile.TemporaryDirectory(prefix=".vela-", dir=output_dir) as scratch:
         work = Path(scratch).resolve()
         stem = model.stem
@@ -122,7 +121,7 @@ def compile_model(
             command=options.recorded_command(),
             report=report,
         )
-        # The model last: whoever finds it finds its report beside it.
+        # The model comes last, so that its report is there whenever the model is.
         for name in (
             summary_name(stem, options.system_config),
             per_layer_name(stem),
@@ -142,7 +141,7 @@ def _portable(options: VelaOptions) -> VelaOptions:
 def _run(
     runner: VelaRunner, arguments: Sequence[str], work: Path, bounds: Bounds, version: str
 ) -> str:
-    """Run Vela to its end and return what it printed; nothing of it survives this call."""
+    """Run Vela to its end and return its output; nothing of it survives this call."""
     try:
         ended = runner(arguments, work, bounds)
     except TimedOutError as error:
@@ -156,7 +155,7 @@ def _run(
             arguments,
             ended.output,
             version,
-            cure="is the model as large as you meant it to be? Raise vela.memory_mib if so",
+            cure="if the model is meant to be so large, raise vela.memory_mib",
         )
     raise _failure(_exit_words(ended.status), arguments, ended.output, version)
 

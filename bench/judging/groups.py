@@ -17,7 +17,7 @@ __all__ = ["judge_order", "judge_sweep", "lost_figures", "sweep_caveat"]
 
 
 def sweep_caveat(records: Mapping[Accelerator, Record]) -> str:
-    """What must be said with the first and the last cycle count of a sweep."""
+    """The remark that must accompany the first and the last cycle count of a sweep."""
     first, last = records[min(records)], records[max(records)]
     words = caveat(last, MetricName.NPU_CYCLES)
     if last.measurement.source is not Source.SIMULATED:
@@ -34,10 +34,10 @@ def judge_sweep(
     explanation: str = "",
     key: str = "",
 ) -> Verdict:
-    """Hold the outcome of a MAC sweep against the configured expectation.
+    """Compare the outcome of a MAC sweep with the configured expectation.
 
-    `explanation` is what the target says of the largest accelerator's cell, `key` what states the
-    expectation in the configuration.
+    `explanation` is what the target says about the cell of the largest accelerator, and `key` is
+    the configuration's key that states the expectation.
     """
     reason = f"{result.reason}; {explanation}" if explanation else result.reason
     if expected is None:
@@ -74,10 +74,10 @@ def judge_order(
     Args:
         group_id: id of the group.
         ranked: the records from the variant that should be smallest to the largest.
-        tolerance: share by which a figure may be below the one before it: differences of a few
-            cycles come from how the streams fall into bursts, not from what was compressed.
+        tolerance: fraction by which a figure may be below the previous one. Differences of a few
+            cycles depend on how the streams are divided into bursts, not on the compression.
         reproduce: makes the command shown in the verdict.
-        rules: the workload's limit rules, of which one may allow operators on the CPU.
+        rules: the workload's limit rules; one of them may allow operators on the CPU.
     """
     workload = ranked[0].cell.workload
     verdicts = []
@@ -122,10 +122,10 @@ def _ordered(
 
 
 def lost_figures(metric: MetricName, records: Sequence[Record]) -> tuple[Status, str]:
-    """The status of a judgement over `records` of which some have no figure, and why.
+    """The status of a judgement over `records` if some have no figure, and the reason.
 
-    UNAVAILABLE only where the targets never promised the figure; INCOMPLETE where one is missing
-    without a reason, FAIL where there was to be one.
+    It is UNAVAILABLE only if the targets never promised the figure, INCOMPLETE if one is missing
+    without a reason, and FAIL if there should have been one.
     """
     missing = [
         (record, value)

@@ -1,4 +1,4 @@
-"""Records with their verdicts: the engine's figures held against the configuration's limits."""
+"""Records with their verdicts: the engine's figures compared with the configuration's limits."""
 
 from __future__ import annotations
 
@@ -29,10 +29,10 @@ __all__ = ["Judge"]
 
 
 class Judge:
-    """Judges cells, sweeps and orders of one run and keeps what it found in the run's directory.
+    """Judges cells, sweeps and orders of one run, and stores its findings in the run's directory.
 
-    A cell that cannot be measured is an outcome like any other: it is kept, and what needs it says
-    so, under the names it always has.
+    A cell that cannot be measured is an outcome like any other: it is stored, and everything that
+    needs it says so, under the same names as always.
     """
 
     def __init__(
@@ -66,7 +66,7 @@ class Judge:
         return self._judged[cell.id]
 
     def _measured(self, cell: Cell) -> Record | UnmeasuredRecord:
-        # Another worker may have found out, or have died of it.
+        # Another worker may have found this out, or may have died of it.
         known = self._run.known_unmeasurable(cell)
         if known is not None:
             return known
@@ -149,7 +149,7 @@ class Judge:
         return order
 
     def _records_of(self, group: Group) -> tuple[list[Record], tuple[Status, str] | None]:
-        """The records of the cells of `group`; where some have none, the status that leaves."""
+        """The records of the cells of `group`; if some have none, also the resulting status."""
         outcomes = [self.cell(cell) for cell in group.cells]
         records = [outcome for outcome in outcomes if isinstance(outcome, Record)]
         lost = [outcome for outcome in outcomes if isinstance(outcome, UnmeasuredRecord)]

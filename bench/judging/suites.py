@@ -23,7 +23,7 @@ GROUP_SUITES = ("mac_sweep", "variant_order")
 
 
 def suite_of(metric: str) -> str:
-    """The suite that judges `metric`; group judgements are suites of their own name."""
+    """The suite that judges `metric`; for groups, the suite has the name of the judgement."""
     for suite, metrics in SUITES.items():
         if metric in {m.value for m in metrics}:
             return suite

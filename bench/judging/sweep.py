@@ -1,9 +1,9 @@
 """Is a network limited by its MAC engines or by memory? Judged over the MAC sweep.
 
-A network that is limited by arithmetic becomes twice as fast when the multiply-accumulate
-units double. Arm's study of pruning and clustering reads the same sweep by eye: where the
-cycles stop falling, the MAC engines starve. Here the sweep gives one number, the *scaling
-efficiency*, and the layers say which resource the starved engines wait for.
+A network that is limited by arithmetic becomes twice as fast when the number of multiply-accumulate
+units doubles. Arm's study of pruning and clustering reads the same sweep by eye: where the cycles
+stop falling, the MAC engines starve. Here the sweep gives one number, the *scaling efficiency*, and
+the layers say which resource the starved engines wait for.
 """
 
 from __future__ import annotations
@@ -28,24 +28,24 @@ class SweepResult:
     """The outcome of one MAC sweep."""
 
     binding: Binding
-    #: 1 = cycles fall in proportion to the MACs added; 1/ratio = they do not fall at all.
+    #: 1 = cycles fall in proportion to the added MACs; 1/ratio = they do not fall at all.
     efficiency: float
     #: Speed-up of each accelerator over the next smaller one.
     speedups: Mapping[Accelerator, float]
-    #: The binding memory at the largest accelerator; empty when it is arithmetic.
+    #: The binding memory at the largest accelerator; empty if arithmetic binds.
     memory: str
     #: Share of cycles bound by memory at the largest accelerator, 0..1.
     memory_share: float
     reason: str
-    #: How the sweep contradicts the layers; empty where they agree.
+    #: How the sweep contradicts the layers; empty if they agree.
     disagreement: str = ""
 
 
 def scaling_efficiency(cycles: Mapping[Accelerator, int]) -> float:
-    """Achieved speed-up from the smallest to the largest accelerator over the ideal one.
+    """The speed-up from the smallest to the largest accelerator, divided by the ideal speed-up.
 
-    `(cycles[smallest] / cycles[largest]) / (largest / smallest)`: 1.0 is perfect scaling; for
-    32 to 256 MACs, 0.125 means that the added MACs bought nothing.
+    `(cycles[smallest] / cycles[largest]) / (largest / smallest)`: 1.0 is perfect scaling. From 32
+    to 256 MACs, 0.125 means that the added MACs gained nothing.
     """
     small, large = min(cycles), max(cycles)
     return (cycles[small] / cycles[large]) / (large / small)
@@ -66,13 +66,13 @@ def classify(
       issue, block drain or element-wise work.
 
     Sweep and layers can contradict each other in both directions, and the result says so: the
-    cycles fall although memory binds most of them, or they do not although arithmetic does.
+    cycles fall although memory binds most of them, or they do not fall although arithmetic does.
 
     Args:
         cycles: NPU cycles of each accelerator; at least two, all above 0.
         bindings: for the same accelerators.
         config: the thresholds.
-        caveat: what has to be said with `cycles`, in brackets, with a leading blank.
+        caveat: the remark that must accompany `cycles`, in brackets, with a leading blank.
     """
     efficiency = scaling_efficiency(cycles)
     ordered = sorted(cycles)

@@ -40,15 +40,15 @@ def judge_cell(
 
     Args:
         record: the measured cell.
-        base: the otherwise equal cell of the base variant (`record` itself for the base); None
-            where it could not be measured.
+        base: the same cell of the base variant (`record` itself for the base); None if it could
+            not be measured.
         rules: all limit rules of the workload; those that match the cell are applied.
         reproduce: makes the command shown in the verdict.
         base_absent: why there is no base.
 
     Returns:
-        At least one verdict a metric: one for each bound that applies, or one that says why none
-        does. A bound that cannot be held against anything is never passed over.
+        At least one verdict per metric: one for each bound that applies, or one that says why none
+        applies. A bound that cannot be compared with anything is never ignored.
     """
     verdicts: list[Verdict] = []
     for metric in MetricName:
@@ -66,10 +66,10 @@ def judge_cell(
 
 
 def left_the_npu(record: Record, rules: Sequence[LimitRule]) -> str:
-    """Why the NPU's figures are not the whole network's; empty where they are.
+    """Why the NPU's figures are not those of the whole network; empty if they are.
 
-    An operator on the CPU takes its cycles and beats along, so that its loss would look like a
-    gain. A limit on `cpu_operators` says how many are meant to be there; without one, none.
+    An operator on the CPU takes its cycles and beats with it, so losing it would look like a gain.
+    A limit on `cpu_operators` says how many may be there; without a limit, none may.
     """
     left = record.compilation.cpu_operators or ()
     allowed = [
@@ -91,7 +91,7 @@ def left_the_npu(record: Record, rules: Sequence[LimitRule]) -> str:
 
 @dataclass(frozen=True)
 class _Bound:
-    """One number a metric is held against; None where there is nothing to hold it against."""
+    """One number with which a metric is compared; None if there is nothing to compare it with."""
 
     value: float | None
     direction: str
@@ -135,7 +135,7 @@ class _Maker:
         )
 
     def missing(self, reason: str, bounds: Sequence[_Bound]) -> Verdict:
-        """The verdict without a figure: a limit that has lost it fails."""
+        """The verdict without a figure: a limit that has lost its figure fails."""
         if not reason:
             silent = "the target gave neither a figure nor a reason"
             return self._make(Status.INCOMPLETE, "absent", silent, None)
@@ -163,7 +163,7 @@ class _Maker:
 
 
 def caveat(record: Record, metric: MetricName) -> str:
-    """What must be said with a figure: of cycles that nobody measured, of operators which."""
+    """The remark that must accompany a figure, such as that cycles are an estimate."""
     if metric is MetricName.ACCURACY:
         cut = record.accuracy.saturated if record.accuracy else 0
         return f" ({cut:.1%} of the inputs' values are saturated)" if cut else ""
@@ -194,7 +194,7 @@ def _bounds_of(
     rules: Sequence[LimitRule],
     base_absent: str,
 ) -> list[_Bound]:
-    """What `metric` of the cell is held against: the rules that match, else what needs none."""
+    """What `metric` of the cell is compared with: the rules that match, or what needs no rule."""
     bounds = []
     for i, rule in enumerate(rules):
         if rule.metric is metric and _matches(rule, record):
@@ -206,7 +206,7 @@ def _bounds_of(
     if bounds:
         return bounds
     if metric is MetricName.REFERENCE:
-        # Correctness needs no configuration: without a rule of its own, none may differ.
+        # Correctness needs no configuration: without a rule, no element may differ.
         return [_Bound(0, "at most", "the reference interpreter's outputs")]
     if metric is MetricName.CPU_OPERATORS and _limits_the_npu(record, rules):
         why = "the limits on the NPU's figures are for the whole network"
@@ -261,7 +261,7 @@ def _relative(
 def _comparable(
     metric: MetricName, record: Record, base: Record | None, base_absent: str
 ) -> float | str:
-    """The base's figure, or why there is none that may be compared with the cell's."""
+    """The base's figure, or why there is none that can be compared with the cell's."""
     if base is None:
         return f"base was not measured: {base_absent}"
     if base.data != record.data:

@@ -1,7 +1,7 @@
 """One view of a run for all reports: its tests, each with its judgement, figures and place.
 
-Every test that was chosen is here, under the name it has in every run, whatever became of it.
-Pure; reads records, judges nothing.
+Every selected test is here, under the name that it has in every run, whatever happened to it. The
+code is pure: it reads records and judges nothing.
 """
 
 from __future__ import annotations
@@ -25,7 +25,7 @@ _UNREADABLE = "UnreadableRecord"
 
 @dataclass(frozen=True)
 class Findings:
-    """What a run found, by the ids of its subjects."""
+    """The findings of a run, by the ids of their subjects."""
 
     records: Mapping[str, Record]
     unmeasured: Mapping[str, UnmeasuredRecord]
@@ -43,7 +43,7 @@ class Findings:
         orders: Iterable[OrderRecord],
         unreadable: Iterable[Unreadable] = (),
     ) -> Findings:
-        """The findings from what a run directory holds."""
+        """The findings in a run directory."""
         return cls(
             {record.cell.id: record for record in records},
             {record.cell.id: record for record in unmeasured},
@@ -59,13 +59,13 @@ class CaseView:
 
     case: Case
     status: Status
-    #: What decided, in a few words: `npu_cycles 92,654 cycles, must be at most 90,000 cycles`.
+    #: The decisive finding, in brief: `npu_cycles 92,654 cycles, must be at most 90,000 cycles`.
     headline: str
-    #: The whole story: a line a verdict, or why there is none.
+    #: The whole story: a line per verdict, or why there is none.
     text: str
-    #: The kind of error where the case could not be judged; empty elsewhere.
+    #: The kind of error if the case could not be judged; otherwise empty.
     error: str = ""
-    #: The configuration's key that decided; empty where none did.
+    #: The configuration's key that decided; empty if none did.
     key: str = ""
     seconds: float = 0
     verdicts: tuple[Verdict, ...] = field(default=())
@@ -82,7 +82,7 @@ def case_views(
     """A view of each of `cases`, in their order."""
     ended: dict[str, CaseOutcome] = {}
     for outcome in outcomes:
-        # A test whose worker died after it had passed is reported twice: the failure counts.
+        # If a worker dies after its test passed, the test is reported twice; the failure counts.
         before = ended.get(outcome.nodeid)
         if before is None or before.outcome != "failed":
             ended[outcome.nodeid] = outcome
@@ -90,7 +90,7 @@ def case_views(
 
 
 def _view(case: Case, findings: Findings, outcome: CaseOutcome | None) -> CaseView:
-    """The view that fits how the test ended: a test that failed never looks better than that."""
+    """The view that fits the test's outcome: a failed test never looks better than it is."""
     seconds = outcome.seconds if outcome else 0
     failed = outcome is not None and outcome.outcome == "failed"
     for view in (_judged(case, findings, seconds), _not_measured(case, findings, seconds)):
@@ -139,7 +139,7 @@ def _not_measured(case: Case, findings: Findings, seconds: float) -> CaseView | 
     found = [findings.unmeasured[cell] for cell in case.cells if cell in findings.unmeasured]
     if not found:
         return None
-    # Of several cells the one that failed decides.
+    # If there are several cells, the one that failed decides.
     decisive = min(found, key=lambda record: record.status is Status.UNAVAILABLE)
     text = f"{decisive.cell.id}: {decisive.reason}"
     if decisive.cure:
@@ -149,7 +149,7 @@ def _not_measured(case: Case, findings: Findings, seconds: float) -> CaseView | 
 
 
 def _told(verdict: Verdict) -> str:
-    """A verdict in one line; how it is reproduced is of use only where something is wrong."""
+    """A verdict in one line; the command to reproduce it is added only if something is wrong."""
     if verdict.status in FAILURES:
         return verdict.line
     return f"{verdict.finding} [{verdict.status.value}: {verdict.reason}]"

@@ -1,4 +1,4 @@
-"""What limits each variant, in lines: what stands beneath a workload's table."""
+"""What limits each variant, in lines: the text below a workload's table."""
 
 from __future__ import annotations
 
@@ -21,7 +21,7 @@ def headline(explanation: str) -> str:
 def finding_lines(
     records: Sequence[Record], sweeps: Sequence[SweepRecord], shown: Accelerator
 ) -> list[Text]:
-    """What limits the records at `shown`, equal words once; then where sweeps contradict."""
+    """What limits the records at `shown`, equal texts once; then contradictions of the sweeps."""
     subjects: dict[str, list[Record]] = {}
     for record in records:
         if record.cell.macs is shown and record.measurement.explanation:
@@ -37,7 +37,7 @@ def finding_lines(
 
 
 def _names(records: Sequence[Record]) -> str:
-    """Which cells they are of: variants, and the memory modes those share."""
+    """The cells to which they belong: variants, and the memory modes that these share."""
     variants: dict[str, list[str]] = {}
     for record in records:
         variants.setdefault(record.cell.variant, []).append(record.cell.memory_mode.value)

@@ -1,7 +1,7 @@
-"""The JUnit file for dashboards: one suite for each target and accelerator, one case a test.
+"""The JUnit file for dashboards: one suite per target and accelerator, one case per test.
 
-Dashboards differ in what they read (GitLab drops properties, others drop output, Codecov wants text
-inside `<failure>`), so the short message of a failure can stand alone and its text tells the whole
+Dashboards differ in what they read (GitLab drops properties, others drop output, Codecov needs text
+inside `<failure>`). So the short message of a failure can stand alone, and its text has the whole
 story. Names are unique and the same in every run: the id of the subject and the suite.
 docs/junit.md is the contract.
 """
@@ -19,7 +19,7 @@ from bench.report.cases import CaseView
 
 __all__ = ["junit_xml"]
 
-#: The suite of what is judged over several cells.
+#: The suite of judgements over several cells.
 _GROUPS = "groups"
 
 
@@ -34,8 +34,8 @@ def junit_xml(
     Args:
         views: its tests.
         records: the measured cells by id, for the properties of the suites.
-        config: the configuration's path as dashboards should point at it.
-        config_lines: key of the configuration -> line there.
+        config: the configuration's path, as dashboards should show it.
+        config_lines: key of the configuration -> its line.
     """
     suites: dict[str, list[CaseView]] = {}
     for view in views:
@@ -49,7 +49,7 @@ def junit_xml(
 
 
 def _suite_of(view: CaseView) -> str:
-    """`sim.u55_128`, by the subject's id alone: a cell that was not measured keeps its suite."""
+    """`sim.u55_128`, from the subject's id alone, so that an unmeasured cell keeps its suite."""
     match view.case.subject.split("-"):
         case [_, _, accelerator, _, target, *_] if len(view.case.cells) == 1:
             return f"{target}.{accelerator}"
@@ -72,7 +72,7 @@ def _properties(views: Sequence[CaseView], records: Mapping[str, Record]) -> dic
 def _case(view: CaseView, config: str, config_lines: Mapping[str, int]) -> TestCase:
     of_a_cell = len(view.case.cells) == 1
     classname = ".".join(view.case.subject.split("-")[:2]) if of_a_cell else view.case.suite
-    # The line of the limit, where a limit decided: that is what a reviewer wants to see.
+    # If a limit decided, this is its line, which a reviewer wants to see.
     line = _line(view.key, config_lines)
     headline, text = xml_text(view.headline), xml_text(view.text)
     case = TestCase(
@@ -102,10 +102,10 @@ def _line(key: str, lines: Mapping[str, int]) -> int | None:
 
 
 def _tidied(text: str) -> str:
-    """The same as readers want it.
+    """The same XML in the form that readers need.
 
-    Without `disabled`, which some take for a count of failures; with the time of every case, as
-    Codecov gives a case without one the whole suite's.
+    It has no `disabled`, which some readers take for a count of failures. Every case has a time,
+    because Codecov gives a case without one the time of the whole suite.
     """
     root = ElementTree.fromstring(text)
     for element in root.iter():

@@ -20,7 +20,7 @@ def layer_table(record: Record) -> Table:
         title=f"{record.cell.id}: {shown} NPU cycles (estimate; Vela's: "
         f"{record.compilation.report.cycles_total:,})",
         caption="All cycles are estimates. Compute, weight decode, flash, SRAM and issue overlap; "
-        "total is what an operation adds. Vela's estimate stands at a layer's first operation.",
+        "total is what an operation adds. Vela's estimate is shown at a layer's first operation.",
         title_justify="left",
         caption_justify="left",
         header_style="bold",
@@ -33,7 +33,7 @@ def layer_table(record: Record) -> Table:
     whole = sum(row.total for row in record.measurement.layers) or 1
     last = ""
     for row in record.measurement.layers:
-        # A layer of several operations is named once.
+        # A layer with several operations is named once.
         layer = one_line(row.layer) if row.layer != last else ""
         table.add_row(layer, one_line(row.name), *_figures(row, whole))
         last = row.layer

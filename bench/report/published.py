@@ -1,7 +1,7 @@
-"""Figures others have measured and published, to be shown beside ours.
+"""Figures that others have measured and published, to be shown next to ours.
 
-`data/published.csv` holds them with their provenance. A row belongs to a workload of ours by
-name (`workload`, `variant`) or to any model by the sha256 of the model file.
+`data/published.csv` holds them with their provenance. A row belongs to one of our workloads by name
+(`workload`, `variant`), or to any model by the sha256 of the model file.
 """
 
 from __future__ import annotations
@@ -46,7 +46,7 @@ class PublishedRow(StrictModel):
 
 @lru_cache(maxsize=1)
 def published_rows() -> tuple[PublishedRow, ...]:
-    """All published rows the project knows."""
+    """All published rows that the project knows."""
     text = (
         resources.files("bench.report").joinpath("data/published.csv").read_text(encoding="utf-8")
     )
@@ -71,7 +71,7 @@ def matching(record: Record) -> list[PublishedRow]:
         for row in published_rows()
         if row.macs is cell.macs
         and row.memory_mode == cell.memory_mode.value
-        # Some sources do not state the system configuration; one presumes it.
+        # Some sources do not state the system configuration; then it is assumed to be the same.
         and row.system_config.removesuffix(" (presumed)") in ("", cell.system_config)
         and (
             (row.workload, row.variant) == (cell.workload, cell.variant)

@@ -1,4 +1,4 @@
-"""A finished run as reports see it, read from its directory once."""
+"""A finished run as reports see it; its directory is read once."""
 
 from __future__ import annotations
 
@@ -16,29 +16,29 @@ __all__ = ["RunView", "read_run", "write_junit"]
 
 @dataclass(frozen=True)
 class RunView:
-    """What all reports of a run are made from."""
+    """The data for all reports of a run."""
 
-    #: Cells of the plan, whatever became of them.
+    #: All cells of the plan, whatever happened to them.
     planned: int
     #: Measured cells in the order of the plan.
     records: tuple[Record, ...]
     unmeasured: tuple[UnmeasuredRecord, ...]
     sweeps: tuple[SweepRecord, ...]
-    #: The tests that were chosen, in the order they were collected.
+    #: The selected tests, in the order in which they were collected.
     cases: tuple[CaseView, ...]
-    #: Files of the run that could not be read, and why. Each is the error of a case too.
+    #: Files of the run that could not be read, and why. Each is also the error of a case.
     unreadable: tuple[Unreadable, ...] = ()
 
     @classmethod
     def empty(cls) -> RunView:
-        """A run of which nothing is known yet."""
+        """A run about which nothing is known yet."""
         return cls(0, (), (), (), ())
 
 
 def read_run(run: RunDirectory) -> RunView:
-    """Everything the directory holds, and what cannot be read of it.
+    """Everything in the directory, and what cannot be read of it.
 
-    Raises `BenchError` where it is no run's.
+    Raises `BenchError` if it is not the directory of a run.
     """
     planned = run.manifest().planned_cells
     cases = run.cases()
@@ -51,7 +51,7 @@ def read_run(run: RunDirectory) -> RunView:
     return RunView(
         planned=len(planned),
         records=records.found,
-        # What one worker could not measure another may have measured before.
+        # One worker may have measured a cell before another could not.
         unmeasured=tuple(one for one in unmeasured.found if one.cell.id not in findings.records),
         sweeps=sweeps.found,
         cases=(*views, *stray_views(views, unreadable)),
@@ -60,7 +60,7 @@ def read_run(run: RunDirectory) -> RunView:
 
 
 def write_junit(run: RunDirectory, view: RunView) -> Path:
-    """Write the JUnit file of the run; its path. Raises `BenchError` where that fails."""
+    """Write the JUnit file of the run and return its path. Raises `BenchError` if that fails."""
     manifest = run.manifest()
     records = {record.cell.id: record for record in view.records}
     return run.write_junit(

@@ -1,4 +1,4 @@
-"""The study as tables: one a workload, like the one in Arm's article on the same network."""
+"""The study as tables: one per workload, like the one in Arm's article on the same network."""
 
 from __future__ import annotations
 
@@ -19,7 +19,7 @@ from targets.ethos_u55.accelerators import Accelerator
 
 __all__ = ["render", "unmeasured_table", "unreadable_table", "workload_tables"]
 
-#: The accelerator whose sizes and beats stand in the table, when it is in the grid: Arm's.
+#: The accelerator whose sizes and beats the table shows if it is in the grid: that of the article.
 _SHOWN = Accelerator.U55_128
 _ABSENT = "-"
 
@@ -27,7 +27,7 @@ _ABSENT = "-"
 def render(renderables: Iterable[RenderableType], width: int) -> str:
     """`renderables` as text of at most `width` columns, without colours.
 
-    Names in them are shown as they are, whatever rich or a terminal would take them for.
+    Names in them are shown unchanged, even if rich or a terminal would interpret them.
     """
     console = Console(
         width=width,
@@ -46,7 +46,7 @@ def render(renderables: Iterable[RenderableType], width: int) -> str:
 def workload_tables(
     records: Sequence[Record], sweeps: Sequence[SweepRecord]
 ) -> list[RenderableType]:
-    """For each workload and target, in the order the records come, a table and its findings."""
+    """A table and its findings for each workload and target, in the order of the records."""
     keys = dict.fromkeys((r.cell.workload, r.cell.target) for r in records)
     tables: list[RenderableType] = []
     for workload, target in keys:
@@ -58,7 +58,7 @@ def workload_tables(
 
 
 def unmeasured_table(unmeasured: Sequence[UnmeasuredRecord]) -> list[RenderableType]:
-    """A table of the cells that could not be measured, by reason; nothing where there are none."""
+    """A table of the cells that could not be measured, by reason; nothing if there are none."""
     if not unmeasured:
         return []
     reasons: dict[tuple[Status, str], list[str]] = {}
@@ -147,7 +147,7 @@ def _workload_table(
 
 
 def _samples(records: Sequence[Record]) -> str:
-    """How many test samples there are, and to how many the accuracy was restricted."""
+    """How many test samples there are, and how many of them the accuracy is based on."""
     there = records[0].data.samples
     ran = {r.accuracy.samples for r in records if r.accuracy is not None}
     if not ran or min(ran) == there:
@@ -161,7 +161,7 @@ def _shown_macs(records: Sequence[Record]) -> Accelerator:
 
 
 def _kind(source: str) -> str:
-    """What cycles and beats are, by where they come from."""
+    """What kind of figures cycles and beats are, by their source."""
     return {
         "estimate": "cycles and beats are an estimate, not a measurement",
         "simulated": "cycles are an estimate, not a measurement; beats are simulated",
@@ -208,7 +208,7 @@ def _verdict(row: list[Record]) -> Text:
 
 
 def _vela_cells(by_macs: dict[Accelerator, Record], macs: list[Accelerator]) -> list[str]:
-    """Vela's own estimate of the cycles, to stand beside every other one."""
+    """Vela's own estimate of the cycles, shown next to every other figure."""
     cycles = [
         f"{by_macs[m].compilation.report.cycles_total:,}" if m in by_macs else _ABSENT for m in macs
     ]
@@ -220,7 +220,7 @@ def _published_cells(
 ) -> list[str]:
     by_macs = {row.macs: row for row in rows}
     main = by_macs.get(shown, rows[0])
-    # Others' accuracy is shown only when it was measured on the same data.
+    # Other people's accuracy is shown only if it was measured on the same data.
     same_data = record.data.name == "mnist_full_70000"
     cells = [
         f"  {main.measured_on.split()[0]}",
