@@ -110,7 +110,9 @@ def _executable(directory: Path) -> Path:
     script = directory / "FVP"
     python = shlex.quote(sys.executable)
     root = shlex.quote(str(ROOT))
-    script.write_text(f'#!/bin/sh\nPYTHONPATH={root} exec {python} -m targets.virtual "$@"\n')
+    script.write_text(
+        f'#!/bin/sh\nPYTHONPATH={root} exec {python} -m targets.virtual "$@"\n', encoding="utf-8"
+    )
     script.chmod(0o755)
     return script
 

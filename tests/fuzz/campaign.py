@@ -123,7 +123,7 @@ def _run_worker(
     environment = {**os.environ, "OPENBLAS_NUM_THREADS": "1", "OMP_NUM_THREADS": "1"}
     command = [sys.executable, "-m", "tests.fuzz.worker", str(directory), str(seed), str(limit_s)]
     with (
-        tempfile.TemporaryFile("w+") as errors,
+        tempfile.TemporaryFile("w+", encoding="utf-8") as errors,
         subprocess.Popen(
             command,
             stdin=subprocess.PIPE,

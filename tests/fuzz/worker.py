@@ -33,9 +33,9 @@ def main(seeds_directory: str, seed: str, limit_s: str) -> None:
     """Run cases of the campaign `seed`, at most `limit_s` seconds of processor time each."""
     seeds = load_seeds(Path(seeds_directory))
     # What simulated code prints must not get between the answers.
-    answers = os.fdopen(os.dup(1), "w", buffering=1)
+    answers = os.fdopen(os.dup(1), "w", buffering=1, encoding="utf-8")
     os.dup2(2, 1)
-    pages = int(Path("/proc/self/statm").read_text().split()[0])
+    pages = int(Path("/proc/self/statm").read_text(encoding="utf-8").split()[0])
     limit = pages * resource.getpagesize() + MEMORY_BYTES
     resource.setrlimit(resource.RLIMIT_AS, (limit, limit))
 

@@ -78,4 +78,6 @@ def mirror_of(sources: str) -> str:
 def _apt_sources() -> str:
     directory = Path("/etc/apt")
     files = [directory / "sources.list", *sorted((directory / "sources.list.d").glob("*"))]
-    return "\n".join(path.read_text(errors="replace") for path in files if path.is_file())
+    return "\n".join(
+        path.read_text(errors="replace", encoding="utf-8") for path in files if path.is_file()
+    )

@@ -148,7 +148,9 @@ def _private_engine(sockets: Path, data: Path) -> Iterator[RunningEngine]:
                 return
         finally:
             _stop(process)
-        said = log.read_text(errors="replace").strip().splitlines() or ["(no words)"]
+        said = log.read_text(errors="replace", encoding="utf-8").strip().splitlines() or [
+            "(no words)"
+        ]
         reasons.append(said[-1])
     raise EngineUnavailableError(f"dockerd does not start here: {reasons[-1]}")
 

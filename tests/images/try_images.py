@@ -185,7 +185,7 @@ def _check_main_job(trial: _Trial) -> None:
         results.mkdir(parents=True)
         for directory in (trial.work, shared, results):
             directory.chmod(0o777 if directory is results else 0o755)
-        (shared / "bench.toml").write_text(_SMALL)
+        (shared / "bench.toml").write_text(_SMALL, encoding="utf-8")
         trial.run(
             f"{_PREFIX}-bench",
             "--bench-config=/shared/bench.toml",
@@ -201,7 +201,7 @@ def _check_fvp_in_containers(trial: _Trial) -> None:
     """`--bench-target fvp` here, each job in a container of the image with the virtual platform."""
     with _step("target fvp, jobs in containers"):
         config = trial.work / "fvp.toml"
-        config.write_text(_SMALL + _ON_FVP)
+        config.write_text(_SMALL + _ON_FVP, encoding="utf-8")
         results = trial.work / "fvp-results"
         _pytest(
             trial.environment,
@@ -256,14 +256,17 @@ def write_stand_in(archive: Path) -> None:
             'model="$4/models/Linux64_GCC-9.3/FVP_Corstone_SSE-300_Ethos-U55"\n'
             'mkdir -p "$(dirname "$model")"\n'
             'printf "#!/bin/sh\\necho Fast Models [stand-in]\\n" > "$model"\n'
-            'chmod +x "$model"\n'
+            'chmod +x "$model"\n',
+            encoding="utf-8",
         )
         with tarfile.open(archive, "w:gz") as tar:
             tar.add(installer, installer.name)
 
 
 def _require_cells(results: Path, count: int, target: str) -> list[dict[str, Any]]:
-    found = [json.loads(path.read_text()) for path in results.glob("latest/cells/*.json")]
+    found = [
+        json.loads(path.read_text(encoding="utf-8")) for path in results.glob("latest/cells/*.json")
+    ]
     if len(found) != count or any(record["cell"]["target"] != target for record in found):
         raise CheckFailedError(f"{len(found)} records in {results}, not {count} of target {target}")
     return found
@@ -287,7 +290,7 @@ def _pytest(environment: Mapping[str, str], *arguments: str) -> None:
 
 def _copy_context(context: Path) -> None:
     """What .dockerignore lets through, in a directory of its own: other files may join it."""
-    patterns = (ROOT / ".dockerignore").read_text().splitlines()
+    patterns = (ROOT / ".dockerignore").read_text(encoding="utf-8").splitlines()
     context.mkdir()
     for name in ["Dockerfile", ".dockerignore", *(p[1:] for p in patterns if p.startswith("!"))]:
         source, goal = ROOT / name, context / name

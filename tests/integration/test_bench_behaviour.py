@@ -68,11 +68,11 @@ def test_a_figure_changed_in_the_cache_is_measured_again(
     runner = BenchRunner(tmp_path)
     shutil.copytree(sound.cache, runner.cache)
     stored = next(runner.cache.rglob("measurement.json"))
-    text = stored.read_text()
+    text = stored.read_text(encoding="utf-8")
     first = re.search(r'"NPU_ACTIVE": (\d)', text)
     assert first is not None
     digit = str(9 - int(first[1]))
-    stored.write_text(text[: first.start(1)] + digit + text[first.end(1) :])
+    stored.write_text(text[: first.start(1)] + digit + text[first.end(1) :], encoding="utf-8")
     run = runner.run(config, "-n", "2")
     assert run.returncode == 0
     assert run.record_files() == before.record_files()
@@ -119,7 +119,7 @@ def _processes_doing(
     """The bench's processes once it works at `kind`: two workers, and a builder or Vela."""
     end = time.monotonic() + 300
     words = f'"kind": "{kind}"'
-    while not (progress.exists() and words in progress.read_text()) or (
+    while not (progress.exists() and words in progress.read_text(encoding="utf-8")) or (
         len(started := _descendants(process.pid)) < 3
     ):
         assert process.poll() is None, process.communicate()[0][-4000:]
@@ -186,7 +186,9 @@ def test_a_tightened_limit_fails_exactly_the_right_tests(
     assert failure.attrib["message"].startswith("npu_cycles ")
     assert failure.attrib["message"].endswith("must be at most 100 cycles")
     assert Path(case.attrib["file"]) == tight
-    assert tight.read_text().splitlines()[int(case.attrib["line"]) - 1] == "max = 100"
+    assert (
+        tight.read_text(encoding="utf-8").splitlines()[int(case.attrib["line"]) - 1] == "max = 100"
+    )
 
 
 def test_the_printed_command_reproduces_the_failure(

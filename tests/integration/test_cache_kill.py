@@ -204,7 +204,7 @@ def program_random(scenario: str, root: Path) -> dict[str, Any]:
         problems |= set(kinds(cache))
     entries = cache.stats().total.entries
     whole = sum(is_whole(cache, key) for key in keys[:entries])
-    noted = published.read_text().split()
+    noted = published.read_text(encoding="utf-8").split()
     swept = cache.gc()
     return {
         "kills": kills,

@@ -30,15 +30,15 @@ def append(path: Path, record: object) -> None:
 
 
 def read_all(path: Path) -> list[dict[str, object]]:
-    return [json.loads(line) for line in path.read_text().splitlines()]
+    return [json.loads(line) for line in path.read_text(encoding="utf-8").splitlines()]
 
 
 def builder(key: CacheKey, log: Path, pause: float) -> Callable[[Path], None]:
     def build(directory: Path) -> None:
         append(log, {"digest": key.digest, "pid": os.getpid()})
-        (directory / "first").write_text(key.digest)
+        (directory / "first").write_text(key.digest, encoding="utf-8")
         time.sleep(pause)
-        (directory / "second").write_text(key.digest * 1000)
+        (directory / "second").write_text(key.digest * 1000, encoding="utf-8")
 
     return build
 
@@ -72,8 +72,8 @@ def program_race(root: Path, log: Path) -> None:
         order = random.Random(os.getpid()).sample(KEYS, len(KEYS))
         for key in order:
             entry = cache.get_or_build(key, builder(key, log, 0.02))
-            whole = entry.file("second").read_text() == key.digest * 1000
-            whole &= entry.file("first").read_text() == key.digest
+            whole = entry.file("second").read_text(encoding="utf-8") == key.digest * 1000
+            whole &= entry.file("first").read_text(encoding="utf-8") == key.digest
             append(
                 log.with_suffix(".answers"),
                 {"digest": key.digest, "built": entry.built, "whole": whole},
@@ -90,9 +90,11 @@ def program_mend(root: Path, log: Path) -> None:
         if number == 0:
             (entry.path / "first").unlink()
         elif number == 1:
-            (entry.path.parent / "manifest.json").write_text("{}")
+            (entry.path.parent / "manifest.json").write_text("{}", encoding="utf-8")
         else:
-            (entry.path / "first").write_text(KEYS[0].digest)  # same size, another's
+            (entry.path / "first").write_text(
+                KEYS[0].digest, encoding="utf-8"
+            )  # same size, another's
     program_race(root, log)
 
 

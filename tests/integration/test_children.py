@@ -29,7 +29,8 @@ def trapped(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> Path:
     told = tmp_path / "executed"
     for name in TRAPS:
         (tmp_path / f"{name}.py").write_text(
-            f"with open({str(told)!r}, 'a') as stream:\n    stream.write('{name} ')\n"
+            f"with open({str(told)!r}, 'a') as stream:\n    stream.write('{name} ')\n",
+            encoding="utf-8",
         )
     monkeypatch.chdir(tmp_path)
     # As a user has it; what PYTHONPATH names is wanted.
@@ -52,7 +53,7 @@ def test_a_checkout_as_working_directory_shadows_no_library(
     for name in ("bench", "models", "targets"):
         (tmp_path / name).symlink_to(ROOT / name)
     told = tmp_path / "executed"
-    (tmp_path / "numpy.py").write_text(f"open({str(told)!r}, 'w')\n")
+    (tmp_path / "numpy.py").write_text(f"open({str(told)!r}, 'w')\n", encoding="utf-8")
     monkeypatch.chdir(tmp_path)
     code = (
         "from bench.core import children\n"

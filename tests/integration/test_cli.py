@@ -58,7 +58,7 @@ def test_cells_lists_the_grid() -> None:
 
 def test_a_wrong_configuration_is_one_message_and_status_2(tmp_path: Path) -> None:
     config = tmp_path / "bench.toml"
-    config.write_text("[gird]\n")
+    config.write_text("[gird]\n", encoding="utf-8")
     result = bench("cells", "--config", str(config))
     assert result.returncode == 2
     assert "unknown key 'gird'" in result.stderr

@@ -189,7 +189,7 @@ def character_device(path: Path) -> Path:
 def traced(run: BenchRun, cell: str, path: Path) -> dict[str, Any]:
     result = bench(run, "trace", cell, "-o", str(path), *latest(run))
     assert result.returncode == 0, result.stderr
-    document: dict[str, Any] = json.loads(path.read_text())
+    document: dict[str, Any] = json.loads(path.read_text(encoding="utf-8"))
     assert "estimate" in result.stdout
     return document
 
@@ -234,9 +234,9 @@ def test_the_trace_is_of_the_cells_own_timing_profile(run: BenchRun, tmp_path: P
     assert cycles == run.records()[slow].measurement.counters["NPU_ACTIVE"]
     # Whatever the configuration says today.
     config = Path(run.directory.manifest().config_path)
-    config.write_text(CONFIG.replace("rlatency = 200", "rlatency = 900"))
+    config.write_text(CONFIG.replace("rlatency = 200", "rlatency = 900"), encoding="utf-8")
     assert traced(run, slow, tmp_path / "slow.json") == document
-    config.write_text(CONFIG)
+    config.write_text(CONFIG, encoding="utf-8")
     # One read of 208 cycles at a time instead of seven in 400.
     assert cycles > 3 * run.records()[CELL].measurement.counters["NPU_ACTIVE"]
 

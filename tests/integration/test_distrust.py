@@ -132,7 +132,7 @@ def test_a_run_whose_record_is_spoilt_at_its_end_is_red(tmp_path: Path) -> None:
     runner = BenchRunner(tmp_path)
     config = runner.write_config(CONFIG.partition("[workloads.huge]")[0])
     assert runner.run(config, "-n", "0").returncode == 0
-    (tmp_path / "spoil.py").write_text(SPOIL.format(results=str(runner.results)))
+    (tmp_path / "spoil.py").write_text(SPOIL.format(results=str(runner.results)), encoding="utf-8")
     environment = runner.environment() | {"PYTHONPATH": f"{tmp_path}:{ROOT}"}
     runner.environment = lambda: environment  # type: ignore[method-assign]
     run = runner.run(config, "-n", "0", "-p", "spoil")

@@ -30,12 +30,14 @@ def doctor(config: Path, *arguments: str) -> tuple[int, str]:
 
 def test_only_what_was_asked_for_is_missed(tmp_path: Path) -> None:
     config = tmp_path / "bench.toml"
-    config.write_text(GRID)
+    config.write_text(GRID, encoding="utf-8")
     status, text = doctor(config)
     assert status == 0, text
     assert "target sim" in text
     assert "mps3" not in text
-    config.write_text(GRID + '[targets.mps3]\nconsole = "/dev/no"\nuart = "/x"\nvolume = "/y"\n')
+    config.write_text(
+        GRID + '[targets.mps3]\nconsole = "/dev/no"\nuart = "/x"\nvolume = "/y"\n', encoding="utf-8"
+    )
     status, text = doctor(config, "--target", "mps3")
     assert status == 1
     assert "MISSING board: there is no serial port /dev/no" in text
@@ -44,7 +46,7 @@ def test_only_what_was_asked_for_is_missed(tmp_path: Path) -> None:
 
 def configured(board: Board, directory: Path, **changes: object) -> Path:
     config = directory / "bench.toml"
-    config.write_text(GRID + board.table(**changes))
+    config.write_text(GRID + board.table(**changes), encoding="utf-8")
     return config
 
 

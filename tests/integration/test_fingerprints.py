@@ -125,13 +125,13 @@ def loaded_by(code: str, directory: Path, *arguments: Path) -> frozenset[str]:
     """The modules of ours that `code` loads, in its own process and in those it starts."""
     notes = directory / "notes"
     (directory / "sitecustomize.py").write_text(
-        NOTING.format(packages=set(PACKAGES), notes=str(notes))
+        NOTING.format(packages=set(PACKAGES), notes=str(notes)), encoding="utf-8"
     )
     environment = {**os.environ, "PYTHONPATH": os.pathsep.join([str(directory), str(ROOT)])}
     command = [sys.executable, "-c", "import sys\n" + code, *map(str, arguments)]
     done = subprocess.run(command, env=environment, cwd=directory, capture_output=True, text=True)
     assert done.returncode == 0, done.stderr
-    return frozenset(notes.read_text().split())
+    return frozenset(notes.read_text(encoding="utf-8").split())
 
 
 def forgotten(tree: SourceTree, loaded: frozenset[str], *entry_points: str) -> set[str]:

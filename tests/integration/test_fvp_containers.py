@@ -53,7 +53,7 @@ def run(
     log = directory / "log"
     launch = Launch(("-c", script), work, log, limits or Limits(60))
     outcome = chosen.run(launch, lambda data: False)
-    return outcome, log.read_text()
+    return outcome, log.read_text(encoding="utf-8")
 
 
 def containers(engine: RunningEngine) -> str:
@@ -78,7 +78,7 @@ def test_it_is_confined(shell_image: str, docker_engine: RunningEngine, tmp_path
     cat input.txt; echo made > output.txt; : > /tmp/scratch && echo scratch
     """
     (tmp_path / "work").mkdir()
-    (tmp_path / "work" / "input.txt").write_text("given\n")
+    (tmp_path / "work" / "input.txt").write_text("given\n", encoding="utf-8")
     outcome, said = run(launcher(shell_image), tmp_path, script)
     assert (outcome.ending, outcome.status) == (Ending.EXITED, 0)
     assert said.split()[0] != "0"
@@ -90,7 +90,7 @@ def test_it_is_confined(shell_image: str, docker_engine: RunningEngine, tmp_path
     assert "NoNewPrivs: 1" in said
     assert "given" in said
     assert "scratch" in said
-    assert (tmp_path / "work" / "output.txt").read_text() == "made\n"
+    assert (tmp_path / "work" / "output.txt").read_text(encoding="utf-8") == "made\n"
     (tmp_path / "work" / "output.txt").unlink()
     assert containers(docker_engine) == ""
 
@@ -104,7 +104,7 @@ def test_arguments_and_awkward_directories_arrive_as_they_are(
     launch = Launch(("-c", 'echo "$0" > said', argument), odd, tmp_path / "log", Limits(60))
     outcome = launcher(shell_image).run(launch, lambda data: False)
     assert outcome.status == 0, outcome.excerpt
-    assert (odd / "said").read_text() == argument + "\n"
+    assert (odd / "said").read_text(encoding="utf-8") == argument + "\n"
 
 
 @pytest.mark.parametrize(("script", "status"), [("exit 3", 3), ("kill -SEGV $$", -11)])
@@ -215,7 +215,7 @@ def test_a_container_does_not_outlive_the_bench(
         bench.send_signal(how)
         bench.wait(PATIENCE)
     assert eventually(lambda: containers(docker_engine) == "")
-    assert (tmp_path / "log").read_text() == "up\n"
+    assert (tmp_path / "log").read_text(encoding="utf-8") == "up\n"
 
 
 def test_what_nobody_could_remove_is_swept(

@@ -140,8 +140,10 @@ def test_the_built_runner_of_the_package_is_found_and_checked(
     program.parent.mkdir(parents=True)
     program.write_bytes(b"program")
     info.mkdir()
-    (info / "METADATA").write_text("Metadata-Version: 2.1\nName: mlia-ethos-u\nVersion: 0.1.0\n")
-    (info / "RECORD").write_text(f"{program.relative_to(tmp_path)},,\n")
+    (info / "METADATA").write_text(
+        "Metadata-Version: 2.1\nName: mlia-ethos-u\nVersion: 0.1.0\n", encoding="utf-8"
+    )
+    (info / "RECORD").write_text(f"{program.relative_to(tmp_path)},,\n", encoding="utf-8")
     monkeypatch.syspath_prepend(str(tmp_path))
     with pytest.raises(PrerequisiteError, match=r"not that of 0\.1\.0"):
         axf.prebuilt_runner()

@@ -190,10 +190,10 @@ def test_one_bad_attempt_is_made_good_and_told(make: Make, job: Job, tmp_path: P
     target = make()
     script = tmp_path / "fvp" / "FVP_Corstone_SSE-300_Ethos-U55"
     once = tmp_path / "once"
-    lines = script.read_text().splitlines()
+    lines = script.read_text(encoding="utf-8").splitlines()
     asked = '[ "$1" = --version ]'
     lines.insert(1, f"{asked} || [ -e '{once}' ] || {{ : > '{once}'; kill -SEGV $$; }}")
-    script.write_text("\n".join(lines) + "\n")
+    script.write_text("\n".join(lines) + "\n", encoding="utf-8")
     target.prepare()
     with pytest.warns(RuntimeWarning, match="tried again after: the FVP crashed"):
         answer = target.run(job)
@@ -206,11 +206,12 @@ def test_what_cannot_start_is_told_before_any_work(make: Make, tmp_path: Path) -
     script = tmp_path / "fvp" / "FVP_Corstone_SSE-300_Ethos-U55"
     script.write_text(
         "#!/bin/sh\necho 'FVP: error while loading shared libraries: libpython3.9.so.1.0: cannot "
-        "open shared object file' >&2\nexit 127\n"
+        "open shared object file' >&2\nexit 127\n",
+        encoding="utf-8",
     )
     with pytest.raises(PrerequisiteError, match="does not find the Python that came with it"):
         target.prepare()
-    script.write_text("#!/bin/sh\nkill -SEGV $$\n")
+    script.write_text("#!/bin/sh\nkill -SEGV $$\n", encoding="utf-8")
     again = FvpTarget(FvpSettings(executable=str(script)), tmp_path / "logs", run_tflm)
     with pytest.raises(PrerequisiteError, match="crashed"):
         again.prepare()
@@ -220,7 +221,8 @@ def test_the_version_counts_whatever_status_goes_with_it(tmp_path: Path) -> None
     script = tmp_path / "FVP"
     script.write_text(
         "#!/bin/sh\necho; echo 'Fast Models [11.27.42 (Oct 23 2024)]'\n"
-        "echo 'Copyright 2000-2024 Arm Limited.'; echo 'All Rights Reserved.'\nexit 1\n"
+        "echo 'Copyright 2000-2024 Arm Limited.'; echo 'All Rights Reserved.'\nexit 1\n",
+        encoding="utf-8",
     )
     script.chmod(0o755)
     target = FvpTarget(FvpSettings(executable=str(script)), tmp_path / "logs", run_tflm)
@@ -250,9 +252,9 @@ def test_a_broken_cell_does_not_hurt_the_others(tmp_path: Path) -> None:
     runner = BenchRunner(tmp_path)
     (tmp_path / "tiny.tflite").write_bytes(small_mlp())
     script = write_fvp(tmp_path / "fvp")
-    lines = script.read_text().splitlines()
+    lines = script.read_text(encoding="utf-8").splitlines()
     lines.insert(1, 'case "$*" in *num_macs=32*) exit 3;; esac')
-    script.write_text("\n".join(lines) + "\n")
+    script.write_text("\n".join(lines) + "\n", encoding="utf-8")
     with as_fvp(script):
         done = runner.run(runner.write_config(CONFIG), "-n", "2")
     assert done.returncode == 1, done.output[-3000:]

@@ -127,7 +127,9 @@ def test_a_broken_tool_is_an_error_and_no_skip(
     # A TensorFlow that cannot be loaded, where Python looks first.
     broken = runner.directory / "broken"
     (broken / "tensorflow").mkdir(parents=True)
-    (broken / "tensorflow" / "__init__.py").write_text("raise ImportError('libcuda is missing')\n")
+    (broken / "tensorflow" / "__init__.py").write_text(
+        "raise ImportError('libcuda is missing')\n", encoding="utf-8"
+    )
     monkeypatch.setenv("PYTHONPATH", f"{broken}{os.pathsep}{ROOT}")
     run = runner.run(runner.write_config(NET + '[data]\nmnist = "subset"\n' + trained), "-n", "0")
     assert run.returncode == 1, run.output
@@ -241,7 +243,7 @@ def test_a_run_ends_when_a_worker_is_killed(tmp_path: Path, share: float) -> Non
     deadline = time.monotonic() + 300
     path = runner.results / "latest" / "outcomes.jsonl"
     while time.monotonic() < deadline and process.poll() is None:
-        ended = path.read_text().count("\n") if path.exists() else 0
+        ended = path.read_text(encoding="utf-8").count("\n") if path.exists() else 0
         busy = workers_of(process.pid)
         if (
             busy
@@ -282,7 +284,8 @@ def test_a_cell_that_kills_its_worker_is_not_given_to_another(tmp_path: Path) ->
         "            stream.write(cell.id + '\\n')\n"
         "        os.kill(os.getpid(), signal.SIGKILL)\n"
         "    return real(self, cell)\n"
-        "Engine.record = record\n"
+        "Engine.record = record\n",
+        encoding="utf-8",
     )
     config = runner.write_config(
         GRID.replace("[128]", "[32, 64]")
@@ -292,7 +295,7 @@ def test_a_cell_that_kills_its_worker_is_not_given_to_another(tmp_path: Path) ->
         patch.setenv("PYTHONPATH", f"{tmp_path}{os.pathsep}{ROOT}")
         run = runner.run(config, "-n", "2", "-p", "killer", timeout=300)
     assert run.returncode == 1, run.output
-    deaths = (tmp_path / "deaths").read_text().split()
+    deaths = (tmp_path / "deaths").read_text(encoding="utf-8").split()
     assert sorted(deaths) == sorted(set(deaths)), "each deadly cell was tried once"
     assert {record.cell.workload for record in run.records().values()} == {"good"}
     lost = {one.cell.id: one.error for one in run.directory.unmeasured().found}

@@ -50,7 +50,7 @@ def warm(
     bench_runner: BenchRunner, cold: BenchRun, tmp_path_factory: pytest.TempPathFactory
 ) -> tuple[BenchRun, Path]:
     probe = tmp_path_factory.mktemp("probe")
-    (probe / "modules_probe.py").write_text(PROBE.format(directory=str(probe)))
+    (probe / "modules_probe.py").write_text(PROBE.format(directory=str(probe)), encoding="utf-8")
     bench_runner_env = bench_runner.environment() | {"PYTHONPATH": str(probe)}
     runner = BenchRunner(bench_runner.directory)
     runner.environment = lambda: bench_runner_env  # type: ignore[method-assign]
@@ -66,7 +66,7 @@ def on_fvp(
     bench_runner: BenchRunner, cold: BenchRun, tmp_path_factory: pytest.TempPathFactory
 ) -> BenchRun:
     """The cells of `mnist_fc` on target `fvp`: all variants, accelerators and memory modes."""
-    text = DEFAULT_CONFIG.read_text()
+    text = DEFAULT_CONFIG.read_text(encoding="utf-8")
     for old, new in (
         ('# workloads = ["mnist_fc"]', 'workloads = ["mnist_fc"]'),
         ('targets = ["sim"]', 'targets = ["fvp"]'),
@@ -163,7 +163,9 @@ def test_second_run_takes_a_tenth_of_the_first(
 
 def test_warm_run_needs_no_tensorflow(warm: tuple[BenchRun, Path]) -> None:
     _, probe = warm
-    told = {path.stem: json.loads(path.read_text()) for path in probe.glob("*.json")}
+    told = {
+        path.stem: json.loads(path.read_text(encoding="utf-8")) for path in probe.glob("*.json")
+    }
     assert "controller" in told
     assert len(told) > 1, "no worker reported"
     assert not any(told.values()), told

@@ -27,7 +27,7 @@ def make(tmp_path: Path, *arguments: str) -> tuple[int, list[str]]:
 
 def fake_python(tmp_path: Path, body: str) -> Path:
     path = tmp_path / "python3"
-    path.write_text(f"#!/bin/sh\n{body}\n")
+    path.write_text(f"#!/bin/sh\n{body}\n", encoding="utf-8")
     path.chmod(0o755)
     return path
 
@@ -78,7 +78,7 @@ def test_lint_runs_every_checker_and_is_part_of_test(tmp_path: Path) -> None:
 
 @pytest.mark.parametrize("name", ["requirements.lock", "requirements-dev.lock"])
 def test_locks_are_pinned_by_hash_and_name_no_address(name: str) -> None:
-    text = (ROOT / name).read_text()
+    text = (ROOT / name).read_text(encoding="utf-8")
     assert "://" not in text
     assert "--index" not in text
     for line in re.findall(r"^[A-Za-z0-9].*$", text, re.MULTILINE):

@@ -45,7 +45,7 @@ def script(code: str) -> tuple[str, ...]:
 def is_running(pid: int) -> bool:
     """Whether `pid` still does something; a zombie nobody reaped does not."""
     try:
-        state = Path(f"/proc/{pid}/stat").read_text().rpartition(")")[2].split()[0]
+        state = Path(f"/proc/{pid}/stat").read_text(encoding="utf-8").rpartition(")")[2].split()[0]
     except (FileNotFoundError, ProcessLookupError):
         return False
     return state != "Z"

@@ -81,7 +81,7 @@ def vela(model: Path, macs: int, out_dir: Path) -> dict[str, float]:
     ]
     subprocess.run([str(part) for part in command], check=True, capture_output=True)
     [summary] = out_dir.glob("*_summary_*.csv")
-    with summary.open() as stream:
+    with summary.open(encoding="utf-8") as stream:
         [row] = csv.DictReader(stream)
     numeric = {}
     for column, text in row.items():
@@ -107,7 +107,7 @@ def test_a_build_leaves_three_files_that_agree(mnist_fc: dict[str, Built], varia
         assert result.parent_sha256 == hashlib.sha256(parent).hexdigest()
     # 784*128+128 + 128*64+64 + 64*10+10: Arm's network.
     assert result.weight_count == 109_386
-    text = (built.directory / "build.json").read_text()
+    text = (built.directory / "build.json").read_text(encoding="utf-8")
     assert str(built.directory.parent) not in text
 
 

@@ -218,7 +218,9 @@ def test_two_benches_share_a_board(board: Board, job: Job, tmp_path: Path) -> No
     outputs = [process.communicate(timeout=120)[0].split(" ", 1)[1] for process in both]
     assert [process.returncode for process in both] == [0, 0]
     assert outputs[0] == outputs[1]
-    steps = "".join((tmp_path / str(n) / "mps3" / "steps.log").read_text() for n in range(2))
+    steps = "".join(
+        (tmp_path / str(n) / "mps3" / "steps.log").read_text(encoding="utf-8") for n in range(2)
+    )
     assert "fault: " not in steps
     assert tree(board.card) == before
     assert nobody_has(board)

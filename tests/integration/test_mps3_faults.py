@@ -84,7 +84,7 @@ def test_a_passing_fault_is_recovered_from(
     assert_as_sim(job, run(board, job, tmp_path))
     assert time.monotonic() - began < BOUND
     assert boots(board) - before <= PASSING[fault]
-    steps = (tmp_path / "mps3" / "steps.log").read_text()
+    steps = (tmp_path / "mps3" / "steps.log").read_text(encoding="utf-8")
     if fault.kind not in (FaultKind.BOOT_GARBAGE, FaultKind.VOLUME_VANISHES):
         assert ("fault: " in steps and "recovery: " in steps) or "no prompt after" in steps
 
@@ -143,7 +143,7 @@ def test_a_board_that_fails_twice_is_quarantined(board: Board, job: Job, tmp_pat
     assert isinstance(outcome, PrerequisiteError)
     assert "failed 2 times in a row and is quarantined" in outcome.what
     assert "the FPGA was not configured" in outcome.what
-    steps = (tmp_path / "mps3" / "steps.log").read_text()
+    steps = (tmp_path / "mps3" / "steps.log").read_text(encoding="utf-8")
     assert steps.count("no step has helped") == 2
     board.fail()
     before = boots(board)

@@ -33,7 +33,7 @@ def settings(board: Board, tmp_path_factory: pytest.TempPathFactory) -> Iterator
 
 def address(settings: Mps3Settings) -> str:
     assert settings.labgrid_environment is not None
-    text = settings.labgrid_environment.read_text()
+    text = settings.labgrid_environment.read_text(encoding="utf-8")
     return str(yaml.safe_load(text)["options"]["coordinator_address"])
 
 
@@ -102,9 +102,11 @@ def test_a_volume_that_fails_behind_labgrid_is_named(
 
 
 def test_the_samples_are_what_labgrid_takes() -> None:
-    environment = yaml.safe_load((ROOT / "deploy" / "labgrid.yaml").read_text())
+    environment = yaml.safe_load((ROOT / "deploy" / "labgrid.yaml").read_text(encoding="utf-8"))
     assert environment["targets"]["main"]["resources"]["RemotePlace"]["name"] == PLACE
-    exported = yaml.safe_load((ROOT / "deploy" / "labgrid-exporter.yaml").read_text())
+    exported = yaml.safe_load(
+        (ROOT / "deploy" / "labgrid-exporter.yaml").read_text(encoding="utf-8")
+    )
     from labgrid.remote.exporter import exports
 
     (group,) = exported.values()

@@ -122,9 +122,11 @@ def infinite(outputs, labels):
 def test_a_metric_of_the_teams_own(runner: BenchRunner, function: str, says: str) -> None:
     inputs, labels = samples(classifier(runner))
     save(runner, inputs, labels)
-    (runner.directory / "metrics.py").write_text(METRIC)
+    (runner.directory / "metrics.py").write_text(METRIC, encoding="utf-8")
     config = workload(runner, f'metric = "metrics.py:{function}"')
-    config.write_text(config.read_text().replace("min = 0.5", "min = 0"))
+    config.write_text(
+        config.read_text(encoding="utf-8").replace("min = 0.5", "min = 0"), encoding="utf-8"
+    )
     run = runner.run(config, "-n", "0", "-k", "accuracy")
     if says:
         assert run.returncode == 1, run.output

@@ -67,9 +67,9 @@ def write_ini(path: Path, old: str = "", new: str = "") -> None:
     assert spec.submodule_search_locations is not None
     text = (
         Path(spec.submodule_search_locations[0]) / "config_files" / "Arm" / "vela.ini"
-    ).read_text()
+    ).read_text(encoding="utf-8")
     assert old in text
-    path.write_text(text.replace(old, new))
+    path.write_text(text.replace(old, new), encoding="utf-8")
 
 
 #: The file -> writes another in its place.
@@ -93,7 +93,7 @@ def at(process: subprocess.Popen[str], runner: BenchRunner, moment: str) -> None
     progress = runner.results / "latest" / "progress.jsonl"
     end = time.monotonic() + 120
     while not (runner.results / "latest").exists() or (
-        moment and not (progress.exists() and moment in progress.read_text())
+        moment and not (progress.exists() and moment in progress.read_text(encoding="utf-8"))
     ):
         assert process.poll() is None, process.communicate()[0][-4000:]
         assert time.monotonic() < end
@@ -165,7 +165,7 @@ def test_the_run_is_of_the_files_it_began_with(
 
 def test_a_file_that_is_replaced_before_it_is_kept_is_an_error(tmp_path: Path) -> None:
     write_inputs(tmp_path)
-    (tmp_path / "bench.toml").write_text(GRID)
+    (tmp_path / "bench.toml").write_text(GRID, encoding="utf-8")
     config = load_config(tmp_path / "bench.toml")
     digests = {tmp_path / name: sha256_of(tmp_path / name) for name in OTHER}
     cache = ArtefactCache(tmp_path / "cache")
@@ -226,20 +226,20 @@ def test_a_source_edited_in_a_run_poisons_nothing(
     write_inputs(tmp_path)
     config = runner.write_config(GRID)
     path = runner.root / source
-    original, stat = path.read_text(), path.stat()
+    original, stat = path.read_text(encoding="utf-8"), path.stat()
     assert wrong[0] in original
     process = runner.start(config, "-n", "0", "-k", "test_reference")
     at(process, runner, COMPILING)
-    path.write_text(original.replace(*wrong))
+    path.write_text(original.replace(*wrong), encoding="utf-8")
     if back:
-        path.write_text(original)
+        path.write_text(original, encoding="utf-8")
         os.utime(path, ns=(stat.st_atime_ns, stat.st_mtime_ns))
     output, _ = process.communicate(timeout=300)
     assert process.returncode == 1, output[-4000:]
     assert f"{path} was changed while the bench was running" in output
     assert "let the bench's own files alone while it runs" in output
     assert "measurement" not in ArtefactCache(runner.cache).stats().kinds
-    path.write_text(original)
+    path.write_text(original, encoding="utf-8")
     time.sleep(0.1)
     run = runner.run(config, "-n", "0", "-k", "test_reference")
     assert run.returncode == 0, run.output[-4000:]
@@ -252,7 +252,7 @@ def test_a_source_edited_while_workers_start_ends_the_run(tmp_path: Path) -> Non
     # The controller has read the sources, the worker has not loaded them.
     at(process, runner, CHECKED)
     path = runner.root / "bench" / "report" / "junit.py"
-    path.write_text(path.read_text() + "\n")
+    path.write_text(path.read_text(encoding="utf-8") + "\n", encoding="utf-8")
     output, _ = process.communicate(timeout=300)
     assert process.returncode == 1, output[-4000:]
     assert f"{path} was changed while the bench was running" in output

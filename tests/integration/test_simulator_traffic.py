@@ -30,7 +30,7 @@ pytestmark = pytest.mark.skipif(
 
 def published(macs: int) -> dict[str, int]:
     """Event name -> beats the FVP counted for the model at `macs`."""
-    with (Path(directory or "") / "published.csv").open(newline="") as file:
+    with (Path(directory or "") / "published.csv").open(newline="", encoding="utf-8") as file:
         (row,) = (
             row
             for row in csv.DictReader(file)

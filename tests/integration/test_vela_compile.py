@@ -121,7 +121,7 @@ def test_another_directory_and_working_directory_change_nothing(
 ) -> None:
     # `python -m` would import these instead of Vela's own modules, were they found first.
     for shadow in ("csv.py", "numpy.py"):
-        (tmp_path / shadow).write_text("raise SystemExit('shadowed')\n")
+        (tmp_path / shadow).write_text("raise SystemExit('shadowed')\n", encoding="utf-8")
     monkeypatch.chdir(tmp_path)
     again = compile_model(mnist_like, OPTIONS, Path("relative/out"))
     assert again == compiled[0]
@@ -156,7 +156,8 @@ def test_a_custom_configuration_reaches_the_scheduler(
         "[System_Config.Ethos_U55_Fast_Flash]\ninherit=System_Config.Ethos_U55_Base\n"
         "OffChipFlash_clock_scale=0.5\n"
         "[Memory_Mode.Shared_Sram]\nconst_mem_area=Axi1\narena_mem_area=Axi0\n"
-        "cache_mem_area=Axi0\n"
+        "cache_mem_area=Axi0\n",
+        encoding="utf-8",
     )
     options = OPTIONS.model_copy(
         update={"system_config": "Ethos_U55_Fast_Flash", "config_file": ini}
@@ -218,7 +219,7 @@ def test_a_float_model_compiles_to_nothing_on_the_npu(tmp_path: Path) -> None:
 
 def test_a_rejected_file_gives_velas_words_and_the_command(tmp_path: Path) -> None:
     path = tmp_path / "not a model.tflite"
-    path.write_text("hello, this is no model at all")
+    path.write_text("hello, this is no model at all", encoding="utf-8")
     with pytest.raises(CompilerError) as caught:
         compile_model(path, OPTIONS, tmp_path / "out")
     text = str(caught.value)

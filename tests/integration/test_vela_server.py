@@ -101,7 +101,7 @@ def test_failures_read_alike_and_the_process_survives_them(
     damaged = tmp_path / "truncated.tflite"
     damaged.write_bytes(model.read_bytes()[: model.stat().st_size // 2])
     strange = tmp_path / "strange.tflite"
-    strange.write_text("hello, this is no model at all")
+    strange.write_text("hello, this is no model at all", encoding="utf-8")
     for path in (damaged, strange):
         told = []
         for runner in (server, run_alone):

@@ -28,7 +28,7 @@ def _write_float(directory: Path) -> None:
 
 
 def _write_text(directory: Path) -> None:
-    (directory / "mine.tflite").write_text("this is not a model")
+    (directory / "mine.tflite").write_text("this is not a model", encoding="utf-8")
 
 
 def _write_nothing(directory: Path) -> None:

@@ -54,7 +54,7 @@ def test_the_model_gets_the_libraries_it_came_with(tmp_path: Path) -> None:
     model = tree / "models" / "Linux64_GCC-9.3" / EXECUTABLE
     for directory in (model.parent, tree / "python" / "lib", tree / "fmtplib"):
         directory.mkdir(parents=True)
-    model.write_text("#!/bin/sh\necho Fast Models $PYTHONHOME $LD_LIBRARY_PATH\n")
+    model.write_text("#!/bin/sh\necho Fast Models $PYTHONHOME $LD_LIBRARY_PATH\n", encoding="utf-8")
     model.chmod(0o755)
     with tarfile.open(tmp_path / "fvp.tgz", "w:gz") as archive:
         archive.add(tree, "fvp")
@@ -173,12 +173,12 @@ def test_the_context_holds_what_the_image_copies() -> None:
     """Every file the Dockerfile copies is let through by .dockerignore."""
     allowed = [
         line[1:]
-        for line in (ROOT / ".dockerignore").read_text().splitlines()
+        for line in (ROOT / ".dockerignore").read_text(encoding="utf-8").splitlines()
         if line.startswith("!")
     ]
     copied = [
         words[-2]
-        for words in map(str.split, (ROOT / "Dockerfile").read_text().splitlines())
+        for words in map(str.split, (ROOT / "Dockerfile").read_text(encoding="utf-8").splitlines())
         if words[:1] == ["COPY"] and "--from" not in words[1] and words[-2] != "."
     ]
     assert len(copied) >= 3

@@ -53,7 +53,7 @@ def test_gcc_builds_it_too_and_it_runs(tmp_path: Path) -> None:
 def test_a_compiler_error_is_shown(tmp_path: Path) -> None:
     broken = tmp_path / "broken"
     shutil.copytree(FIRMWARE_DIRECTORY, broken)
-    (broken / "uart.c").write_text("#error deliberately broken\n")
+    (broken / "uart.c").write_text("#error deliberately broken\n", encoding="utf-8")
     try:
         with pytest.raises(BuildError, match="deliberately broken"):
             build(tmp_path / "x.elf", Compiler.ZIG, broken)

@@ -40,7 +40,10 @@ COMPLAINTS = [
 def fake_client(directory: Path, body: str, name: str = "docker") -> str:
     """A client of an engine that is in trouble."""
     path = directory / name
-    path.write_text(f'#!/bin/sh\n[ "$1" = --version ] && echo "Docker version 0" && exit\n{body}\n')
+    path.write_text(
+        f'#!/bin/sh\n[ "$1" = --version ] && echo "Docker version 0" && exit\n{body}\n',
+        encoding="utf-8",
+    )
     path.chmod(0o755)
     return str(path)
 
@@ -64,7 +67,7 @@ def test_an_engine_that_never_answers(tmp_path: Path, monkeypatch: pytest.Monkey
 
 def test_podman_under_dockers_name_is_podman(tmp_path: Path) -> None:
     path = tmp_path / "docker"
-    path.write_text("#!/bin/sh\necho podman version 4.3.1\n")
+    path.write_text("#!/bin/sh\necho podman version 4.3.1\n", encoding="utf-8")
     path.chmod(0o755)
     assert find_engine(str(path)).kind is EngineKind.PODMAN
 
@@ -93,13 +96,14 @@ def test_the_sweep_spares_the_living_and_strangers(tmp_path: Path) -> None:
     listed = tmp_path / "listed"
     listed.write_text(
         f"living {mine}\ndead {Owner(os.getpid(), mine.started + 1, mine.world)}\n"
-        "stranger\nodd not-an-owner\n"
+        "stranger\nodd not-an-owner\n",
+        encoding="utf-8",
     )
     removed = tmp_path / "removed"
     body = f'case "$1" in ps) cat {listed};; rm) shift 2; echo "$@" >> {removed};; esac'
     engine = Engine(EngineKind.DOCKER, fake_client(tmp_path, body))
     assert sweep(engine) == ("dead",)
-    assert removed.read_text() == "dead\n"
+    assert removed.read_text(encoding="utf-8") == "dead\n"
 
 
 def test_a_container_that_never_started_is_no_exit_status_0(tmp_path: Path) -> None:

@@ -38,7 +38,7 @@ def alive(pid: int) -> bool:
         os.kill(pid, 0)
     except ProcessLookupError:
         return False
-    state = Path(f"/proc/{pid}/stat").read_text().rpartition(")")[2].split()[0]
+    state = Path(f"/proc/{pid}/stat").read_text(encoding="utf-8").rpartition(")")[2].split()[0]
     return state != "Z"
 
 
@@ -127,11 +127,11 @@ def test_an_exception_of_the_consumer_ends_it(
 
     with pytest.raises(RuntimeError, match="no"):
         start("echo $$; sleep 60", consume=refuse)
-    assert gone(int((tmp_path / "log").read_text()))
+    assert gone(int((tmp_path / "log").read_text(encoding="utf-8")))
 
 
 def test_what_cannot_be_started_is_named(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
-    (tmp_path / "FVP").write_text("no executable\n")
+    (tmp_path / "FVP").write_text("no executable\n", encoding="utf-8")
     (tmp_path / "FVP").chmod(0o755)
     launch = Launch((), tmp_path, tmp_path / "log", Limits(1))
     # Without the guard in front, which would start and complain itself.
@@ -161,7 +161,7 @@ def test_an_executable_that_is_replaced_while_it_is_used_measures_nothing(
     tmp_path: Path, back: bool
 ) -> None:
     executable = tmp_path / "FVP"
-    executable.write_text("#!/bin/sh\necho one\n")
+    executable.write_text("#!/bin/sh\necho one\n", encoding="utf-8")
     executable.chmod(0o755)
     launcher = LocalLauncher((str(executable),))
     identity = launcher.identity()
@@ -169,7 +169,7 @@ def test_an_executable_that_is_replaced_while_it_is_used_measures_nothing(
     assert launcher.run(launch, lambda data: False).excerpt == "one\n"
     assert launcher.identity() == identity
     original, stat = executable.read_bytes(), executable.stat()
-    executable.write_text("#!/bin/sh\necho two\n")
+    executable.write_text("#!/bin/sh\necho two\n", encoding="utf-8")
     if back:
         executable.write_bytes(original)
         os.utime(executable, ns=(stat.st_atime_ns, stat.st_mtime_ns))
@@ -188,11 +188,11 @@ def test_nothing_outlives_the_bench(how: signal.Signals, tmp_path: Path) -> None
     log = tmp_path / "log"
     try:
         deadline = time.monotonic() + 20
-        while not (log.exists() and log.read_text().endswith("\n")):
+        while not (log.exists() and log.read_text(encoding="utf-8").endswith("\n")):
             assert time.monotonic() < deadline
             time.sleep(0.05)
         bench.send_signal(how)
         bench.wait(10)
     finally:
         bench.kill()
-    assert gone(int(log.read_text()))
+    assert gone(int(log.read_text(encoding="utf-8")))

@@ -13,13 +13,13 @@ from targets.fvp.process_slots import seat
 def occupy(directory: str, count: int, log: str) -> None:
     """For a process: sit down, say so, stay a moment, and until a second has sat down too."""
     with seat(count, Path(directory)) as number:
-        with open(log, "a") as file:  # noqa: PTH123
+        with open(log, "a", encoding="utf-8") as file:  # noqa: PTH123
             file.write(f"+{number} {time.monotonic()}\n")
         deadline = time.monotonic() + 20
         time.sleep(0.15)
-        while Path(log).read_text().count("+") < 2 and time.monotonic() < deadline:
+        while Path(log).read_text(encoding="utf-8").count("+") < 2 and time.monotonic() < deadline:
             time.sleep(0.01)
-        with open(log, "a") as file:  # noqa: PTH123
+        with open(log, "a", encoding="utf-8") as file:  # noqa: PTH123
             file.write(f"-{number} {time.monotonic()}\n")
 
 
@@ -34,7 +34,9 @@ def test_no_more_than_the_seats_at_once(tmp_path: Path) -> None:
         process.start()
     for process in processes:
         process.join(30)
-    events = sorted((float(line.split()[1]), line[0]) for line in log.read_text().splitlines())
+    events = sorted(
+        (float(line.split()[1]), line[0]) for line in log.read_text(encoding="utf-8").splitlines()
+    )
     assert len(events) == 10
     seated = most = 0
     for _, what in events:

@@ -97,11 +97,13 @@ def importing(copy: Path, module: str, imported: str) -> Iterator[None]:
     path = copy / module.replace(".", "/")
     file = path / "__init__.py" if path.is_dir() else path.with_suffix(".py")
     original = file.read_text(encoding="utf-8")
-    file.write_text(f"{original}\n\ndef _late() -> None:\n    import {imported}\n")
+    file.write_text(
+        f"{original}\n\ndef _late() -> None:\n    import {imported}\n", encoding="utf-8"
+    )
     try:
         yield
     finally:
-        file.write_text(original)
+        file.write_text(original, encoding="utf-8")
 
 
 def test_the_sources_keep_every_contract(copy: Path) -> None:

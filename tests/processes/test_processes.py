@@ -33,7 +33,7 @@ LONG_S = 60.0
 def alive(pid: int) -> bool:
     """Whether `pid` still does something; a zombie nobody reaped does not."""
     try:
-        state = Path(f"/proc/{pid}/stat").read_text().rpartition(")")[2].split()[0]
+        state = Path(f"/proc/{pid}/stat").read_text(encoding="utf-8").rpartition(")")[2].split()[0]
     except (FileNotFoundError, ProcessLookupError):
         return False
     return state != "Z"

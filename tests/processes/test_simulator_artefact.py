@@ -334,7 +334,7 @@ def test_files_that_are_missing_or_something_else(tmp_path: Path, suffix: str) -
         with pytest.raises(ModelError, match=path.name):
             load_artefact(path)
     text = tmp_path / f"text.{suffix}"
-    text.write_text("no model")
+    text.write_text("no model", encoding="utf-8")
     with pytest.raises(ModelError, match=f"text.{suffix}"):
         load_artefact(text)
 

@@ -146,7 +146,7 @@ def test_the_database_of_another_model_is_refused(artefact: Artefact, tmp_path: 
 )
 def test_what_is_no_database_is_refused(content: str, tmp_path: Path) -> None:
     path = tmp_path / "model_debug.xml"
-    path.write_text(content)
+    path.write_text(content, encoding="utf-8")
     with pytest.raises(ModelError, match=r"model_debug\.xml is not a debug database"):
         read_layers(path)
     with pytest.raises(ModelError, match="cannot read"):

@@ -32,7 +32,7 @@ def codespell(directory: Path) -> subprocess.CompletedProcess[str]:
 def test_a_misspelt_word_is_found(tmp_path: Path, name: str) -> None:
     file = tmp_path / name
     file.parent.mkdir(parents=True, exist_ok=True)
-    file.write_text(f"# They {MISSPELT} data.\n")
+    file.write_text(f"# They {MISSPELT} data.\n", encoding="utf-8")
     done = codespell(tmp_path)
     assert done.returncode != 0
     assert f"{name}:1: {MISSPELT} ==> receive" in done.stdout
@@ -42,6 +42,6 @@ def test_what_nobody_wrote_here_is_not_read(tmp_path: Path) -> None:
     for name in (".venv/page.md", ".venv-3.12/page.md", "results/cell.json", "requirements.lock"):
         file = tmp_path / name
         file.parent.mkdir(parents=True, exist_ok=True)
-        file.write_text(f"{MISSPELT}\n")
+        file.write_text(f"{MISSPELT}\n", encoding="utf-8")
     done = codespell(tmp_path)
     assert (done.returncode, done.stdout) == (0, "")

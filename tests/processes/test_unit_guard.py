@@ -70,7 +70,7 @@ def test_when_torn_down(cleaned):
 
 def test_every_way_to_start_a_process_fails_a_unit_test(tmp_path: Path) -> None:
     shutil.copy(ROOT / "tests" / "unit" / "conftest.py", tmp_path)
-    (tmp_path / "test_tries.py").write_text(TRIES)
+    (tmp_path / "test_tries.py").write_text(TRIES, encoding="utf-8")
     result = tmp_path / "result.xml"
     subprocess.run(
         [

@@ -125,7 +125,7 @@ class BenchRunner:
 
     def write_config(self, text: str, name: str = "bench.toml") -> Path:
         path = self.directory / name
-        path.write_text(text)
+        path.write_text(text, encoding="utf-8")
         return path
 
     def command(self, config: Path, *arguments: str, results: Path | None = None) -> list[str]:

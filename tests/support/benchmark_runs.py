@@ -36,5 +36,5 @@ def run_benchmark(directory: Path, name: str, *arguments: str | Path) -> Benchma
         text=True,
         timeout=600,
     )
-    results = json.loads(file.read_text()) if file.exists() else None
+    results = json.loads(file.read_text(encoding="utf-8")) if file.exists() else None
     return BenchmarkRun(done.returncode, done.stdout, results)

@@ -38,7 +38,7 @@ PARTS = (".", "manifest.json", "files", "files/sub", "files/sub/model", "files/r
 def build(directory: Path) -> None:
     (directory / "sub").mkdir()
     (directory / "sub" / "model").write_bytes(MODEL)
-    (directory / "report").write_text("fine")
+    (directory / "report").write_text("fine", encoding="utf-8")
 
 
 def build_large(directory: Path) -> None:
@@ -88,7 +88,7 @@ def damaged(cache: ArtefactCache) -> list[Path]:
 
 def _edit(entry: Entry, **changes: Any) -> None:
     """By somebody who knows how a manifest vouches for itself."""
-    content = json.loads(manifest_of(entry).read_text())["manifest"] | changes
+    content = json.loads(manifest_of(entry).read_text(encoding="utf-8"))["manifest"] | changes
     # Not by `json`, which writes some floats in other digits.
     sealed = {"manifest": content, "sha256": hashlib.sha256(to_json(content)).hexdigest()}
     manifest_of(entry).write_bytes(to_json(sealed, indent=1) + b"\n")
@@ -120,17 +120,21 @@ def _take_another_kinds_manifest(entry: Entry) -> None:
 
 
 def _edit_without_the_sum(entry: Entry) -> None:
-    content = manifest_of(entry).read_text()
+    content = manifest_of(entry).read_text(encoding="utf-8")
     host = json.loads(content)["manifest"]["host"]
-    manifest_of(entry).write_text(content.replace(f'"host": "{host}"', '"host": "elsewhere"'))
+    manifest_of(entry).write_text(
+        content.replace(f'"host": "{host}"', '"host": "elsewhere"'), encoding="utf-8"
+    )
 
 
 def _add_a_space(entry: Entry) -> None:
-    manifest_of(entry).write_text(manifest_of(entry).read_text() + " ")
+    manifest_of(entry).write_text(
+        manifest_of(entry).read_text(encoding="utf-8") + " ", encoding="utf-8"
+    )
 
 
 def _nest_the_manifest(entry: Entry) -> None:
-    manifest_of(entry).write_text("[" * 100_000)
+    manifest_of(entry).write_text("[" * 100_000, encoding="utf-8")
 
 
 def _blow_up_the_manifest(entry: Entry) -> None:
@@ -142,7 +146,7 @@ def _lose_all_files(entry: Entry) -> None:
 
 
 def _lengthen(entry: Entry) -> None:
-    with (entry.path / "report").open("a") as stream:
+    with (entry.path / "report").open("a", encoding="utf-8") as stream:
         stream.write("!")
 
 
@@ -399,10 +403,10 @@ def test_damage_is_told_in_one_line(cache: ArtefactCache, caplog: pytest.LogCapt
     name = "two\nlines \x1b[31m"
 
     def build_odd(directory: Path) -> None:
-        (directory / name).write_text("x")
+        (directory / name).write_text("x", encoding="utf-8")
 
     entry = cache.get_or_build(KEY, build_odd)
-    entry.file(name).write_text("y")
+    entry.file(name).write_text("y", encoding="utf-8")
     assert "\n" not in str(cache.verify()[0])
     with caplog.at_level(logging.WARNING):
         cache.get_or_build(KEY, build)
@@ -428,7 +432,7 @@ def test_foreign_files_are_reported_and_left_alone(cache: ArtefactCache, entry: 
     ]
     for path in foreign:
         path.parent.mkdir(exist_ok=True)
-        path.write_text("mine")
+        path.write_text("mine", encoding="utf-8")
     link = entry.path / "sub" / "link"
     link.symlink_to("/")
     problems = cache.verify()
@@ -436,14 +440,14 @@ def test_foreign_files_are_reported_and_left_alone(cache: ArtefactCache, entry: 
     assert {problem.kind for problem in problems} == {ProblemKind.FOREIGN}
     assert not any(problem.harmless for problem in problems)
     cache.gc(max_bytes=10**9)
-    assert all(path.read_text() == "mine" for path in foreign)
+    assert all(path.read_text(encoding="utf-8") == "mine" for path in foreign)
     assert cache.find(KEY) is not None
 
 
 def test_damage_that_cannot_be_moved_aside_is_an_error(cache: ArtefactCache, entry: Entry) -> None:
     """Silently building in its place is impossible, silently using it would be worse."""
     _truncate(entry)
-    (cache.root / "v2" / "quarantine").write_text("in the way")
+    (cache.root / "v2" / "quarantine").write_text("in the way", encoding="utf-8")
     with pytest.raises(CacheError, match=r"move aside a damaged entry .*699 bytes, not 700"):
         cache.find(KEY)
 

@@ -243,7 +243,7 @@ def test_clocks_of_two_hosts_may_differ_a_little(cache: ArtefactCache) -> None:
 def test_a_stamp_is_not_set_where_a_link_leads(cache: ArtefactCache, tmp_path: Path) -> None:
     entry = put(cache, "x", days_ago=0)
     theirs = tmp_path / "theirs"
-    theirs.write_text("")
+    theirs.write_text("", encoding="utf-8")
     os.utime(theirs, (5, 5))
     (entry.path.parent / "manifest.json").unlink()
     (entry.path.parent / "manifest.json").symlink_to(theirs)

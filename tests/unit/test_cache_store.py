@@ -21,7 +21,7 @@ KEY = CacheKey("compiled", {"model": "ab" * 32, "rate": 0.1, "vela": "5.2.0"})
 def writes(**files: str) -> Callable[[Path], None]:
     def build(directory: Path) -> None:
         for name, text in files.items():
-            (directory / name).write_text(text)
+            (directory / name).write_text(text, encoding="utf-8")
 
     return build
 
@@ -43,7 +43,7 @@ def test_second_request_does_no_work(cache: ArtefactCache) -> None:
     assert first.built
     assert not second.built
     assert found == second
-    assert (second.path / "model").read_text() == "weights"
+    assert (second.path / "model").read_text(encoding="utf-8") == "weights"
     assert cache.stats().total.entries == 1
     assert cache.verify() == []
 
@@ -67,7 +67,7 @@ def test_everything_is_flushed_before_it_gets_its_name(
 
     def build(directory: Path) -> None:
         (directory / "deep" / "er").mkdir(parents=True)
-        (directory / "deep" / "er" / "model").write_text("x")
+        (directory / "deep" / "er" / "model").write_text("x", encoding="utf-8")
 
     monkeypatch.setattr(os, "fsync", noted_fsync)
     monkeypatch.setattr(Path, "rename", noted_rename)
@@ -100,7 +100,7 @@ def _a_cache_of_another_format(root: Path) -> None:
 
 
 def _a_file(root: Path) -> None:
-    root.write_text("")
+    root.write_text("", encoding="utf-8")
 
 
 @pytest.mark.parametrize(
@@ -122,7 +122,7 @@ def test_manifest_tells_what_the_entry_is(cache: ArtefactCache) -> None:
     def build(directory: Path) -> None:
         (directory / "deep" / "er").mkdir(parents=True)
         (directory / "deep" / "er" / "x.bin").write_bytes(b"\x00" * 3_000_000)
-        (directory / "manifest.json").write_text("the product's own")
+        (directory / "manifest.json").write_text("the product's own", encoding="utf-8")
 
     entry = cache.get_or_build(KEY, build)
     again = cache.find(KEY)
@@ -135,7 +135,7 @@ def test_manifest_tells_what_the_entry_is(cache: ArtefactCache) -> None:
         "manifest.json": 17,
     }
     assert again.manifest.pid == os.getpid()
-    assert again.file("manifest.json").read_text() == "the product's own"
+    assert again.file("manifest.json").read_text(encoding="utf-8") == "the product's own"
     with pytest.raises(CacheError, match=r"no file 'x\.bin'"):
         again.file("x.bin")
     assert cache.verify() == []
@@ -145,7 +145,7 @@ def test_error_of_a_build_passes_through_and_leaves_nothing(cache: ArtefactCache
     failure = BuildError("training diverged")
 
     def build(directory: Path) -> None:
-        (directory / "half").write_text("half")
+        (directory / "half").write_text("half", encoding="utf-8")
         raise failure
 
     with pytest.raises(BuildError) as caught:
@@ -163,7 +163,7 @@ def test_interrupted_build_leaves_nothing(
     cache: ArtefactCache, interruption: type[BaseException]
 ) -> None:
     def build(directory: Path) -> None:
-        (directory / "half").write_text("half")
+        (directory / "half").write_text("half", encoding="utf-8")
         raise interruption
 
     with pytest.raises(interruption):
@@ -185,7 +185,7 @@ def _leaves_a_pipe(directory: Path) -> None:
 
 
 def _leaves_an_unprintable_name(directory: Path) -> None:
-    Path(os.fsdecode(os.fsencode(directory) + b"/\xff")).write_text("x")
+    Path(os.fsdecode(os.fsencode(directory) + b"/\xff")).write_text("x", encoding="utf-8")
 
 
 @pytest.mark.parametrize(
@@ -213,9 +213,11 @@ def test_build_may_ask_for_its_inputs(cache: ArtefactCache) -> None:
 
     def build(directory: Path) -> None:
         inner = cache.get_or_build(source, writes(weights="w"))
-        (directory / "model").write_text(inner.file("weights").read_text() + "!")
+        (directory / "model").write_text(
+            inner.file("weights").read_text(encoding="utf-8") + "!", encoding="utf-8"
+        )
 
-    assert cache.get_or_build(KEY, build).file("model").read_text() == "w!"
+    assert cache.get_or_build(KEY, build).file("model").read_text(encoding="utf-8") == "w!"
     assert list(cache.stats().kinds) == ["compiled", "variant"]
     assert cache.verify() == []
 
@@ -239,7 +241,7 @@ def test_threads_of_one_process_build_once_and_say_who_is_waited_for(
     def slow(directory: Path) -> None:
         building.set()
         assert finish.wait(10)
-        (directory / "model").write_text("x")
+        (directory / "model").write_text("x", encoding="utf-8")
 
     def hear(info: LockInfo) -> None:
         reports.append(info)
@@ -291,7 +293,7 @@ def test_file_system_without_flock_is_refused(
 
 
 def test_root_beneath_a_file_is_reported_with_a_cure(tmp_path: Path) -> None:
-    (tmp_path / "file").write_text("in the way")
+    (tmp_path / "file").write_text("in the way", encoding="utf-8")
     cache = ArtefactCache(tmp_path / "file" / "cache")
     with pytest.raises(CacheError, match=str(tmp_path / "file")) as caught:
         cache.get_or_build(KEY, writes(x="x"))
@@ -311,12 +313,12 @@ def test_a_finding_is_kept_like_any_product(cache: ArtefactCache) -> None:
     """A build that comes to another end than hoped for may keep that: its file says which."""
 
     def build(directory: Path) -> None:
-        (directory / "finding.json").write_text('{"ended": "SIGABRT"}')
+        (directory / "finding.json").write_text('{"ended": "SIGABRT"}', encoding="utf-8")
 
     assert cache.get_or_build(KEY, build).names == ("finding.json",)
     kept = cache.get_or_build(KEY, refuses)
     assert "outputs.npz" not in kept.names
-    assert kept.file("finding.json").read_text() == '{"ended": "SIGABRT"}'
+    assert kept.file("finding.json").read_text(encoding="utf-8") == '{"ended": "SIGABRT"}'
 
 
 def test_leftover_that_cannot_be_removed_is_reported_and_does_not_stop_builds(

@@ -27,7 +27,7 @@ def write_ini(path: Path, sections: dict[str, dict[str, str]]) -> Path:
     lines = []
     for name, keys in sections.items():
         lines += [f"[{name}]", *(f"{key}={value}" for key, value in keys.items())]
-    path.write_text("\n".join(lines) + "\n")
+    path.write_text("\n".join(lines) + "\n", encoding="utf-8")
     return path
 
 

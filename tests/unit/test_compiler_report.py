@@ -258,7 +258,7 @@ def test_arbitrary_text_gives_a_compiler_error(summary: str, layers: str) -> Non
 def test_missing_and_undecodable_files_are_named(tmp_path: Path) -> None:
     with pytest.raises(CompilerError, match="cannot read net_summary_"):
         read_report(tmp_path, "net", SYSTEM, "5.2.0")
-    (tmp_path / summary_name("net", SYSTEM)).write_text(summary_text(SUMMARY))
+    (tmp_path / summary_name("net", SYSTEM)).write_text(summary_text(SUMMARY), encoding="utf-8")
     with pytest.raises(CompilerError, match=r"cannot read net_per-layer\.csv"):
         read_report(tmp_path, "net", SYSTEM, "5.2.0")
     (tmp_path / per_layer_name("net")).write_bytes(b"\xff\xfe")

@@ -25,7 +25,7 @@ def test_the_default_configuration_states_every_variant_parameter() -> None:
     workload = config.workloads["mnist_fc"]
     assert isinstance(workload, TrainedWorkload)
     assert set(workload.variants) == {"base", "pruned", "clustered", "pruned_clustered"}
-    text = DEFAULT_CONFIG.read_text()
+    text = DEFAULT_CONFIG.read_text(encoding="utf-8")
     for parameter in ("final_sparsity", "clusters", "preserve_sparsity", "per_channel_dense"):
         assert parameter in text
 

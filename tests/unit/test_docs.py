@@ -132,7 +132,7 @@ def test_configuration_snippets_are_accepted(block: Block) -> None:
 @pytest.mark.parametrize("block", blocks("ini"), ids=str)
 def test_vela_configurations_are_accepted(block: Block, tmp_path: Path) -> None:
     path = tmp_path / "board.ini"
-    path.write_text(block.text)
+    path.write_text(block.text, encoding="utf-8")
     names = re.findall(r"^\[System_Config\.(.+)\]$", block.text, re.MULTILINE)
     modes = re.findall(r"^\[Memory_Mode\.(.+)\]$", block.text, re.MULTILINE)
     assert names

@@ -66,14 +66,15 @@ def attic(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> Path:
     """A project of three packages, of which the layers name two."""
     package = tmp_path / "attic"
     package.mkdir()
-    (package / "__init__.py").write_text("")
-    (package / "roof.py").write_text("from attic import ground\nimport pytest\n")
-    (package / "ground.py").write_text("")
-    (package / "shed.py").write_text("")
+    (package / "__init__.py").write_text("", encoding="utf-8")
+    (package / "roof.py").write_text("from attic import ground\nimport pytest\n", encoding="utf-8")
+    (package / "ground.py").write_text("", encoding="utf-8")
+    (package / "shed.py").write_text("", encoding="utf-8")
     (tmp_path / "pyproject.toml").write_text(
         '[tool.importlinter]\nroot_packages = ["attic"]\n'
         '[[tool.importlinter.contracts]]\nname = "a"\ntype = "layers"\n'
-        'layers = ["attic.roof", "attic.ground"]\n'
+        'layers = ["attic.roof", "attic.ground"]\n',
+        encoding="utf-8",
     )
     monkeypatch.syspath_prepend(tmp_path)
     return tmp_path

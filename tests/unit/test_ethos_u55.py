@@ -133,7 +133,9 @@ def test_the_firmware_in_c_has_the_same_numbers() -> None:
     numbers = {
         match[1]: int(match[2], 0)
         for path in FIRMWARE_DIRECTORY.glob("*.[ch]")
-        for match in re.finditer(r"#define (\w+) (0[xX]\w+|\d+)u\b", path.read_text())
+        for match in re.finditer(
+            r"#define (\w+) (0[xX]\w+|\d+)u\b", path.read_text(encoding="utf-8")
+        )
     }
     facts = {
         "AXI_LIMITS": AXI_LIMITS,

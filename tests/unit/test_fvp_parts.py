@@ -26,7 +26,7 @@ from tests.support.bench_runs import QUICK
 def executable(directory: Path, name: str) -> Path:
     directory.mkdir(exist_ok=True)
     path = directory / name
-    path.write_text("#!/bin/sh\n")
+    path.write_text("#!/bin/sh\n", encoding="utf-8")
     path.chmod(0o755)
     return path
 
@@ -53,7 +53,7 @@ def test_a_wrong_place_is_named(tmp_path: Path) -> None:
         find_executable(by_setting, {})
     with pytest.raises(PrerequisiteError, match=r"\$BENCH_FVP names nowhere"):
         find_executable("", {"BENCH_FVP": "nowhere"})
-    (tmp_path / "x").write_text("not executable")
+    (tmp_path / "x").write_text("not executable", encoding="utf-8")
     with pytest.raises(PrerequisiteError, match="chmod"):
         find_executable(by_setting, {})
 
@@ -75,7 +75,7 @@ def test_a_wrong_place_is_named(tmp_path: Path) -> None:
 )
 def test_wrong_settings_name_file_and_key(table: str, says: str, tmp_path: Path) -> None:
     path = tmp_path / "bench.toml"
-    path.write_text(f"{QUICK}\n[targets.fvp]\n{table}\n")
+    path.write_text(f"{QUICK}\n[targets.fvp]\n{table}\n", encoding="utf-8")
     with pytest.raises(ConfigError, match=rf"bench.toml: targets.fvp[\s\S]*{says}"):
         load_config(path)
 
@@ -83,11 +83,11 @@ def test_wrong_settings_name_file_and_key(table: str, says: str, tmp_path: Path)
 def test_paths_are_relative_to_the_file(tmp_path: Path) -> None:
     path = tmp_path / "bench.toml"
     table = 'executable = "fvp/run"\nrunner = "mlek"\naxf = "mine.axf"'
-    path.write_text(f"{QUICK}\n[targets.fvp]\n{table}\n")
+    path.write_text(f"{QUICK}\n[targets.fvp]\n{table}\n", encoding="utf-8")
     settings = load_config(path).targets.fvp
     assert settings.executable == str(tmp_path / "fvp" / "run")
     assert settings.axf == str(tmp_path / "mine.axf")
-    path.write_text(f"{QUICK}\n[targets.fvp]\nexecutable = 'FVP'\n")
+    path.write_text(f"{QUICK}\n[targets.fvp]\nexecutable = 'FVP'\n", encoding="utf-8")
     assert load_config(path).targets.fvp.executable == "FVP", "a name on PATH stays one"
 
 
@@ -184,7 +184,7 @@ def test_an_unusable_place_for_seats_is_named(tmp_path: Path) -> None:
 
 
 def test_a_file_in_the_place_of_the_seats_is_named(tmp_path: Path) -> None:
-    (tmp_path / "file").write_text("")
+    (tmp_path / "file").write_text("", encoding="utf-8")
     with (
         pytest.raises(PrerequisiteError, match="XDG_RUNTIME_DIR"),
         seat(1, tmp_path / "file" / "x"),

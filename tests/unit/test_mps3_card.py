@@ -184,17 +184,17 @@ def test_the_controller_firmware_is_never_touched(root: Path) -> None:
 def test_what_the_user_put_on_the_card_meanwhile_is_what_comes_back(root: Path) -> None:
     mine = card(Unflushed(root))
     mine.install(FIRMWARE, JOB)
-    text = (root / FOLDER / "images.txt").read_text().replace("AUTO", "FORCE")
+    text = (root / FOLDER / "images.txt").read_text(encoding="utf-8").replace("AUTO", "FORCE")
     theirs = text.replace("Ethos-U55 regression bench", "mine")
-    (root / FOLDER / "images.txt").write_text(theirs)
+    (root / FOLDER / "images.txt").write_text(theirs, encoding="utf-8")
     mine.install(OTHER_FIRMWARE, OTHER_JOB)
     mine.restore()
-    assert (root / FOLDER / "images.txt").read_text() == theirs
+    assert (root / FOLDER / "images.txt").read_text(encoding="utf-8") == theirs
 
 
 def test_the_wrong_drive_is_refused(tmp_path: Path) -> None:
-    (tmp_path / "MBED.HTM").write_text("x")
-    (tmp_path / "DETAILS.TXT").write_text("x")
+    (tmp_path / "MBED.HTM").write_text("x", encoding="utf-8")
+    (tmp_path / "DETAILS.TXT").write_text("x", encoding="utf-8")
     with pytest.raises(CardError, match=r"not the SD card of an MPS3.*debug drive, MBED MPS3"):
         check_volume(DirectoryVolume(tmp_path), "AN552")
     assert sorted(path.name for path in tmp_path.iterdir()) == ["DETAILS.TXT", "MBED.HTM"]

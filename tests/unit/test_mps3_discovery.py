@@ -16,7 +16,7 @@ def attach(root: Path, serial: str, first: int, product: str = "6011") -> None:
     device = root / f"sys/devices/pci/usb1/1-{first}"
     device.mkdir(parents=True)
     for name, text in (("idVendor", "0403"), ("idProduct", product), ("serial", serial)):
-        (device / name).write_text(f"{text}\n")
+        (device / name).write_text(f"{text}\n", encoding="utf-8")
     by_id = root / "dev/serial/by-id"
     by_id.mkdir(parents=True, exist_ok=True)
     (root / "sys/class/tty").mkdir(parents=True, exist_ok=True)
@@ -24,20 +24,20 @@ def attach(root: Path, serial: str, first: int, product: str = "6011") -> None:
         place = device / f"1-{first}:1.{interface}"
         tty = place / f"ttyUSB{first + interface}/tty/ttyUSB{first + interface}"
         tty.mkdir(parents=True)
-        (place / "bInterfaceNumber").write_text(f"{interface:02x}\n")
+        (place / "bInterfaceNumber").write_text(f"{interface:02x}\n", encoding="utf-8")
         (tty / "device").symlink_to(place)
         (root / f"sys/class/tty/ttyUSB{first + interface}").symlink_to(tty)
         node = root / f"dev/ttyUSB{first + interface}"
-        node.write_text("")
+        node.write_text("", encoding="utf-8")
         (by_id / f"usb-Arm_MPS3_{serial}-if{interface:02}-port0").symlink_to(node)
 
 
 def mount(root: Path, label: str, place: str, device: str = "sdb1") -> None:
     (root / "proc").mkdir(exist_ok=True)
     (root / "dev/disk/by-label").mkdir(parents=True, exist_ok=True)
-    (root / "dev" / device).write_text("")
+    (root / "dev" / device).write_text("", encoding="utf-8")
     (root / "dev/disk/by-label" / label.replace(" ", "\\x20")).symlink_to(root / "dev" / device)
-    with (root / "proc/mounts").open("a") as mounts:
+    with (root / "proc/mounts").open("a", encoding="utf-8") as mounts:
         escaped = place.replace(" ", "\\040")
         mounts.write(f"{root / 'dev' / device} {escaped} vfat rw 0 0\n")
 

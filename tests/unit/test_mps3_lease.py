@@ -81,6 +81,6 @@ def test_of_many_that_want_it_each_gets_it_once(tmp_path: Path) -> None:
 
 
 def test_a_directory_that_cannot_be_used_is_named(tmp_path: Path) -> None:
-    (tmp_path / "file").write_text("")
+    (tmp_path / "file").write_text("", encoding="utf-8")
     with pytest.raises(BoardUnavailableError, match="no lease can be kept in"):
         take(tmp_path / "file")

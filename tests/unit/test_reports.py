@@ -87,7 +87,7 @@ def test_atomic_writing_leaves_the_old_content_when_it_fails(tmp_path: Path) -> 
     write_atomically(path, "old")
     with pytest.raises(TypeError):
         write_atomically(path, 5)  # type: ignore[arg-type]
-    assert path.read_text() == "old"
+    assert path.read_text(encoding="utf-8") == "old"
     assert [p.name for p in tmp_path.iterdir()] == ["file"]
 
 

@@ -134,18 +134,18 @@ def test_a_sound_run_reads_whole(run: RunDirectory) -> None:
 
 def _edited(change: Callable[[dict[str, Any]], object]) -> Callable[[Path], None]:
     def harm(path: Path) -> None:
-        document = json.loads(path.read_text())
+        document = json.loads(path.read_text(encoding="utf-8"))
         change(document)
-        path.write_text(json.dumps(document))
+        path.write_text(json.dumps(document), encoding="utf-8")
 
     return harm
 
 
 def _replaced(pattern: str, text: str) -> Callable[[Path], None]:
     def harm(path: Path) -> None:
-        changed, times = re.subn(pattern, text, path.read_text(), count=1)
+        changed, times = re.subn(pattern, text, path.read_text(encoding="utf-8"), count=1)
         assert times == 1
-        path.write_text(changed)
+        path.write_text(changed, encoding="utf-8")
 
     return harm
 
@@ -294,7 +294,7 @@ def test_a_line_that_is_no_outcome_costs_its_test_only(run: RunDirectory) -> Non
 
 @pytest.mark.parametrize("folder", ["sweeps", "orders", "unmeasured"])
 def test_broken_files_beside_the_records_are_named(run: RunDirectory, folder: str) -> None:
-    (run.path / folder / "w-other.json").write_text("{}")
+    (run.path / folder / "w-other.json").write_text("{}", encoding="utf-8")
     view = read_run(run)
     assert len(view.records) == 3
     assert [one.name for one in view.unreadable] == [f"{folder}/w-other.json"]
@@ -342,7 +342,7 @@ def test_characters_that_xml_lacks_are_replaced_where_they_enter(run: RunDirecto
     assert changed.compilation.report.layers[0].name == CLEAN
     run.write_record(changed)
     assert run.record(CELLS["b"]) == changed
-    assert CLEAN in json.loads((run.path / BROKEN).read_text())["data"]["name"]
+    assert CLEAN in json.loads((run.path / BROKEN).read_text(encoding="utf-8"))["data"]["name"]
 
 
 def test_characters_that_xml_lacks_in_a_file_are_replaced_too(run: RunDirectory) -> None:
@@ -386,6 +386,6 @@ def test_what_is_no_count_is_refused_where_the_target_gives_it(tmp_path: Path, c
 
 def test_tables_show_no_markup_of_others(run: RunDirectory) -> None:
     """A file's name and the fault in it are text, not rich's markup."""
-    (run.path / "cells" / "[bold]x[nope].json").write_text('{"[/red]": 1}')
+    (run.path / "cells" / "[bold]x[nope].json").write_text('{"[/red]": 1}', encoding="utf-8")
     assert "[bold]x[nope].json" in told(read_run(run))
     assert Console().is_terminal is False

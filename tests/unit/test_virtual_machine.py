@@ -266,7 +266,9 @@ def test_a_fault_in_the_fault_handler_locks_up() -> None:
 
 def test_the_command_line_of_the_fvp(tmp_path: Path) -> None:
     config = tmp_path / "params"
-    config.write_text("# comment\nethosu.num_macs=64 # why\n\nmps3_board.uart0.shutdown_tag=A\n")
+    config.write_text(
+        "# comment\nethosu.num_macs=64 # why\n\nmps3_board.uart0.shutdown_tag=A\n", encoding="utf-8"
+    )
     options = parse_options(
         [
             *("-a", "cpu0=app.axf", "--data", "cpu0=a@b.bin@0x90000000", "--stat", "-q"),

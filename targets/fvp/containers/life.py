@@ -139,7 +139,7 @@ def _start_of(pid: int) -> int | None:
     A zombie counts as not there.
     """
     try:
-        stat = Path(f"/proc/{pid}/stat").read_text()
+        stat = Path(f"/proc/{pid}/stat").read_text(encoding="utf-8", errors="replace")
     except OSError:
         return None
     # The second field is a name in brackets, which may contain anything.
@@ -148,6 +148,6 @@ def _start_of(pid: int) -> int | None:
 
 
 def _world() -> str:
-    boot = Path("/proc/sys/kernel/random/boot_id").read_text().strip()
+    boot = Path("/proc/sys/kernel/random/boot_id").read_text(encoding="utf-8").strip()
     namespace = Path("/proc/self/ns/pid").stat().st_ino
     return f"{boot}.{namespace}"

@@ -46,7 +46,7 @@ def _flush(directory: Path) -> None:
 def _mount_point(device: str) -> str:
     """Where a disk (or its first partition) is mounted; udisks mounts it if necessary."""
     for attempt in range(2):
-        for line in Path("/proc/mounts").read_text().splitlines():
+        for line in Path("/proc/mounts").read_text(encoding="utf-8", errors="replace").splitlines():
             source, place = line.split(" ")[:2]
             if source in (device, f"{device}1"):
                 return place.encode().decode("unicode_escape")

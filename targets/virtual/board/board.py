@@ -57,7 +57,7 @@ class VirtualBoard:
         self._power_requested = False
         self._stopping = False
         (directory / "debug_drive").mkdir(parents=True, exist_ok=True)
-        (directory / "debug_drive" / "MBED.HTM").write_text("the other drive\n")
+        (directory / "debug_drive" / "MBED.HTM").write_text("the other drive\n", encoding="utf-8")
         make_card(self._card, note)
         self._console, console_name = _terminal(directory / "mcc")
         uart, uart_name = _terminal(directory / "uart0")
@@ -115,7 +115,7 @@ class VirtualBoard:
     def note(self, event: str, **details: object) -> None:
         """A line in the board's log, stamped with the board's clock."""
         line = json.dumps({"time": round(self._now, 3), "event": event, **details})
-        with self._log.open("a") as stream:
+        with self._log.open("a", encoding="utf-8") as stream:
             stream.write(line + "\n")
 
     @property

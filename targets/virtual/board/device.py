@@ -87,7 +87,7 @@ def _become_device(run: Callable[[], None], log: Path) -> None:
         run()
         status = 0
     except TargetError as error:
-        with log.open("a") as stream:
+        with log.open("a", encoding="utf-8") as stream:
             stream.write(f"{error}\n")
     except BaseException as error:
         sys.stderr.write(f"virtual board's device: {type(error).__name__}: {error}\n")

@@ -39,7 +39,8 @@ def labgrid_board(board: Board, directory: Path) -> Iterator[Mps3Settings]:
             f"{'board:' if name == 'mcc' else ''}\n  {name}:\n    cls: RawSerialPort\n"
             f"    port: {(board.directory / name).resolve()}\n    speed: 115200\n"
             for name in ("mcc", "uart0")
-        )
+        ),
+        encoding="utf-8",
     )
     environment = directory / "labgrid.yaml"
     command = " ".join(["kill", "-USR1", str(board.pid)])
@@ -47,7 +48,8 @@ def labgrid_board(board: Board, directory: Path) -> Iterator[Mps3Settings]:
         f"targets:\n  main:\n    resources:\n      RemotePlace:\n        name: {PLACE}\n"
         f"    drivers:\n      ExternalPowerDriver:\n        cmd_on: 'true'\n"
         f"        cmd_off: 'true'\n        cmd_cycle: {command}\n"
-        f"options:\n  coordinator_address: '{address}'\n"
+        f"options:\n  coordinator_address: '{address}'\n",
+        encoding="utf-8",
     )
     with ExitStack() as stack:
 

@@ -83,7 +83,7 @@ class Board:
 
     def events(self, kind: str = "") -> list[dict[str, Any]]:
         """The board's own log."""
-        lines = (self.directory / "log.jsonl").read_text().splitlines()
+        lines = (self.directory / "log.jsonl").read_text(encoding="utf-8").splitlines()
         found = [json.loads(line) for line in lines]
         return [event for event in found if kind in ("", event["event"])]
 

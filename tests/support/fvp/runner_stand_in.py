@@ -36,7 +36,7 @@ def main() -> None:
         file, place = options.dump.removeprefix("cpu0=").split("@")
         assert place == f"Memory:0x93000000,{outputs[0].nbytes}", place
         Path(file).write_bytes(outputs[0].tobytes())
-    sys.stdout.write(Path(log).read_text().replace("\n", "\r\n"))
+    sys.stdout.write(Path(log).read_text(encoding="utf-8").replace("\n", "\r\n"))
 
 
 if __name__ == "__main__":

@@ -33,7 +33,8 @@ def write_fvp(directory: Path, *parameters: str) -> Path:
         "#!/bin/sh\n"
         f'[ "$1" = --version ] || set -- {added} "$@"\n'
         f"PYTHONPATH={shlex.quote(str(ROOT))} exec {shlex.quote(sys.executable)} "
-        '-m targets.virtual "$@"\n'
+        '-m targets.virtual "$@"\n',
+        encoding="utf-8",
     )
     script.chmod(0o755)
     return script
@@ -61,13 +62,14 @@ def virtual_fvp(directory: Path) -> Iterator[str]:
 def write_runner_fvp(directory: Path, log: str) -> Path:
     """A script under the FVP's name that prints `log`, as `runner_stand_in` does."""
     directory.mkdir(parents=True, exist_ok=True)
-    (directory / "log").write_text(log)
+    (directory / "log").write_text(log, encoding="utf-8")
     script = directory / NAMES[0]
     script.write_text(
         "#!/bin/sh\n"
         '[ "$1" != --version ] || { echo "Fast Models [11.27.42 (stand-in)]"; exit 0; }\n'
         f"PYTHONPATH={shlex.quote(str(ROOT))} exec {shlex.quote(sys.executable)} "
-        f'-m tests.support.fvp.runner_stand_in {shlex.quote(str(directory / "log"))} "$@"\n'
+        f'-m tests.support.fvp.runner_stand_in {shlex.quote(str(directory / "log"))} "$@"\n',
+        encoding="utf-8",
     )
     script.chmod(0o755)
     return script

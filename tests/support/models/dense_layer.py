@@ -36,4 +36,6 @@ def compile_dense_layer(directory: Path) -> CompiledModel:
 
 if __name__ == "__main__":
     with tempfile.TemporaryDirectory() as name:
-        STORED.write_text(compile_dense_layer(Path(name)).model_dump_json(indent=1) + "\n")
+        STORED.write_text(
+            compile_dense_layer(Path(name)).model_dump_json(indent=1) + "\n", encoding="utf-8"
+        )
