@@ -24,8 +24,9 @@ import numpy as np
 
 from bench.compiler import VelaOptions, compile_model
 from bench.measuring.measurements import EVENTS
-from bench.tflite.interpreters import random_inputs, run_tflm
 from bench.tflite.model_file import load_quantised
+from bench.tflite.random_inputs import random_inputs
+from bench.tflite.reference import ReferenceRunner
 from benchmarks.json_file import add_json_option, write_json
 from benchmarks.model_files import add_models_argument, model_files
 from targets.ethos_u55.accelerators import Accelerator
@@ -78,7 +79,7 @@ def measure(model: Path, inferences: int, tries: int) -> Cost:
         target = FvpTarget(
             FvpSettings(executable=str(_executable(directory)), inferences_per_process=5000),
             directory / "logs",
-            run_tflm,
+            ReferenceRunner(),
         )
         target.prepare()
         alone = min(

@@ -26,8 +26,8 @@ from pathlib import Path
 
 from bench.compiler import VelaOptions, compile_model
 from bench.core.arrays import Array
-from bench.tflite.interpreters import random_inputs
 from bench.tflite.model_file import inspect
+from bench.tflite.random_inputs import random_inputs
 from benchmarks.json_file import add_json_option, write_json
 from benchmarks.model_files import add_models_argument, model_files
 from targets.ethos_u55.accelerators import Accelerator

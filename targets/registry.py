@@ -6,7 +6,7 @@ does not load the simulator, the board's drivers or NumPy.
 
 from __future__ import annotations
 
-from collections.abc import Callable, Iterator, Mapping, Sequence
+from collections.abc import Callable, Iterator, Mapping
 from dataclasses import dataclass
 from functools import partial
 from pathlib import Path
@@ -16,7 +16,7 @@ from typing import TYPE_CHECKING
 from targets.settings import TargetSettings
 
 if TYPE_CHECKING:
-    from bench.core.arrays import Array
+    from bench.tflite.reference import Reference
     from targets.checkup import Checkup, Finding
     from targets.protocol import Target
 
@@ -27,8 +27,8 @@ __all__ = ["EXCLUSIVE", "TARGETS", "RegisteredTarget", "TargetContext"]
 class TargetContext:
     """What a target may ask of the bench."""
 
-    #: (quantised model, inputs `[n, ...]`) -> reference outputs `[n, ...]`.
-    reference: Callable[[Path, Sequence[Array]], tuple[Array, ...]]
+    #: For targets that give no outputs of their own.
+    reference: Reference
     settings: TargetSettings
     #: Where targets keep the output of their devices; a directory of the run, made when needed.
     logs: Path

@@ -8,12 +8,14 @@ from importlib.metadata import version
 from pathlib import Path
 
 from bench.compiler import LayerReport
+from bench.core.arrays import Array
 from targets.artefact.layer_names import NamedLayer, layer_names
 from targets.artefact.stream.operations import BlockOperation
 from targets.checkup import Finding, found
 from targets.ethos_u55.ports import PortMap
 from targets.protocol import Capabilities, Job, LayerCycles, Measurement, Source
 from targets.settings import TargetSettings
+from targets.simulator.cpu.operator import CpuOperatorError
 from targets.simulator.modelled_events import modelled_events
 from targets.simulator.simulator import Simulator
 from targets.simulator.timing import Bound, NetworkTiming, OperationTiming
@@ -54,18 +56,21 @@ class SimulatorTarget:
 
         Raises `TargetError` when it was compiled for another accelerator, when its command stream
         asks for something the NPU cannot do (the error names word and operation), or when the
-        inputs do not fit. Raises `ModelError` when the file cannot be read.
+        inputs do not fit. Raises `ModelError` when the file cannot be read. There are no outputs where an
+        operator on the CPU cannot be run; what the NPU does is known all the same.
         """
         ports = PortMap.for_memory_mode(job.memory_mode)
         simulator = Simulator(job.compiled_model, job.accelerator, ports)
-        outputs = simulator.run(job.inputs).outputs
+        outputs, absent = _outputs(simulator, job)
+        told = {} if absent else {"outputs": _origin_of_outputs(simulator)}
         if not simulator.artefact.npu_operators:
             return Measurement(
                 source=Source.SIMULATED,
                 outputs=outputs,
+                outputs_absent=absent,
                 counters={},
                 unavailable=dict.fromkeys(job.events, _ALL_ON_CPU),
-                provenance={"outputs": "the operators Vela left to the CPU: all of them"},
+                provenance=told,
             )
         timing = simulator.timing(job.memory_mode, job.timing)
         names = names_of(timing, job.report.layers)
@@ -73,6 +78,7 @@ class SimulatorTarget:
         return Measurement(
             source=Source.SIMULATED,
             outputs=outputs,
+            outputs_absent=absent,
             counters=counters,
             unavailable=unavailable,
             kinds=kinds,
@@ -85,7 +91,7 @@ class SimulatorTarget:
                 job.report.cycles_total,
             ),
             provenance={
-                "outputs": "the compiled model, executed by targets.simulator",
+                **told,
                 "traffic": f"traffic model, QCONFIG {ports.qconfig}, REGIONCFG {ports.regioncfg}",
                 "cycles": f"estimate of the cycle model, timing profile {job.timing_name}",
             },
@@ -93,6 +99,20 @@ class SimulatorTarget:
 
     def close(self) -> None:
         """Nothing to close."""
+
+
+def _outputs(simulator: Simulator, job: Job) -> tuple[tuple[Array, ...], str]:
+    """The outputs, or why there are none."""
+    try:
+        return simulator.run(job.inputs).outputs, ""
+    except CpuOperatorError as error:
+        return (), error.what
+
+
+def _origin_of_outputs(simulator: Simulator) -> str:
+    if simulator.artefact.npu_operators:
+        return "the compiled model, executed by targets.simulator"
+    return "the operators Vela left to the CPU: all of them"
 
 
 def check_sim(settings: TargetSettings, logs: Path, *, boot: bool) -> Iterator[Finding]:

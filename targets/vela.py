@@ -6,12 +6,12 @@ come from the reference interpreter, which runs the model that Vela was given.
 
 from __future__ import annotations
 
-from collections.abc import Callable, Iterator, Mapping, Sequence
+from collections.abc import Iterator, Mapping, Sequence
 from importlib.metadata import version
 from pathlib import Path
 
 from bench.compiler import MemoryReport
-from bench.core.arrays import Array
+from bench.tflite.reference import Reference, ReferenceOutputs
 from targets.checkup import Finding, found
 from targets.ethos_u55.ports import BEAT_BYTES
 from targets.protocol import Capabilities, Job, Measurement, Source
@@ -41,7 +41,7 @@ def check_vela(settings: TargetSettings, logs: Path, *, boot: bool) -> Iterator[
 class VelaEstimate:
     """Vela's estimate behind the `Target` protocol."""
 
-    def __init__(self, reference: Callable[[Path, Sequence[Array]], tuple[Array, ...]]) -> None:
+    def __init__(self, reference: Reference) -> None:
         self._reference = reference
 
     def capabilities(self) -> Capabilities:
@@ -51,10 +51,10 @@ class VelaEstimate:
         )
 
     def fingerprint(self) -> Mapping[str, str]:
-        """The two packages that the figures come from."""
+        """The packages that the figures come from."""
         return {
             "ethos-u-vela": version("ethos-u-vela"),
-            "tflite-micro": version("tflite-micro"),
+            **self._reference.fingerprint(),
         }
 
     def programs(self) -> Sequence[str]:
@@ -67,20 +67,28 @@ class VelaEstimate:
     def run(self, job: Job) -> Measurement:
         """Turn the compiler's report into a measurement; see `estimate_counters`."""
         estimates = estimate_counters(job)
+        reference = self._reference(job.source_model, job.inputs)
         return Measurement(
             source=Source.ESTIMATE,
-            outputs=self._reference(job.source_model, job.inputs),
+            outputs=reference.outputs,
+            outputs_absent=reference.absent,
             counters={event: estimates[event] for event in job.events if event in estimates},
             unavailable={event: _NOT_ESTIMATED for event in job.events if event not in estimates},
             kinds={event: "estimate" for event in job.events if event in estimates},
             provenance={
                 "cycles": f"ethos-u-vela {version('ethos-u-vela')}, performance estimate",
-                "outputs": f"tflite-micro {version('tflite-micro')} on the uncompiled model",
+                **_origin_of_outputs(reference),
             },
         )
 
     def close(self) -> None:
         """Nothing to close."""
+
+
+def _origin_of_outputs(reference: ReferenceOutputs) -> dict[str, str]:
+    if reference.absent:
+        return {}
+    return {"outputs": f"{reference.interpreter} on the uncompiled model"}
 
 
 def estimate_counters(job: Job) -> dict[str, int]:

@@ -21,11 +21,12 @@ from bench.measuring.planning import CellPlan
 from bench.measuring.preparation import Preparation, Ready
 from bench.measuring.products import ProductStore
 from bench.measuring.progress import Task
-from bench.measuring.reference import Reference, compare_outputs
+from bench.measuring.reference import compare_outputs
 from bench.measuring.sources import ModelSource
 from bench.plan.cell import Cell
 from bench.records.measurement import MeasurementRecord
 from bench.records.record import CellIdentity, Record, ReferenceRecord
+from bench.tflite.reference import Reference
 from targets.protocol import BatchTarget, Measurement, Target
 
 __all__ = ["Engine"]
@@ -68,8 +69,8 @@ class Engine:
     def _make_record(self, cell: Cell) -> Record:
         ready = self._preparation.ready(cell)
         measurement, outputs = self._measured(ready)
-        compared, not_compared = self._compared(ready, outputs)
-        accuracy, no_accuracy = accuracy_of(ready.model, outputs, ready.test_set)
+        compared, not_compared = self._compared(ready, measurement, outputs)
+        accuracy, no_accuracy = accuracy_of(ready.model, measurement, outputs, ready.test_set)
         return Record(
             cell=CellIdentity.of(cell),
             data=ready.test_set.identity,
@@ -139,10 +140,12 @@ class Engine:
         )
 
     def _compared(
-        self, ready: Ready, outputs: Sequence[Array]
+        self, ready: Ready, measurement: MeasurementRecord, outputs: Sequence[Array]
     ) -> tuple[ReferenceRecord | None, str]:
         """The target's outputs against the reference's, or why they are not compared."""
         if not ready.can.executes_artefact:
             return None, f"target {ready.cell.target!r} does not execute the compiled model"
+        if not outputs:
+            return None, measurement.outputs_absent
         inputs = [array[: self._reference_samples] for array in ready.test_set.inputs]
-        return compare_outputs(outputs, self._reference(ready.model.path, inputs)), ""
+        return compare_outputs(outputs, self._reference(ready.model.path, inputs))

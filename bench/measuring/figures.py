@@ -45,11 +45,16 @@ def binding(measurement: MeasurementRecord, report: VelaReport) -> CellBinding:
 
 
 def accuracy_of(
-    model: QuantisedModel, outputs: Sequence[Array], test_set: TestSet
+    model: QuantisedModel,
+    measurement: MeasurementRecord,
+    outputs: Sequence[Array],
+    test_set: TestSet,
 ) -> tuple[AccuracyRecord | None, str]:
     """The accuracy of the target's own outputs, or why there is none."""
     if test_set.labels is None:
         return None, test_set.labels_absent
+    if not outputs:
+        return None, measurement.outputs_absent
     tensor = model.file.outputs[test_set.output]
     scores = outputs[test_set.output]
     if tensor.scales:

@@ -38,19 +38,20 @@ def keep_measurement(directory: Path, cell_id: str, measurement: Measurement) ->
         provenance=dict(measurement.provenance),
         layers=measurement.layers,
         explanation=measurement.explanation,
-        outputs_sha256=digest_arrays(measurement.outputs),
+        outputs_sha256=digest_arrays(measurement.outputs) if measurement.outputs else "",
+        outputs_absent=measurement.outputs_absent,
     )
     (directory / _MEASUREMENT).write_text(kept.model_dump_json(indent=1), encoding="utf-8")
 
 
 def kept_measurement(entry: Entry) -> tuple[MeasurementRecord, tuple[Array, ...]]:
-    """What `keep_measurement` wrote: the measurement, and one array for each model output."""
+    """What `keep_measurement` wrote: the measurement, and its outputs."""
     text = entry.file(_MEASUREMENT).read_text(encoding="utf-8")
     return MeasurementRecord.model_validate_json(text), load_arrays(entry.file(_OUTPUTS))
 
 
 def _check_answer(cell_id: str, measurement: Measurement) -> None:
-    """Refuse an answer that leaves an event out without a word, or counts what cannot be."""
+    """Refuse an answer that leaves events or outputs out without a word, or counts what cannot be."""
     silent = [
         event
         for event in EVENTS
@@ -63,3 +64,5 @@ def _check_answer(cell_id: str, measurement: Measurement) -> None:
     for event, count in measurement.counters.items():
         if not isinstance(count, int) or not 0 <= count < 1 << 63:
             raise TargetError(f"{cell_id}: the target says that {event} is {count!r}, no count")
+    if bool(measurement.outputs) == bool(measurement.outputs_absent):
+        raise TargetError(f"{cell_id}: the target gave neither outputs nor a reason, or both")

@@ -1,71 +1,93 @@
-"""The reference outputs: what TFLite-Micro computes for a quantised model, cached.
-
-TFLite-Micro's integer kernels round as the Ethos-U55's command stream asks the NPU to, so its
-outputs are what a correct NPU must give, bit for bit.
-"""
+"""The reference outputs of quantised models, cached, and a target's outputs compared with them."""
 
 from __future__ import annotations
 
 import hashlib
-from collections.abc import Callable, Sequence
+from collections.abc import Mapping, Sequence
 from pathlib import Path
 
 import numpy as np
 
+from bench.cache import JSON
 from bench.core.arrays import Array, digest_arrays, load_arrays, save_arrays
-from bench.core.versions import installed_version
+from bench.core.schema import StrictModel
 from bench.measuring.products import ProductStore
 from bench.measuring.progress import Task
 from bench.records.record import ReferenceRecord
-from bench.tflite.interpreters import run_tflm
+from bench.tflite.reference import Reference, ReferenceOutputs
 
-__all__ = ["REFERENCE_CODE", "Reference", "cached_reference", "compare_outputs"]
+__all__ = ["REFERENCE_CODE", "CachedReference", "compare_outputs"]
 
-#: What runs the interpreter.
-REFERENCE_CODE = ("bench.tflite.interpreters",)
+#: What runs the interpreters.
+REFERENCE_CODE = ("bench.tflite.reference",)
 
-_OUTPUTS = "outputs.npz"
-
-#: (quantised model, inputs `[n, ...]`) -> outputs `[n, ...]`.
-Reference = Callable[[Path, Sequence[Array]], tuple[Array, ...]]
+_OUTPUTS, _ORIGIN = "outputs.npz", "reference.json"
 
 
-def compare_outputs(outputs: Sequence[Array], expected: Sequence[Array]) -> ReferenceRecord:
-    """Compare the first rows of `outputs` `[n, ...]` with `expected` `[m, ...]`, m <= n."""
+class _Origin(StrictModel):
+    """`ReferenceOutputs` but for the outputs."""
+
+    interpreter: str
+    inexact: str
+    absent: str
+
+
+def compare_outputs(
+    outputs: Sequence[Array], reference: ReferenceOutputs
+) -> tuple[ReferenceRecord | None, str]:
+    """The first rows of `outputs` `[n, ...]` beside the reference's `[m, ...]`, m <= n.
+
+    Or None, and why there is nothing to compare with.
+    """
+    if reference.absent:
+        return None, reference.absent
     mismatches = elements = largest = 0
-    for got, want in zip(outputs, expected, strict=True):
+    for got, want in zip(outputs, reference.outputs, strict=True):
         difference = np.abs(got[: len(want)].astype(np.int64) - want.astype(np.int64))
         mismatches += int(np.count_nonzero(difference))
         elements += difference.size
         largest = max(largest, int(difference.max(initial=0)))
-    return ReferenceRecord(
-        interpreter=_interpreter(),
-        samples=len(expected[0]),
+    record = ReferenceRecord(
+        interpreter=reference.interpreter,
+        inexact=reference.inexact,
+        samples=len(reference.outputs[0]),
         elements=elements,
         mismatches=mismatches,
         largest=largest,
     )
+    return record, ""
 
 
-def _interpreter() -> str:
-    return f"tflite-micro {installed_version('tflite-micro')}"
+class CachedReference:
+    """A `Reference` that runs each model on each set of inputs once, whoever asks for it.
 
+    An interpreter's death is kept like an answer, so that nobody dies of the same model again.
+    """
 
-def cached_reference(store: ProductStore) -> Reference:
-    """A reference that runs each model on each set of inputs once, whoever asks for it."""
+    def __init__(self, runner: Reference, store: ProductStore) -> None:
+        self._runner = runner
+        self._store = store
 
-    def reference(model: Path, inputs: Sequence[Array]) -> tuple[Array, ...]:
-        parameters = {
+    def fingerprint(self) -> Mapping[str, str]:
+        """The runner's."""
+        return self._runner.fingerprint()
+
+    def __call__(self, model: Path, inputs: Sequence[Array]) -> ReferenceOutputs:
+        """See `Reference`."""
+        parameters: dict[str, JSON] = {
             "model": hashlib.sha256(model.read_bytes()).hexdigest(),
             "inputs": digest_arrays(inputs),
-            "interpreter": _interpreter(),
+            "interpreters": dict(self.fingerprint()),
         }
-        product = store.product("reference", model.stem, parameters, REFERENCE_CODE)
+        product = self._store.product("reference", model.stem, parameters, REFERENCE_CODE)
 
         def build(directory: Path) -> None:
-            with Task.running("reference", product.name, store.sink):
-                save_arrays(directory / _OUTPUTS, run_tflm(model, inputs))
+            with Task.running("reference", product.name, self._store.sink):
+                made = self._runner(model, inputs)
+            save_arrays(directory / _OUTPUTS, made.outputs)
+            origin = _Origin(interpreter=made.interpreter, inexact=made.inexact, absent=made.absent)
+            (directory / _ORIGIN).write_text(origin.model_dump_json(indent=1), encoding="utf-8")
 
-        return load_arrays(store.obtain(product, build).file(_OUTPUTS))
-
-    return reference
+        entry = self._store.obtain(product, build)
+        origin = _Origin.model_validate_json(entry.file(_ORIGIN).read_text(encoding="utf-8"))
+        return ReferenceOutputs(load_arrays(entry.file(_OUTPUTS)), **origin.model_dump())

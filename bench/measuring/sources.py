@@ -19,8 +19,8 @@ from bench.measuring.progress import Task
 from bench.plan.config import CustomMetric, ModelFileWorkload, TrainedWorkload, Workload
 from bench.plan.metrics import AccuracyMetric
 from bench.records.record import DataIdentity, ModelRecord
-from bench.tflite.interpreters import random_inputs
 from bench.tflite.model_file import ModelFile, load_quantised
+from bench.tflite.random_inputs import random_inputs
 from models.data import DataSource, write_test_set
 from models.messages import BUILD_FILE, MODEL_FILE, BuildRequest, BuildResult
 from models.service import VariantBuilder

@@ -21,13 +21,14 @@ from bench.measuring.engine import Engine
 from bench.measuring.planning import Lack, plan_cells
 from bench.measuring.products import ProductStore
 from bench.measuring.progress import append_to, device_progress, noting
-from bench.measuring.reference import cached_reference
+from bench.measuring.reference import CachedReference
 from bench.measuring.sources import ModelSource
 from bench.plan.cell import Cell
 from bench.plan.config import BenchConfig, timing_of
 from bench.plan.grid import Plan, make_plan
 from bench.records.run import RunManifest
 from bench.records.run_directory import RunDirectory
+from bench.tflite.reference import ReferenceRunner
 from models.data import DataSource
 from models.service import VariantBuilder
 from targets.protocol import Capabilities, Target
@@ -137,7 +138,7 @@ def open_judge(session: BenchSession, wanted: Iterable[Cell]) -> Iterator[Judge]
     setup.code.require_unchanged(*setup.code.modules)
     sink = append_to(session.run.progress)
     store = ProductStore(ArtefactCache(setup.cache_root), setup.code, sink)
-    reference = cached_reference(store)
+    reference = CachedReference(ReferenceRunner(setup.config.reference.bounds), store)
     context = TargetContext(
         reference=reference,
         settings=setup.config.targets,

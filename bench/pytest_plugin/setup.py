@@ -22,7 +22,7 @@ from bench.plan.config.lines import key_lines
 from bench.plan.grid import make_plan
 from bench.pytest_plugin.session import RunSetup
 from bench.records.run_directory import RunDirectory, run_name
-from bench.tflite.interpreters import run_tflm
+from bench.tflite.reference import ReferenceRunner
 from models.data import resolve_mnist
 from targets.registry import TARGETS, TargetContext
 
@@ -100,7 +100,11 @@ def unavailable_targets(setup: RunSetup) -> dict[str, tuple[str, str]]:
     """
     missing: dict[str, tuple[str, str]] = {}
     logs = RunDirectory(setup.run_path).logs
-    context = TargetContext(reference=run_tflm, settings=setup.config.targets, logs=logs)
+    context = TargetContext(
+        reference=ReferenceRunner(setup.config.reference.bounds),
+        settings=setup.config.targets,
+        logs=logs,
+    )
     for name in setup.targets:
         target = TARGETS[name].make(context)
         try:

@@ -23,4 +23,6 @@ class MeasurementRecord(RecordModel):
     provenance: dict[str, str]
     layers: tuple[LayerCycles, ...] = ()
     explanation: str = ""
+    #: Empty where there are no outputs, for the reason in `outputs_absent`.
     outputs_sha256: str
+    outputs_absent: str = ""

@@ -162,7 +162,10 @@ class AccuracyRecord(RecordModel):
 class ReferenceRecord(RecordModel):
     """The target's outputs against those of the reference interpreter, bit by bit."""
 
+    #: Who gave them, with versions.
     interpreter: str
+    #: Why a correct NPU may differ from them, in which case nothing is judged; empty: it may not.
+    inexact: str = ""
     #: Inputs compared; the first ones of the test set.
     samples: int
     elements: int
@@ -243,6 +246,19 @@ def _accuracy(record: Record) -> float | str:
     return record.accuracy.value
 
 
+def _mismatches(record: Record) -> float | str:
+    """The elements that differ from the reference, unless a correct NPU's may differ."""
+    reference = record.reference
+    if reference is None:
+        return record.reference_absent
+    if reference.inexact:
+        return (
+            f"{reference.inexact}; {reference.mismatches:,} of {reference.elements:,} elements "
+            f"differ, by at most {reference.largest:,}"
+        )
+    return float(reference.mismatches)
+
+
 def metric_value(record: Record, metric: MetricName) -> float | str:
     """The figure of `metric` in its unit, or the sentence that says why there is none."""
     report = record.compilation.report
@@ -256,7 +272,7 @@ def metric_value(record: Record, metric: MetricName) -> float | str:
         left = record.compilation.cpu_operators
         return "the record is from before they were counted" if left is None else float(len(left))
     if metric is MetricName.REFERENCE:
-        return float(record.reference.mismatches) if record.reference else record.reference_absent
+        return _mismatches(record)
     event = describe(metric).event
     assert event is not None, f"{metric} is neither a size nor an event"
     counters = record.measurement.counters

@@ -1,204 +1,278 @@
-"""The reference interpreters: what a quantised model must answer, computed on this machine.
+"""The interpreters: what a quantised model must answer, computed on this machine.
 
-`run_tflm` (TFLite-Micro) is the oracle for bit-exactness: its kernels round twice, as the
-compiled stream does. `run_litert` rounds once in some kernels, so that single elements differ
-by one; it is meant for accuracy over many inputs.
+TFLite-Micro is the oracle for bit-exactness: its kernels round twice, as the compiled stream does.
+LiteRT rounds once in some kernels, so that single elements differ by one.
 
-Both packages are imported only when their function is called. TFLite-Micro does not verify a
-model and can take the process down with a damaged one; `inspect`, which runs first, catches what
-reading the structure can catch, and not a damaged operator option.
+Both are native code that trusts its model, so they run in a child (`interpreter_worker`), whose
+death is one answer and no more. Every request carries its model: nothing is lost with a child.
 """
 
 from __future__ import annotations
 
+import atexit
 import math
-import struct
-from collections.abc import Callable, Sequence
-from enum import Enum
+import os
+import pickle
+import threading
+from collections.abc import Sequence
+from functools import cache
 from pathlib import Path
+from types import TracebackType
 
 import numpy as np
 
 from bench.core.arrays import Array
-from bench.core.errors import ModelError, PrerequisiteError
-from bench.tflite.model_file import QUANTISED_DTYPES, ModelFile, TensorInfo, inspect
+from bench.core.children import python_command
+from bench.core.errors import BenchError, ModelError, PrerequisiteError
+from bench.core.processes import Bounds, memory_words
+from bench.core.rows import MISFIT_CURE, misfit, row_shape
+from bench.core.servers import Conversation, End, LostError, Server
+from bench.core.text import one_line
+from bench.tflite.interpreter_worker import ALIVE, Answer, Interpreter, Outcome, Request
+from bench.tflite.model_file import TensorInfo, inspect
 
-__all__ = ["Kernels", "random_inputs", "run_litert", "run_tflm"]
+__all__ = [
+    "INTERPRETER_BOUNDS",
+    "DiedError",
+    "Interpreter",
+    "InterpreterError",
+    "Interpreters",
+    "RefusedError",
+    "Request",
+    "run_litert",
+    "run_model",
+    "run_tflm",
+    "shared_interpreters",
+]
+
+#: The time is for one row: networks for an Ethos-U55 take seconds. The memory holds the arenas of
+#: all interpreters that are kept, and a network's outputs for all rows.
+INTERPRETER_BOUNDS = Bounds(seconds=120, memory_bytes=4 << 30)
+
+_CHILD = python_command("from bench.tflite.interpreter_worker import main\nmain()")
+#: What is shown of an interpreter's own words.
+_WORDS_LINES, _WORDS_LENGTH = 3, 300
+_PACKAGES = {
+    Interpreter.TFLM: "pip install --pre tflite-micro",
+    Interpreter.LITERT: "pip install ai-edge-litert",
+}
 
 
-#: TFLite-Micro's arena in bytes. Only the pages a model touches are ever real memory, so the
-#: generous size costs nothing and no model has to be tried twice.
-TFLM_ARENA_BYTES = 256 * 2**20
+class InterpreterError(ModelError):
+    """An interpreter does not run a model. `reason` says why, naming neither."""
 
-#: One row of inputs -> its outputs, by a started interpreter.
-Infer = Callable[[Sequence[Array]], list[Array]]
-
-# What the interpreters raise when they refuse a model or input.
-_REFUSALS = (RuntimeError, ValueError, IndexError, TypeError, AttributeError, struct.error)
+    def __init__(self, what: str, interpreter: Interpreter, reason: str, cure: str) -> None:
+        super().__init__(what, cure=cure)
+        self.interpreter = interpreter
+        self.reason = reason
 
 
-class Kernels(str, Enum):
-    """Which of LiteRT's kernels run."""
+class RefusedError(InterpreterError):
+    """It says itself that it does not: an operator it lacks, an option it does not know."""
 
-    #: The plain C++ kernels, equal on every machine.
-    REFERENCE = "reference"
-    #: What LiteRT chooses on this machine (XNNPACK): some 50 times faster, less exact.
-    DEFAULT = "default"
+    def __init__(self, interpreter: Interpreter, reason: str, model: str = "the model") -> None:
+        super().__init__(
+            f"{interpreter.value} cannot run {model}: {reason}",
+            interpreter,
+            reason,
+            "models with operators that it lacks, Vela's among them, cannot be run here",
+        )
+
+
+class DiedError(InterpreterError):
+    """The model ends it: by a crash, by no end, by more memory than it may have."""
+
+    def __init__(
+        self, interpreter: Interpreter, reason: str, end: End, model: str = "the model"
+    ) -> None:
+        super().__init__(
+            f"{interpreter.value} {reason} on {model}",
+            interpreter,
+            reason,
+            "is the model damaged? Convert it again",
+        )
+        self.end = end
+
+
+class Interpreters:
+    """The child that runs models, started when it is first needed. Thread-safe.
+
+    Use as a context manager; leaving it ends the child.
+    """
+
+    def __init__(self) -> None:
+        self._lock = threading.Lock()
+        self._server = Server(
+            # Models are small; threads would cost more than they save, and memory each.
+            _CHILD,
+            environment={"OPENBLAS_NUM_THREADS": "1"},
+        )
+
+    def __enter__(self) -> Interpreters:
+        return self
+
+    def __exit__(
+        self,
+        kind: type[BaseException] | None,
+        error: BaseException | None,
+        trace: TracebackType | None,
+    ) -> None:
+        self.close()
+
+    @property
+    def pid(self) -> int | None:
+        """The child, or None while there is none."""
+        return self._server.pid
+
+    def close(self) -> None:
+        """End the child, if there is one."""
+        with self._lock:
+            self._server.close()
+
+    def run(self, request: Request, bounds: Bounds = INTERPRETER_BOUNDS) -> tuple[Array, ...]:
+        """The outputs, one array `[rows, *tensor shape]` each; none if there is no row.
+
+        `bounds.seconds` are for each row. Raises `RefusedError` and `DiedError`;
+        `PrerequisiteError` when the interpreter is not installed, and `BenchError` when somebody
+        else has ended the child.
+        """
+        try:
+            answer = self._ask(request, bounds)
+        except LostError as error:
+            raise DiedError(request.interpreter, _how(error, bounds), error.end) from error
+        if answer.outcome is Outcome.ABSENT:
+            raise PrerequisiteError(
+                f"{request.interpreter.value} cannot be imported: {answer.reason}",
+                cure=_PACKAGES[request.interpreter],
+            )
+        if answer.outcome is Outcome.REFUSED:
+            raise RefusedError(request.interpreter, answer.reason)
+        return answer.outputs
+
+    def _ask(self, request: Request, bounds: Bounds) -> Answer:
+        """Twice where the child was ended from outside: that is no answer."""
+        with self._lock:
+            try:
+                return self._converse(request, bounds)
+            except LostError as error:
+                if error.end is not End.OUTSIDE:
+                    raise
+            try:
+                return self._converse(request, bounds)
+            except LostError as error:
+                if error.end is not End.OUTSIDE:
+                    raise
+                raise BenchError(
+                    f"the process of {request.interpreter.value} {error.how}, and so did another",
+                    cure="if memory ran out, run fewer workers at a time",
+                ) from error
+
+    def _converse(self, request: Request, bounds: Bounds) -> Answer:
+        with self._server.conversation(bounds.memory_bytes) as child:
+            child.send(pickle.dumps(request, protocol=pickle.HIGHEST_PROTOCOL), bounds.seconds)
+            while (message := child.receive(bounds.seconds)) == ALIVE:
+                pass
+            answer: Answer = pickle.loads(message)
+            if answer.outcome is Outcome.REFUSED:
+                # It says what it minds on standard error, and that it minds in the exception.
+                reason = _said(child) or one_line(answer.reason) or "it gave no reason"
+                return Answer(Outcome.REFUSED, reason=reason)
+            return answer
+
+
+def run_model(
+    interpreter: Interpreter,
+    path: Path,
+    inputs: Sequence[Array],
+    bounds: Bounds = INTERPRETER_BOUNDS,
+) -> tuple[Array, ...]:
+    """Run the model at `path`, one row after another.
+
+    `inputs` has one array for each model input, `[n, ...]` in the model's own shape and dtype; so
+    have the outputs. A model that keeps state (variables) gets a new interpreter for every row: a
+    row's answer does not depend on the rows before it.
+
+    Raises `ModelError` when the file is damaged or the inputs do not fit, and what
+    `Interpreters.run` raises.
+    """
+    model = inspect(path)
+    problem = misfit(model.inputs, inputs)
+    if problem:
+        raise ModelError(f"{path}: {problem}", cure=MISFIT_CURE)
+    rows = len(inputs[0])
+    largest = max(map(_size, model.tensors))
+    if bounds.memory_bytes is not None and largest > bounds.memory_bytes:
+        # An interpreter that gets no memory does not say that this was the reason.
+        reason = (
+            f"wants more memory than the {memory_words(bounds.memory_bytes)} it may have, "
+            f"{memory_words(largest)} for one tensor,"
+        )
+        raise DiedError(interpreter, reason, End.MEMORY, str(path))
+    request = Request(
+        interpreter=interpreter,
+        model=path.read_bytes(),
+        inputs=tuple(
+            array.reshape(rows, *tensor.shape)
+            for tensor, array in zip(model.inputs, inputs, strict=True)
+        ),
+        outputs=len(model.outputs),
+        fresh=model.has_state,
+    )
+    try:
+        outputs = shared_interpreters().run(request, bounds)
+    except RefusedError as error:
+        raise RefusedError(interpreter, error.reason, str(path)) from error
+    except DiedError as error:
+        raise DiedError(interpreter, error.reason, error.end, str(path)) from error
+    return tuple(
+        answer.reshape(rows, *row_shape(tensor))
+        for tensor, answer in zip(model.outputs, outputs, strict=True)
+    )
 
 
 def run_tflm(path: Path, inputs: Sequence[Array]) -> tuple[Array, ...]:
-    """Run the model at `path` in TFLite-Micro, one row after another.
+    """`run_model` in TFLite-Micro."""
+    return run_model(Interpreter.TFLM, path, inputs)
 
-    `inputs` has one array for each model input, `[n, ...]` in the model's own shape and
-    dtype; so have the outputs. A model that keeps state (variables) gets a new interpreter for
-    every row: a row's answer does not depend on the rows before it.
 
-    Raises `ModelError` when the file is damaged, the inputs do not fit, or TFLite-Micro
-    refuses the model (an operator it does not have, such as Vela's); `PrerequisiteError`
-    when the package is not installed.
-    """
-    model = inspect(path)
-    rows = _check_inputs(path, model, inputs)
+def run_litert(path: Path, inputs: Sequence[Array]) -> tuple[Array, ...]:
+    """`run_model` in LiteRT's reference kernels."""
+    return run_model(Interpreter.LITERT, path, inputs)
+
+
+def shared_interpreters() -> Interpreters:
+    """One child for the whole process; a fork of the process gets its own."""
+    return _interpreters_of(os.getpid())
+
+
+@cache
+def _interpreters_of(pid: int) -> Interpreters:
+    interpreters = Interpreters()
+
+    def close() -> None:
+        # A fork runs this as well when it ends.
+        if os.getpid() == pid:
+            interpreters.close()
+
+    atexit.register(close)
+    return interpreters
+
+
+def _size(tensor: TensorInfo) -> int:
+    """In bytes; 0 for types NumPy does not have, which take little."""
     try:
-        from tflite_micro.python.tflite_micro import runtime
-    except ImportError as error:
-        raise PrerequisiteError(
-            f"TFLite-Micro cannot be imported: {error}", cure="pip install --pre tflite-micro"
-        ) from error
-    try:
-
-        def start() -> Infer:
-            interpreter = runtime.Interpreter.from_file(str(path), arena_size=TFLM_ARENA_BYTES)
-
-            def infer(row: Sequence[Array]) -> list[Array]:
-                for index, value in enumerate(row):
-                    interpreter.set_input(value, index)
-                interpreter.invoke()
-                return [interpreter.get_output(index) for index in range(len(model.outputs))]
-
-            return infer
-
-        return _run_rows(model, inputs, rows, start)
-    except _REFUSALS as error:
-        raise ModelError(
-            f"TFLite-Micro cannot run {path}: {error}",
-            cure="its own words above (on stderr) name the operator; models with custom "
-            "operators, Vela's among them, cannot be run here",
-        ) from error
+        return math.prod(tensor.shape) * np.dtype(tensor.dtype).itemsize
+    except TypeError:
+        return 0
 
 
-def run_litert(
-    path: Path, inputs: Sequence[Array], kernels: Kernels = Kernels.REFERENCE
-) -> tuple[Array, ...]:
-    """Run the model at `path` in LiteRT on one thread, one row after another.
-
-    Shapes, dtypes, state and errors as in `run_tflm`.
-    """
-    model = inspect(path)
-    rows = _check_inputs(path, model, inputs)
-    try:
-        from ai_edge_litert.interpreter import Interpreter, OpResolverType
-    except ImportError as error:
-        raise PrerequisiteError(
-            f"LiteRT cannot be imported: {error}", cure="pip install ai-edge-litert"
-        ) from error
-    resolver = {
-        Kernels.REFERENCE: OpResolverType.BUILTIN_REF,
-        Kernels.DEFAULT: OpResolverType.BUILTIN,
-    }[kernels]
-    try:
-
-        def start() -> Infer:
-            interpreter = Interpreter(
-                model_path=str(path), num_threads=1, experimental_op_resolver_type=resolver
-            )
-            interpreter.allocate_tensors()
-            input_ids = [detail["index"] for detail in interpreter.get_input_details()]
-            output_ids = [detail["index"] for detail in interpreter.get_output_details()]
-
-            def infer(row: Sequence[Array]) -> list[Array]:
-                for index, value in zip(input_ids, row, strict=True):
-                    interpreter.set_tensor(index, value)
-                interpreter.invoke()
-                return [interpreter.get_tensor(index) for index in output_ids]
-
-            return infer
-
-        return _run_rows(model, inputs, rows, start)
-    except _REFUSALS as error:
-        raise ModelError(
-            f"LiteRT cannot run {path}: {error}", cure="convert the model again"
-        ) from error
+def _how(error: LostError, bounds: Bounds) -> str:
+    if error.end is End.TIME:
+        return f"did not end within {bounds.seconds:g} s"
+    return error.how
 
 
-def random_inputs(model: ModelFile, n: int, seed: int) -> tuple[Array, ...]:
-    """`n` inputs for `model`, uniform over the whole range of each input's dtype.
-
-    One array `[n, ...]` for each model input. Taken from the raw PCG64 stream, which NumPy
-    promises to keep (it does not for `Generator.integers`), so the same `seed` gives the
-    same inputs for good. Raises `ModelError` for an input that is not int8, uint8 or int16.
-    """
-    stream = np.random.PCG64(seed)
-    arrays = []
-    for tensor in model.inputs:
-        if tensor.dtype not in QUANTISED_DTYPES:
-            raise ModelError(
-                f"input {tensor.name!r} has dtype {tensor.dtype}; random inputs are defined "
-                f"for {', '.join(QUANTISED_DTYPES)}",
-                cure="quantise the model to int8",
-            )
-        dtype = np.dtype(tensor.dtype).newbyteorder("<")
-        shape = (n, *tensor.shape[1:])
-        count = math.prod(shape)
-        words = stream.random_raw(-(-count * dtype.itemsize // 8)).astype("<u8")
-        values = words.view(dtype)[:count].reshape(shape)
-        arrays.append(values.astype(tensor.dtype))
-    return tuple(arrays)
-
-
-def _run_rows(
-    model: ModelFile,
-    inputs: Sequence[Array],
-    rows: int,
-    start: Callable[[], Infer],
-) -> tuple[Array, ...]:
-    outputs = [
-        np.empty((rows, *_row_shape(tensor)), np.dtype(tensor.dtype)) for tensor in model.outputs
-    ]
-    infer = start()
-    for row in range(rows):
-        if model.has_state and row:
-            # Neither interpreter's own reset brings back what CALL_ONCE has initialised.
-            infer = start()
-        answers = infer([np.ascontiguousarray(array[row : row + 1]) for array in inputs])
-        for output, answer in zip(outputs, answers, strict=True):
-            output[row] = answer.reshape(output.shape[1:])
-    return tuple(outputs)
-
-
-def _row_shape(tensor: TensorInfo) -> tuple[int, ...]:
-    return tensor.shape[1:] if tensor.shape[:1] == (1,) else tensor.shape
-
-
-def _check_inputs(path: Path, model: ModelFile, inputs: Sequence[Array]) -> int:
-    """The number of rows. Raises `ModelError` where inputs do not fit the model."""
-    cure = "give one array [n, ...] for each model input, in the model's own dtype"
-    if len(inputs) != len(model.inputs):
-        raise ModelError(
-            f"{path} has {len(model.inputs)} inputs, {len(inputs)} were given", cure=cure
-        )
-    for tensor, array in zip(model.inputs, inputs, strict=True):
-        if array.dtype.name != tensor.dtype or array.shape[1:] != tensor.shape[1:]:
-            raise ModelError(
-                f"{path}: input {tensor.name!r} takes {tensor.dtype} "
-                f"[n, {', '.join(map(str, tensor.shape[1:]))}], "
-                f"given {array.dtype.name} {list(array.shape)}",
-                cure=cure,
-            )
-    counts = {len(array) for array in inputs}
-    if len(counts) != 1 or counts == {0}:
-        raise ModelError(
-            f"{path}: the inputs have {sorted(counts)} rows; one number above 0 is wanted",
-            cure=cure,
-        )
-    return counts.pop()
+def _said(child: Conversation) -> str:
+    lines = [line.strip() for line in child.words.splitlines()]
+    said = [one_line(line) for line in lines if line and not line.startswith("INFO")]
+    return "; ".join(said[:_WORDS_LINES])[:_WORDS_LENGTH]

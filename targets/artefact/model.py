@@ -69,11 +69,6 @@ class ModelTensor:
     #: Keeps its value from one inference to the next.
     is_variable: bool
 
-    @property
-    def row_shape(self) -> tuple[int, ...]:
-        """The shape of one row of a batch: without the batch dimension of 1."""
-        return self.shape[1:] if self.shape[:1] == (1,) else self.shape
-
 
 @dataclass(frozen=True, eq=False)
 class FlashRegion:

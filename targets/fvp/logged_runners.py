@@ -7,13 +7,14 @@ counters. Outputs then come from the reference interpreter, and are labelled so.
 
 from __future__ import annotations
 
-from collections.abc import Callable, Iterator, Mapping, Sequence
-from dataclasses import dataclass
+from collections.abc import Callable, Iterator, Mapping
+from dataclasses import dataclass, replace
 from pathlib import Path
 
 import numpy as np
 
 from bench.core.arrays import Array
+from bench.tflite.reference import Reference
 from targets.artefact import ModelTensor, load_artefact
 from targets.ethos_u55.pmu_events import EVENT_NUMBERS
 from targets.fvp.axf import Programs
@@ -23,9 +24,7 @@ from targets.fvp.runner_log import LineReader, RunnerLog, executorch_log, mlek_l
 from targets.jobs.errors import AnswerError, JobError
 from targets.protocol import Job, Measurement, Source
 
-__all__ = ["EXECUTORCH", "MLEK", "LoggedRunner", "Program", "Reference"]
-
-Reference = Callable[[Path, Sequence[Array]], tuple[Array, ...]]
+__all__ = ["EXECUTORCH", "MLEK", "LoggedRunner", "Program"]
 
 #: Where MLEK's inference runner expects its inputs and leaves its output, and their largest sizes.
 _MODEL, _IFM, _OFM = 0x9000_0000, 0x9200_0000, 0x9300_0000
@@ -78,8 +77,9 @@ class LoggedRunner:
         return self._program.dynamic and not self._programs.one_each
 
     def identity(self) -> Mapping[str, str]:
-        """The hash of the program or programs."""
-        return {"program": self._programs.identity()}
+        """The hash of the program or programs, and the reference where that gives the outputs."""
+        program = {"program": self._programs.identity()}
+        return program if self.executes_artefact else {**program, **self._reference.fingerprint()}
 
     def open(self, job: Job) -> LoggedJob:
         """Begin `job`. Raises `JobError` for a model that the program cannot take."""
@@ -111,9 +111,14 @@ class LoggedJob:
         """See `RunnerJob.measurement`."""
         if self._reference is None:
             raise AssertionError("a job without outputs of its own needs a reference")
-        outputs = self._reference(self._job.source_model, self._job.inputs)
-        told = "the reference interpreter: the program holds its model and returns no outputs"
-        return self._measured(source, outputs, {"outputs": told, **provenance})
+        reference = self._reference(self._job.source_model, self._job.inputs)
+        told = (
+            f"the reference interpreter, {reference.interpreter}: the program holds its model and "
+            "returns no outputs"
+        )
+        outputs = {} if reference.absent else {"outputs": told}
+        measured = self._measured(source, reference.outputs, {**outputs, **provenance})
+        return replace(measured, outputs_absent=reference.absent)
 
     def _measured(
         self, source: Source, outputs: tuple[Array, ...], provenance: Mapping[str, str]

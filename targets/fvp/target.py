@@ -13,6 +13,7 @@ from functools import cached_property
 from pathlib import Path
 
 from bench.core.errors import BenchError, PrerequisiteError
+from bench.tflite.reference import Reference
 from targets.fvp.attempts import Attempts
 from targets.fvp.axf import Programs, prebuilt_runner
 from targets.fvp.command import bench_options
@@ -22,7 +23,7 @@ from targets.fvp.find import find_executable
 from targets.fvp.firmware_runner import FirmwareRunner
 from targets.fvp.launch import Ending, Launch, Launcher, Limits
 from targets.fvp.local import LocalLauncher
-from targets.fvp.logged_runners import EXECUTORCH, MLEK, LoggedRunner, Reference
+from targets.fvp.logged_runners import EXECUTORCH, MLEK, LoggedRunner
 from targets.fvp.runner import Runner
 from targets.protocol import Capabilities, Job, Measurement, Source
 from targets.settings.fvp import FvpSettings, RunnerName

@@ -7,6 +7,7 @@ from collections.abc import Sequence
 import numpy as np
 
 from bench.core.arrays import Array
+from bench.core.rows import misfit, row_shape
 from targets.artefact import ArenaRegion, Artefact, FlashRegion, NpuOperator, Region
 from targets.ethos_u55.memory_modes import MemoryMode
 from targets.ethos_u55.ports import REGIONS, PortMap
@@ -110,13 +111,14 @@ def _base(artefact: Artefact, region: Region | None) -> RegionBase | None:
 
 def _inputs(artefact: Artefact, inputs: Sequence[Array]) -> list[Input]:
     tensors = [artefact.tensors[index] for index in artefact.inputs]
-    if [a.nbytes for a in inputs] != [t.size for t in tensors] or any(
-        array.dtype != np.dtype(tensor.dtype) for array, tensor in zip(inputs, tensors, strict=True)
-    ):
-        raise JobError(
-            f"{artefact.name} takes {[(t.dtype, t.shape) for t in tensors]}, "
-            f"given {[(str(a.dtype), a.shape) for a in inputs]}"
-        )
+    rows = list(inputs)
+    for number, tensor in enumerate(tensors[: len(rows)]):
+        if rows[number].shape == tensor.shape:
+            # With its batch dimension of 1.
+            rows[number] = rows[number].reshape(row_shape(tensor))
+    problem = misfit(tensors, rows, leading=())
+    if problem:
+        raise JobError(f"{artefact.name}: {problem}")
     return [
         Input(_offset(artefact, index), np.ascontiguousarray(array).tobytes())
         for index, array in zip(artefact.inputs, inputs, strict=True)

@@ -16,7 +16,8 @@ from statistics import median_low
 import numpy as np
 
 from bench.core.arrays import Array
-from targets.artefact import Artefact, ModelTensor, load_artefact
+from bench.core.rows import MISFIT_CURE, misfit, row_shape
+from targets.artefact import Artefact, load_artefact
 from targets.ethos_u55.pmu_events import EVENT_NUMBERS
 from targets.jobs.answers import Answers, JobAnswer
 from targets.jobs.compiled import inputs_for, job_for
@@ -186,7 +187,7 @@ class Inference:
             data = b"".join(_bytes_of(answer, index) for answer in answers)
             flat = np.frombuffer(data, np.dtype(tensor.dtype).newbyteorder("<"))
             native = flat.astype(np.dtype(tensor.dtype))
-            columns.append(native.reshape(self._rows, *_row_shape(tensor)))
+            columns.append(native.reshape(self._rows, *row_shape(tensor)))
         return tuple(columns)
 
     def _row(self, row: int) -> list[Array]:
@@ -209,24 +210,7 @@ def _rows(artefact: Artefact, job: Job) -> int:
             f"on one of {macs}",
             cure=f"compile it with --accelerator-config {job.accelerator.vela_name}",
         )
-    tensors = [artefact.tensors[index] for index in artefact.inputs]
-    given = [(str(array.dtype), array.shape) for array in job.inputs]
-    if (
-        len(tensors) != len(job.inputs)
-        or any(
-            array.dtype != np.dtype(tensor.dtype) or array.shape[1:] != _row_shape(tensor)
-            for array, tensor in zip(job.inputs, tensors, strict=True)
-        )
-        or len({len(array) for array in job.inputs}) != 1
-        or len(job.inputs[0]) == 0
-    ):
-        wanted = [(tensor.dtype, ("n", *_row_shape(tensor))) for tensor in tensors]
-        raise JobError(
-            f"{artefact.name} takes {wanted}; given: {given or 'nothing'}",
-            cure="give one array for each model input, in its own dtype, at least one row",
-        )
+    problem = misfit([artefact.tensors[index] for index in artefact.inputs], job.inputs)
+    if problem:
+        raise JobError(f"{artefact.name}: {problem}", cure=MISFIT_CURE)
     return len(job.inputs[0])
-
-
-def _row_shape(tensor: ModelTensor) -> tuple[int, ...]:
-    return tensor.shape[1:] if tensor.shape[:1] == (1,) else tensor.shape

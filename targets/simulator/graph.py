@@ -13,9 +13,17 @@ import numpy as np
 
 from bench.core.arrays import Array
 from bench.core.errors import ModelError
-from targets.artefact import ArenaRegion, Artefact, FlashRegion, InterfaceRegion, NpuOperator
+from bench.core.rows import row_shape
+from targets.artefact import (
+    ArenaRegion,
+    Artefact,
+    CpuOperator,
+    FlashRegion,
+    InterfaceRegion,
+    NpuOperator,
+)
 from targets.artefact.errors import stream_of
-from targets.simulator.cpu.operator import CpuOperation
+from targets.simulator.cpu.operator import CpuOperation, CpuOperatorError
 from targets.simulator.execution.memory import Bytes, Memory, MemoryMap, RegionInfo
 from targets.simulator.execution.program import Program
 
@@ -33,12 +41,14 @@ class Graph:
 
     def __init__(self, artefact: Artefact) -> None:
         self._artefact = artefact
-        self._steps: list[_NpuStep | _CpuStep] = [
-            _NpuStep(artefact, operator)
-            if isinstance(operator, NpuOperator)
-            else _CpuStep(CpuOperation(artefact, operator))
-            for operator in artefact.operators
-        ]
+        self._steps: list[_NpuStep | _CpuStep] = []
+        #: Why the graph as a whole cannot be run, though what it asks of the NPU can.
+        self._obstacle: CpuOperatorError | None = None
+        for operator in artefact.operators:
+            try:
+                self._steps.append(_step(artefact, operator))
+            except CpuOperatorError as error:
+                self._obstacle = self._obstacle or error
         need = artefact.arena_bytes + max((step.workspace for step in self._steps), default=0)
         self._rows = max(1, _SLICE_BYTES // max(1, need))
 
@@ -47,12 +57,15 @@ class Graph:
 
         For every inference, `sequence` has one array `[n, ...]` per model input, and the result one
         array `[n, ...]` per model output. All rows start from the model's initial state.
+        Raises `CpuOperatorError` if an operator on the CPU cannot be run.
         """
+        if self._obstacle is not None:
+            raise self._obstacle
         rows = len(sequence[0][0])
         artefact = self._artefact
         outputs = [artefact.tensors[i] for i in artefact.outputs]
         results = [
-            tuple(np.empty((rows, *t.row_shape), np.dtype(t.dtype)) for t in outputs)
+            tuple(np.empty((rows, *row_shape(t)), np.dtype(t.dtype)) for t in outputs)
             for _ in sequence
         ]
         for start in range(0, rows, self._rows):
@@ -66,6 +79,12 @@ class Graph:
                 for index, values in zip(artefact.outputs, result, strict=True):
                     values[part] = tensors.read(index).reshape(values[part].shape)
         return results
+
+
+def _step(artefact: Artefact, operator: NpuOperator | CpuOperator) -> _NpuStep | _CpuStep:
+    if isinstance(operator, NpuOperator):
+        return _NpuStep(artefact, operator)
+    return _CpuStep(CpuOperation(artefact, operator))
 
 
 class _Tensors:

@@ -12,6 +12,7 @@ import numpy as np
 
 from bench.core.arrays import Array
 from bench.core.errors import ModelError, TargetError
+from bench.core.rows import MISFIT_CURE, misfit
 from targets.artefact import Artefact, load_artefact
 from targets.ethos_u55.accelerators import Accelerator
 from targets.ethos_u55.memory_modes import MemoryMode
@@ -132,9 +133,10 @@ class Simulator:
 
         `inputs` has one array for each model input, `[n, ...]`: the model's own shape, with its
         batch dimension of 1 replaced by `n`, in its own dtype. Every row starts from the model's
-        initial state. Raises `TargetError` when the inputs do not fit the model.
+        initial state. Raises `TargetError` when the inputs do not fit the model, and
+        `CpuOperatorError` when an operator that Vela left to the CPU cannot be run.
         """
-        self._check(inputs, leading=1)
+        self._check(inputs, ("n",))
         return self._result(self._graph.run([inputs])[0])
 
     def run_sequence(self, inputs: Sequence[Array]) -> SimulationResult:
@@ -142,9 +144,9 @@ class Simulator:
 
         `inputs` has one array `[n, steps, ...]` for each model input; the outputs have the same
         form.
-        Raises `TargetError` when the inputs do not fit the model.
+        Raises as `run` does.
         """
-        self._check(inputs, leading=2)
+        self._check(inputs, ("n", "steps"))
         steps = inputs[0].shape[1]
         answers = self._graph.run([[array[:, i] for array in inputs] for i in range(steps)])
         return self._result(
@@ -154,22 +156,8 @@ class Simulator:
     def _result(self, outputs: tuple[Array, ...]) -> SimulationResult:
         return SimulationResult(outputs, self.traffic.operations, self._counters)
 
-    def _check(self, inputs: Sequence[Array], leading: int) -> None:
+    def _check(self, inputs: Sequence[Array], leading: Sequence[str]) -> None:
         tensors = [self.artefact.tensors[i] for i in self.artefact.inputs]
-        wanted = ", ".join(
-            f"{tensor.dtype} {list(('n', 'steps')[:leading])} + {list(tensor.row_shape)}"
-            for tensor in tensors
-        )
-        given = ", ".join(f"{array.dtype} {list(array.shape)}" for array in inputs)
-        fits = len(inputs) == len(tensors) and all(
-            array.dtype == np.dtype(tensor.dtype)
-            and array.ndim >= leading
-            and array.shape[leading:] == tensor.row_shape
-            for array, tensor in zip(inputs, tensors, strict=True)
-        )
-        shapes = {array.shape[:leading] for array in inputs}
-        if not fits or len(shapes) != 1 or 0 in shapes.pop():
-            raise TargetError(
-                f"{self.artefact.name} takes {wanted}; given: {given or 'nothing'}",
-                cure="give one array for each model input, in its own dtype, with at least one row",
-            )
+        problem = misfit(tensors, inputs, leading)
+        if problem:
+            raise TargetError(f"{self.artefact.name}: {problem}", cure=MISFIT_CURE)

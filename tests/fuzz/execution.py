@@ -11,6 +11,7 @@ from typing import Any
 import numpy as np
 
 from bench.core.errors import BenchError
+from bench.core.rows import row_shape
 from targets.artefact import ModelTensor
 from targets.artefact.disassembly import disassemble
 from targets.artefact.errors import StreamError
@@ -98,7 +99,7 @@ def _malformed(simulator: Simulator, result: SimulationResult, rows: int) -> str
     artefact = simulator.artefact
     wanted = [artefact.tensors[index] for index in artefact.outputs]
     got = [(array.dtype.name, array.shape) for array in result.outputs]
-    if got != [(tensor.dtype, (rows, *tensor.row_shape)) for tensor in wanted]:
+    if got != [(tensor.dtype, (rows, *row_shape(tensor))) for tensor in wanted]:
         return f"outputs of {got}"
     if len(result.counters) != 4 or min(result.counters.values()) < 0:
         return f"counters of {dict(result.counters)}"
@@ -107,7 +108,7 @@ def _malformed(simulator: Simulator, result: SimulationResult, rows: int) -> str
 
 def _input(tensor: ModelTensor, rows: int, random: np.random.Generator) -> np.ndarray[Any, Any]:
     dtype = np.dtype(tensor.dtype)
-    shape = (rows, *tensor.row_shape)
+    shape = (rows, *row_shape(tensor))
     if tensor.size > _LARGE or 0 in shape:
         return np.zeros(shape, dtype)
     count = int(np.prod(shape))

@@ -11,7 +11,7 @@ import pytest
 
 from bench.core.children import python_command
 from bench.core.errors import BuildError
-from bench.tflite.interpreter_process import InterpreterProcess, Verdict
+from bench.tflite.interpreters import Interpreter, Interpreters, Request
 from models.data import SUBSET
 from models.messages import BuildRequest
 from models.service import VariantBuilder
@@ -79,11 +79,13 @@ def test_the_builder_executes_nothing_of_the_working_directory(
     assert not trapped.exists()
 
 
-def test_the_interpreters_execute_nothing_of_the_working_directory(trapped: Path) -> None:
-    process = InterpreterProcess()
+@pytest.mark.parametrize("interpreter", Interpreter)
+def test_the_interpreters_execute_nothing_of_the_working_directory(
+    trapped: Path, interpreter: Interpreter
+) -> None:
     rows = np.ones((2, 1, 16), np.int8)
-    verdict, answers, reason = process.run(mlp([np.ones((4, 16), np.int8)]), [rows], 1)
-    process.close()
-    assert verdict is Verdict.DONE, reason
-    assert len(answers[0]) == 2
+    request = Request(interpreter, mlp([np.ones((4, 16), np.int8)]), (rows,), 1, fresh=False)
+    with Interpreters() as interpreters:
+        (answer,) = interpreters.run(request)
+    assert len(answer) == 2
     assert not trapped.exists()

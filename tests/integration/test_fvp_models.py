@@ -14,7 +14,7 @@ from pathlib import Path
 import numpy as np
 import pytest
 
-from bench.tflite.interpreters import run_tflm
+from bench.tflite.reference import ReferenceRunner
 from targets.ethos_u55.accelerators import Accelerator
 from targets.ethos_u55.memory_modes import MemoryMode
 from targets.fvp.target import FvpTarget
@@ -55,7 +55,7 @@ full = os.environ.get(FULL_VARIABLE, "") not in ("", "0")
 def fvp(tmp_path_factory: pytest.TempPathFactory) -> FvpTarget:
     executable = write_fvp(tmp_path_factory.mktemp("fvp"))
     settings = FvpSettings(executable=str(executable))
-    return FvpTarget(settings, tmp_path_factory.mktemp("logs"), run_tflm)
+    return FvpTarget(settings, tmp_path_factory.mktemp("logs"), ReferenceRunner())
 
 
 @pytest.fixture(scope="module")

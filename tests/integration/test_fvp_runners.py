@@ -13,6 +13,7 @@ import pytest
 from bench.core.errors import PrerequisiteError, TargetError
 from bench.measuring.measurements import EVENTS
 from bench.tflite.interpreters import run_tflm
+from bench.tflite.reference import ReferenceRunner
 from targets.ethos_u55.accelerators import Accelerator
 from targets.fvp import axf
 from targets.fvp.target import FvpTarget
@@ -44,7 +45,7 @@ def make(tmp_path: Path) -> Make:
             "axf": str(tmp_path / "program.axf"),
             **settings,
         }
-        return FvpTarget(FvpSettings.model_validate(chosen), tmp_path / "logs", run_tflm)
+        return FvpTarget(FvpSettings.model_validate(chosen), tmp_path / "logs", ReferenceRunner())
 
     return target
 
@@ -74,7 +75,9 @@ def test_a_graph_with_cpu_operators_runs_under_mlek(make: Make, job: Job, tmp_pa
     inputs = [np.zeros((2, 24), np.int8), np.zeros((2, 40), np.int8)]
     mixed = replace(job, compiled_model=compiled, inputs=inputs)
     firmware = FvpTarget(
-        FvpSettings(executable=str(write_fvp(tmp_path / "virtual"))), tmp_path / "logs", run_tflm
+        FvpSettings(executable=str(write_fvp(tmp_path / "virtual"))),
+        tmp_path / "logs",
+        ReferenceRunner(),
     )
     with pytest.raises(UnsupportedGraphError, match=r'runner = "mlek"') as caught:
         firmware.run(mixed)
@@ -134,7 +137,7 @@ def test_the_built_runner_of_the_package_is_found_and_checked(
 ) -> None:
     if axf.prebuilt_runner() is None:
         with pytest.raises(PrerequisiteError, match="is not installed"):
-            FvpTarget(FvpSettings(runner="mlek"), tmp_path, run_tflm).prepare()
+            FvpTarget(FvpSettings(runner="mlek"), tmp_path, ReferenceRunner()).prepare()
     info = tmp_path / "mlia_ethos_u-0.1.0.dist-info"
     program = tmp_path / "mlia" / "resources" / "backends" / "applications" / axf._PREBUILT
     program.parent.mkdir(parents=True)

@@ -18,7 +18,7 @@ import numpy as np
 import pytest
 
 from bench.core.errors import BenchError, PrerequisiteError, TargetError
-from bench.tflite.interpreters import run_tflm
+from bench.tflite.reference import ReferenceRunner
 from targets.ethos_u55.accelerators import Accelerator
 from targets.firmware import firmware_sha256
 from targets.fvp.errors import InfrastructureError
@@ -50,7 +50,7 @@ def make(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> Make:
     def target(*parameters: str, **settings: object) -> FvpTarget:
         executable = str(write_fvp(tmp_path / "fvp", *parameters))
         chosen = FvpSettings.model_validate({"executable": executable, **settings})
-        return FvpTarget(chosen, tmp_path / "logs", run_tflm)
+        return FvpTarget(chosen, tmp_path / "logs", ReferenceRunner())
 
     return target
 
@@ -115,7 +115,7 @@ def test_the_fingerprint_follows_what_measurements_depend_on(make: Make, tmp_pat
     assert plain == make(retries=3, seats=1, timeout_s=5).fingerprint()
     assert plain != make(parameters={"cpu0.CFGITCMSZ": 11}).fingerprint()
     other = FvpSettings(executable=str(write_fvp(tmp_path / "other", "cpu0.CFGITCMSZ=15")))
-    assert plain != FvpTarget(other, tmp_path, run_tflm).fingerprint()
+    assert plain != FvpTarget(other, tmp_path, ReferenceRunner()).fingerprint()
 
 
 @pytest.mark.parametrize(
@@ -212,7 +212,7 @@ def test_what_cannot_start_is_told_before_any_work(make: Make, tmp_path: Path) -
     with pytest.raises(PrerequisiteError, match="does not find the Python that came with it"):
         target.prepare()
     script.write_text("#!/bin/sh\nkill -SEGV $$\n", encoding="utf-8")
-    again = FvpTarget(FvpSettings(executable=str(script)), tmp_path / "logs", run_tflm)
+    again = FvpTarget(FvpSettings(executable=str(script)), tmp_path / "logs", ReferenceRunner())
     with pytest.raises(PrerequisiteError, match="crashed"):
         again.prepare()
 
@@ -225,7 +225,7 @@ def test_the_version_counts_whatever_status_goes_with_it(tmp_path: Path) -> None
         encoding="utf-8",
     )
     script.chmod(0o755)
-    target = FvpTarget(FvpSettings(executable=str(script)), tmp_path / "logs", run_tflm)
+    target = FvpTarget(FvpSettings(executable=str(script)), tmp_path / "logs", ReferenceRunner())
     target.prepare()
     assert target.fingerprint()["version"] == "Fast Models [11.27.42 (Oct 23 2024)]"
 
@@ -291,13 +291,14 @@ def test_ctrl_c_leaves_nothing(make: Make, job: Job, tmp_path: Path) -> None:
     program = (
         "import pickle, signal, sys, tempfile\n"
         "from pathlib import Path\n"
-        "from bench.tflite.interpreters import run_tflm\n"
+        "from bench.tflite.reference import ReferenceRunner\n"
         "from targets.settings.fvp import FvpSettings\n"
         "from targets.fvp.target import FvpTarget\n"
         "signal.signal(signal.SIGINT, signal.default_int_handler)\n"
         "tempfile.tempdir = sys.argv[2]\n"
         "job = pickle.loads(Path(sys.argv[3]).read_bytes())\n"
-        "FvpTarget(FvpSettings(executable=sys.argv[1]), Path(sys.argv[4]), run_tflm).run(job)\n"
+        "settings = FvpSettings(executable=sys.argv[1])\n"
+        "FvpTarget(settings, Path(sys.argv[4]), ReferenceRunner()).run(job)\n"
     )
     (tmp_path / "job").write_bytes(pickle.dumps(job))
     work = tmp_path / "work"

@@ -16,8 +16,9 @@ import pytest
 
 from bench.compiler import VelaOptions, compile_model
 from bench.core.arrays import Array
-from bench.tflite.interpreters import random_inputs, run_tflm
+from bench.tflite.interpreters import run_tflm
 from bench.tflite.model_file import inspect
+from bench.tflite.random_inputs import random_inputs
 from targets.artefact import CpuOperator, NpuOperator, load_artefact
 from targets.artefact.errors import StreamError
 from targets.ethos_u55.accelerators import Accelerator

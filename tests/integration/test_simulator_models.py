@@ -13,8 +13,9 @@ import pytest
 from bench.compiler import VelaOptions, compile_model
 from bench.core.arrays import Array
 from bench.core.errors import TargetError
-from bench.tflite.interpreters import random_inputs, run_tflm
+from bench.tflite.interpreters import run_tflm
 from bench.tflite.model_file import inspect
+from bench.tflite.random_inputs import random_inputs
 from targets.ethos_u55.accelerators import Accelerator
 from targets.ethos_u55.memory_modes import MemoryMode
 from targets.simulator.simulator import Simulator

@@ -10,8 +10,8 @@ from tflite_micro.python.tflite_micro import runtime
 
 from bench.compiler import VelaOptions, compile_model
 from bench.core.arrays import Array
-from bench.tflite.interpreters import random_inputs
 from bench.tflite.model_file import inspect
+from bench.tflite.random_inputs import random_inputs
 from targets.ethos_u55.accelerators import Accelerator
 from targets.ethos_u55.memory_modes import MemoryMode
 from targets.simulator.simulator import Simulator

@@ -12,8 +12,8 @@ from pathlib import Path
 import numpy as np
 import pytest
 
-from bench.tflite.interpreters import random_inputs
 from bench.tflite.model_file import inspect
+from bench.tflite.random_inputs import random_inputs
 from targets.simulator.simulator import Simulator
 from tests.operators.toolchain import CONFIGURATIONS, build
 from tests.support.models.built_variants import DS_CNN, FC, Built, mnist_ds_cnn, mnist_fc, used

@@ -13,6 +13,7 @@ import pytest
 
 from bench.measuring.measurements import EVENTS
 from bench.tflite.interpreters import run_tflm
+from bench.tflite.reference import ReferenceRunner
 from targets.ethos_u55.accelerators import Accelerator
 from targets.ethos_u55.memory_modes import MemoryMode
 from targets.protocol import Job, Source, Target
@@ -58,7 +59,7 @@ def target(
 ) -> Iterator[Target]:
     with _device(request.param, tmp_path_factory.mktemp("device")) as settings:
         context = TargetContext(
-            reference=run_tflm, settings=settings, logs=tmp_path_factory.mktemp("logs")
+            reference=ReferenceRunner(), settings=settings, logs=tmp_path_factory.mktemp("logs")
         )
         made = TARGETS[request.param.partition("_by_")[0]].make(context)
         made.prepare()

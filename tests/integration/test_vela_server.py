@@ -14,7 +14,6 @@ from pathlib import Path
 import numpy as np
 import psutil
 import pytest
-from ai_edge_litert import schema_py_generated as schema
 
 from bench.compiler import VelaOptions, VelaServer, compile_model
 from bench.compiler.running import run_alone
@@ -23,7 +22,8 @@ from bench.core.processes import Bounds
 from targets.ethos_u55.accelerators import Accelerator
 from targets.ethos_u55.memory_modes import MemoryMode
 from tests.support.bench_runs import ROOT
-from tests.support.models.tflite_factory import Op, Tensor, mlp, single_operator
+from tests.support.models.deadly import tile
+from tests.support.models.tflite_factory import mlp
 
 OPTIONS = VelaOptions(accelerator=Accelerator.U55_128, memory_mode=MemoryMode.SHARED_SRAM)
 
@@ -139,18 +139,6 @@ def test_a_compile_that_takes_too_long_is_stopped_and_the_next_one_works(
     assert list((tmp_path / "late").iterdir()) == []
     compile_model(model, OPTIONS, tmp_path / "next", runner=server)
     assert files(tmp_path / "next") == files(tmp_path / "first")
-
-
-def tile(side: int) -> bytes:
-    """A TILE of a few hundred bytes, whose output has `side` x `side` x 4 elements."""
-    copies = np.array([1, side // 4, side // 4, 1], np.int32)
-    tensors = [
-        Tensor("x", (1, 4, 4, 4), scale=0.5),
-        Tensor("copies", (4,), "int32", data=copies),
-        Tensor("y", (1, side, side, 4), scale=0.5),
-    ]
-    options = schema.TileOptionsT()
-    return single_operator(Op("TILE", (0, 1), (2,), options), tensors[:2], tensors[2:])
 
 
 def test_a_compile_that_wants_too_much_memory_is_ended_and_the_next_one_works(

@@ -275,7 +275,6 @@ def test_what_cannot_be_started_is_said() -> None:
 #: Where processes are started by other means, and why.
 ELSEWHERE = {
     "bench/core/processes.py": "the one way",
-    "bench/tflite/interpreter_process.py": "not yet",
     "bench/compiler/fork_server.py": "forks Vela, in a process started in the one way",
     "targets/fvp/containers/life.py": "a guard has to outlive the bench",
     "targets/mps3/labgrid/card_agent.py": "runs on the machine that has the card",

@@ -78,6 +78,14 @@ class ReferenceConfig(StrictModel):
     """How much of the test set is compared with the reference interpreter, bit by bit."""
 
     samples: int = Field(default=100, ge=1)
+    #: For one input. An interpreter that takes longer, or wants more, gives no reference.
+    timeout_s: float = Field(default=120, gt=0, le=LONGEST_WAIT_S)
+    memory_mib: int = Field(default=4096, ge=512)
+
+    @property
+    def bounds(self) -> Bounds:
+        """What an interpreter may take."""
+        return Bounds(self.timeout_s, self.memory_mib * MIB)
 
 
 class DataConfig(StrictModel):

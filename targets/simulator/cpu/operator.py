@@ -1,8 +1,8 @@
-"""Operators that Vela left to the CPU; a reference interpreter runs each as a model of its own.
+"""Operators that Vela left to the CPU; an interpreter runs each as a model of its own.
 
 TFLite-Micro runs them if it can, as it would next to the NPU. Where it refuses (it has fewer
 operators), LiteRT's reference kernels run them. Both run in another process, see
-`interpreter_process`.
+`bench.tflite.interpreters`.
 """
 
 from __future__ import annotations
@@ -12,33 +12,54 @@ from collections.abc import Sequence
 import numpy as np
 
 from bench.core.arrays import Array
-from bench.core.errors import ModelError, PrerequisiteError
-from bench.tflite.interpreter_process import Verdict, shared_process
+from bench.core.errors import ModelError
+from bench.tflite.extract import (
+    EXTRACT_DAMAGE,
+    Constants,
+    extract_operators,
+    inputs_of,
+    stands_alone,
+)
+from bench.tflite.interpreters import (
+    Interpreter,
+    InterpreterError,
+    RefusedError,
+    Request,
+    shared_interpreters,
+)
 from targets.artefact import Artefact, CpuOperator
-from targets.simulator.cpu.single_operator import extract_operator
 
-__all__ = ["CpuOperation"]
+__all__ = ["CpuOperation", "CpuOperatorError"]
 
 
 #: Operators with a lasting effect that a model of one operator cannot show.
 _STATEFUL = frozenset({"CALL_ONCE", "VAR_HANDLE", "READ_VARIABLE", "ASSIGN_VARIABLE"})
 
 
+class CpuOperatorError(ModelError):
+    """An operator on the CPU cannot be run here; what the NPU does is another matter."""
+
+
 class CpuOperation:
     """One operator, ready to run. `inputs` and `outputs` are the tensors that change."""
 
     def __init__(self, artefact: Artefact, operator: CpuOperator) -> None:
+        """Raise `CpuOperatorError` for what is not simulated, `ModelError` for a damaged one."""
         label = operator.custom or operator.name
         self._where = f"{artefact.name}: operator {operator.index} ({label})"
         state = [i for i in operator.inputs if i >= 0 and artefact.tensors[i].is_variable]
         if operator.name in _STATEFUL or state:
-            raise ModelError(
+            raise CpuOperatorError(
                 f"{self._where} keeps state on the CPU, which is not simulated",
                 cure="convert the model so that its state is on the NPU or in inputs and outputs",
             )
-        self.inputs = tuple(
-            i for i in operator.inputs if i >= 0 and artefact.tensors[i].constant is None
-        )
+        if not stands_alone(operator.name):
+            raise CpuOperatorError(
+                f"{self._where} runs other parts of the model on the CPU, which is not simulated",
+                cure="convert the model without control flow",
+            )
+        constants = [tensor.constant for tensor in artefact.tensors]
+        self.inputs = inputs_of([operator], constants)
         self.outputs = operator.outputs
         if not self.inputs or not self.outputs:
             raise ModelError(
@@ -46,25 +67,18 @@ class CpuOperation:
                 cure="compile the model again",
             )
         self._results = [artefact.tensors[i] for i in self.outputs]
-        self._model = extract_operator(artefact, operator)
-        verdict, _, reason = shared_process().run(self._model, [], len(self.outputs))
-        if verdict is Verdict.REFUSED:
-            raise PrerequisiteError(
-                f"{self._where} was left to the CPU, and no interpreter runs it: {reason}",
-                cure="pip install --pre tflite-micro ai-edge-litert",
-            )
-        if verdict is Verdict.FAILED:
-            raise self._failure(reason)
+        self._model = self._alone(artefact, operator, constants)
+        #: Who may run it; the first one does. And why the others do not.
+        self._interpreters = [Interpreter.TFLM, Interpreter.LITERT]
+        self._refusals: list[str] = []
 
     def run(self, inputs: Sequence[Array]) -> list[Array]:
         """Compute the outputs: one array `[rows, *tensor shape]` for each of `inputs`, `outputs`.
 
-        Raises `ModelError` when the interpreter fails, dies or does not end.
+        Raises `CpuOperatorError` when no interpreter runs it, or one dies of it.
         """
         rows = len(inputs[0])
-        verdict, answers, reason = shared_process().run(self._model, inputs, len(self.outputs))
-        if verdict is not Verdict.DONE:
-            raise self._failure(reason)
+        answers = self._answers(inputs)
         for answer, tensor in zip(answers, self._results, strict=True):
             if answer.nbytes != rows * tensor.size or answer.dtype.name != tensor.dtype:
                 raise self._failure(
@@ -76,7 +90,39 @@ class CpuOperation:
             for answer, tensor in zip(answers, self._results, strict=True)
         ]
 
-    def _failure(self, reason: str) -> ModelError:
-        return ModelError(
-            f"{self._where} failed: {reason}", cure="see the interpreter's own message above"
-        )
+    def _answers(self, inputs: Sequence[Array]) -> Sequence[Array]:
+        while self._interpreters:
+            request = Request(
+                interpreter=self._interpreters[0],
+                model=self._model,
+                inputs=tuple(inputs),
+                outputs=len(self.outputs),
+                fresh=False,
+            )
+            try:
+                return shared_interpreters().run(request)
+            except RefusedError as error:
+                self._refusals.append(error.what)
+                del self._interpreters[0]
+            except InterpreterError as error:
+                raise self._failure("; ".join([*self._refusals, error.what])) from error
+        raise self._failure("; ".join(self._refusals))
+
+    def _failure(self, reason: str) -> CpuOperatorError:
+        return CpuOperatorError(f"{self._where} was left to the CPU and cannot be run: {reason}")
+
+    def _alone(self, artefact: Artefact, operator: CpuOperator, constants: Constants) -> bytes:
+        """A `.tflite` of just this operator."""
+        if artefact.source is None:
+            raise ModelError(
+                f"{self._where} runs on the CPU, and a raw file does not hold it",
+                cure="give Vela's .tflite output",
+            )
+        try:
+            return extract_operators(
+                artefact.source, {operator.index: operator}, operator.outputs, constants
+            )
+        except EXTRACT_DAMAGE as error:
+            raise ModelError(
+                f"{self._where} is damaged: {error}", cure="compile the model again"
+            ) from error

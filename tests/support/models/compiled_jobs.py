@@ -6,8 +6,8 @@ from pathlib import Path
 
 from bench.compiler import VelaOptions, compile_model
 from bench.measuring.measurements import EVENTS
-from bench.tflite.interpreters import random_inputs
 from bench.tflite.model_file import load_quantised
+from bench.tflite.random_inputs import random_inputs
 from targets.ethos_u55.accelerators import Accelerator
 from targets.ethos_u55.memory_modes import MemoryMode
 from targets.protocol import Job

@@ -8,7 +8,7 @@ from __future__ import annotations
 
 from collections.abc import Sequence
 from dataclasses import dataclass
-from typing import Any
+from typing import Any, TypeAlias
 
 import flatbuffers
 import numpy as np
@@ -16,7 +16,7 @@ from ai_edge_litert import schema_py_generated as schema
 
 from bench.core.arrays import Array
 
-__all__ = ["Op", "Tensor", "fully_connected", "mlp", "model_bytes", "single_operator"]
+__all__ = ["Op", "Subgraph", "Tensor", "fully_connected", "mlp", "model_bytes", "single_operator"]
 
 
 _TYPE_CODES = {
@@ -66,6 +66,10 @@ class Op:
     intermediates: tuple[int, ...] = ()
 
 
+#: Tensors, operators, inputs, outputs.
+Subgraph: TypeAlias = tuple[Sequence[Tensor], Sequence[Op], Sequence[int], Sequence[int]]
+
+
 def model_bytes(
     tensors: Sequence[Tensor],
     operators: Sequence[Op],
@@ -73,10 +77,12 @@ def model_bytes(
     outputs: Sequence[int],
     *,
     once: tuple[Sequence[Tensor], Sequence[Op]] | None = None,
+    called: Sequence[Subgraph] = (),
 ) -> bytes:
     """Serialise a model; indices refer to `tensors`.
 
-    `once` adds a second subgraph without inputs and outputs, for a CALL_ONCE of the first.
+    `once` adds a second subgraph without inputs and outputs, for a CALL_ONCE of the first;
+    `called` adds subgraphs that are given like the first: tensors, operators, inputs, outputs.
     """
     model = schema.ModelT()
     model.version = 3
@@ -86,6 +92,7 @@ def model_bytes(
     model.subgraphs = [_subgraph(model, tensors, operators, inputs, outputs)]
     if once is not None:
         model.subgraphs.append(_subgraph(model, *once, (), ()))
+    model.subgraphs += [_subgraph(model, *graph) for graph in called]
     builder = flatbuffers.Builder(1024)
     builder.Finish(model.Pack(builder), b"TFL3")
     return bytes(builder.Output())
