@@ -51,7 +51,7 @@ def kept_measurement(entry: Entry) -> tuple[MeasurementRecord, tuple[Array, ...]
 
 
 def _check_answer(cell_id: str, measurement: Measurement) -> None:
-    """Refuse an answer that leaves events or outputs out without a word, or counts what cannot be."""
+    """Refuse an answer that leaves something out without a word, or counts what cannot be."""
     silent = [
         event
         for event in EVENTS

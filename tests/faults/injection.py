@@ -68,8 +68,8 @@ _MARKS = {
     Victim.WORKER: "sys.stdin.readline",
     Victim.BUILDER: "models.worker",
     Victim.VELA: "fork_server",
-    Victim.INTERPRETER: "interpreter_process",
-    Victim.CPU_OPERATOR: "interpreter_process",
+    Victim.INTERPRETER: "interpreter_worker",
+    Victim.CPU_OPERATOR: "interpreter_worker",
 }
 
 

@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from collections.abc import Iterator, Sequence
+from collections.abc import Iterator, Mapping, Sequence
 from dataclasses import dataclass, field
 from pathlib import Path
 
@@ -10,6 +10,7 @@ import pytest
 
 from bench.cache import ArtefactCache
 from bench.compiler import VelaOptions, VelaServer
+from bench.core.arrays import Array
 from bench.core.errors import BenchError, ModelError, TargetError, TargetUnavailableError
 from bench.core.fingerprint import read_source_tree
 from bench.measuring import sources
@@ -18,11 +19,12 @@ from bench.measuring.engine import Engine
 from bench.measuring.planning import plan_cells
 from bench.measuring.products import ProductStore
 from bench.measuring.progress import ignore
-from bench.measuring.reference import cached_reference
+from bench.measuring.reference import CachedReference
 from bench.measuring.sources import ModelSource, QuantisedModel
 from bench.plan.cell import Cell
 from bench.plan.config import BenchConfig, Workload, parse_config
 from bench.plan.grid import make_plan
+from bench.tflite.reference import Reference, ReferenceOutputs, ReferenceRunner
 from models.data import SUBSET
 from models.service import VariantBuilder
 from targets.ethos_u55.accelerators import Accelerator
@@ -125,16 +127,27 @@ def config(tmp_path: Path) -> BenchConfig:
     return parse_config(GRID, tmp_path / "bench.toml")
 
 
+@dataclass(frozen=True)
+class ToldReference:
+    """A reference that tells when it is asked."""
+
+    told: Told
+    kept: Reference
+
+    def fingerprint(self) -> Mapping[str, str]:
+        return self.kept.fingerprint()
+
+    def __call__(self, model: Path, inputs: Sequence[Array]) -> ReferenceOutputs:
+        self.told.steps.append("reference")
+        return self.kept(model, inputs)
+
+
 def engine_of(
     config: BenchConfig, cache: Path, told: Told, sim: Target
 ) -> tuple[Engine, tuple[Cell, ...]]:
     store = ProductStore(ArtefactCache(cache), read_source_tree(), ignore)
 
-    def reference(model: Path, inputs: Sequence[object]) -> tuple[object, ...]:
-        told.steps.append("reference")
-        return kept(model, inputs)  # type: ignore[arg-type]
-
-    kept = cached_reference(store)
+    kept = CachedReference(ReferenceRunner(), store)
     targets: dict[str, Target] = {"sim": sim, "vela": VelaEstimate(kept)}
     models = ToldModels(store=store, builder=VariantBuilder(), data=SUBSET)
     compiler = ToldCompiler(store=store, runner=VelaServer(), bounds=config.vela.bounds)
@@ -147,7 +160,7 @@ def engine_of(
         models=models,
         compiler=compiler,
         targets=targets,
-        reference=reference,  # type: ignore[arg-type]
+        reference=ToldReference(told, kept),
         reference_samples=5,
     )
     return engine, cells

@@ -18,7 +18,7 @@ from bench.measuring.compilation import COMPILING_CODE
 from bench.measuring.preparation import measurement_code
 from bench.measuring.reference import REFERENCE_CODE
 from bench.measuring.sources import DATA_CODE, TRAINING_CODE
-from bench.tflite.interpreters import run_tflm
+from bench.tflite.reference import ReferenceRunner
 from targets.ethos_u55.accelerators import Accelerator
 from targets.protocol import Job
 from targets.registry import TARGETS, TargetContext
@@ -47,7 +47,7 @@ MEASURING = """
 import pickle, sys
 from pathlib import Path
 from bench.measuring.measurements import keep_measurement
-from bench.tflite.interpreters import run_tflm
+from bench.tflite.reference import ReferenceRunner
 {make}
 job = pickle.loads(Path(sys.argv[1]).read_bytes())
 target.prepare()
@@ -57,10 +57,10 @@ target.close()
 
 MAKE = {
     "sim": "from targets.sim import SimulatorTarget\ntarget = SimulatorTarget()",
-    "vela": "from targets.vela import VelaEstimate\ntarget = VelaEstimate(run_tflm)",
+    "vela": "from targets.vela import VelaEstimate\ntarget = VelaEstimate(ReferenceRunner())",
     "fvp": (
         "from targets.fvp.target import FvpTarget\nfrom targets.settings.fvp import FvpSettings\n"
-        "target = FvpTarget(FvpSettings(), Path(sys.argv[2], 'logs'), run_tflm)"
+        "target = FvpTarget(FvpSettings(), Path(sys.argv[2], 'logs'), ReferenceRunner())"
     ),
     "mps3": (
         "from targets.mps3.target import Mps3Target\n"
@@ -103,8 +103,8 @@ MAKING: dict[str, tuple[str, Sequence[str]]] = {
     ),
     "reference": (
         "import numpy\nfrom pathlib import Path\n"
-        "from bench.tflite.interpreters import run_tflm\n"
-        "run_tflm(Path(sys.argv[3]), [numpy.zeros((1, 40), 'int8')])\n",
+        "from bench.tflite.reference import ReferenceRunner\n"
+        "ReferenceRunner()(Path(sys.argv[3]), [numpy.zeros((1, 40), 'int8')])\n",
         REFERENCE_CODE,
     ),
 }
@@ -160,7 +160,7 @@ def test_all_that_a_measurement_loads_is_in_its_fingerprint(
             tmp_path / "kept",
             tmp_path / "settings",
         )
-        target = TARGETS[name].make(TargetContext(run_tflm, settings, tmp_path))
+        target = TARGETS[name].make(TargetContext(ReferenceRunner(), settings, tmp_path))
     assert f"targets.{name}" in loaded
     # Each of these was forgotten by a list of packages once.
     assert {

@@ -215,7 +215,7 @@ class CopiedBench(BenchRunner):
         # Half the beats; loaded by the process that measures, long before.
         ("targets/ethos_u55/ports.py", ("BEAT_BYTES = 8", "BEAT_BYTES = 16"), True),
         # Loaded by a child process, after the edit.
-        ("bench/tflite/interpreter_process.py", ("def serve", "def  serve"), False),
+        ("bench/tflite/interpreter_worker.py", ("def main", "def  main"), False),
     ],
     ids=["is put back", "stays"],
 )
