@@ -7,17 +7,24 @@ import errno
 import os
 import stat
 import tempfile
+from collections.abc import Iterator
 from pathlib import Path
+from typing import BinaryIO
 
 from bench.core.errors import ConfigError
 
 __all__ = [
     "expanded",
+    "open_regular",
     "read_regular",
     "replace_symlink",
     "sync_directory",
     "write_atomically",
 ]
+
+
+#: Bytes read at once of a file that is longer than it was.
+_CHUNK = 1 << 20
 
 
 def expanded(path: Path) -> Path:
@@ -44,14 +51,14 @@ def expanded(path: Path) -> Path:
     return whole
 
 
-def read_regular(path: Path, most: int) -> bytes:
-    """The content of the regular file at `path`, which may be a link to one.
+@contextlib.contextmanager
+def open_regular(path: Path) -> Iterator[BinaryIO]:
+    """Open the regular file at `path`, which may be a link to one, for reading.
 
     A pipe, which would be waited for, and a device, which may never end, are not read.
 
     Raises:
-        OSError: as the file system gives it, or EINVAL for another kind of file, EFBIG for one of
-            more than `most` bytes.
+        OSError: as the file system gives it, or EINVAL for another kind of file.
     """
     # Without O_NONBLOCK the opening itself waits for a pipe's other end.
     descriptor = os.open(path, os.O_RDONLY | os.O_NONBLOCK | os.O_CLOEXEC)
@@ -59,10 +66,25 @@ def read_regular(path: Path, most: int) -> bytes:
         if not stat.S_ISREG(os.fstat(descriptor).st_mode):
             raise OSError(errno.EINVAL, "not a regular file", str(path))
         with os.fdopen(descriptor, "rb", closefd=False) as stream:
-            content = stream.read(most + 1)
+            yield stream
     finally:
         os.close(descriptor)
-    if len(content) > most:
+
+
+def read_regular(path: Path, most: int) -> bytes:
+    """The content of the regular file at `path`; see `open_regular`.
+
+    Raises:
+        OSError: as `open_regular`, or EFBIG for a file of more than `most` bytes.
+    """
+    with open_regular(path) as stream:
+        # Before reading: a file of holes takes no room on the disk and all of it in memory.
+        size = os.fstat(stream.fileno()).st_size
+        # Python takes all the memory it is asked to fill at once, so it is not asked for `most`.
+        content = stream.read(size + 1) if size <= most else b""
+        while content and len(content) <= most and (more := stream.read(_CHUNK)):
+            content += more
+    if size > most or len(content) > most:
         raise OSError(errno.EFBIG, f"larger than {most:,} bytes", str(path))
     return content
 

@@ -2,45 +2,20 @@
 
 from __future__ import annotations
 
-import hashlib
-import io
 import re
-import struct
-import zipfile
-import zlib
 from collections.abc import Mapping
 from dataclasses import dataclass
 from pathlib import Path
 
-import numpy as np
-
 from bench.core.arrays import Array
 from bench.core.errors import ModelError
 from bench.core.text import one_line
+from bench.measuring.archive import ArrayHeader, open_archive
 from bench.measuring.finite import require_finite
 from bench.measuring.quantisation import quantise, real_range, saturated
 from bench.tflite.model_file import ModelFile, TensorInfo
 
 __all__ = ["Dataset", "load_dataset"]
-
-
-# What zipfile, zlib and NumPy raise over a file that is not there, no archive, or damaged (an
-# altered byte can ask for encryption, an unknown compression or an array beyond all memory).
-_DAMAGE = (
-    OSError,
-    ValueError,
-    EOFError,
-    KeyError,
-    TypeError,
-    SyntaxError,
-    OverflowError,
-    MemoryError,
-    RuntimeError,
-    NotImplementedError,
-    struct.error,
-    zipfile.BadZipFile,
-    zlib.error,
-)
 
 
 @dataclass(frozen=True)
@@ -69,29 +44,22 @@ def load_dataset(path: Path, model: ModelFile) -> Dataset:
     most likely a misspelt one. Raises `ModelError` naming the file and the key, and for a value
     that is infinite or not a number its index.
     """
-    arrays, digest = _read_npz(path)
-    names = _input_keys(path, arrays, len(model.inputs))
+    archive = open_archive(path)
+    headers = archive.headers
+    names = _input_keys(path, headers, len(model.inputs))
+    pairs = list(zip(names, model.inputs, strict=True))
+    for name, tensor in pairs:
+        _check_fit(path, name, headers[name], tensor)
+    _check_rows(path, headers)
+    arrays = archive.arrays()
     for name, array in arrays.items():
         require_finite(f"dataset {path}", name, array)
-    pairs = list(zip(names, model.inputs, strict=True))
     inputs = tuple(_fit(path, name, arrays[name], tensor) for name, tensor in pairs)
     cut = {name: n for name, tensor in pairs if (n := _saturated(arrays[name], tensor))}
-    labels = arrays.get("labels")
-    rows = {name: len(arrays[name]) for name in names}
-    if labels is not None:
-        if labels.ndim == 0 or labels.dtype.kind not in "biuf":
-            raise _key_error(path, "labels", f"not numbers [n, ...]: {labels.dtype} {labels.shape}")
-        rows["labels"] = len(labels)
-    if len(set(rows.values())) != 1 or 0 in rows.values():
-        listing = ", ".join(f"{name} {count}" for name, count in rows.items())
-        raise ModelError(
-            f"dataset {path}: the number of rows must be one and above 0, found {listing}",
-            cure="save all arrays with the same first dimension",
-        )
     return Dataset(
-        sha256=digest,
+        sha256=archive.sha256,
         inputs=inputs,
-        labels=labels,
+        labels=arrays.get("labels"),
         saturated=sum(cut.values()) / sum(array.size for array in inputs),
         ranges="; ".join(_ranges(name, arrays[name], t) for name, t in pairs if name in cut),
     )
@@ -111,23 +79,7 @@ def _ranges(name: str, array: Array, tensor: TensorInfo) -> str:
     )
 
 
-def _read_npz(path: Path) -> tuple[dict[str, Array], str]:
-    try:
-        data = path.read_bytes()
-        loaded = np.load(io.BytesIO(data), allow_pickle=False)
-        if not isinstance(loaded, np.lib.npyio.NpzFile):
-            raise ValueError("a single array, not an archive of named ones")
-        with loaded as archive:
-            arrays = {name: archive[name] for name in archive.files}
-    except _DAMAGE as error:
-        raise ModelError(
-            f"cannot read the dataset {path}: {error}",
-            cure="write it with numpy.savez(path, inputs=..., labels=...)",
-        ) from error
-    return arrays, hashlib.sha256(data).hexdigest()
-
-
-def _input_keys(path: Path, arrays: Mapping[str, Array], wanted: int) -> list[str]:
+def _input_keys(path: Path, arrays: Mapping[str, ArrayHeader], wanted: int) -> list[str]:
     given = {name for name in arrays if name != "labels"}
     numbered = [f"inputs_{index}" for index in range(wanted)]
     if given == set(numbered):
@@ -144,16 +96,34 @@ def _input_keys(path: Path, arrays: Mapping[str, Array], wanted: int) -> list[st
     )
 
 
-def _fit(path: Path, name: str, array: Array, tensor: TensorInfo) -> Array:
-    if array.ndim == 0 or array.shape[1:] != tensor.shape[1:]:
+def _check_rows(path: Path, headers: Mapping[str, ArrayHeader]) -> None:
+    """All arrays, the labels among them, have one number of rows."""
+    labels = headers.get("labels")
+    if labels is not None and (labels.ndim == 0 or labels.dtype.kind not in "biuf"):
+        what = f"not numbers [n, ...]: {labels.dtype} {labels.shape}"
+        raise _key_error(path, "labels", what)
+    rows = {name: header.shape[0] for name, header in headers.items()}
+    if len(set(rows.values())) != 1 or 0 in rows.values():
+        listing = ", ".join(f"{name} {count}" for name, count in rows.items())
+        raise ModelError(
+            f"dataset {path}: the number of rows must be one and above 0, found {listing}",
+            cure="save all arrays with the same first dimension",
+        )
+
+
+def _check_fit(path: Path, name: str, header: ArrayHeader, tensor: TensorInfo) -> None:
+    if header.ndim == 0 or header.shape[1:] != tensor.shape[1:]:
         wanted = ", ".join(map(str, ("n", *tensor.shape[1:])))
-        raise _key_error(path, name, f"shape {list(array.shape)}, the model takes [{wanted}]")
+        raise _key_error(path, name, f"shape {list(header.shape)}, the model takes [{wanted}]")
+    if header.dtype.name != tensor.dtype and header.dtype.kind != "f":
+        raise _key_error(
+            path, name, f"dtype {header.dtype}, the model takes {tensor.dtype} (or floats)"
+        )
+
+
+def _fit(path: Path, name: str, array: Array, tensor: TensorInfo) -> Array:
     if array.dtype.name == tensor.dtype:
         return array
-    if array.dtype.kind != "f":
-        raise _key_error(
-            path, name, f"dtype {array.dtype}, the model takes {tensor.dtype} (or floats)"
-        )
     try:
         return quantise(array, tensor.scales[0], tensor.zero_points[0], tensor.dtype)
     except ModelError as error:

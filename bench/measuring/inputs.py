@@ -12,6 +12,7 @@ from pathlib import Path
 
 from bench.cache import ArtefactCache, CacheKey
 from bench.core.errors import ModelError
+from bench.core.files import open_regular
 from bench.plan.config import BenchConfig, CustomMetric, ModelFileWorkload, Workload
 
 __all__ = ["keep_inputs", "sha256_of"]
@@ -75,7 +76,7 @@ def _keep(path: Path, sha256: str, cache: ArtefactCache) -> Path:
 
 def _pieces(path: Path) -> Iterator[bytes]:
     try:
-        with path.open("rb") as stream:
+        with open_regular(path) as stream:
             while piece := stream.read(_CHUNK):
                 yield piece
     except OSError as error:

@@ -2,12 +2,12 @@
 
 from __future__ import annotations
 
-import zipfile
 from collections.abc import Collection
 from pathlib import Path
 
 from bench.core.errors import BenchError, ConfigError, ModelError
 from bench.core.logging import logger
+from bench.measuring.archive import open_archive
 from bench.measuring.datasets import Dataset
 from bench.measuring.inputs import sha256_of
 from bench.measuring.sources import judged_dataset
@@ -70,13 +70,9 @@ def _check_labels(workload: ModelFileWorkload, dataset: Path, key: str) -> None:
     if MetricName.ACCURACY not in limits:
         return
     try:
-        with zipfile.ZipFile(dataset) as archive:
-            labelled = "labels.npy" in archive.namelist()
-    except (OSError, zipfile.BadZipFile) as error:
-        raise ModelError(
-            f"{key}.dataset: cannot read the dataset {dataset}: {error}",
-            cure="write it with numpy.savez(path, inputs=..., labels=...)",
-        ) from error
+        labelled = "labels" in open_archive(dataset).headers
+    except ModelError as error:
+        raise ModelError(f"{key}.dataset: {error.what}", cure=error.cure) from error
     if not labelled:
         raise ConfigError(
             f"{key}.limits[{limits.index(MetricName.ACCURACY)}].metric: "

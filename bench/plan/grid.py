@@ -5,13 +5,17 @@ from __future__ import annotations
 from collections.abc import Iterable
 from dataclasses import dataclass
 from itertools import product
+from math import prod
 
 from bench.core.errors import ConfigError
 from bench.plan.cell import Cell
 from bench.plan.config import BASE_VARIANT, BenchConfig
 from targets.ethos_u55.accelerators import Accelerator
 
-__all__ = ["Group", "Plan", "base_of", "make_plan"]
+__all__ = ["MOST_CELLS", "Group", "Plan", "base_of", "make_plan"]
+
+#: Cells of one run: weeks of work, and thousands of times the default grid.
+MOST_CELLS = 100_000
 
 
 @dataclass(frozen=True)
@@ -49,25 +53,29 @@ def make_plan(config: BenchConfig, targets: Iterable[str] | None = None) -> Plan
     workers begin with different trainings.
 
     Raises:
-        ConfigError: the grid is empty.
+        ConfigError: the grid is empty, names a cell twice, or has more than `MOST_CELLS`.
     """
     grid = config.grid
     names = grid.workloads or tuple(config.workloads)
+    axes = (
+        *(grid.macs, grid.memory_modes, grid.system_configs, grid.timing_profiles),
+        tuple(targets or grid.targets),
+    )
+    # Before anything is expanded: a product of long lists fills all memory.
+    count = sum(len(_variants_of(config, name)) for name in names) * prod(map(len, axes))
+    if count > MOST_CELLS:
+        raise ConfigError(
+            f"the grid has {count:,} cells, more than {MOST_CELLS:,}",
+            cure="narrow the [grid] section of the configuration, or split it into several files",
+        )
     cells = []
     for variant in _all_variants(config, names):
         for name in names:
             if variant not in _variants_of(config, name):
                 continue
-            axes = product(
-                grid.macs,
-                grid.memory_modes,
-                grid.system_configs,
-                grid.timing_profiles,
-                targets or grid.targets,
-            )
             cells += [
                 Cell(name, variant, macs, mode, target, system, timing)
-                for macs, mode, system, timing, target in axes
+                for macs, mode, system, timing, target in product(*axes)
             ]
     if not cells:
         raise ConfigError(

@@ -18,6 +18,7 @@ import numpy.typing as npt
 from ai_edge_litert import schema_py_generated as schema
 
 from bench.core.errors import ModelError
+from bench.core.files import read_regular
 from bench.core.schema import StrictModel
 from bench.core.text import one_line
 
@@ -35,6 +36,8 @@ __all__ = [
 VELA_OPERATOR = "ethos-u"
 
 _IDENTIFIER = b"TFL3"
+#: Offsets in a flatbuffer have 31 bits.
+_LARGEST_FILE = (1 << 31) - 1
 _T = TypeVar("_T")
 
 # What flatbuffers' and NumPy's readers raise when an offset points nowhere.
@@ -119,7 +122,7 @@ def read_operators(path: Path) -> tuple[OperatorInfo, ...]:
 
 def _read(path: Path, take: Callable[[_Reader], _T]) -> _T:
     try:
-        data = path.read_bytes()
+        data = read_regular(path, _LARGEST_FILE)
     except OSError as error:
         raise ModelError(
             f"cannot read the model file {path}: {error.strerror or error}",

@@ -107,6 +107,18 @@ def test_a_repeated_value_is_an_error(default: BenchConfig) -> None:
         make_plan(default, ["vela", "vela"])
 
 
+def test_a_grid_that_fits_no_memory_is_refused_before_it_is_expanded(default: BenchConfig) -> None:
+    names = tuple(f"name_{number}" for number in range(3000))
+    for axes in (
+        {"system_configs": names, "timing_profiles": names},
+        {"macs": (Accelerator.U55_128,) * 3000, "targets": names},
+        {"workloads": ("mnist_fc",) * 100_000},
+    ):
+        grid = default.grid.model_copy(update=axes)
+        with pytest.raises(ConfigError, match="cells, more than 100,000"):
+            make_plan(default.model_copy(update={"grid": grid}))
+
+
 def test_a_reproduce_command_names_the_suite_of_the_metric() -> None:
     command = reproduce_command("axi1_read_beats", "m-base", ("--bench-config=x.toml",))
     node = "tests/regression/test_axi_traffic.py::test_axi_traffic[m-base]"
