@@ -6,14 +6,14 @@ VENV   ?= .venv
 BIN    := $(VENV)/bin
 # Worker processes; `make bench JOBS=4`.
 JOBS   ?= auto
-# How long `make fuzz` runs.
+# How long `make fuzz` and `make fuzz-inputs` run.
 MINUTES ?= 30
 # How many random graphs `make fuzz-graphs` tries, and the first seed.
 GRAPHS ?= 20000
 SEED   ?= 1
 
 .DEFAULT_GOAL := help
-.PHONY: help bench board test lint format lock clean fuzz fuzz-graphs speed fidelity firmware \
+.PHONY: help bench board test lint format lock clean fuzz fuzz-inputs fuzz-graphs speed fidelity firmware \
   test-fvp test-images test-board fuzz-board faults
 
 help: ## list the targets
@@ -28,6 +28,9 @@ test: lint ## run the project's own checks and tests
 fuzz: $(VENV)/.dev-ready ## run the simulator on damaged models, streams and weights; MINUTES=30 SEED=1
 	$(BIN)/python -m tests.fuzz --seed $(SEED) --minutes $(MINUTES) \
 	  $(if $(BENCH_MODEL_ZOO),--zoo) $(ARGS)
+
+fuzz-inputs: $(VENV)/.dev-ready ## give the bench damaged configurations, models, data, caches and runs; MINUTES=30 SEED=1
+	$(BIN)/python -m tests.fuzz.inputs --seed $(SEED) --minutes $(MINUTES) $(ARGS)
 
 fuzz-graphs: $(VENV)/.dev-ready ## compare simulator and TFLite-Micro on random graphs; GRAPHS=20000 SEED=1
 	BENCH_FUZZ_GRAPHS=$(GRAPHS) BENCH_FUZZ_SEED=$(SEED) $(BIN)/pytest -n $(JOBS) \

@@ -13,7 +13,7 @@ import sys
 import tempfile
 from pathlib import Path
 
-from tests.fuzz.campaign import run_campaign
+from tests.fuzz.campaign import SIMULATOR, run_campaign
 from tests.fuzz.cases import make_case
 from tests.fuzz.execution import execute
 from tests.fuzz.guards import guarded
@@ -53,6 +53,7 @@ def main() -> int:
             return int(bool(outcome.finding))
         numbers = itertools.count() if options.cases is None else iter(range(options.cases))
         report = run_campaign(
+            SIMULATOR,
             directory,
             options.seed,
             numbers,

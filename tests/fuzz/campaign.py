@@ -14,18 +14,43 @@ from collections.abc import Iterator
 from dataclasses import dataclass, field
 from pathlib import Path
 
-__all__ = ["Finding", "Report", "run_campaign"]
+from bench.core.processes import guarded
+
+__all__ = ["SIMULATOR", "Finding", "Program", "Report", "run_campaign"]
 
 _ROOT = Path(__file__).parents[2]
-#: A worker that says nothing for so many times a case's limit, and so many seconds, is killed.
+#: A worker that says nothing for so many times a case's limit, and its program's grace, is killed.
 _PATIENCE = 20
-_GRACE_S = 60
+#: Memory that a worker may write, in bytes, whatever its cases do.
+_MEMORY_BYTES = 3 << 30
+
+
+@dataclass(frozen=True)
+class Program:
+    """A kind of campaign."""
+
+    #: The module that runs it: `python -m` this.
+    module: str
+    #: The module of its workers; see `tests.fuzz.serving`.
+    worker: str
+    #: Seconds by the clock that a case may wait for something besides computing.
+    grace_s: float = 60
+
+    @property
+    def name(self) -> str:
+        """The command that runs it."""
+        return f"python -m {self.module}"
+
+
+#: The simulator on damaged artefacts.
+SIMULATOR = Program("tests.fuzz", "tests.fuzz.worker")
 
 
 @dataclass(frozen=True)
 class Finding:
     """A case that did not end in a result or a `BenchError`."""
 
+    program: Program
     seed: int
     number: int
     description: str
@@ -34,7 +59,7 @@ class Finding:
     def __str__(self) -> str:
         return (
             f"case {self.number} ({self.description}): {self.what}\n"
-            f"  again: python -m tests.fuzz --seed {self.seed} --case {self.number}"
+            f"  again: {self.program.name} --seed {self.seed} --case {self.number}"
         )
 
 
@@ -68,6 +93,7 @@ class Report:
 
 
 def run_campaign(
+    program: Program,
     directory: Path,
     seed: int,
     cases: Iterator[int],
@@ -94,7 +120,7 @@ def run_campaign(
 
     def work() -> None:
         source = numbers()
-        while _run_worker(directory, seed, source, limit_s, report, lock):
+        while _run_worker(program, directory, seed, source, limit_s, report, lock):
             pass
 
     threads = [threading.Thread(target=work) for _ in range(jobs)]
@@ -112,6 +138,7 @@ def run_campaign(
 
 
 def _run_worker(
+    program: Program,
     directory: Path,
     seed: int,
     numbers: Iterator[int],
@@ -121,46 +148,47 @@ def _run_worker(
 ) -> bool:
     """One worker, until the cases or its life are over; whether it died."""
     environment = {**os.environ, "OPENBLAS_NUM_THREADS": "1", "OMP_NUM_THREADS": "1"}
-    command = [sys.executable, "-m", "tests.fuzz.worker", str(directory), str(seed), str(limit_s)]
+    command = [sys.executable, "-m", program.worker, str(directory), str(seed), str(limit_s)]
     with (
-        tempfile.TemporaryFile("w+", encoding="utf-8") as errors,
-        subprocess.Popen(
+        tempfile.TemporaryFile() as errors,
+        guarded(
             command,
+            memory_bytes=_MEMORY_BYTES,
             stdin=subprocess.PIPE,
-            stdout=subprocess.PIPE,
             stderr=errors,
-            text=True,
             cwd=_ROOT,
-            env=environment,
+            environment=environment,
         ) as process,
     ):
         assert process.stdin is not None
         assert process.stdout is not None
         for number in numbers:
             # A worker that waits for something, or that even its own timer cannot end.
-            watchdog = threading.Timer(_PATIENCE * limit_s + _GRACE_S, process.kill)
+            watchdog = threading.Timer(_PATIENCE * limit_s + program.grace_s, process.kill)
             watchdog.start()
             try:
-                process.stdin.write(f"{number}\n")
+                process.stdin.write(f"{number}\n".encode())
                 process.stdin.flush()
                 begun, ended = process.stdout.readline(), process.stdout.readline()
             except BrokenPipeError:
-                begun = ended = ""
+                begun = ended = b""
             watchdog.cancel()
             if not ended:
                 process.wait()
                 errors.seek(0)
-                words = errors.read()[-3000:]
+                words = errors.read()[-3000:].decode("utf-8", "replace")
                 with lock:
-                    _charge(report, seed, number, begun, process.returncode, words)
+                    _charge(report, program, seed, number, begun, process.returncode, words)
                 return True
             with lock:
-                _note(report, seed, json.loads(begun), json.loads(ended))
+                _note(report, program, seed, json.loads(begun), json.loads(ended))
         process.stdin.close()
     return False
 
 
-def _note(report: Report, seed: int, begun: dict[str, str], ended: dict[str, object]) -> None:
+def _note(
+    report: Report, program: Program, seed: int, begun: dict[str, str], ended: dict[str, object]
+) -> None:
     outcome = ended["outcome"]
     assert isinstance(outcome, dict)
     number, seconds = outcome["number"], outcome["seconds"]
@@ -168,13 +196,20 @@ def _note(report: Report, seed: int, begun: dict[str, str], ended: dict[str, obj
     report.slowest = max(report.slowest, (seconds, number, begun["description"]))
     report.peak_bytes = max(report.peak_bytes, int(str(ended["peak_bytes"])))
     if outcome["finding"]:
-        report.findings.append(Finding(seed, number, begun["description"], outcome["finding"]))
+        description, what = begun["description"], outcome["finding"]
+        report.findings.append(Finding(program, seed, number, description, what))
 
 
 def _charge(
-    report: Report, seed: int, number: int, begun: str, status: int | None, words: str
+    report: Report,
+    program: Program,
+    seed: int,
+    number: int,
+    begun: bytes,
+    status: int | None,
+    words: str,
 ) -> None:
     message = json.loads(begun) if begun else {"category": "unknown", "description": "not begun"}
     report.verdicts[message["category"], "died"] += 1
     what = f"the worker ended with status {status}; its last words:\n{words}"
-    report.findings.append(Finding(seed, number, message["description"], what))
+    report.findings.append(Finding(program, seed, number, message["description"], what))

@@ -20,7 +20,7 @@ from targets.simulator.simulator import SimulationResult, Simulator
 from targets.simulator.timing import named_profile
 from tests.fuzz.cases import Case, Category
 
-__all__ = ["Outcome", "execute"]
+__all__ = ["Outcome", "described", "execute"]
 
 #: Bytes of an input or output beyond which a model is run on one row only.
 _LARGE = 1 << 22
@@ -53,7 +53,7 @@ def execute(case: Case, directory: Path) -> Outcome:
         finding = _unnamed(error, case.category)
     except Exception as error:
         verdict = type(error).__name__
-        finding = _described(error)
+        finding = described(error)
     return Outcome(
         case.number, case.category.value, verdict, finding, time.process_time() - started
     )
@@ -115,7 +115,7 @@ def _input(tensor: ModelTensor, rows: int, random: np.random.Generator) -> np.nd
     return np.frombuffer(random.bytes(count * dtype.itemsize), dtype).reshape(shape)
 
 
-def _described(error: Exception) -> str:
+def described(error: Exception) -> str:
     """The error and the innermost lines of its traceback."""
     frames = traceback.extract_tb(error.__traceback__)[-5:]
     places = " < ".join(f"{Path(frame.filename).name}:{frame.lineno}" for frame in reversed(frames))

@@ -25,7 +25,7 @@ from tests.operators.toolchain import compile_in_process
 from tests.operators.weighted import conv2d, depthwise, fully_connected, transpose_conv
 from tests.support.models.vela_files import run_vela, small_mlp
 
-__all__ = ["Seed", "build_seeds", "load_seeds", "zoo_seeds"]
+__all__ = ["Seed", "build_seeds", "load_seeds", "quantised_models", "zoo_seeds"]
 
 
 @dataclass(frozen=True)
@@ -74,6 +74,11 @@ def load_seeds(directory: Path) -> tuple[Seed, ...]:
         Seed(path.stem, path.suffix, path.read_bytes())
         for path in sorted((directory / "seeds").iterdir())
     )
+
+
+def quantised_models() -> dict[str, bytes]:
+    """Quantised models before Vela, by name."""
+    return {name: model() for name, model, _ in _recipes()}
 
 
 def _keep(seeds: Sequence[Seed], directory: Path) -> None:

@@ -15,7 +15,7 @@ import pytest
 
 from targets.simulator.execution.memory import MemoryMap, RegionInfo
 from targets.simulator.simulator import Simulator
-from tests.fuzz.campaign import run_campaign
+from tests.fuzz.campaign import SIMULATOR, run_campaign
 from tests.fuzz.cases import Case, Category, make_case
 from tests.fuzz.execution import execute
 from tests.fuzz.guards import OutOfRegionError, guarded
@@ -51,7 +51,7 @@ def intact(seed: Seed) -> Case:
 @pytest.mark.parametrize("batch", range(BATCHES))
 def test_ten_thousand_damaged_artefacts(batch: int, directory: Path) -> None:
     cases = range(batch * CASES // BATCHES, (batch + 1) * CASES // BATCHES)
-    report = run_campaign(directory, SEED, iter(cases), jobs=1, limit_s=LIMIT_S)
+    report = run_campaign(SIMULATOR, directory, SEED, iter(cases), jobs=1, limit_s=LIMIT_S)
     assert not report.findings, str(report)
     assert report.cases == len(cases)
     totals: Counter[str] = Counter()
@@ -108,7 +108,7 @@ def test_a_hang_and_a_crash_are_charged_to_their_case(
     directory: Path, seeds: tuple[Seed, ...], tmp_path: Path
 ) -> None:
     """No case can start and end within no time at all: the worker's timer ends it."""
-    report = run_campaign(directory, SEED, iter([3]), jobs=1, limit_s=1e-6)
+    report = run_campaign(SIMULATOR, directory, SEED, iter([3]), jobs=1, limit_s=1e-6)
     (finding,) = report.findings
     assert finding.number == 3
     assert f"--seed {SEED} --case 3" in str(finding)
