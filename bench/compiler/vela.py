@@ -21,6 +21,7 @@ from bench.core.processes import (
     signal_name,
 )
 from bench.core.schema import RecordModel
+from bench.core.text import without_tracebacks
 
 __all__ = ["COMPILE_BOUNDS", "CompiledModel", "compile_model"]
 
@@ -170,7 +171,7 @@ def _failure(
     what: str, arguments: Sequence[str], words: str, version: str, cure: str = _CURE
 ) -> CompilerError:
     command = (sys.executable, "-m", "ethosu.vela", *arguments)
-    lines = [line for line in words.splitlines() if line.strip()]
+    lines = [line for line in without_tracebacks(words).splitlines() if line.strip()]
     said = "\n".join(f"    {line}" for line in lines[-_TAIL_LINES:]) or "    (nothing)"
     return CompilerError(
         f"Vela {version} {what}\n  command: {shlex.join(command)}\n  it said:\n{said}", cure=cure

@@ -15,7 +15,7 @@ import shlex
 import unicodedata
 from collections.abc import Sequence
 
-__all__ = ["one_line", "paragraph", "printable", "shell_words", "xml_text"]
+__all__ = ["one_line", "paragraph", "printable", "shell_words", "without_tracebacks", "xml_text"]
 
 #: Everything but the characters of XML 1.0 (its production Char).
 _NO_XML = re.compile(r"[^\t\n\r\u0020-\ud7ff\ue000-\ufffd\U00010000-\U0010ffff]")
@@ -46,6 +46,21 @@ def paragraph(text: str) -> str:
     """
     first, *others = printable(text).split("\n")
     return "\n".join([first, *(f"  {o}" if o and not o[0].isspace() else o for o in others)])
+
+
+def without_tracebacks(text: str) -> str:
+    """What a program in Python said, without the frames of its tracebacks: their errors stay.
+
+    The frames are those of a tool's insides, and look like the bench's own failure.
+    """
+    kept, inside = [], False
+    for line in text.splitlines():
+        if line.startswith("Traceback (most recent call last):"):
+            inside = True
+        elif not (inside and (line.startswith(" ") or not line)):
+            inside = False
+            kept.append(line)
+    return "\n".join(kept)
 
 
 def shell_words(words: Sequence[str]) -> str:

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import traceback
 import unicodedata
 
 import pytest
@@ -9,7 +10,7 @@ from hypothesis import given
 from hypothesis import strategies as st
 
 from bench.core.errors import BenchError
-from bench.core.text import one_line, paragraph, printable
+from bench.core.text import one_line, paragraph, printable, without_tracebacks
 
 #: Everything Python can hold, surrogates too.
 anything = st.text(st.characters(exclude_categories=()))
@@ -63,3 +64,20 @@ def test_an_error_forges_no_line_whatever_it_quotes() -> None:
     error = BenchError("cannot read x\nFAILED a::b\x1b[2J", cure="look\nFAILED c")
     assert str(error) == "cannot read x\n  FAILED a::b\\x1b[2J\n  -> look\n  FAILED c"
     assert BenchError(error.what, cure=error.cure).args == error.args
+
+
+def test_of_a_traceback_the_error_is_kept() -> None:
+    try:
+        raise ValueError("first") from KeyError("cause")
+    except ValueError:
+        said = f"Warning: odd\n{traceback.format_exc()}done\n"
+    assert without_tracebacks(said).splitlines() == [
+        "Warning: odd",
+        "KeyError: 'cause'",
+        "",
+        "The above exception was the direct cause of the following exception:",
+        "",
+        "ValueError: first",
+        "done",
+    ]
+    assert without_tracebacks("  indented\n\nTraceback: hello") == "  indented\n\nTraceback: hello"
