@@ -70,7 +70,7 @@ def test_a_traceback_and_a_thirst_for_memory_are_findings() -> None:
         return str(json.loads("{"))
 
     def thirsty() -> str:
-        return "" if bytes(300 << 20) else "nothing"
+        return "" if b"x" * (300 << 20) else "nothing"
 
     assert "JSONDecodeError" in execute(InputCase(1, Entrance.RUN, "", broken)).finding
     assert "MiB" in execute(InputCase(2, Entrance.DATASET, "", thirsty)).finding

@@ -49,7 +49,7 @@ def test_what_declares_another_shape_is_refused_unopened(tmp_path: Path, model: 
         ({"inputs": fits, "labels": zeros}, "the number of rows"),
         ({"inputs": fits, "other": zeros}, "unknown|expected the keys"),
     ):
-        np.savez_compressed(path, **arrays)  # type: ignore[arg-type]
+        np.savez_compressed(path, **arrays)
         tracemalloc.start()
         with pytest.raises(ModelError, match=said):
             load_dataset(path, model)

@@ -11,7 +11,7 @@ import numpy as np
 
 from bench.records.run_directory import RunDirectory
 from bench.report.run_view import read_run, write_junit
-from bench.report.table import render, unmeasured_table, workload_tables
+from bench.report.table import render, unmeasured_table, unreadable_table, workload_tables
 from tests.fuzz.inputs.trees import damage_tree
 
 __all__ = ["run_case"]
@@ -30,7 +30,8 @@ def run_case(
 
 def _report(run: RunDirectory) -> str:
     view = read_run(run)
-    tables = workload_tables(view.records, view.sweeps) + unmeasured_table(view.unmeasured)
+    tables = workload_tables(view.records, view.sweeps)
+    tables += unmeasured_table(view.unmeasured) + unreadable_table(view.unreadable)
     text = render(tables, 170)
     if "\x1b" in text:
         return "an escape sequence reaches the terminal"
