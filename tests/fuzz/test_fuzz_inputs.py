@@ -25,7 +25,7 @@ CASES = 480
 LIMIT_S = 15.0
 #: At least so many at each entrance, and so many of them that get through to a result.
 LEAST = {
-    Entrance.CONFIGURATION: (100, 5),
+    Entrance.CONFIGURATION: (100, 3),
     Entrance.MODEL: (50, 10),
     Entrance.DATASET: (100, 3),
     Entrance.CACHE: (50, 30),
