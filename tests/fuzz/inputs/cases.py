@@ -17,7 +17,7 @@ from tests.fuzz.inputs.benches import bench_case
 from tests.fuzz.inputs.configurations import configuration_case
 from tests.fuzz.inputs.entries import entry_case
 from tests.fuzz.inputs.memory import PeakMemory
-from tests.fuzz.inputs.runs import run_case
+from tests.fuzz.inputs.run_reports import run_case
 from tests.fuzz.inputs.seeds import Seeds
 from tests.fuzz.inputs.user_files import dataset_case, model_case
 
