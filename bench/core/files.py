@@ -17,6 +17,7 @@ __all__ = [
     "expanded",
     "open_regular",
     "read_regular",
+    "reason",
     "replace_symlink",
     "sync_directory",
     "write_atomically",
@@ -49,6 +50,11 @@ def expanded(path: Path) -> Path:
             cure="set LC_ALL=C.UTF-8",
         ) from None
     return whole
+
+
+def reason(error: Exception) -> str:
+    """What an error says, for a sentence that names the file already."""
+    return str(getattr(error, "strerror", None) or error)
 
 
 @contextlib.contextmanager

@@ -17,6 +17,7 @@ from typing import TypeAlias
 from xml.etree import ElementTree
 
 from bench.core.errors import ModelError
+from bench.core.files import read_regular
 from bench.core.text import one_line
 from targets.artefact.model import Artefact
 from targets.artefact.stream.operations import BlockOperation, Operation
@@ -32,6 +33,8 @@ __all__ = [
 ]
 
 _MODEL_SUFFIX = "_vela"
+#: The largest database that is read, in bytes; large networks have a few million.
+_DATABASE_BYTES_MAX = 256 << 20
 _DATABASE_SUFFIX = "_debug.xml"
 
 _Rows: TypeAlias = list[dict[str, str]]
@@ -66,7 +69,9 @@ def read_layers(path: Path) -> Layers:
     try:
         tables = {
             str(table.get("name")): _rows(table.text or "")
-            for table in ElementTree.parse(path).getroot().iter("table")
+            for table in ElementTree.fromstring(read_regular(path, _DATABASE_BYTES_MAX)).iter(
+                "table"
+            )
         }
         return tuple(_streams(tables))
     except OSError as error:

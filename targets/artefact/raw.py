@@ -19,6 +19,7 @@ from numpy.lib import format as npy
 
 from bench.core.arrays import Array
 from bench.core.errors import ModelError
+from bench.core.files import open_regular
 from bench.core.text import one_line
 from targets.artefact.driver_actions import parse_payload
 from targets.artefact.errors import stream_of
@@ -65,7 +66,7 @@ _CURE = "compile the model again with --output-format raw"
 def load_raw(path: Path) -> Artefact:
     """Read Vela's raw output. Raises as `load_artefact` does."""
     try:
-        with zipfile.ZipFile(path) as archive:
+        with open_regular(path) as stream, zipfile.ZipFile(stream) as archive:
             arrays = _Arrays(archive)
             return _load(path, arrays)
     except OSError as error:

@@ -9,6 +9,7 @@ from importlib.metadata import PackageNotFoundError, files
 from pathlib import Path
 
 from bench.core.errors import PrerequisiteError, TargetError
+from bench.core.files import read_regular
 from targets.protocol import Job
 
 __all__ = ["Programs", "offer", "prebuilt_runner"]
@@ -17,6 +18,8 @@ _PACKAGE = "mlia-ethos-u"
 #: The inference runner for TFLite-Micro without timing adapter in mlia-ethos-u 0.1.0.
 _PREBUILT = "inference_runner-sse-300-26.03.0-tflm-ethos-U55-Default-noTA/mlek_inference_runner.axf"
 _PREBUILT_SHA256 = "a72f0f3515cf2a756f614a5c047d0a688b53f904b58e85024245778999fe77c5"
+#: The largest program that is read, in bytes; it holds a model, and has some 10 million.
+_PROGRAM_BYTES_MAX = 512 << 20
 _FIELD = re.compile(r"\{(\w*)\}")
 _FIELDS = ("workload", "variant", "macs", "memory_mode")
 
@@ -58,13 +61,7 @@ class Programs:
             "memory_mode": job.memory_mode.slug,
         }
         path = Path(_FIELD.sub(lambda match: values[match[1]], self._pattern))
-        try:
-            content = path.read_bytes()
-        except OSError as error:
-            raise PrerequisiteError(
-                f"the program {path} cannot be read: {error.strerror}",
-                cure="build it, or correct targets.fvp.axf",
-            ) from error
+        content = _content(path)
         if hashlib.sha256(content).hexdigest() != self._seen.get(path):
             raise TargetError(
                 f"the program {path} was changed while the bench was running", cure="run again"
@@ -86,7 +83,7 @@ class Programs:
                 f"targets.fvp.axf: there is no {self._pattern}",
                 cure="build it, or correct the path",
             )
-        return {path: hashlib.sha256(path.read_bytes()).hexdigest() for path in found}
+        return {path: hashlib.sha256(_content(path)).hexdigest() for path in found}
 
     def _all(self) -> list[Path]:
         path = Path(_FIELD.sub("*", self._pattern))
@@ -94,6 +91,16 @@ class Programs:
         if not self.one_each:
             return [path] if path.is_file() else []
         return sorted(anchor.glob(str(path.relative_to(path.anchor))))
+
+
+def _content(path: Path) -> bytes:
+    try:
+        return read_regular(path, _PROGRAM_BYTES_MAX)
+    except OSError as error:
+        raise PrerequisiteError(
+            f"the program {path} cannot be read: {error.strerror}",
+            cure="build it, or correct targets.fvp.axf",
+        ) from error
 
 
 def prebuilt_runner() -> Path | None:
@@ -108,7 +115,7 @@ def prebuilt_runner() -> Path | None:
     for item in listed:
         if item.as_posix().endswith(_PREBUILT):
             path = Path(str(item.locate()))
-            digest = hashlib.sha256(path.read_bytes()).hexdigest()
+            digest = hashlib.sha256(_content(path)).hexdigest()
             if digest != _PREBUILT_SHA256:
                 raise PrerequisiteError(
                     f"the runner in the package {_PACKAGE} has sha256 {digest}, not that of 0.1.0",

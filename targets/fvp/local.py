@@ -8,6 +8,7 @@ from collections.abc import Mapping
 from pathlib import Path
 
 from bench.core.errors import PrerequisiteError, TargetError
+from bench.core.files import open_regular
 from bench.core.stamps import Stamp
 from targets.fvp.launch import Consumer, Launch, Outcome
 from targets.fvp.process import run_process
@@ -75,7 +76,7 @@ class LocalLauncher:
 
 def _sha256(path: Path) -> str:
     digest = hashlib.sha256()
-    with path.open("rb") as file:
+    with open_regular(path) as file:
         while block := file.read(1 << 20):
             digest.update(block)
     return digest.hexdigest()

@@ -9,6 +9,7 @@ from dataclasses import dataclass
 from pathlib import Path
 from typing import NoReturn
 
+from bench.core.files import read_regular, reason
 from targets.virtual.errors import ParameterError
 from targets.virtual.parameters import Value, parse_parameters
 from targets.virtual.time_limits import Limits
@@ -131,9 +132,9 @@ def _seconds(text: str) -> float:
 
 def _config_lines(path: str) -> list[str]:
     try:
-        lines = Path(path).read_text(encoding="utf-8").splitlines()
+        lines = read_regular(Path(path), 1 << 20).decode("utf-8").splitlines()
     except (OSError, UnicodeDecodeError) as error:
-        raise ParameterError(f"cannot read the parameters in {path}: {error}") from error
+        raise ParameterError(f"cannot read the parameters in {path}: {reason(error)}") from error
     stripped = (line.partition("#")[0].strip() for line in lines)
     return [line for line in stripped if line]
 

@@ -11,6 +11,7 @@ from collections.abc import Callable
 from pathlib import Path
 from typing import BinaryIO
 
+from bench.core.files import read_regular
 from targets.firmware.elf import read_elf
 from targets.virtual.backend import NpuBackend
 from targets.virtual.errors import ParameterError
@@ -24,6 +25,8 @@ from targets.virtual.wire import UartFaults, Wire
 __all__ = ["simulate"]
 
 _TERMINAL_PORT = 5000
+#: The largest program or data file that is read, in bytes.
+_FILE_BYTES_MAX = 512 << 20
 _STOPPED = "Info: Simulation stopped by user."
 _REASONS = {
     StopReason.WALL_TIME: "Wall time has been exceeded.",
@@ -158,6 +161,6 @@ def _conclude(options: Options, out: BinaryIO, stop: Stop, cycles: int, wall: fl
 
 def _read(path: Path) -> bytes:
     try:
-        return path.read_bytes()
+        return read_regular(path, _FILE_BYTES_MAX)
     except OSError as error:
         raise ParameterError(f"cannot read {path}: {error.strerror}") from error

@@ -18,6 +18,7 @@ from typing import Any
 
 from bench.core.children import python_command
 from bench.core.errors import ConfigError, PrerequisiteError
+from bench.core.files import read_regular, reason
 from bench.core.processes import Bounds, TimedOutError, run_to_end
 from targets.mps3.errors import BoardError, BoardUnavailableError
 from targets.mps3.labgrid.volume import LabgridVolume, start_agent
@@ -34,6 +35,7 @@ _OURS = re.compile(r"already acquired place \S+\.$", re.MULTILINE)
 _CLIENT = (
     "import runpy\nrunpy.run_module('labgrid.remote.client', run_name='__main__', alter_sys=True)"
 )
+_ENVIRONMENT_BYTES_MAX = 1 << 20
 _CLIENT_TIMEOUT = 60
 _RESOURCE_TIMEOUT = 30
 _POLL = 2.0
@@ -57,12 +59,14 @@ class LabgridPorts:
         self._settings = settings
         self._path = path
         try:
+            # labgrid opens whatever it is given.
+            read_regular(path, _ENVIRONMENT_BYTES_MAX)
             self._environment: Any = Environment(str(path))
             self._config: dict[str, Any] = self._environment.config.data["targets"]["main"]
         except Exception as error:
             # labgrid and its YAML reader raise their own classes, and also plain ones.
             raise ConfigError(
-                f"{path} is not a labgrid environment with a target 'main': {error}",
+                f"{path} is not a labgrid environment with a target 'main': {reason(error)}",
                 cure="see deploy/labgrid.yaml",
             ) from error
         self._target: Any = None
