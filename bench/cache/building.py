@@ -1,8 +1,8 @@
 """Make a product in a private directory and publish it whole.
 
-The order is the promise: write, flush every file, flush every directory, write and flush the
-manifest, *rename*, flush the directory renamed into. Before the rename nothing bears the real
-name; after it everything under it is on the disk.
+The order guarantees this: write, flush every file, flush every directory, write and flush the
+manifest, *rename*, flush the target directory. Before the rename nothing has the real name; after
+it everything under that name is on the disk.
 """
 
 from __future__ import annotations
@@ -30,7 +30,7 @@ Build = Callable[[Path], None]
 
 
 def _run(build: Build, files: Path, key: CacheKey) -> float:
-    """Run `build`; seconds it took. Its errors pass through, save for a full disk's."""
+    """Run `build` and return its seconds. Its errors are passed on, except that of a full disk."""
     began = time.perf_counter()
     try:
         build(files)
@@ -72,9 +72,9 @@ def _finish(temporary: Path, key: CacheKey, seconds: float) -> Manifest:
 def build_entry(layout: Layout, key: CacheKey, build: Build) -> Manifest:
     """Build and publish `key`. The caller holds the key's lock.
 
-    If anything raises, the private directory is removed and nothing is published (save where
-    only the flush after the rename failed: then the entry stands).
-    Raises what `build` raises, and `CacheError` where storing fails.
+    If anything raises, the private directory is removed and nothing is published. (If only the
+    flush after the rename failed, the entry stays.) Raises what `build` raises, and `CacheError` if
+    storing fails.
     """
     temporary = layout.new_temporary(key.digest)
     final = layout.entry(key)
@@ -89,8 +89,8 @@ def build_entry(layout: Layout, key: CacheKey, build: Build) -> Manifest:
             temporary.rename(final)
             sync_directory(final.parent)
     except BaseException:
-        # What cannot be removed now is a dead temporary, which any later sweep removes; the
-        # error on its way matters more.
+        # What cannot be removed now is a dead temporary, which a later sweep removes; the error
+        # that is being raised matters more.
         shutil.rmtree(temporary, ignore_errors=True)
         raise
     return manifest

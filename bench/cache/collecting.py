@@ -1,4 +1,4 @@
-"""Tidy a cache: leftovers and damaged entries go in any case, then what is old or too much."""
+"""Tidy a cache: remove leftovers and damaged entries, then what is old or too much."""
 
 from __future__ import annotations
 
@@ -24,7 +24,7 @@ _LOG = logger(__name__)
 
 @dataclass(frozen=True)
 class Limits:
-    """What may stay. None sets no limit; what was used within `spare` stays in any case."""
+    """What may stay. None means no limit; what was used within `spare` always stays."""
 
     max_age: timedelta | None
     max_bytes: int | None
@@ -35,28 +35,28 @@ class Limits:
 class GcReport:
     """What `gc` removed, or would remove."""
 
-    #: Entries not used for too long, or too much.
+    #: Entries that were not used for too long, or are too much.
     removed: tuple[Stored, ...]
     #: Entries removed because they are not what their manifests say.
     damaged: tuple[Stored, ...]
-    #: Wanted gone, kept because another process had the key in hand or has just used it.
+    #: Entries kept although they should go, because another process holds the key or just used it.
     busy: tuple[Stored, ...]
     #: Entries left.
     kept: Usage
     #: Leftovers of killed processes and quarantined entries.
     swept: SweepReport
-    #: Entries that could not be looked at or removed, with the reason. They stay.
+    #: Entries that could not be checked or removed, with the reason. They stay.
     failed: tuple[tuple[Path, str], ...]
 
     @property
     def freed(self) -> int:
-        """Bytes of the entries removed (leftovers not counted)."""
+        """Bytes of the removed entries (without leftovers)."""
         return sum(item.bytes for item in self.removed + self.damaged)
 
 
 @dataclass
 class _Attempts:
-    """What did not go, and why. One entry that fails (it may be another user's) stops no other."""
+    """What was not removed, and why. A failing entry (perhaps of another user) stops no other."""
 
     busy: list[Stored] = field(default_factory=list)
     gone: list[Stored] = field(default_factory=list)
@@ -78,7 +78,7 @@ class _Attempts:
     def remove(
         self, items: Iterable[Stored], one: Callable[[Stored], Outcome]
     ) -> tuple[Stored, ...]:
-        """Remove each of `items` by `one`; those that went."""
+        """Remove each of `items` with `one`. Returns those that were removed."""
         removed: list[Stored] = []
         for item in items:
             try:
@@ -111,7 +111,7 @@ def _too_much(items: Iterable[Stored], limits: Limits) -> list[Stored]:
 
 
 def _restamped(item: Stored) -> Stored:
-    """With a stamp of the future set to now: from now on the entry grows old like any other."""
+    """Set a stamp in the future to now, so that the entry grows old like any other."""
     if not is_from_the_future(item.used_ns, time.time_ns()):
         return item
     touch(item.path)
@@ -136,7 +136,7 @@ def preview(layout: Layout, locks: KeyLocks, limits: Limits) -> GcReport:
 
 
 def collect(layout: Layout, locks: KeyLocks, limits: Limits) -> GcReport:
-    """Remove leftovers, damaged entries, and what `limits` do not let stay."""
+    """Remove leftovers, damaged entries, and what `limits` do not allow to stay."""
     attempts = _Attempts()
     swept = sweep(layout, locks)
     stored = scan(layout)
@@ -144,7 +144,7 @@ def collect(layout: Layout, locks: KeyLocks, limits: Limits) -> GcReport:
         attempts.damaged_among(stored), lambda item: remove_damaged(layout, locks, item)
     )
     left = [_restamped(item) for item in _without(stored, {*damaged, *attempts.gone})]
-    # A damaged entry that is in another's hand is that other's to mend.
+    # If another process holds a damaged entry, that process repairs it.
     removed = attempts.remove(
         _too_much(left, limits), lambda item: remove_unused(layout, locks, item)
     )

@@ -1,4 +1,4 @@
-"""File operations that survive a power cut, and removal that survives company.
+"""File operations that survive a power cut, and removal that tolerates other processes.
 
 The functions raise plain `OSError`; callers say what they were doing (`faults.reporting`).
 """
@@ -16,7 +16,7 @@ __all__ = ["list_directory", "make_directory", "remove_tree", "write_file"]
 
 
 def make_directory(path: Path) -> None:
-    """Create `path` and its parents where missing, each one's name flushed to the disk."""
+    """Create `path` and its missing parents, and flush each one's name to the disk."""
     if path.is_dir():
         return
     make_directory(path.parent)
@@ -33,7 +33,7 @@ def write_file(path: Path, content: bytes) -> None:
 
 
 def list_directory(path: Path) -> list[Path]:
-    """What lies in `path`, sorted by name; nothing if it does not exist."""
+    """The contents of `path`, sorted by name; nothing if it does not exist."""
     try:
         return sorted(path.iterdir())
     except FileNotFoundError:
@@ -41,10 +41,10 @@ def list_directory(path: Path) -> list[Path]:
 
 
 def remove_tree(path: Path) -> None:
-    """Remove a file or a directory with all it holds; one that is already gone is no error.
+    """Remove a file, or a directory with its contents. It is not an error if it is already gone.
 
-    Two sweepers may meet in one directory, and an orphaned child of a killed build may still be
-    adding files to it: a few attempts are made before the error is passed on.
+    Two processes may be removing the same directory, and an orphaned child of a killed build may
+    still be adding files to it. So a few attempts are made before the error is passed on.
     """
     attempts = 3
     for attempt in range(1, attempts + 1):

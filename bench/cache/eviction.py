@@ -1,11 +1,11 @@
-"""Make room: which entries go, least recently used first, and how one goes.
+"""Make room: which entries are removed, least recently used first, and how one is removed.
 
-How removal and use keep out of each other's way. A finder takes no lock: it renews the entry's
-stamp if that is older than an hour, *then* checks the files. The remover holds the key's lock
-(so no builder is about), renames the entry away, *then* looks whether the stamp has changed,
-and puts the entry back if so. Whichever comes first, a finder that was given an entry has a
-stamp at most an hour old on it, and entries used within `spare` (a day) are not candidates:
-whoever found an entry has `spare` minus one hour to use it.
+Removal and use do not disturb each other. A finder takes no lock: it renews the entry's stamp if
+that is older than an hour, and *then* checks the files. The remover holds the key's lock (so there
+is no builder), renames the entry away, *then* checks whether the stamp has changed, and if so puts
+the entry back. Whichever comes first, the stamp of an entry that was found is at most an hour old,
+and entries used within `spare` (a day) are not removed. So the finder has `spare` minus one hour to
+use the entry.
 """
 
 from __future__ import annotations
@@ -23,17 +23,17 @@ from bench.cache.usage import Stored, last_used
 
 __all__ = ["SPARE", "Outcome", "plan_eviction", "remove_damaged", "remove_unused"]
 
-#: Entries used more recently than this are kept whatever the limits say.
+#: Entries used more recently than this are always kept.
 SPARE = timedelta(days=1)
 
 
 class Outcome(Enum):
-    """What became of an entry that was to go."""
+    """What happened to an entry that should be removed."""
 
     REMOVED = auto()
-    #: Another process had the key in hand, or has just used or mended the entry.
+    #: Another process holds the key, or has just used or repaired the entry.
     BUSY = auto()
-    #: Another collector was faster; what it freed is in its report.
+    #: Another collector was faster, and counts it in its report.
     GONE = auto()
 
 
@@ -51,8 +51,8 @@ def plan_eviction(
 ) -> list[Stored]:
     """The entries to remove, least recently used first. Pure.
 
-    First all that are older than `max_age`; then as many more as it takes for the rest to
-    fit in `max_bytes`. None sets no limit. What was used within `spare` stays, and counts.
+    First all that are older than `max_age`, then as many more as necessary for the rest to fit into
+    `max_bytes`. None means no limit. What was used within `spare` stays, and counts.
     """
     oldest_first = sorted(stored, key=lambda item: (item.used_ns, item.digest))
     total = sum(item.bytes for item in stored)
@@ -69,13 +69,13 @@ def plan_eviction(
 
 
 def remove_damaged(layout: Layout, locks: KeyLocks, item: Stored) -> Outcome:
-    """Remove one entry if it is still damaged. Raises `CacheError` where removal fails.
+    """Remove one entry if it is still damaged. Raises `CacheError` if removal fails.
 
-    It is removed where it lies, which needs no room on a full disk: half of a damaged entry is
-    as unusable as all of it.
+    It is removed in place, which needs no space on a full disk; half of a damaged entry is as
+    unusable as all of it.
     """
     with locks.try_hold(item.digest) as held:
-        # Without the lock: who has it is dealing with the damage.
+        # No lock: the process that has it deals with the damage.
         state = check_entry(item.path, CheckedFiles()) if held else None
         if isinstance(state, Damage):
             with reporting("remove a damaged entry", item.path):
@@ -85,7 +85,7 @@ def remove_damaged(layout: Layout, locks: KeyLocks, item: Stored) -> Outcome:
 
 
 def remove_unused(layout: Layout, locks: KeyLocks, item: Stored) -> Outcome:
-    """Remove one entry if it is not in use. Raises `CacheError` where removal fails."""
+    """Remove one entry if it is not in use. Raises `CacheError` if removal fails."""
     temporary = layout.new_temporary(item.digest)
     with locks.try_hold(item.digest) as held, reporting("remove an entry", item.path):
         if not held:

@@ -1,4 +1,4 @@
-"""Turn what the operating system says into a `CacheError` with file, cause and cure."""
+"""Turn errors of the operating system into a `CacheError` with file, cause and cure."""
 
 from __future__ import annotations
 
@@ -12,7 +12,7 @@ from bench.core.errors import CacheError
 
 __all__ = ["DISK_FULL", "cache_error", "reporting"]
 
-#: The errno values that mean "no room": disk full, quota reached, file size limit.
+#: The errno values that mean "no space": disk full, quota reached, file size limit.
 DISK_FULL = frozenset({errno.ENOSPC, errno.EDQUOT, errno.EFBIG})
 _NOT_WRITABLE = frozenset({errno.EROFS, errno.EACCES, errno.EPERM})
 _NOT_A_DIRECTORY = frozenset({errno.ENOTDIR, errno.EEXIST})
@@ -28,7 +28,7 @@ def _cure(number: int | None) -> str:
         return "make it writable, or set BENCH_CACHE to a directory you may write to"
     if number in _NOT_A_DIRECTORY:
         return (
-            "something that is not a directory stands in the way: move it, "
+            "something that is not a directory is in the way: move it, "
             "or set BENCH_CACHE to another directory"
         )
     if number in _NO_LOCKS:
@@ -39,7 +39,7 @@ def _cure(number: int | None) -> str:
 
 
 def cache_error(action: str, path: Path, error: OSError) -> CacheError:
-    """The `CacheError` for `error`, met on the attempt to `action` (a verb phrase) at `path`."""
+    """The `CacheError` for `error` in the attempt to `action` (a verb phrase) at `path`."""
     where = os.fsdecode(error.filename) if isinstance(error.filename, (str, bytes)) else str(path)
     cause = error.strerror or str(error)
     return CacheError(f"cache: cannot {action}: {where}: {cause}", cure=_cure(error.errno))

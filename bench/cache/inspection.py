@@ -1,12 +1,13 @@
-"""Look at an entry on disk: is it there, is it whole?
+"""Check an entry on disk: whether it is there, and whether it is intact.
 
-Whole means: the manifest is to the byte what was written, it is the manifest of this very key,
-and every file it lists is a plain file of its size and sha256, in plain directories. That is
-looked at whenever an entry is handed out, so nothing damaged is ever used. Only a large file is
-not read again as long as the file system says that it is the file read before.
+An entry is intact if its manifest is, to the byte, what was written, if it is the manifest of this
+key, and if every file it lists is a plain file with the right size and sha256, in plain
+directories. This is checked whenever an entry is returned, so nothing damaged is ever used. Only a
+large file is not read again, as long as the file system says that it is the file that was read
+before.
 
-Damage is what is wrong with the entry. What is wrong with the looking (no permission, too many
-open files) says nothing of the entry and raises `CacheError`.
+Damage is a fault of the entry. A failure of the check itself (no permission, too many open files)
+says nothing about the entry and raises `CacheError`.
 """
 
 from __future__ import annotations
@@ -32,17 +33,17 @@ __all__ = ["LARGE_BYTES", "CheckedFiles", "Damage", "check_entry", "move_aside"]
 
 _LOG = logger(__name__)
 
-#: Files above this size are not read again while nothing speaks of a change. Hashing a file of
+#: Files above this size are not read again while there is no sign of a change. Hashing a file of
 #: this size takes about a millisecond.
 LARGE_BYTES: Final = 1 << 20
 
-#: A file changed less than this ago may change again without a sign: file systems keep times of
-#: change in steps, some of two seconds. It is not remembered.
+#: A file that changed more recently than this may change again without a sign, because file systems
+#: store the time of a change in steps, some of two seconds. Such a file is not remembered.
 _SETTLED_NS: Final = 3_000_000_000
 
-#: The name leads nowhere, or elsewhere than to a file.
+#: The name leads nowhere, or not to a file.
 _MISSING = frozenset({errno.ENOENT, errno.ENOTDIR, errno.ELOOP})
-#: The content is lost: a failing disk, or the checksum of a file system that has them.
+#: The contents are lost: the disk fails, or the checksum of the file system does not match.
 _LOST = frozenset({errno.EIO, errno.EBADMSG})
 
 
@@ -54,12 +55,12 @@ class Damage:
 
 
 class _DamagedError(Exception):
-    """Ends the look at an entry at the first thing that is wrong."""
+    """Ends the check of an entry at the first thing that is wrong."""
 
 
 @dataclass(frozen=True)
 class _Identity:
-    """What the file system says of a file that nobody has touched. Times in nanoseconds."""
+    """What the file system says about a file as long as nobody changes it. Times in ns."""
 
     device: int
     inode: int
@@ -73,13 +74,13 @@ class _Identity:
 
 
 class CheckedFiles:
-    """The large files that were read and found whole, and what the file system said of them."""
+    """The large files that were found intact, and what the file system said about them."""
 
     def __init__(self) -> None:
         self._known: dict[tuple[Path, str], _Identity] = {}
 
     def knows(self, path: Path, record: FileRecord, identity: _Identity) -> bool:
-        """Whether that very file was found to be what `record` says."""
+        """Whether this file was found to be what `record` says."""
         return record.size > LARGE_BYTES and self._known.get((path, record.sha256)) == identity
 
     def note(self, path: Path, record: FileRecord, identity: _Identity, looked_ns: int) -> None:
@@ -91,7 +92,7 @@ class CheckedFiles:
 
 @contextmanager
 def _looking_at(name: str, path: Path) -> Iterator[None]:
-    """Raise `_DamagedError` where an error of the block means that `name` is lost."""
+    """Raise `_DamagedError` if an error of the block means that `name` is lost."""
     try:
         yield
     except NotPlainError as error:
@@ -131,7 +132,7 @@ def _read_manifest(entry: Path) -> Manifest:
 
 
 def _check_directories(files: Path, manifest: Manifest) -> None:
-    """No directory on the way to a file may be a link: what it leads to is not the entry's."""
+    """No directory on the way to a file may be a link, because its target is not in the entry."""
     above = {parent for one in manifest.files for parent in _parents(one.path)}
     for name in ("", *sorted(above)):
         path = files / name
@@ -150,7 +151,7 @@ def _parents(name: str) -> Iterator[str]:
 
 def _check_file(path: Path, record: FileRecord, checked: CheckedFiles) -> None:
     with _looking_at(record.path, path), open_plain(path) as stream:
-        # Before reading: a change made meanwhile then shows at the next look.
+        # Before reading, so that a change made meanwhile shows at the next check.
         looked_ns = time.time_ns()
         identity = _Identity.of(os.fstat(stream.fileno()))
         if identity.size != record.size:
@@ -164,10 +165,10 @@ def _check_file(path: Path, record: FileRecord, checked: CheckedFiles) -> None:
 
 
 def check_entry(entry: Path, checked: CheckedFiles) -> Manifest | Damage | None:
-    """The manifest of the entry at `entry` if the entry is whole; None where nothing is there.
+    """The manifest of the entry at `entry` if the entry is intact; None if there is nothing.
 
-    Large files that are in `checked` are not read again; those found whole are added to it.
-    Raises `CacheError` where the disk does not let us look.
+    Large files that are in `checked` are not read again; those found intact are added to it.
+    Raises `CacheError` if the disk cannot be read.
     """
     try:
         if not _is_there(entry):
@@ -185,7 +186,7 @@ def check_entry(entry: Path, checked: CheckedFiles) -> Manifest | Damage | None:
 def move_aside(layout: Layout, entry: Path, damage: Damage) -> Path:
     """Rename a damaged entry into the quarantine. The caller holds its key's lock.
 
-    Raises `CacheError` where the cache is not writable.
+    Raises `CacheError` if the cache is not writable.
     """
     aside = layout.new_quarantine(entry.name)
     with reporting(f"move aside a damaged entry ({damage.reason})", entry):

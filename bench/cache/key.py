@@ -1,4 +1,4 @@
-"""What names a product: its kind and everything that shaped it, hashed canonically."""
+"""The name of a product: its kind and everything that shaped it, hashed canonically."""
 
 from __future__ import annotations
 
@@ -23,10 +23,10 @@ _CURE = "give the key only None, bool, int, float, str, lists and str-keyed mapp
 
 
 def _plain(value: object, where: str) -> Any:
-    """`value` as plain `json` material, or `CacheError` naming the place that is none.
+    """`value` as plain JSON values, or a `CacheError` that names the place that is not JSON.
 
-    Types are matched exactly. A subclass (an enum member, a NumPy float) could print one way
-    today and another tomorrow, and the digest with it, so the caller says what it means.
+    Types are matched exactly. A subclass (an enum member, a NumPy float) could be printed in
+    another way tomorrow, which would change the digest; so the caller must say what it means.
     """
     if value is None or type(value) in (bool, int):
         return value
@@ -56,10 +56,10 @@ def _plain(value: object, where: str) -> Any:
 def canonical_json(value: JSON) -> str:
     """The one JSON text of `value`: sorted names, no spaces, shortest exact floats.
 
-    Equal values give equal text whatever the order of their mappings; tuples count as lists.
-    `1`, `1.0` and `True` are three different values here (`1`, `1.0`, `true`), as are `0.0` and
-    `-0.0`: Python's `==` would merge them, but code that is given them need not behave alike.
-    A float is written by `repr`, the shortest text that reads back as the same double.
+    Equal values give equal text, whatever the order of their mappings; tuples count as lists. `1`,
+    `1.0` and `True` are three different values here (`1`, `1.0`, `true`), as are `0.0` and `-0.0`:
+    Python's `==` would merge them, but code may treat them differently. A float is written by
+    `repr`, the shortest text that reads back as the same double.
 
     Raises `CacheError` for NaN, infinities, lone surrogates, cycles and anything not JSON.
     """
@@ -79,10 +79,10 @@ def canonical_json(value: JSON) -> str:
 
 @dataclass(frozen=True, init=False)
 class CacheKey:
-    """The name of a product. Immutable, hashable, picklable; equal where the digests are equal.
+    """The name of a product. Immutable, hashable, picklable; equal if the digests are equal.
 
-    `parameters` must hold everything that shapes the product: hashes of its inputs, its
-    settings, the versions of the tools. What is left out is taken not to matter.
+    `parameters` must hold everything that shapes the product: hashes of its inputs, its settings,
+    the versions of the tools. What is left out is assumed not to matter.
     """
 
     #: What sort of product: `[a-z_]+`.
@@ -91,7 +91,7 @@ class CacheKey:
     canonical: str
 
     def __init__(self, kind: str, parameters: Mapping[str, JSON]) -> None:
-        """Raises `CacheError` where `kind` is no kind or `parameters` are not plain JSON."""
+        """Raises `CacheError` if `kind` is not a kind or `parameters` are not plain JSON."""
         if KIND_PATTERN.fullmatch(kind) is None:
             raise CacheError(
                 f"cache key: {kind!r} is not a kind",
@@ -104,7 +104,7 @@ class CacheKey:
 
     @property
     def parameters(self) -> dict[str, Any]:
-        """A fresh copy of the parameters (tuples have become lists)."""
+        """A new copy of the parameters (tuples have become lists)."""
         copy: dict[str, Any] = json.loads(self.canonical)
         return copy
 

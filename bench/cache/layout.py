@@ -1,11 +1,11 @@
 """The map of a cache on disk: which path means what. Pure; touches no file.
 
     <root>/v2/entries/<kind>/<digest[:2]>/<digest>/   manifest.json, files/...
-    <root>/v2/locks/<digest>.lock                     flock; `.holder` beside it says whose
+    <root>/v2/locks/<digest>.lock                     flock; `.holder` next to it says whose
     <root>/v2/tmp/<digest>.<random>/                  being built, or being removed
     <root>/v2/quarantine/<digest>.<random>/           damaged entries moved aside
 
-`v2` is the format: another format lies beside it and neither disturbs the other.
+`v2` is the format. Another format is next to it, and they do not disturb each other.
 """
 
 from __future__ import annotations
@@ -23,7 +23,7 @@ __all__ = ["FILES", "FORMAT_VERSION", "MANIFEST", "Layout", "digest_of", "is_ent
 FORMAT_VERSION: Final = 2
 #: The description of an entry; its modification time is the entry's "last used" stamp.
 MANIFEST = "manifest.json"
-#: The directory of the product itself, apart, so that no file name is reserved.
+#: The product's own directory, so that no file name is reserved.
 FILES = "files"
 
 _DIGEST = re.compile(r"[0-9a-f]{64}")
@@ -31,7 +31,7 @@ _PRIVATE_NAME = re.compile(r"([0-9a-f]{64})\.[0-9a-f]{16}")
 
 
 def is_entry_path(path: Path) -> bool:
-    """Whether `path` is named as an entry is: `<kind>/<digest[:2]>/<digest>`."""
+    """Whether `path` has the name of an entry: `<kind>/<digest[:2]>/<digest>`."""
     return (
         _DIGEST.fullmatch(path.name) is not None
         and path.parent.name == path.name[:2]
@@ -47,7 +47,7 @@ def digest_of(private: Path) -> str | None:
 
 @dataclass(frozen=True)
 class Layout:
-    """Paths beneath one cache root."""
+    """Paths below one cache root."""
 
     root: Path
 
@@ -63,7 +63,7 @@ class Layout:
 
     @property
     def locks(self) -> Path:
-        """One lock file a key, and the notes of the holders."""
+        """One lock file per key, and the notes of the holders."""
         return self.base / "locks"
 
     @property
@@ -77,7 +77,7 @@ class Layout:
         return self.base / "quarantine"
 
     def entry(self, key: CacheKey) -> Path:
-        """Where the product of `key` lies, if it does."""
+        """Where the product of `key` is, if it exists."""
         return self.entries / key.kind / key.digest[:2] / key.digest
 
     def lock(self, digest: str) -> Path:
@@ -85,13 +85,13 @@ class Layout:
         return self.locks / f"{digest}.lock"
 
     def holder(self, digest: str) -> Path:
-        """The note of who holds the key's lock, for those who wait."""
+        """The note that says who holds the key's lock, for waiting processes."""
         return self.locks / f"{digest}.holder"
 
     def new_temporary(self, digest: str) -> Path:
-        """A name nobody has used. The digest in it says whose lock guards the directory."""
+        """A new name. The digest in it says which lock guards the directory."""
         return self.temporaries / f"{digest}.{secrets.token_hex(8)}"
 
     def new_quarantine(self, digest: str) -> Path:
-        """A name nobody has used, for a damaged entry of `digest`."""
+        """A new name for a damaged entry of `digest`."""
         return self.quarantine / f"{digest}.{secrets.token_hex(8)}"

@@ -1,16 +1,16 @@
-"""One lock a key: who may build, move aside or remove an entry.
+"""One lock per key: who may build, move aside or remove an entry.
 
-The lock is `flock` on `locks/<digest>.lock`: it belongs to the process (more precisely, to the
-open file), so the kernel drops it however the process ends. Children do not keep it: the
-descriptor closes on exec, and `filelock` closes it in a child that Python forks.
+The lock is `flock` on `locks/<digest>.lock`. It belongs to the process (more precisely, to the open
+file), so the kernel releases it however the process ends. Children do not keep it: the descriptor
+closes on exec, and `filelock` closes it in a child that Python forks.
 
-**Lock files are never deleted.** Were one unlinked while a second process has it open and waits,
-that process would come to hold the lock of a file nobody can see any more while a third creates
-and locks a new file of the same name: two holders. An empty file for each key ever built (one
-inode, no blocks) is the price of having no such race to reason about.
+**Lock files are never deleted.** If one were unlinked while a second process has it open and waits,
+that process would hold the lock of a file that nobody else can see, while a third creates and locks
+a new file with the same name: two holders. To avoid this race, an empty file stays for each key
+ever built (one inode, no blocks).
 
-Waiting polls (`flock` without blocking, twenty times a second), so Ctrl-C ends it at once.
-There is no queue: whoever asks next after the release gets the lock.
+Waiting polls (`flock` without blocking, twenty times per second), so Ctrl-C ends it at once. There
+is no queue: the next process that asks after the release gets the lock.
 """
 
 from __future__ import annotations
@@ -40,12 +40,12 @@ __all__ = ["Holder", "KeyLocks", "LockError", "LockInfo", "OnWait"]
 _LOG = logger(__name__)
 
 _POLL_SECONDS = 0.05
-#: More than any note has.
+#: More bytes than any note has.
 _NOTE_BYTES = 4096
 
 
 class LockError(CacheError):
-    """A lock can be neither had nor waited for."""
+    """A lock can neither be taken nor waited for."""
 
 
 class Holder(BaseModel):
@@ -54,7 +54,7 @@ class Holder(BaseModel):
     model_config = ConfigDict(frozen=True, extra="forbid", strict=True)
 
     pid: int
-    #: The operating system's number for the thread.
+    #: The operating system's id of the thread.
     thread: int
     host: str
     #: Since when (UTC).
@@ -84,12 +84,12 @@ class LockInfo:
     lock_file: Path
     #: Seconds waited so far.
     waited: float
-    #: None where the holder has not (or not yet) said who it is.
+    #: None if the holder has not (or not yet) said who it is.
     holder: Holder | None
 
     def __str__(self) -> str:
         who = (
-            "a process that did not say which"
+            "an unknown process"
             if self.holder is None
             else f"process {self.holder.pid} on {self.holder.host}"
             f" since {self.holder.since:%Y-%m-%d %H:%M:%S} UTC"
@@ -108,16 +108,16 @@ def _no_flock(path: Path) -> LockError:
 
 
 def _acquire(path: Path, timeout: float) -> FileLock | None:
-    """The lock, or None where it is still held elsewhere after `timeout` seconds.
+    """The lock, or None if it is still held elsewhere after `timeout` seconds.
 
-    Raises `LockError` where the file system cannot lock. `filelock` would then fall back to
-    a marker file, which a killed process leaves behind for ever; that is refused here.
+    Raises `LockError` if the file system cannot lock. `filelock` would then fall back to a marker
+    file, which a killed process leaves behind forever; that is refused here.
     """
     lock = FileLock(path)
     try:
         make_directory(path.parent)
         lock.acquire(timeout=timeout, poll_interval=_POLL_SECONDS)
-    except Timeout:  # an OSError too, hence first
+    except Timeout:  # also an OSError, so it comes first
         return None
     except NotImplementedError as error:
         raise _no_flock(path) from error
@@ -140,11 +140,11 @@ class KeyLocks:
 
     @contextmanager
     def hold(self, digest: str, on_wait: OnWait | None) -> Iterator[None]:
-        """Hold the key's lock through the block, waiting for it as long as it takes.
+        """Hold the key's lock during the block, waiting for it as long as necessary.
 
-        Each `report_every` seconds of waiting `on_wait` is told who holds it; what it raises
-        ends the wait. Raises `CacheError` where locking fails, or where this very thread is
-        the holder (a build that asks for its own product would wait for ever).
+        Every `report_every` seconds of waiting, `on_wait` gets who holds it; what it raises ends
+        the wait. Raises `CacheError` if locking fails, or if this thread is the holder (a build
+        that asks for its own product would wait forever).
         """
         path = self.layout.lock(digest)
         began = time.monotonic()
@@ -162,12 +162,12 @@ class KeyLocks:
         side = self.layout.holder(digest)
         try:
             with reporting("note who holds the lock", side):
-                # A killed holder's note goes first, and whatever else is in its place.
+                # First remove a killed holder's note, or whatever else has its name.
                 remove_tree(side)
                 side.write_bytes(Holder.here_and_now().model_dump_json().encode())
             yield
         finally:
-            # Still under the lock: the next holder's note must not be the one removed.
+            # Still under the lock, so that the next holder's note is not removed.
             try:
                 with reporting("remove the note of who held the lock", side):
                     side.unlink(missing_ok=True)
@@ -176,7 +176,7 @@ class KeyLocks:
 
     @contextmanager
     def try_hold(self, digest: str) -> Iterator[bool]:
-        """Hold the key's lock through the block if nobody else has it; yields whether it is so."""
+        """Hold the key's lock during the block if nobody else has it; yields whether it is held."""
         lock = _acquire(self.layout.lock(digest), 0)
         try:
             yield lock is not None
@@ -185,7 +185,7 @@ class KeyLocks:
                 lock.release()
 
     def _read_holder(self, digest: str) -> Holder | None:
-        # The note may be missing, or half there: its writer is not waited for.
+        # The note may be missing or incomplete, because nobody waits for its writer.
         try:
             with open_plain(self.layout.holder(digest)) as stream:
                 return Holder.model_validate_json(stream.read(_NOTE_BYTES))

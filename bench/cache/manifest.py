@@ -1,7 +1,7 @@
 """The manifest of an entry: what it is, what made it, and the files it consists of.
 
-A manifest vouches for the files by their sha256, and for itself by its own: on disk it is
-`{"manifest": {...}, "sha256": ...}`, and one byte changed anywhere in it is noticed.
+A manifest holds the sha256 of the files, and its own: on disk it is
+`{"manifest": {...}, "sha256": ...}`, so one changed byte anywhere in it is noticed.
 """
 
 from __future__ import annotations
@@ -29,7 +29,7 @@ from bench.core.errors import CacheError
 
 __all__ = ["MANIFEST_BYTES", "FileRecord", "Manifest", "parse_manifest", "record_files"]
 
-#: No manifest is larger (it would list some 400,000 files), so no more than this is ever read.
+#: No manifest is larger (it would list about 400,000 files), so no more than this is ever read.
 MANIFEST_BYTES: Final = 1 << 26
 _Sha256 = Annotated[str, Field(pattern=r"\A[0-9a-f]{64}\z")]
 
@@ -52,7 +52,7 @@ class FileRecord(BaseModel):
 
 
 class Manifest(BaseModel):
-    """Everything known about an entry. `parameters` stand in clear, for people and for `grep`."""
+    """Everything known about an entry. `parameters` are plain text, for people and `grep`."""
 
     model_config = ConfigDict(frozen=True, extra="forbid", strict=True)
 
@@ -69,12 +69,12 @@ class Manifest(BaseModel):
 
     @property
     def key(self) -> CacheKey:
-        """The key this manifest claims. Raises `CacheError` where it cannot be one."""
+        """The key that this manifest claims. Raises `CacheError` if it cannot be one."""
         return CacheKey(self.kind, self.parameters)
 
     @property
     def size(self) -> int:
-        """Bytes of the product's files together."""
+        """Bytes of all the product's files."""
         return sum(record.size for record in self.files)
 
     def to_json(self) -> bytes:
@@ -87,7 +87,7 @@ class Manifest(BaseModel):
 
 
 class _Sealed(BaseModel):
-    """A manifest as it lies on the disk."""
+    """A manifest as it is on the disk."""
 
     model_config = ConfigDict(frozen=True, extra="forbid", strict=True)
 
@@ -96,10 +96,10 @@ class _Sealed(BaseModel):
 
 
 def parse_manifest(content: bytes) -> Manifest:
-    """Read a manifest. Raises `ValueError` saying what is wrong with it.
+    """Read a manifest. Raises `ValueError`, which says what is wrong with it.
 
-    Refused is whatever is not, to the byte, what `to_json` writes, and a manifest whose
-    parameters do not hash to its digest: somebody edited it.
+    It refuses what is not, to the byte, what `to_json` writes, and a manifest whose parameters do
+    not hash to its digest, because somebody has edited it.
     """
     try:
         manifest = _Sealed.model_validate_json(content).manifest
@@ -108,7 +108,7 @@ def parse_manifest(content: bytes) -> Manifest:
         where = ".".join(str(part) for part in first["loc"]) or "the manifest"
         raise ValueError(f"{where}: {first['msg']}") from error
     if manifest.to_json() != content:
-        raise ValueError("it was changed: its sha256 is another")
+        raise ValueError("it was changed: its sha256 does not match")
     try:
         claimed = manifest.key
     except CacheError as error:
@@ -119,7 +119,7 @@ def parse_manifest(content: bytes) -> Manifest:
 
 
 def _record(path: Path, name: str) -> FileRecord:
-    """Hash and flush one finished file in one reading."""
+    """Hash and flush one finished file, reading it once."""
     with open_plain(path) as stream:
         digest, size = hash_stream(stream)
         os.fsync(stream.fileno())
@@ -127,12 +127,11 @@ def _record(path: Path, name: str) -> FileRecord:
 
 
 def record_files(files: Path, what: str) -> tuple[tuple[FileRecord, ...], tuple[Path, ...]]:
-    """Hash and flush all files beneath `files`; give their records and the directories met.
+    """Hash and flush all files below `files`; return their records and the directories.
 
-    `what` names the product in errors. The directories (`files` included) are for the caller
-    to flush, deepest first.
-    Raises `CacheError` where the build left nothing, or something a cache cannot hold:
-    a link would break or change when its goal does. Raises `OSError` where reading fails.
+    `what` names the product in errors. The caller must flush the directories (including `files`),
+    deepest first. Raises `CacheError` if the build left nothing, or something that a cache cannot
+    hold: a link would break or change with its target. Raises `OSError` if reading fails.
     """
     records: list[FileRecord] = []
     directories = [files]
@@ -144,8 +143,8 @@ def record_files(files: Path, what: str) -> tuple[tuple[FileRecord, ...], tuple[
             continue
         if not stat.S_ISREG(mode):
             raise CacheError(
-                f"cache: the build of {what} left {name!r}, neither file nor directory",
-                cure="let the build write plain files, copies instead of links",
+                f"cache: the build of {what} left {name!r}, which is neither file nor directory",
+                cure="let the build write plain files, and copies instead of links",
             )
         if any("\ud800" <= letter <= "\udfff" for letter in name):
             raise CacheError(

@@ -1,7 +1,7 @@
 """Read plain files and nothing else: a pipe never answers, a device never ends, a link leads away.
 
-What lies in a cache was written by the cache, but a cache lies on a disk, and disks are restored
-from backups, shared and edited. So nothing there is opened before it is known to be a file.
+The cache wrote its files, but it is on a disk, and disks are restored from backups, shared and
+edited. So nothing there is opened before it is known to be a file.
 """
 
 from __future__ import annotations
@@ -18,12 +18,12 @@ from typing import BinaryIO
 __all__ = ["NotPlainError", "hash_stream", "is_plain_directory", "open_plain", "walk"]
 
 _CHUNK = 1 << 20
-#: Should a pipe or a link have taken the file's place since the look: neither wait nor follow.
+#: If a pipe or a link has replaced the file since the check, neither wait nor follow.
 _FLAGS = os.O_RDONLY | os.O_NOFOLLOW | os.O_NONBLOCK | os.O_NOCTTY | os.O_CLOEXEC
 
 
 class NotPlainError(OSError):
-    """Something other than a plain file bears the name."""
+    """Something other than a plain file has the name."""
 
     def __init__(self, path: Path) -> None:
         super().__init__(errno.EINVAL, "not a plain file", str(path))
@@ -33,10 +33,10 @@ class NotPlainError(OSError):
 def open_plain(path: Path) -> Iterator[BinaryIO]:
     """Open the plain file at `path` for reading. Never blocks, follows no link.
 
-    Raises `NotPlainError` where a directory, link, pipe, socket or device bears the name, and
-    `OSError` as the file system gives it.
+    Raises `NotPlainError` if a directory, link, pipe, socket or device has the name, and `OSError`
+    for errors of the file system.
     """
-    # Before opening, which some devices take as a command.
+    # Check before opening, because some devices take opening as a command.
     if not stat.S_ISREG(path.lstat().st_mode):
         raise NotPlainError(path)
     with os.fdopen(os.open(path, _FLAGS), "rb") as stream:
@@ -46,7 +46,7 @@ def open_plain(path: Path) -> Iterator[BinaryIO]:
 
 
 def is_plain_directory(path: Path) -> bool:
-    """Whether `path` is a directory itself, not a link to one. Raises `OSError` where absent."""
+    """Whether `path` itself is a directory, not a link to one. Raises `OSError` if it is absent."""
     return stat.S_ISDIR(path.lstat().st_mode)
 
 
@@ -61,7 +61,7 @@ def hash_stream(stream: BinaryIO) -> tuple[str, int]:
 
 
 def walk(directory: Path) -> Iterator[Path]:
-    """Everything beneath `directory`, sorted, parents first; links are named and not followed."""
+    """Everything below `directory`, sorted, parents first; links are listed but not followed."""
     for path in sorted(directory.iterdir()):
         yield path
         if is_plain_directory(path):

@@ -1,4 +1,4 @@
-"""Where the cache lives unless somebody says otherwise."""
+"""The default place of the cache."""
 
 from __future__ import annotations
 
@@ -12,19 +12,19 @@ from bench.core.files import expanded
 
 __all__ = ["APPLICATION", "default_root"]
 
-#: Name of the bench's directory beneath the user's cache directory.
+#: Name of the bench's directory in the user's cache directory.
 APPLICATION = "ethos-u55-bench"
 
 
 def default_root(environ: Mapping[str, str]) -> Path:
     """`$BENCH_CACHE`, absolute, or the user's cache directory (`~/.cache/ethos-u55-bench`).
 
-    An empty `BENCH_CACHE` counts as unset: a blank line in a CI file must not turn the working
-    directory into a cache. Nothing is created.
+    An empty `BENCH_CACHE` counts as unset, because an empty value in a CI file must not turn the
+    working directory into a cache. Nothing is created.
 
     Raises:
-        CacheError: the user has no cache directory: no HOME is set, and the system knows none.
-        ConfigError: `$BENCH_CACHE` begins with the home of somebody who has none.
+        CacheError: the user has no cache directory: HOME is not set, and the system knows none.
+        ConfigError: `$BENCH_CACHE` begins with the home of a user who has none.
     """
     configured = environ.get("BENCH_CACHE", "")
     if configured:
@@ -33,7 +33,7 @@ def default_root(environ: Mapping[str, str]) -> Path:
         root = platformdirs.user_cache_path(APPLICATION)
     except RuntimeError:
         root = Path()
-    # Older releases of platformdirs leave `~/.cache` as it is where nobody knows what ~ is.
+    # Older releases of platformdirs return `~/.cache` unchanged if ~ is unknown.
     if not root.is_absolute():
         raise CacheError(
             "cache: this user has no home directory, so none for the cache",

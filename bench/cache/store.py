@@ -25,7 +25,7 @@ __all__ = ["ArtefactCache", "Entry"]
 
 @dataclass(frozen=True)
 class Entry:
-    """A product in the cache. Its files are to be read, never changed."""
+    """A product in the cache. Its files may be read, never changed."""
 
     #: The directory that holds the product's files.
     path: Path
@@ -36,13 +36,13 @@ class Entry:
 
     @property
     def names(self) -> tuple[str, ...]:
-        """The files the product consists of (POSIX names relative to `path`)."""
+        """The product's files (POSIX names relative to `path`)."""
         return tuple(record.path for record in self.manifest.files)
 
     def file(self, name: str) -> Path:
-        """The path of a file the product consists of (POSIX name relative to `path`).
+        """The path of one of the product's files (POSIX name relative to `path`).
 
-        Raises `CacheError` where the product has no such file.
+        Raises `CacheError` if the product has no such file.
         """
         if name not in self.names:
             raise CacheError(
@@ -55,11 +55,11 @@ class Entry:
 
 @dataclass(frozen=True)
 class ArtefactCache:
-    """A cache beneath `root`, shared by any number of processes.
+    """A cache below `root`, shared by any number of processes.
 
-    It remembers nothing but which large files it has read and found whole. Nothing is created
-    before the first build, so a cache may be looked at where it cannot be written. All methods
-    raise `CacheError` (file, cause, cure) where the disk fails them.
+    It remembers only which large files it has read and found intact. It creates nothing before the
+    first build, so a cache can be examined where it cannot be written. All methods raise
+    `CacheError` (file, cause, cure) if the disk fails.
     """
 
     root: Path
@@ -78,26 +78,26 @@ class ArtefactCache:
         return KeyLocks(self._layout, self.report_every)
 
     def find(self, key: CacheKey) -> Entry | None:
-        """The product, if it is there and whole: to the byte what was stored.
+        """The product, if it is there and intact, to the byte.
 
-        Takes no lock. A damaged entry is moved aside, logged, and counts as absent. A file of
+        It takes no lock. A damaged entry is moved aside, logged, and counts as absent. A file of
         more than `LARGE_BYTES` is read once, and again when the file system shows a change.
         """
         path = self._layout.entry(key)
-        touch(path)  # before the look: see `eviction`
+        touch(path)  # before the check: see `eviction`
         state = check_entry(path, self._checked)
         if isinstance(state, Damage):
             state = self._mend(key, state)
         return None if state is None else self._entry(key, state, built=False)
 
     def get_or_build(self, key: CacheKey, build: Build, *, on_wait: OnWait | None = None) -> Entry:
-        """The product, built by `build` if it is not there; built once however many ask.
+        """The product, built by `build` if it is not there; built once, however many ask for it.
 
-        `build` gets an empty private directory and writes the product's files into it. It may
-        ask the cache for other products, not for its own. What it raises passes through and
-        nothing is stored, save that a full disk (`ENOSPC`, `EDQUOT`, `EFBIG`) becomes a
-        `CacheError`. While another process builds the product, `on_wait` is told about every
-        `report_every` seconds who that is; Ctrl-C ends the wait.
+        `build` gets an empty private directory and writes the product's files into it. It may ask
+        the cache for other products, but not for its own. What it raises is passed on and nothing
+        is stored; only a full disk (`ENOSPC`, `EDQUOT`, `EFBIG`) becomes a `CacheError`. While
+        another process builds the product, `on_wait` gets about every `report_every` seconds who
+        that is; Ctrl-C ends the wait.
         """
         entry = self.find(key)
         if entry is not None:
@@ -106,21 +106,21 @@ class ArtefactCache:
             state = self._settle(key)
             if state is not None:
                 return self._entry(key, state, built=False)
-            # Best effort: what cannot be removed is harmless, and `verify` and `gc` say so.
+            # Best effort: what cannot be removed is harmless, and `verify` and `gc` report it.
             remove_dead(self._layout, key.digest)
             sweep_temporaries(self._layout, self._locks)
             manifest = build_entry(self._layout, key, build)
         return self._entry(key, manifest, built=True)
 
     def exists(self) -> bool:
-        """Whether there is a cache of this format beneath `root`."""
+        """Whether there is a cache of this format below `root`."""
         with reporting("look for the cache", self.root):
             return self._layout.base.is_dir()
 
     def verify(self) -> list[Problem]:
         """Check every byte. An empty list means clean. Changes nothing.
 
-        Raises `CacheError` where there is no cache: nothing is not clean.
+        Raises `CacheError` if there is no cache: nothing is not the same as clean.
         """
         self._require()
         return list(verify_cache(self._layout, self._locks))
@@ -128,7 +128,7 @@ class ArtefactCache:
     def stats(self) -> Stats:
         """Entries and bytes by kind, in quarantine and in temporaries.
 
-        Raises `CacheError` where there is no cache.
+        Raises `CacheError` if there is no cache.
         """
         self._require()
         return measure(self._layout)
@@ -143,9 +143,9 @@ class ArtefactCache:
     ) -> GcReport:
         """Remove what was not used for `max_age`, then the least recently used beyond `max_bytes`.
 
-        None sets no limit. Whatever was used within `spare` stays: somebody may be reading it.
-        Leftovers, quarantined and damaged entries go in any case; to find these every byte is
-        read. With `dry_run` nothing is removed and the report says what would be.
+        None means no limit. What was used within `spare` stays, because somebody may be reading it.
+        Leftovers, quarantined and damaged entries are always removed; to find these, every byte is
+        read. With `dry_run` nothing is removed, and the report says what would be.
         """
         limits = Limits(max_age, max_bytes, spare)
         return (preview if dry_run else collect)(self._layout, self._locks, limits)
@@ -158,19 +158,19 @@ class ArtefactCache:
             )
 
     def _mend(self, key: CacheKey, damage: Damage) -> Manifest | None:
-        """Move a damaged entry aside; the manifest of a whole one that has taken its place."""
+        """Move a damaged entry aside. Returns the manifest of an intact replacement, if any."""
         try:
             with self._locks.try_hold(key.digest) as held:
-                # Where another process has the key in hand it is dealing with the damage.
+                # If another process holds the key, it deals with the damage.
                 return self._settle(key) if held else None
         except LockError as error:
             raise CacheError(
-                f"{error.what}; {key} is damaged ({damage.reason}) and has to be built anew",
+                f"{error.what}; {key} is damaged ({damage.reason}) and must be built again",
                 cure=error.cure,
             ) from error
 
     def _settle(self, key: CacheKey) -> Manifest | None:
-        """Under the key's lock: the manifest of a whole entry, or None with nothing in the way."""
+        """The manifest of an intact entry, or None with nothing in the way. Needs the lock."""
         path = self._layout.entry(key)
         state = check_entry(path, self._checked)
         if isinstance(state, Damage):

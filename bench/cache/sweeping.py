@@ -1,7 +1,7 @@
 """Remove what killed processes left behind.
 
-A temporary directory is made only under its key's lock and its name carries the key's digest.
-So whoever gets that lock knows that every temporary of that digest is dead: its owner would
+A temporary directory is made only under its key's lock, and its name contains the key's digest. So
+a process that gets this lock knows that every temporary of this digest is dead: its owner would
 still hold the lock.
 """
 
@@ -25,7 +25,7 @@ class SweepReport:
     """What a sweep did, or would do."""
 
     removed: tuple[Path, ...] = ()
-    #: What should have gone and could not, with the reason.
+    #: What should have been removed and could not be, with the reason.
     failed: tuple[tuple[Path, str], ...] = ()
 
     def __add__(self, other: SweepReport) -> SweepReport:
@@ -68,13 +68,13 @@ def remove_dead(layout: Layout, digest: str) -> SweepReport:
 def _dead(
     directory: Path, locks: KeyLocks, act: Callable[[list[Path]], SweepReport]
 ) -> SweepReport:
-    """`act` upon what is dead in `directory`, key by key, under the key's lock."""
+    """Call `act` on what is dead in `directory`, key by key, under the key's lock."""
     report = SweepReport()
     for digest, paths in _by_digest(directory).items():
         try:
             with locks.try_hold(digest) as held:
                 if held:
-                    # Listed anew: what was seen before the lock was ours may be gone or replaced.
+                    # List again: what was there before we had the lock may be gone or replaced.
                     report += act(_by_digest(directory).get(digest, []))
         except CacheError as error:
             report += SweepReport(failed=tuple((path, str(error)) for path in paths))

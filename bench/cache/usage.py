@@ -1,4 +1,4 @@
-"""What lies in the cache, how large it is and when it was last wanted."""
+"""What is in the cache, how large it is, and when it was last used."""
 
 from __future__ import annotations
 
@@ -26,9 +26,9 @@ __all__ = [
     "touch",
 ]
 
-#: An entry's "last used" stamp is renewed when it is further from now than this: one metadata
-#: write an hour for each entry, however often it is found. A stamp further in the future than
-#: the clocks of two hosts may differ was set by a clock that was wrong.
+#: An entry's "last used" stamp is renewed when it is further from now than this: one metadata write
+#: per hour and entry, however often it is found. If a stamp is further in the future than the
+#: clocks of two hosts may differ, a wrong clock has set it.
 TOUCH_SECONDS = 3600.0
 
 
@@ -80,15 +80,15 @@ def last_used(entry: Path) -> int:
 
 
 def is_from_the_future(used_ns: int, now_ns: int) -> bool:
-    """Whether a stamp says nothing of when its entry was used. Pure."""
+    """Whether a stamp does not say when its entry was used. Pure."""
     return used_ns - now_ns > TOUCH_SECONDS * 1e9
 
 
 def touch(entry: Path) -> None:
     """Renew the stamp if it is further from now than `TOUCH_SECONDS`, in either direction.
 
-    A cache that this user may read and not write is legitimate (somebody else keeps it), and so
-    is an entry that vanishes just now (the caller notices): neither is an error.
+    The user may be allowed to read the cache but not to write it, and an entry may disappear at
+    this moment (the caller notices). Neither is an error.
     """
     with reporting("read the stamp of an entry", entry / MANIFEST):
         age = time.time() - last_used(entry) / 1e9
@@ -106,7 +106,7 @@ def touch(entry: Path) -> None:
 
 
 def _tree_bytes(path: Path) -> int:
-    """Bytes of all files beneath `path` (or of the file itself); what vanishes counts nothing."""
+    """Bytes of all files below `path` (or of the file itself), without those that disappear."""
     try:
         if not is_plain_directory(path):
             return path.lstat().st_size
@@ -122,9 +122,9 @@ def _tree_bytes(path: Path) -> int:
 
 
 def scan(layout: Layout) -> list[Stored]:
-    """Every entry, damaged ones too, nothing foreign.
+    """Every entry, even a damaged one, but nothing foreign.
 
-    Raises `CacheError` where a directory cannot be read.
+    Raises `CacheError` if a directory cannot be read.
     """
     with reporting("list the cache", layout.entries):
         return [
@@ -143,7 +143,7 @@ def _usage(paths: Iterable[Path]) -> Usage:
 
 
 def measure(layout: Layout) -> Stats:
-    """The figures of `bench cache stats`. Raises `CacheError` where something cannot be read."""
+    """The figures of `bench cache info`. Raises `CacheError` if something cannot be read."""
     kinds: dict[str, Usage] = {}
     for stored in scan(layout):
         kinds[stored.kind] = kinds.get(stored.kind, Usage()) + Usage(1, stored.bytes)

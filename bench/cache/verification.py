@@ -1,4 +1,4 @@
-"""Is the cache what it says it is? Reads everything, changes nothing."""
+"""Check that the cache is what it claims to be. Reads everything, changes nothing."""
 
 from __future__ import annotations
 
@@ -28,17 +28,17 @@ _LOCK_FILE = re.compile(r"[0-9a-f]{64}\.(lock|holder)")
 
 
 class ProblemKind(str, Enum):
-    """What sort of thing is wrong, and so what cures it."""
+    """The kind of problem, which decides the cure."""
 
     #: Left by a killed process. Harmless: never read, removed by the next build or by gc.
     LEFTOVER = "leftover"
-    #: A damaged entry already moved aside. Harmless: never read, removed by gc.
+    #: A damaged entry that was already moved aside. Harmless: never read, removed by gc.
     QUARANTINED = "quarantined"
-    #: An entry that is not what its manifest says. Mended by who needs it next, removed by gc.
+    #: An entry that is not what its manifest says. The next use repairs it, gc removes it.
     DAMAGED = "damaged"
-    #: Something that this user cannot look at, which says nothing of what it is.
+    #: Something that this user cannot read, so nothing is known about it.
     UNREADABLE = "unreadable"
-    #: Something the cache did not put there; the cache leaves it alone.
+    #: Something that the cache did not put there; the cache leaves it alone.
     FOREIGN = "foreign"
 
 
@@ -52,7 +52,7 @@ class Problem:
 
     @property
     def harmless(self) -> bool:
-        """Whether nothing is wrong: the cache itself has set it apart, and will remove it."""
+        """Whether nothing is wrong, because the cache has set it aside and will remove it."""
         return self.kind in (ProblemKind.LEFTOVER, ProblemKind.QUARANTINED)
 
     def __str__(self) -> str:
@@ -60,7 +60,7 @@ class Problem:
 
 
 def _foreign(path: Path, where: str) -> Problem:
-    return Problem(ProblemKind.FOREIGN, path, f"not of the cache's making, {where}")
+    return Problem(ProblemKind.FOREIGN, path, f"not made by the cache, {where}")
 
 
 def _extra_files(entry: Path, manifest: Manifest) -> Iterator[Problem]:
@@ -75,8 +75,8 @@ def _extra_files(entry: Path, manifest: Manifest) -> Iterator[Problem]:
 
 
 def _entry(entry: Path) -> Iterator[Problem]:
-    # Without a lock, so that a cache one may only read can be verified. An entry being removed
-    # (renamed away) just now looks damaged for a moment: damage counts when seen twice.
+    # Without a lock, so that a read-only cache can be verified. An entry that is being removed
+    # (renamed away) looks damaged for a moment, so damage counts only if it is seen twice.
     try:
         state = check_entry(entry, CheckedFiles())
         if isinstance(state, Damage):
@@ -115,10 +115,10 @@ def _temporaries(layout: Layout, locks: KeyLocks) -> Iterator[Problem]:
             continue
         try:
             with locks.try_hold(digest) as held:
-                # Under the lock, and only there, still being present means being dead.
+                # If it is still there under its lock, it is dead.
                 dead = held and os.path.lexists(path)
         except CacheError as error:
-            yield Problem(ProblemKind.UNREADABLE, path, f"running or dead? {error.what}")
+            yield Problem(ProblemKind.UNREADABLE, path, f"running or dead: {error.what}")
             continue
         if dead:
             yield Problem(ProblemKind.LEFTOVER, path, _LEFTOVER)
@@ -152,7 +152,7 @@ def _top(layout: Layout) -> Iterator[Problem]:
 
 
 def verify_cache(layout: Layout, locks: KeyLocks) -> Iterator[Problem]:
-    """Every problem there is. Raises `CacheError` where a directory cannot be read."""
+    """All problems. Raises `CacheError` if a directory cannot be read."""
     with reporting("verify the cache", layout.base):
         yield from _top(layout)
         yield from _entries(layout)

@@ -1,7 +1,7 @@
-"""Addresses that files may be downloaded from, and how they are shown.
+"""Addresses from which files may be downloaded, and how they are shown.
 
-An address may hold credentials: a user with a password before the host, a token or a signature in
-the query. They are for the server alone, so whatever is kept or printed is `shown`.
+An address may contain credentials: a user with a password before the host, or a token or signature
+in the query. They are only for the server. What is stored or printed is the result of `shown`.
 """
 
 from __future__ import annotations
@@ -17,25 +17,25 @@ _HIDDEN = "***"
 
 @dataclass(frozen=True)
 class Address:
-    """An address taken apart: what is asked for, and with whose credentials."""
+    """An address in its parts: what to request, and with which credentials."""
 
     #: Without user and password.
     url: str
-    #: (user, password), where the address holds them.
+    #: (user, password), if the address has them.
     credentials: tuple[str, str] | None
     #: Whether the server is this machine.
     is_loopback: bool
 
 
 def parse_address(text: str) -> Address:
-    """Take `text` apart. Raises ValueError, which says nothing secret, for one that is not allowed.
+    """Parse `text`. Raises ValueError, without secrets in its text, if it is not allowed.
 
-    Allowed is https, and http from this machine itself: what anybody on the way can read and
-    change is no source of models, whatever its sha256.
+    Only https is allowed, and http from this machine itself. A connection that others can read and
+    change is not a source of models, whatever the sha256.
     """
     parts = _split(text)
     if not parts.hostname:
-        raise ValueError("is no address: it names no host")
+        raise ValueError("is not an address: it names no host")
     is_loopback = _is_loopback(parts.hostname)
     if parts.scheme != "https" and not (parts.scheme == "http" and is_loopback):
         raise ValueError(
@@ -49,7 +49,7 @@ def parse_address(text: str) -> Address:
 
 
 def shown(text: str) -> str:
-    """`text` for records and messages: without user, password and fragment, the query hidden."""
+    """`text` for records and messages: without user, password and fragment, with a hidden query."""
     try:
         parts = _without_user(_split(text))
     except ValueError:
@@ -60,13 +60,13 @@ def shown(text: str) -> str:
 
 def _split(text: str) -> SplitResult:
     if not text.isprintable() or " " in text:
-        raise ValueError("is no address: it holds blanks or unprintable characters")
+        raise ValueError("is not an address: it contains blanks or unprintable characters")
     try:
         parts = urlsplit(text)
         _ = parts.port
     except ValueError:
-        # urllib's words quote the address.
-        raise ValueError("is no address: its host or port cannot be read") from None
+        # urllib's message quotes the address.
+        raise ValueError("is not an address: its host or port cannot be read") from None
     return parts
 
 

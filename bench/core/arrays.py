@@ -28,7 +28,7 @@ def load_arrays(path: Path) -> tuple[Array, ...]:
 
 
 def digest_arrays(arrays: Sequence[Array]) -> str:
-    """sha256 over dtype, shape and content of `arrays`, in order."""
+    """sha256 over dtypes, shapes and contents of `arrays`, in order."""
     digest = hashlib.sha256()
     for array in arrays:
         digest.update(f"{array.dtype.str}{array.shape}".encode())

@@ -1,9 +1,9 @@
-"""Starting Python for work of our own, so that it finds our packages and no stranger's.
+"""Starting Python for our own work, so that it finds our packages and no foreign ones.
 
-`python -m` and `python -c` put the working directory first on the import path, and a user's
-working directory may hold a `tensorflow.py`. So may the directory our packages lie in, which in
-a checkout is the working directory too. The child therefore takes only our top-level packages
-from there; their modules are found through them, and everything else where Python is installed.
+`python -m` and `python -c` put the working directory first on the import path, and a user's working
+directory may contain a `tensorflow.py`. So may the directory of our packages, which in a checkout
+is also the working directory. Therefore the child takes only our top-level packages from there.
+Their modules are found through them, and everything else where Python is installed.
 """
 
 from __future__ import annotations
@@ -15,7 +15,7 @@ __all__ = ["python_command"]
 
 _ROOT = str(Path(__file__).resolve().parents[2])
 
-# An empty entry of the import path is the working directory, whichever that is.
+# An empty entry of the import path is the working directory.
 _BEGIN = f"""\
 import sys
 sys.path[:] = [{_ROOT!r}, *filter(None, sys.path)]
@@ -27,7 +27,7 @@ sys.path.remove({_ROOT!r})
 def python_command(code: str) -> list[str]:
     """The command that runs `code` in another Python like this one.
 
-    `code` may import our own modules, this very tree's, and installed ones; nothing that lies in
-    the working directory, save where `PYTHONPATH` names that directory.
+    `code` may import our own modules, from this tree, and installed ones. It may import nothing
+    from the working directory, unless `PYTHONPATH` names that directory.
     """
     return [sys.executable, "-c", _BEGIN + code]

@@ -1,4 +1,4 @@
-"""Fetching a file from an address, within bounds, and only if its sha256 is the expected one."""
+"""Downloading a file from an address, within bounds, and only if its sha256 is as expected."""
 
 from __future__ import annotations
 
@@ -22,26 +22,26 @@ __all__ = ["Limits", "fetch"]
 _CHUNK = 64 * KIB
 _AGENT = "ethos-u55-bench"
 _TELL = "download it where there is a network and name the file with `model = PATH`"
-_TOO_MUCH = "check the address: this is no model for an Ethos-U55"
+_TOO_MUCH = "check the address: this is not a model for an Ethos-U55"
 
 
 @dataclass(frozen=True)
 class Limits:
-    """What a download may take."""
+    """The bounds of a download."""
 
-    #: All in all, from looking up the name to the last byte.
+    #: Seconds in all, from looking up the name to the last byte.
     seconds: float = 600
     #: Without a byte.
     stall_s: float = 30
-    #: Far more than the flash of any device with an Ethos-U55 holds.
+    #: Far more than fits into the flash of any device with an Ethos-U55.
     size: int = 256 * KIB * KIB
 
 
 def fetch(url: str, sha256: str, limits: Limits | None = None) -> bytes:
-    """What `url` gives, if its sha256 is `sha256`.
+    """The contents of `url`, if their sha256 is `sha256`.
 
-    Raises `DownloadError`: the address is not allowed (see `parse_address`), does not answer, gives
-    more than it may or takes longer, or gives something else. Nothing secret in `url` is told.
+    Raises `DownloadError` if the address is not allowed (see `parse_address`), does not answer,
+    takes too long, or gives too much or something else. The error shows no secrets of `url`.
     """
     try:
         address = parse_address(url)
@@ -52,14 +52,14 @@ def fetch(url: str, sha256: str, limits: Limits | None = None) -> bytes:
     if digest != sha256:
         raise DownloadError(
             f"{shown(url)}: gave {len(content):,} bytes with sha256 {digest}, expected {sha256}",
-            cure="look for a login page between this machine and the address; if the file there "
+            cure="check for a login page between this machine and the address; if the file there "
             "has changed, check it and state its new sha256",
         )
     return content
 
 
 def _within(limits: Limits, address: Address, name: str) -> bytes:
-    """The download in a thread of its own: looking up a name, for one, knows no time limit."""
+    """The download in a thread of its own, because looking up a name has no time limit."""
     outcome: queue.SimpleQueue[bytes | Exception] = queue.SimpleQueue()
     given_up = threading.Event()
 
@@ -67,7 +67,7 @@ def _within(limits: Limits, address: Address, name: str) -> bytes:
         try:
             outcome.put(_read(address, limits, name, given_up))
         except Exception as error:
-            # Raised again by who waits for the outcome.
+            # The waiting thread raises it again.
             outcome.put(error)
 
     threading.Thread(target=work, name="download", daemon=True).start()
@@ -89,9 +89,9 @@ def _within(limits: Limits, address: Address, name: str) -> bytes:
 
 
 def _reason(error: Exception) -> str:
-    """What went wrong, without the server's and urllib's words: those quote the address."""
+    """What went wrong, without the texts of the server and of urllib, which quote the address."""
     if isinstance(error, urllib.error.HTTPError) and error.code // 100 == 3:
-        return "it leads to an address that is not allowed, or round in a circle"
+        return "it leads to an address that is not allowed, or in a circle"
     if isinstance(error, urllib.error.HTTPError):
         return f"status {error.code} ({http.client.responses.get(error.code, 'unknown')})"
     if isinstance(error, urllib.error.URLError) and isinstance(error.reason, OSError):
@@ -109,7 +109,7 @@ def _read(address: Address, limits: Limits, name: str, given_up: threading.Event
     request = urllib.request.Request(address.url, headers={"User-Agent": _AGENT})
     if address.credentials is not None:
         token = base64.b64encode(":".join(address.credentials).encode()).decode("ascii")
-        # Unredirected: for this server and no other.
+        # Unredirected: only for this server.
         request.add_unredirected_header("Authorization", f"Basic {token}")
     opener = urllib.request.build_opener(_Redirects(address, name), *_proxies(address))
     with opener.open(request, timeout=limits.stall_s) as reply:
@@ -138,7 +138,7 @@ def _pieces(reply: http.client.HTTPResponse) -> Iterator[bytes]:
 
 
 def _declared_length(reply: http.client.HTTPResponse, name: str) -> int | None:
-    """The length the server states; None where it states none."""
+    """The length that the server states; None if it states none."""
     if reply.headers.get("Transfer-Encoding"):
         return None
     stated = set(reply.headers.get_all("Content-Length") or ())
@@ -148,7 +148,7 @@ def _declared_length(reply: http.client.HTTPResponse, name: str) -> int | None:
     # No length of more digits fits any file; Python would refuse to read it.
     if stated or not (text.isascii() and text.isdigit() and len(text) < 20):
         raise DownloadError(
-            f"{name}: the server states a length that is none, or several",
+            f"{name}: the server states a length that is not a number, or several",
             cure="download the file by other means and name it with `model = PATH`",
         )
     return int(text)
@@ -163,7 +163,7 @@ def _proxies(address: Address) -> list[urllib.request.BaseHandler]:
 
 
 class _Redirects(urllib.request.HTTPRedirectHandler):
-    """Follows redirects to where a download may come from in the first place, and no further."""
+    """Follows redirects only to addresses from which a download is allowed."""
 
     def __init__(self, address: Address, name: str) -> None:
         self._address = address
@@ -189,5 +189,5 @@ class _Redirects(urllib.request.HTTPRedirectHandler):
             raise DownloadError(
                 f"{self._name}: leads to this machine itself", cure="name the file's own address"
             )
-        # What the goal says of a user is not ours to send.
+        # Credentials in the redirect's target are not sent.
         return super().redirect_request(req, fp, code, msg, headers, goal.url)

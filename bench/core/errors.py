@@ -1,8 +1,8 @@
-"""The error tree: everything the bench raises on purpose is a `BenchError`.
+"""The error tree: everything that the bench raises on purpose is a `BenchError`.
 
-A message says what happened, where (file, key, cell) and what to do about it. Each class
-stands for one kind of cure, so that a caller can tell "edit your configuration" from
-"install something" without reading the text.
+A message says what happened, where (file, key, cell), and what to do about it. Each class stands
+for one kind of cure, so a caller can distinguish "edit your configuration" from "install something"
+without reading the text.
 """
 
 from __future__ import annotations
@@ -24,11 +24,10 @@ __all__ = [
 
 
 class BenchError(Exception):
-    """Base of every error the bench raises on purpose.
+    """Base of every error that the bench raises on purpose.
 
-    `what` states the failure and where it happened; `cure`, when there is one, is the
-    sentence that tells the user what to do next. Both quote what models, tools and devices say, so
-    both are made safe to show.
+    `what` states the failure and where it happened. `cure`, if there is one, tells the user what to
+    do next. Both may quote models, tools and devices, so both are made safe to show.
     """
 
     def __init__(self, what: str, *, cure: str = "") -> None:
@@ -46,7 +45,7 @@ class ModelError(BenchError):
 
 
 class DownloadError(BenchError):
-    """An address gives nothing, or something else than was asked for."""
+    """An address gives nothing, or not what was requested."""
 
 
 class PrerequisiteError(BenchError):
@@ -70,8 +69,8 @@ class TargetError(BenchError):
 
 
 class TargetUnavailableError(PrerequisiteError):
-    """A target that cannot be had: no FVP, no board, an accelerator the board does not have.
+    """A target is not available: no FVP, no board, or an accelerator that the board does not have.
 
-    The only error after which a cell counts as UNAVAILABLE and the run may still pass. A broken
-    installation, a failed download or an operator nobody can run are other errors.
+    This is the only error after which a cell is UNAVAILABLE and the run may still pass. A broken
+    installation, a failed download, or an operator that nothing can run are other errors.
     """

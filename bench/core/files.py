@@ -1,4 +1,4 @@
-"""Files a user named: found, read, and written so that nobody sees a part of the content."""
+"""Files that a user named: found, read, and written so that nobody sees partial contents."""
 
 from __future__ import annotations
 
@@ -32,7 +32,7 @@ def expanded(path: Path) -> Path:
     """`path` with its `~` or `~user` replaced by that user's home directory.
 
     Raises:
-        ConfigError: nobody has such a home here, or this locale cannot express the name.
+        ConfigError: there is no such home here, or this locale cannot express the name.
     """
     try:
         whole = path.expanduser()
@@ -61,12 +61,12 @@ def reason(error: Exception) -> str:
 def open_regular(path: Path) -> Iterator[BinaryIO]:
     """Open the regular file at `path`, which may be a link to one, for reading.
 
-    A pipe, which would be waited for, and a device, which may never end, are not read.
+    Pipes, which would block, and devices, which may never end, are not read.
 
     Raises:
-        OSError: as the file system gives it, or EINVAL for another kind of file.
+        OSError: from the file system, or EINVAL for another kind of file.
     """
-    # Without O_NONBLOCK the opening itself waits for a pipe's other end.
+    # Without O_NONBLOCK, opening a pipe waits for its other end.
     descriptor = os.open(path, os.O_RDONLY | os.O_NONBLOCK | os.O_CLOEXEC)
     try:
         if not stat.S_ISREG(os.fstat(descriptor).st_mode):
@@ -99,8 +99,8 @@ def write_atomically(path: Path, content: bytes | str) -> None:
     """Write `content` (text as UTF-8) to `path` through a temporary name, fsync and rename.
 
     Raises:
-        OSError: as the file system gives it, or EINVAL where a device, a pipe or a directory has
-            that name, which the rename would replace; `path` then still is what it was before.
+        OSError: from the file system, or EINVAL if a device, a pipe or a directory has this name,
+            because the rename would replace it; `path` is then unchanged.
     """
     if path.exists() and not path.is_file():
         raise OSError(errno.EINVAL, "not a regular file", str(path))
@@ -111,7 +111,7 @@ def write_atomically(path: Path, content: bytes | str) -> None:
             stream.write(data)
             stream.flush()
             os.fsync(stream.fileno())
-        # mkstemp makes files private; results are for everybody the umask allows.
+        # mkstemp makes files private; results are for everybody whom the umask allows.
         umask = os.umask(0)
         os.umask(umask)
         Path(name).chmod(0o666 & ~umask)
@@ -123,7 +123,7 @@ def write_atomically(path: Path, content: bytes | str) -> None:
 
 
 def sync_directory(path: Path) -> None:
-    """Flush the names in `path` to the disk. Raises `OSError` as the file system gives it."""
+    """Flush the names in `path` to the disk. Raises `OSError` from the file system."""
     descriptor = os.open(path, os.O_RDONLY | os.O_DIRECTORY)
     try:
         os.fsync(descriptor)

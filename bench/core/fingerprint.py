@@ -1,16 +1,16 @@
-"""What code contributes to a cache key: change how a product is made, make it anew.
+"""What code contributes to a cache key: if the code of a product changes, the product is remade.
 
-Nobody keeps a list of the sources a product depends on. They are the import closure of its entry
-points, the packages around each module included, as importing a module runs their `__init__` too.
-A package's data files count with its `__init__`.
+There is no list of the sources that a product depends on. They are the import closure of its entry
+points, including the packages around each module, because importing a module also runs their
+`__init__`. A package's data files count with its `__init__`.
 
     entry points ──imports (grimp)──► closure ──digests──► fingerprint
 
-The sources are read once, when a run begins, and every process of the run uses what was read then.
-What a process executes was loaded before or after that moment, so a source that changes while the
-run lasts would be executed under the digest of another. Two checks prevent it: `read_source_tree`
-refuses a file that changed after this process began to load ours, `SourceTree.require_unchanged`
-one that was touched since, even if it is the same again; see `bench.core.stamps`.
+The sources are read once, when a run begins, and every process of the run uses that reading. A
+process may load its code before or after that moment. So a source that changes during the run could
+be executed under the digest of another. Two checks prevent this: `read_source_tree` refuses a file
+that changed after this process began to load our modules, and `SourceTree.require_unchanged`
+refuses one that was touched since, even if it is the same again; see `bench.core.stamps`.
 """
 
 from __future__ import annotations
@@ -33,40 +33,40 @@ __all__ = ["EXEMPT", "PACKAGES", "SourceModule", "SourceTree", "read_source_tree
 #: Our top-level packages.
 PACKAGES = ("bench", "models", "targets")
 
-#: Modules that are left out of every fingerprint, with what they import, and why they may be.
+#: Modules that are left out of every fingerprint, with what they import, and the reasons.
 EXEMPT: Mapping[str, str] = {
-    "bench.core.errors": "classes of errors and how their text is put together: what raises one "
-    "gives no product, and a new class is no reason to train every variant again",
-    "bench.core.download": "whatever fetches a file, it is the one whose sha256 was asked for",
+    "bench.core.errors": "classes of errors and how their text is made: code that raises one gives "
+    "no product, and a new class is no reason to train every variant again",
+    "bench.core.download": "however a file is downloaded, it is the one with the requested sha256",
 }
 
-#: The data files of a package. Others in its folders are an editor's, or nobody's.
+#: The data files of a package. Other files in its folders do not matter.
 _DATA = frozenset({".c", ".csv", ".elf", ".h", ".json", ".ld", ".sha256", ".toml"})
 
-#: File systems note times by a clock that ticks every few milliseconds.
+#: File systems take times from a clock that ticks every few milliseconds.
 _TICK_NS = 20_000_000
 
-_CURE = "run again, and let the bench's own files alone while it runs"
+_CURE = "run again, and leave the bench's own files alone while it runs"
 
 
 @dataclass(frozen=True)
 class SourceModule:
-    """One module of ours: what it imports of ours, and its files as they were read."""
+    """One of our modules: which of our modules it imports, and its files as they were read."""
 
     imports: tuple[str, ...]
-    #: Over the names and the content of its files.
+    #: The hash of the names and contents of its files.
     sha256: str
     files: Mapping[Path, Stamp]
 
 
 @dataclass(frozen=True)
 class SourceTree:
-    """All modules of ours at one moment, by name."""
+    """All our modules at one moment, by name."""
 
     modules: Mapping[str, SourceModule]
 
     def closure(self, *entry_points: str) -> frozenset[str]:
-        """The modules that run when `entry_points` do, `EXEMPT` ones left out.
+        """The modules that run when `entry_points` run, without those in `EXEMPT`.
 
         Raises KeyError for a module that is not ours.
         """
@@ -130,10 +130,10 @@ class SourceTree:
 def read_source_tree() -> SourceTree:
     """The sources as they are now; takes a tenth of a second.
 
-    Raises `BenchError` where a file cannot be read or parsed, or was changed after this process
-    began to load ours.
+    Raises `BenchError` if a file cannot be read or parsed, or was changed after this process began
+    to load our modules.
     """
-    # Most processes are handed the tree and never read it.
+    # Most processes get the tree from another and never read it.
     import grimp
 
     try:
@@ -157,7 +157,7 @@ def _files_of_modules() -> Iterator[tuple[str, list[Path]]]:
 
 
 def _walk(directory: Path, package: str) -> Iterator[tuple[str, list[Path]]]:
-    """`package`, which lies in `directory`, and every module beneath it, each with its files."""
+    """`package`, which is in `directory`, and every module in it, each with its files."""
     entries = sorted(directory.iterdir())
     yield package, [directory / "__init__.py", *_data_files(entries)]
     for path in entries:
@@ -180,7 +180,7 @@ def _read_module(imports: tuple[str, ...], files: Iterable[Path]) -> SourceModul
     stamps = {}
     for path in files:
         try:
-            # First the stamp: what changes while it is read has another one afterwards.
+            # First the stamp: a file that changes while it is read has a new one afterwards.
             stamps[path] = Stamp.of(path)
             content = path.read_bytes()
         except OSError as error:
@@ -197,7 +197,7 @@ def _read_module(imports: tuple[str, ...], files: Iterable[Path]) -> SourceModul
 def _too_new(path: Path, changed_ns: int) -> BenchError:
     if changed_ns > time.time_ns() + _TICK_NS:
         return BenchError(
-            f"{path} was changed in the future, so nobody can tell whether it is what runs here",
-            cure=f"set this machine's clock right, then: touch {shlex.quote(str(path))}",
+            f"{path} was changed in the future, so it is unknown whether it is what runs here",
+            cure=f"correct this machine's clock, then: touch {shlex.quote(str(path))}",
         )
     return BenchError(f"{path} was changed while the bench was starting", cure=_CURE)

@@ -1,12 +1,11 @@
-"""The bench's one logger: what is worth knowing and no result of a run.
+"""The bench's logger: what is worth knowing but is not a result of a run.
 
-A module asks `logger(__name__)` and says what it did instead of what was expected of it: tried
-again, waited, removed, took the second best. At level WARNING stands what a user should hear of in
-any case, at INFO what helps somebody who looks for the reason. Figures, verdicts and errors go
-other ways.
+A module calls `logger(__name__)` and logs when it does something unusual: a retry, a wait, a
+removal, a fallback. Level WARNING is for what every user should hear, level INFO for what helps to
+find a reason. Figures, verdicts and errors are not logged.
 
-Where it goes is for the program to choose, once, at its start: `bench` writes to the terminal, a
-test run to a file of the run's directory for each process.
+The program decides once, at its start, where the log goes: `bench` writes to the terminal, and a
+test run to one file per process in the run's directory.
 """
 
 from __future__ import annotations
@@ -27,13 +26,13 @@ _IN_A_FILE = "%(asctime)s %(levelname)s %(name)s: %(message)s"
 
 
 def logger(name: str) -> logging.Logger:
-    """The logger of the module `name`, beneath the bench's own."""
+    """The logger of the module `name`, below the bench's own."""
     return logging.getLogger(name if name.startswith(f"{_ROOT}.") else f"{_ROOT}.{name}")
 
 
 @contextmanager
 def log_to_terminal(*, verbose: bool) -> Iterator[None]:
-    """Within the block write to standard error: warnings, and if `verbose` everything."""
+    """During the block, write warnings to standard error, or everything if `verbose`."""
     handler = logging.StreamHandler(sys.stderr)
     handler.setFormatter(_SafeFormatter("bench: %(message)s"))
     with _handled_by(handler, logging.INFO if verbose else logging.WARNING):
@@ -42,7 +41,7 @@ def log_to_terminal(*, verbose: bool) -> Iterator[None]:
 
 @contextmanager
 def log_to_file(path: Path) -> Iterator[None]:
-    """Within the block append everything to the file at `path`, UTF-8, made when first needed."""
+    """During the block, append everything to the file at `path`, UTF-8, made when needed."""
     handler = _LogFile(path, encoding="utf-8", delay=True)
     handler.setFormatter(_SafeFormatter(_IN_A_FILE))
     with _handled_by(handler, logging.INFO):
@@ -51,7 +50,7 @@ def log_to_file(path: Path) -> Iterator[None]:
 
 @contextmanager
 def log_to_lines(tell: Callable[[str], None]) -> Iterator[None]:
-    """Within the block hand each warning to `tell`, as one line: for who has no terminal."""
+    """During the block, pass each warning to `tell`, as one line, for lack of a terminal."""
     with _handled_by(_Lines(tell), logging.WARNING):
         yield
 
@@ -61,7 +60,7 @@ def _handled_by(handler: logging.Handler, level: int) -> Iterator[None]:
     root = logging.getLogger(_ROOT)
     before = root.level
     handler.setLevel(level)
-    # Blocks may stand within each other: the outer one still hears what it asked for.
+    # Blocks may be nested: the outer one still gets what it asked for.
     root.setLevel(level if before == logging.NOTSET else min(level, before))
     root.addHandler(handler)
     try:
@@ -85,7 +84,7 @@ class _Lines(logging.Handler):
 
 
 class _LogFile(logging.FileHandler):
-    """A log nobody depends on: where the disk is full, what writes results there says so."""
+    """A log that nothing depends on; if the disk is full, the code that writes results says so."""
 
     def _open(self) -> TextIOWrapper:
         Path(self.baseFilename).parent.mkdir(parents=True, exist_ok=True)

@@ -1,13 +1,13 @@
-"""Processes of our own: bounded, and gone with all they started when they are done with.
+"""Our own processes: bounded, and ended together with everything that they started.
 
-Compilers, interpreters and models of devices are native code that can crash, never end or take all
-memory, so none of them runs in a process of the bench. What starts one, starts it here:
+Compilers, interpreters and models of devices are native code that can crash, never end or use all
+memory, so none of them runs in a process of the bench. All such processes are started here:
 
-- it leads a session of its own, so that Ctrl-C at the terminal reaches the bench alone, and one
-  signal ends it together with whatever it has started;
-- the kernel bounds its memory (`RLIMIT_DATA`: what it may write, not what it merely reserves)
-  without anybody watching, so that the bound holds when the bench is stopped or busy as well;
-- it ends when the bench does, even by SIGKILL: it holds one end of a pipe, and the kernel sends
+- A process leads its own session, so Ctrl-C at the terminal reaches only the bench, and one signal
+  ends the process with everything that it has started.
+- The kernel bounds its memory (`RLIMIT_DATA`: what it may write, not what it merely reserves). So
+  the bound also holds while the bench is stopped or busy.
+- It ends when the bench ends, even by SIGKILL: it holds one end of a pipe, and the kernel sends
   SIGKILL to its process group when the other end closes, whatever it is computing.
 """
 
@@ -42,12 +42,12 @@ __all__ = [
     "wait_for_status",
 ]
 
-#: Seconds a killed process has for disappearing; one that waits for a broken disk may take longer.
+#: Seconds that a killed process may take to disappear; it takes longer if it waits for a disk.
 _REAP_S = 10.0
-#: Between two looks at a process that is about to end.
+#: Seconds between two checks of a process that is about to end.
 _POLL_S = 0.005
 
-#: What Python, C++ and the C library say when there is no more memory to be had.
+#: What Python, C++ and the C library say when there is no more memory.
 _OUT_OF_MEMORY = ("MemoryError", "bad_alloc", "Cannot allocate memory")
 
 #: A file descriptor, a file, or one of `subprocess`'s constants.
@@ -58,9 +58,9 @@ _Stream: TypeAlias = int | IO[bytes]
 class Bounds:
     """What a process may take."""
 
-    #: On the wall clock, for one piece of work.
+    #: Seconds of wall time for one piece of work.
     seconds: float
-    #: Memory it may write, in bytes; None = what there is.
+    #: Memory that it may write, in bytes; None = no limit.
     memory_bytes: int | None = None
 
 
@@ -70,7 +70,7 @@ class Ended:
 
     status: int
     output: str
-    #: What it printed to standard error, where that was kept apart.
+    #: What it printed to standard error, if that was kept separate.
     errors: str = ""
 
 
@@ -90,9 +90,9 @@ def guarded(
     stderr: _Stream = subprocess.PIPE,
     keep_open: Sequence[int] = (),
 ) -> Iterator[subprocess.Popen[bytes]]:
-    """A process in a session of its own, which is gone with all it started when this is left.
+    """A process in its own session; leaving this ends it with everything that it started.
 
-    `environment` None means this process's own; `keep_open` are file descriptors it inherits.
+    `environment` None means this process's own; `keep_open` are file descriptors that it inherits.
     Raises `OSError` when it cannot be started.
     """
     with _pipe() as (watched, _), contextlib.ExitStack() as started:
@@ -142,11 +142,11 @@ def run_to_end(
 
 
 def end_group(process: subprocess.Popen[bytes]) -> None:
-    """Kill `process` and all it started, reap it, and close its pipes. May be called again.
+    """Kill `process` and all that it started, reap it, and close its pipes. May be called again.
 
-    It must lead its process group, as what `guarded` starts does.
+    It must lead its process group, like a process from `guarded`.
     """
-    # While it has not been waited for, its number, the group's, cannot be anyone else's.
+    # Until it has been waited for, no other process or group can have its number.
     if process.returncode is None:
         with contextlib.suppress(ProcessLookupError):
             os.killpg(process.pid, signal.SIGKILL)
@@ -162,7 +162,7 @@ def end_group(process: subprocess.Popen[bytes]) -> None:
 def wait_for_status(process: subprocess.Popen[bytes], seconds: float) -> int | None:
     """The exit status of `process` (negative: a signal); None if it still runs after `seconds`.
 
-    It is not reaped: until then its number, and that of its group, cannot be anyone else's.
+    It is not reaped, so that no other process or group can get its number.
     """
     deadline = time.monotonic() + seconds
     while (status := _status(process)) is None and time.monotonic() < deadline:
@@ -181,7 +181,7 @@ def bound_memory(process: subprocess.Popen[bytes], memory_bytes: int | None) -> 
     """Let `process`, and what it starts from now on, write at most `memory_bytes` each."""
     if memory_bytes is None:
         return
-    # A process that has ended already wants no limits.
+    # A process that has already ended needs no limits.
     with contextlib.suppress(ProcessLookupError):
         _, most = resource.prlimit(process.pid, resource.RLIMIT_DATA)
         soft = memory_bytes if most == resource.RLIM_INFINITY else min(memory_bytes, most)
@@ -189,7 +189,7 @@ def bound_memory(process: subprocess.Popen[bytes], memory_bytes: int | None) -> 
 
 
 def ran_out_of_memory(words: str) -> bool:
-    """Whether a process that failed said that it got no more memory."""
+    """Whether a failed process said that it ran out of memory."""
     return any(mark in words for mark in _OUT_OF_MEMORY)
 
 
@@ -215,7 +215,7 @@ def signal_name(number: int) -> str:
 
 @contextlib.contextmanager
 def _pipe() -> Iterator[tuple[int, int]]:
-    """The two ends of a pipe; the second is this process's alone, whatever it executes."""
+    """The two ends of a pipe; no program that this process executes inherits the second."""
     ends = os.pipe()
     try:
         yield ends
@@ -226,7 +226,7 @@ def _pipe() -> Iterator[tuple[int, int]]:
 
 @contextlib.contextmanager
 def _interrupts_held_back() -> Iterator[None]:
-    """Ctrl-C has to wait: between a fork and the note of it, it would lose the process."""
+    """Delay Ctrl-C, which would lose the process if it came between the fork and its note."""
     mask = signal.pthread_sigmask(signal.SIG_BLOCK, {signal.SIGINT})
     try:
         yield

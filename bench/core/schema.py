@@ -38,10 +38,10 @@ class StrictModel(BaseModel):
 
 
 class RecordModel(StrictModel):
-    """The base of what a run keeps: what it says can be read back and stands in every report.
+    """The base of what a run stores: it can be read back and shown in every report.
 
-    Its numbers are finite, as JSON has no others. Characters that XML lacks are replaced in all its
-    text by U+FFFD: names of tensors, operators and files come from elsewhere.
+    Its numbers are finite, because JSON has no others. In its text, characters that XML does not
+    have are replaced by U+FFFD, because names of tensors, operators and files come from outside.
     """
 
     model_config = ConfigDict(allow_inf_nan=False, ser_json_inf_nan="constants")
@@ -51,7 +51,7 @@ class RecordModel(StrictModel):
     def _replace_what_xml_lacks(cls, data: Any) -> Any:
         if not isinstance(data, dict):
             return data
-        # Models in it see to their own text.
+        # Nested models clean their own text.
         return data | {
             name: _with_xml_text(data[name]) for name in _text_fields(cls) if name in data
         }
@@ -69,7 +69,7 @@ def _holds_text(annotation: Any) -> bool:
 
 
 def _with_xml_text(value: Any) -> Any:
-    # Types are matched exactly, as enums are strings too.
+    # Types are matched exactly, because enums are strings too.
     if type(value) is str:
         return xml_text(value)
     if type(value) is dict:

@@ -1,12 +1,12 @@
-"""A process that is kept to answer requests: its life, whoever asks and whatever is asked.
+"""A process that is kept to answer many requests: how it is started, used and ended.
 
-Starting Python and importing what native code needs takes longer than most of its work, so such a
-process serves many requests. It is replaced when it has died, and ended when a conversation with it
-goes wrong, so that no answer is ever taken for that to another request.
+Starting Python and importing native code takes longer than most of the work, so such a process
+serves many requests. It is replaced when it has died, and ended when a conversation with it goes
+wrong, so an answer is never taken for the answer to another request.
 
-The process is a Python program. Its last argument is the number of the file descriptor that is its
-end of the connection, for `multiprocessing.connection.Connection`; the end of the connection is the
-end of its work. What it prints goes to a log that leaves nothing behind.
+The process is a Python program. Its last argument is the file descriptor of its end of the
+connection, for `multiprocessing.connection.Connection`. It ends with the connection. Its output
+goes to a log that leaves nothing behind.
 """
 
 from __future__ import annotations
@@ -40,22 +40,22 @@ __all__ = ["Conversation", "End", "LostError", "Server"]
 #: How much of the log's end is kept of a process that fails.
 _TAIL_BYTES = 8000
 _TAIL_LINES = 20
-#: Seconds in which a process that closed its connection has to end.
+#: Seconds that a process may take to end after it has closed its connection.
 _END_S = 1.0
-#: Signals by which others end a process. Its own faults have other names.
+#: Signals by which others end a process; its own faults give other signals.
 _FROM_OUTSIDE = frozenset({signal.SIGKILL, signal.SIGTERM, signal.SIGHUP, signal.SIGINT})
 
 
 class End(Enum):
     """Why a server gave no answer."""
 
-    #: By its own fault: a crash, an exit.
+    #: Its own fault: a crash or an exit.
     ITSELF = "itself"
-    #: It asked for more memory than it may have.
+    #: It wanted more memory than it may have.
     MEMORY = "memory"
-    #: It was ended here, for its time was up.
+    #: It was ended here because its time was over.
     TIME = "time"
-    #: A signal from elsewhere ended it, which says nothing about what it was doing.
+    #: A signal from outside ended it, which says nothing about its work.
     OUTSIDE = "outside"
 
 
@@ -73,7 +73,7 @@ class LostError(Exception):
 
 
 class Server:
-    """A child that answers requests, started when it is first asked. For one thread at a time.
+    """A child that answers requests, started at the first request. For one thread at a time.
 
     Use as a context manager; leaving it ends the process.
     """
@@ -81,7 +81,7 @@ class Server:
     def __init__(
         self, command: Sequence[str], *, environment: Mapping[str, str] | None = None
     ) -> None:
-        """`command` is the program but for its last argument; `environment` adds to ours."""
+        """`command` is the program without its last argument; `environment` adds to ours."""
         self._command = tuple(command)
         self._environment = dict(environment or {})
         self._life = contextlib.ExitStack()
@@ -112,7 +112,7 @@ class Server:
     def conversation(self, memory_bytes: int | None) -> Iterator[Conversation]:
         """One request and its answers; the process may write `memory_bytes` of memory meanwhile.
 
-        An exception that leaves the conversation, whatever it is, has ended the process.
+        Any exception that leaves the conversation ends the process.
         """
         try:
             running = self._running or self._start()
@@ -158,7 +158,7 @@ class _Running:
     log: IO[bytes]
 
     def begin(self, memory_bytes: int | None) -> None:
-        """Bound its memory and begin its log anew."""
+        """Bound its memory and start its log again."""
         bound_memory(self.process, memory_bytes)
         # The position is the process's as well.
         self.log.seek(0)
@@ -174,7 +174,7 @@ class _Running:
 
 
 class Conversation:
-    """What passes between a request and its last answer: messages of bytes."""
+    """The messages, as bytes, from a request to its last answer."""
 
     def __init__(self, running: _Running, memory_bytes: int | None) -> None:
         self._running = running
@@ -186,7 +186,7 @@ class Conversation:
         return self._running.words()
 
     def send(self, message: bytes, seconds: float) -> None:
-        """Hand over `message`. Raises `LostError` when it is not taken within `seconds`."""
+        """Send `message`. Raises `LostError` when it is not taken within `seconds`."""
         connection = self._running.connection
         _let_wait(connection, seconds)
         try:
@@ -199,7 +199,7 @@ class Conversation:
     def receive(self, seconds: float) -> bytes:
         """The next message. Raises `LostError` when there is none within `seconds`."""
         connection = self._running.connection
-        # For a message that begins and does not go on.
+        # For a message that begins and does not continue.
         _let_wait(connection, seconds)
         try:
             if not connection.poll(max(0.0, seconds)):
@@ -229,7 +229,7 @@ class Conversation:
 def _let_wait(connection: Connection, seconds: float) -> None:
     """Let no single read or write on `connection` wait longer than `seconds`."""
     whole = int(max(0.0, seconds))
-    # Zero would mean for ever.
+    # Zero would mean forever.
     time = struct.pack("ll", whole, max(1, round((seconds - whole) * 1e6)))
     with socket.socket(fileno=os.dup(connection.fileno())) as handle:
         handle.setsockopt(socket.SOL_SOCKET, socket.SO_SNDTIMEO, time)

@@ -1,4 +1,4 @@
-"""Whether a file was touched between two looks, for the price of a look."""
+"""Whether a file was touched between two moments, without reading it."""
 
 from __future__ import annotations
 
@@ -10,10 +10,10 @@ __all__ = ["Stamp"]
 
 @dataclass(frozen=True)
 class Stamp:
-    """What changes with every change of a file, even with one that is undone.
+    """A value that changes with every change of a file, even with one that is undone.
 
-    `changed_ns` is the kernel's own note of the last change of content or properties, which no
-    program sets: putting an old file back does not put it back.
+    `changed_ns` is the kernel's own time of the last change of contents or properties. No program
+    can set it, so restoring an old file does not restore it.
     """
 
     inode: int
@@ -23,6 +23,6 @@ class Stamp:
 
     @classmethod
     def of(cls, path: Path) -> Stamp:
-        """The stamp of the file at `path`. Raises `OSError` where there is none."""
+        """The stamp of the file at `path`. Raises `OSError` if there is no file."""
         found = path.stat()
         return cls(found.st_ino, found.st_size, found.st_mtime_ns, found.st_ctime_ns)

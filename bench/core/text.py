@@ -1,10 +1,10 @@
 r"""Text from outside, made safe to show: on a terminal, in a log, in a report.
 
 A model's author chooses the names of its tensors and operators, and compilers, interpreters and
-devices say what they like. A terminal obeys the control characters among that: an escape sequence
-repaints what stands there, a line break forges a line of a test report, a bidirectional override
-makes a name read backwards. `one_line` and `printable` show such characters instead of sending
-them, as Python writes them in a literal: `\x1b`, `\n`, `\u202e`.
+devices may print anything. A terminal obeys control characters: an escape sequence overwrites its
+contents, a line break forges a line of a test report, a bidirectional override reverses a name.
+`one_line` and `printable` show such characters instead of sending them, in the form of Python's
+literals: `\x1b`, `\n`, `\u202e`.
 """
 
 from __future__ import annotations
@@ -17,16 +17,15 @@ from collections.abc import Sequence
 
 __all__ = ["one_line", "paragraph", "printable", "shell_words", "without_tracebacks", "xml_text"]
 
-#: Everything but the characters of XML 1.0 (its production Char).
+#: Everything except the characters of XML 1.0 (its production Char).
 _NO_XML = re.compile(r"[^\t\n\r\u0020-\ud7ff\ue000-\ufffd\U00010000-\U0010ffff]")
 
 
 def one_line(text: str) -> str:
-    """`text` as one line: a name, or a sentence that somebody else wrote.
+    """`text` as one line, for a name or a sentence from outside.
 
-    Escaped is what Unicode calls control, format (the bidirectional marks and overrides among
-    them), surrogate, private or unassigned, and what ends a line. Text without such characters
-    stays as it is.
+    It escapes what Unicode calls control, format (which includes bidirectional marks and
+    overrides), surrogate, private or unassigned, and line ends. Other text is unchanged.
     """
     if text.isprintable():
         return text
@@ -34,15 +33,15 @@ def one_line(text: str) -> str:
 
 
 def printable(text: str) -> str:
-    """`text` of several lines: its line breaks and tabs stay, of the rest what `one_line` keeps."""
+    """`text` of several lines: line breaks and tabs stay, the rest is as in `one_line`."""
     lines = text.replace("\r\n", "\n").split("\n")
     return "\n".join("\t".join(map(one_line, line.split("\t"))) for line in lines)
 
 
 def paragraph(text: str) -> str:
-    """`text` as `printable`, every line but the first indented.
+    """Like `printable`, with every line except the first indented.
 
-    A line that begins in the first column can be taken for one of the program around it.
+    A line that begins in the first column could be mistaken for a line of the program around it.
     """
     first, *others = printable(text).split("\n")
     return "\n".join([first, *(f"  {o}" if o and not o[0].isspace() else o for o in others)])
@@ -66,8 +65,8 @@ def without_tracebacks(text: str) -> str:
 def shell_words(words: Sequence[str]) -> str:
     """A command of these `words` as one line to paste into bash, ksh or zsh.
 
-    Words are quoted where they need it, so that a blank separates none and `$(...)` runs nothing;
-    what `one_line` would not show is written as `$'...'`.
+    Words are quoted if necessary, so blanks do not separate them and `$(...)` runs nothing. What
+    `one_line` would escape is written as `$'...'`.
     """
     return " ".join(map(_shell_word, words))
 
@@ -82,14 +81,14 @@ def _shell_word(word: str) -> str:
 
 
 def _shell_bytes(character: str) -> str:
-    # Octal: of a hexadecimal escape the shells take as many digits as follow.
+    # Octal, because shells take any number of digits of a hexadecimal escape.
     return "".join(f"\\{byte:03o}" for byte in os.fsencode(character))
 
 
 def xml_text(text: str) -> str:
     """`text` with U+FFFD for every character that XML 1.0 does not have.
 
-    These are the control characters but for tab and line ends, lone surrogates, U+FFFE, U+FFFF.
+    These are the control characters (except tab and line ends), lone surrogates, U+FFFE and U+FFFF.
     """
     return text if text.isprintable() else _NO_XML.sub("\ufffd", text)
 

@@ -10,8 +10,8 @@ __all__ = ["installed_version"]
 
 @cache
 def installed_version(distribution: str) -> str:
-    """The version of an installed distribution. Raises PackageNotFoundError where it is absent.
+    """The version of an installed distribution. Raises PackageNotFoundError if it is absent.
 
-    Looking it up means parsing its metadata, and a run asks hundreds of times.
+    It is cached: looking it up parses the metadata, and a run asks hundreds of times.
     """
     return version(distribution)

@@ -15,7 +15,7 @@ __all__ = [
     "Cell",
 ]
 
-#: Names that become part of a cell id: no dash (the separator), nothing a file system minds.
+#: Names that become part of a cell id: without a dash (the separator), and safe in file names.
 NAME_PATTERN = re.compile(r"[a-z][a-z0-9_]*")
 
 #: The timing profile that goes with a cell's system configuration.
@@ -38,8 +38,8 @@ class Cell:
     def id(self) -> str:
         """Unique, file-name safe and stable: `mnist_fc-pruned-u55_128-shared_sram-sim`.
 
-        System configuration and timing profile are appended only where they are not the default,
-        so that an id does not depend on what else happens to be in the grid.
+        System configuration and timing profile are appended only if they are not the default, so
+        an id does not depend on what else is in the grid.
         """
         parts = [
             self.workload,

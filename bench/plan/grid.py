@@ -27,7 +27,7 @@ class Group:
 
     @property
     def workload(self) -> str:
-        """The workload all cells of the group share."""
+        """The workload that all cells of the group share."""
         return self.cells[0].workload
 
 
@@ -49,7 +49,7 @@ class Plan:
 def make_plan(config: BenchConfig, targets: Iterable[str] | None = None) -> Plan:
     """Expand the grid of `config`; `targets` overrides the configured ones.
 
-    Cells are ordered variant by variant with the workloads taking turns, so that neighbouring
+    Cells are ordered variant by variant, alternating between workloads, so that neighbouring
     workers begin with different trainings.
 
     Raises:

@@ -1,4 +1,4 @@
-"""The figures the bench judges: their names, units and which way is better."""
+"""The figures that the bench judges: their names, units, and which direction is better."""
 
 from __future__ import annotations
 
@@ -44,7 +44,7 @@ class MetricInfo:
     title: str
     unit: str
     better: Better
-    #: The PMU event the metric is read from, where it is one.
+    #: The PMU event of the metric, if it has one.
     event: str | None = None
 
 
@@ -66,7 +66,7 @@ _INFO = {
     MetricName.CPU_OPERATORS: MetricInfo("operators on the CPU", "operators", Better.LOWER),
 }
 
-#: The figures that are of the NPU alone: an operator that leaves it makes them smaller.
+#: The figures of the NPU alone; an operator that leaves the NPU makes them smaller.
 NPU_FIGURES = frozenset(metric for metric, info in _INFO.items() if info.event is not None)
 
 
@@ -76,7 +76,7 @@ def describe(metric: MetricName) -> MetricInfo:
 
 
 def format_value(metric: MetricName, value: float) -> str:
-    """`value` as a person reads it: counts with thousands separators, sizes to 0.01 KiB."""
+    """`value` for people: counts with thousands separators, sizes to 0.01 KiB."""
     info = describe(metric)
     if metric is MetricName.ACCURACY:
         return f"{value:.4f}"

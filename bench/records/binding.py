@@ -10,7 +10,7 @@ from targets.protocol import LayerCycles
 
 __all__ = ["MEMORIES", "CellBinding", "binding_of_layers", "binding_of_report"]
 
-#: The resources that are memories, as layers name what binds them.
+#: The names of resources that are memories.
 MEMORIES = frozenset({"sram", "dram", "flash"})
 
 
@@ -30,13 +30,13 @@ class CellBinding:
 
     @property
     def memory(self) -> str:
-        """The memory that binds the most cycles, or an empty string when none does."""
+        """The memory that binds the most cycles, or an empty string if none does."""
         memories = {k: v for k, v in self.shares.items() if k in MEMORIES and v > 0}
         return max(memories, key=memories.__getitem__) if memories else ""
 
 
 def binding_of_layers(layers: Iterable[LayerCycles]) -> CellBinding:
-    """Which resource binds each operation, by the target's account, weighted by its cycles."""
+    """Which resource binds each operation according to the target, weighted by its cycles."""
     cycles: dict[str, int] = {}
     for layer in layers:
         cycles[layer.bound_by] = cycles.get(layer.bound_by, 0) + layer.total
@@ -49,7 +49,7 @@ def _shares(cycles: Mapping[str, int]) -> CellBinding:
 
 
 def binding_of_report(report: VelaReport) -> CellBinding:
-    """Which resource binds each layer, by Vela's estimate, weighted by the layers' cycles.
+    """Which resource binds each layer according to Vela, weighted by the layers' cycles.
 
     A layer takes as long as the slowest of the NPU's own work and its accesses to each memory
     (Vela overlaps them perfectly); the slowest one binds it. The NPU wins ties.

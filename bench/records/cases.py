@@ -1,4 +1,4 @@
-"""The tests of a run: which were chosen, and how each ended."""
+"""The tests of a run: which were selected, and how each ended."""
 
 from __future__ import annotations
 
@@ -21,7 +21,7 @@ class Case(RecordModel):
 
 
 class Selection(RecordModel):
-    """The tests that were chosen; the reports hold these and no others."""
+    """The selected tests; the reports have these and no others."""
 
     schema_version: Literal[1] = 1
     cases: tuple[Case, ...]
@@ -33,5 +33,5 @@ class CaseOutcome(RecordModel):
     nodeid: str
     outcome: Literal["passed", "failed", "skipped"]
     seconds: float
-    #: What was said of a failure; the first line can stand alone.
+    #: The text of a failure; its first line can stand alone.
     text: str = ""

@@ -1,4 +1,4 @@
-"""What is kept of a target's answer: everything but the outputs themselves."""
+"""What is stored of a target's answer: everything except the outputs themselves."""
 
 from __future__ import annotations
 

@@ -1,7 +1,7 @@
-"""A run's files read back with distrust: disks fail, and people copy, cut and edit.
+"""A run's files, read with distrust, because disks fail and people copy, cut and edit files.
 
-One file that cannot be read costs what stands in it and nothing else. Whoever reads gets what
-there is, and the name and the fault of the rest, so that every report can tell them.
+If one file cannot be read, only its own contents are lost. The reader gets what there is, and the
+name and the fault of every other file, so that each report can mention them.
 """
 
 from __future__ import annotations
@@ -34,7 +34,7 @@ _Item = TypeVar("_Item")
 
 #: No file of a run is near this size, in bytes.
 _MOST: Final = 1 << 28
-#: Integers have 64 bits wherever figures come from; no digits beyond those are converted.
+#: Integers have 64 bits, whatever their source; more digits are not converted.
 _BOUND: Final = 1 << 63
 
 
@@ -84,9 +84,9 @@ def _float(text: str) -> float:
 
 
 def strict_json(text: str) -> Any:
-    """What `text` says: JSON as its standard has it, of finite numbers, whole ones of 64 bits.
+    """The JSON value in `text`, as in the standard: finite numbers, and integers of 64 bits.
 
-    Raises `ValueError` that says in one line what is wrong.
+    Raises `ValueError`, which says in one line what is wrong.
     """
     try:
         return json.loads(text, parse_constant=_no_number, parse_int=_integer, parse_float=_float)
@@ -114,7 +114,7 @@ def read_record(path: Path, model: type[_Model]) -> _Model:
 
 
 def read_named(path: Path, model: type[_Model], id_of: Callable[[_Model], str]) -> _Model:
-    """The same, of the cell or group that the file is named after: a copy is not taken for it."""
+    """The same, if it belongs to the cell or group that the file is named after."""
     record = read_record(path, model)
     if id_of(record) != path.stem:
         raise ValueError(f"it is that of {id_of(record)!r}")
@@ -142,10 +142,10 @@ def read_folder(
 
 
 def read_lines(run: Path, name: str, model: type[_Model]) -> Readings[_Model]:
-    """The records in the file `name` of a run, one a line.
+    """The records in the file `name` of a run, one per line.
 
-    The last one is left out while it has no end: somebody is writing it, or was when the disk
-    was full.
+    A last line without an end is left out: somebody is writing it, or was when the disk became
+    full.
     """
     try:
         content = read_regular(run / name, _MOST)

@@ -1,8 +1,8 @@
-"""What is kept of a cell: one strict, versioned JSON document with full provenance.
+"""What is stored about a cell: one strict, versioned JSON document with full provenance.
 
-A record holds no time stamps, durations, paths or host names: the same artefacts measured
-again give the same bytes, so two runs are compared with `diff`. What belongs to the run (when,
-where, how long) stands in the run's manifest.
+A record has no time stamps, durations, paths or host names. If the same artefacts are measured
+again, they give the same bytes, so `diff` compares two runs. What belongs to the run (when, where,
+how long) is in the run's manifest.
 """
 
 from __future__ import annotations
@@ -44,7 +44,7 @@ class Status(str, Enum):
 
     PASS = "pass"
     FAIL = "fail"
-    #: A figure was measured and nothing says what it should be.
+    #: A figure was measured, but nothing says what it should be.
     NO_BASELINE = "no_baseline"
     #: A figure that the target should have given is missing.
     INCOMPLETE = "incomplete"
@@ -61,7 +61,7 @@ class Verdict(RecordModel):
     #: A `MetricName`, or `mac_sweep`, or `variant_order`.
     metric: str
     measured: str
-    #: The bound as the configuration states it, empty when there is none.
+    #: The bound as the configuration states it; empty if there is none.
     limit: str
     #: `at least`, `at most`, `exactly`, or empty.
     direction: str

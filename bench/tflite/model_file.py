@@ -1,6 +1,6 @@
 """Read-only inspection of `.tflite` files: what a model is, and whether the bench can take it.
 
-Needs neither TensorFlow nor an interpreter; `bench.tflite.reader` reads the file.
+It needs neither TensorFlow nor an interpreter; `bench.tflite.reader` reads the file.
 """
 
 from __future__ import annotations
@@ -24,18 +24,18 @@ __all__ = [
     "load_quantised",
 ]
 
-#: Element types the Ethos-U55 computes feature maps in.
+#: Element types of the feature maps that the Ethos-U55 computes.
 QUANTISED_DTYPES = ("int8", "uint8", "int16")
 
-#: Besides those, what a quantised model may give back (ARGMAX and its like count).
+#: Further element types that a quantised model may return (ARGMAX and similar give counts).
 _OUTPUT_DTYPES = (*QUANTISED_DTYPES, "int32", "int64")
 
-#: Operators that keep state from one inference to the next besides variable tensors.
+#: Operators, in addition to variable tensors, that keep state from one inference to the next.
 _STATEFUL = frozenset({"VAR_HANDLE", "CALL_ONCE"})
 
 
 class ModelFile(StrictModel):
-    """What a `.tflite` file holds. Inputs and outputs are in the model's own order."""
+    """The contents of a `.tflite` file. Inputs and outputs are in the model's own order."""
 
     sha256: str
     size_bytes: int
@@ -46,22 +46,22 @@ class ModelFile(StrictModel):
 
     @property
     def is_vela_output(self) -> bool:
-        """Whether Vela has compiled this model already (it holds an `ethos-u` operator)."""
+        """Whether Vela has already compiled this model (it has an `ethos-u` operator)."""
         return any(operator.custom == VELA_OPERATOR for operator in self.operators)
 
     @property
     def has_state(self) -> bool:
-        """Whether an inference can depend on the one before it."""
+        """Whether an inference can depend on the previous one."""
         return any(tensor.is_variable for tensor in self.tensors) or any(
             operator.name in _STATEFUL for operator in self.operators
         )
 
 
 def inspect(path: Path) -> ModelFile:
-    """Read the model at `path`, of whatever dtypes.
+    """Read the model at `path`, with any dtypes.
 
-    Raises `ModelError` naming the file when it is missing, no file, no TFLite model, or
-    damaged in a way that reading notices (a flipped bit in a weight is not).
+    Raises `ModelError`, which names the file, when it is missing, not a file, not a TFLite model,
+    or visibly damaged (a flipped bit in a weight is not visible).
     """
     graph = read_graph(path)
     return ModelFile(
@@ -75,20 +75,19 @@ def inspect(path: Path) -> ModelFile:
 
 
 def load_quantised(path: Path) -> ModelFile:
-    """Read a model the user brought, and check that the bench can compile, run and judge it.
+    """Read a user's model, and check that the bench can compile, run and judge it.
 
-    Inputs must be int8, uint8 or int16 with one scale, outputs likewise or an integer count;
-    every input and output has a leading batch dimension of 1. A batch dimension left dynamic
-    is taken as the 1 its shape holds, as Vela and TFLite-Micro do; any other dynamic
-    dimension is refused.
+    Inputs must be int8, uint8 or int16 with one scale; outputs may also be an integer count. Every
+    input and output has a leading batch dimension of 1. A dynamic batch dimension counts as 1, as
+    in Vela and TFLite-Micro; any other dynamic dimension is refused.
 
-    Raises `ModelError` naming the file, the tensor and the cure.
+    Raises `ModelError`, which names the file, the tensor and the cure.
     """
     model = inspect(path)
     if model.is_vela_output:
         raise ModelError(
             f"{path} has been compiled by Vela already (it holds an ethos-u operator)",
-            cure="give the quantised model that Vela was given; the bench compiles it itself",
+            cure="give the quantised model from before Vela; the bench compiles it itself",
         )
     if not model.operators or not model.inputs or not model.outputs:
         raise ModelError(

@@ -15,8 +15,8 @@ __all__ = ["cpu_operators"]
 def cpu_operators(path: Path) -> tuple[str, ...]:
     """The operators of the compiled model at `path` that are not Vela's, of all subgraphs.
 
-    Builtin operators by TFLite's names (`TRANSPOSE_CONV`), custom ones by their own; in the order
-    they stand in the file, as often as they occur. Raises `ModelError` for a damaged file.
+    Builtin operators have TFLite's names (`TRANSPOSE_CONV`), custom ones their own. They come in
+    the order of the file, as often as they occur. Raises `ModelError` for a damaged file.
     """
     return tuple(
         operator.custom or operator.name

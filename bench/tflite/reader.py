@@ -1,7 +1,7 @@
 """The flatbuffer of a `.tflite` file, read without trust: tensors, operators, constants, metadata.
 
-Needs neither TensorFlow nor an interpreter. A damaged file gives `ModelError`, never a crash
-or a hang: every vector is bounded by the size of the file before it is walked.
+It needs neither TensorFlow nor an interpreter. A damaged file gives a `ModelError`, never a crash
+or a hang: every vector is bounded by the size of the file before it is read.
 """
 
 from __future__ import annotations
@@ -32,7 +32,7 @@ __all__ = [
     "read_operators",
 ]
 
-#: The custom operator in which Vela packs what runs on the NPU.
+#: The custom operator that holds what runs on the NPU.
 VELA_OPERATOR = "ethos-u"
 
 _IDENTIFIER = b"TFL3"
@@ -40,7 +40,7 @@ _IDENTIFIER = b"TFL3"
 _LARGEST_FILE = (1 << 31) - 1
 _T = TypeVar("_T")
 
-# What flatbuffers' and NumPy's readers raise when an offset points nowhere.
+# Raised by flatbuffers' and NumPy's readers when an offset points nowhere.
 _DAMAGE = (struct.error, IndexError, ValueError, TypeError, OverflowError)
 
 
@@ -56,11 +56,11 @@ class TensorInfo(StrictModel):
     """One tensor of the first subgraph."""
 
     name: str
-    #: The shape the model was converted with; dynamic dimensions stand as 1.
+    #: The shape with which the model was converted; dynamic dimensions are 1.
     shape: tuple[int, ...]
-    #: The shape with -1 for dynamic dimensions; equals `shape` where the file has none.
+    #: The shape with -1 for dynamic dimensions; equals `shape` if the file has none.
     shape_signature: tuple[int, ...]
-    #: TFLite's type in lower case, which is NumPy's name where NumPy has the type.
+    #: TFLite's type in lower case, which is also NumPy's name if NumPy has the type.
     dtype: str
     #: Empty when not quantised, one value per tensor or one per channel. real = scale * (q - zp).
     scales: tuple[float, ...]
@@ -81,7 +81,7 @@ class OperatorInfo(StrictModel):
 
 @dataclass(frozen=True)
 class OperatorNode:
-    """One operator and the tensors it is connected to, by index; -1 for an optional one."""
+    """One operator and the indices of its tensors; -1 for an optional one that is absent."""
 
     info: OperatorInfo
     inputs: tuple[int, ...]
@@ -90,7 +90,7 @@ class OperatorNode:
 
 @dataclass(frozen=True)
 class FileGraph:
-    """The first subgraph of a file, indices checked, with all the data it carries."""
+    """The first subgraph of a file with all its data; indices are checked."""
 
     #: The file itself.
     data: bytes
@@ -109,14 +109,14 @@ class FileGraph:
 def read_graph(path: Path) -> FileGraph:
     """Read the `.tflite` file at `path`.
 
-    Raises `ModelError` naming the file when it is missing, no file, no TFLite model, or
-    damaged in a way that reading notices (a flipped bit in a weight is not).
+    Raises `ModelError`, which names the file, when it is missing, not a file, not a TFLite model,
+    or visibly damaged (a flipped bit in a weight is not visible).
     """
     return _read(path, lambda reader: reader.read())
 
 
 def read_operators(path: Path) -> tuple[OperatorInfo, ...]:
-    """The operators of all subgraphs of the file at `path`. Raises `ModelError` as `read_graph`."""
+    """The operators of all subgraphs of the file at `path`. Raises like `read_graph`."""
     return _read(path, lambda reader: reader.operators())
 
 
@@ -143,11 +143,11 @@ def _read(path: Path, take: Callable[[_Reader], _T]) -> _T:
 
 
 class _Reader:
-    """One pass over a flatbuffer. Raises one of `_DAMAGE` where it is not what it should be.
+    """One pass over a flatbuffer. Raises one of `_DAMAGE` if it is not what it should be.
 
-    flatbuffers' Python reader checks nothing, so a damaged length could send a loop through
-    billions of elements, and overlapping vectors could multiply that. In an intact model the
-    elements of all vectors together are fewer than the bytes of the file: that is the budget.
+    flatbuffers' Python reader checks nothing. So a damaged length could make a loop run through
+    billions of elements, and overlapping vectors could multiply that. In an intact model, all
+    vectors together have fewer elements than the file has bytes; this is the budget.
     """
 
     def __init__(self, data: bytes) -> None:
@@ -182,7 +182,7 @@ class _Reader:
         )
 
     def operators(self) -> tuple[OperatorInfo, ...]:
-        """Those of all subgraphs, one after another."""
+        """The operators of all subgraphs, one subgraph after another."""
         model = schema.Model.GetRootAsModel(self._data, 0)
         codes = [self._code(model, i) for i in range(self._spend(model.OperatorCodesLength()))]
         graphs = [model.Subgraphs(i) for i in range(self._spend(model.SubgraphsLength()))]
@@ -207,11 +207,11 @@ class _Reader:
         if text is None:
             return ""
         self._spend(len(text))
-        # Names are for showing, and whoever made the model chose them.
+        # Names are shown to people, and may contain anything.
         return one_line(text.decode("utf-8", "replace"))
 
     def _buffer(self, model: Any, index: int) -> npt.NDArray[np.uint8] | None:
-        """One buffer, checked to lie within the file."""
+        """One buffer, checked to be inside the file."""
         buffer = model.Buffers(index)
         if buffer.DataLength() == 0:
             return None

@@ -237,7 +237,7 @@ def test_a_source_edited_in_a_run_poisons_nothing(
     output, _ = process.communicate(timeout=300)
     assert process.returncode == 1, output[-4000:]
     assert f"{path} was changed while the bench was running" in output
-    assert "let the bench's own files alone while it runs" in output
+    assert "leave the bench's own files alone while it runs" in output
     assert "measurement" not in ArtefactCache(runner.cache).stats().kinds
     path.write_text(original, encoding="utf-8")
     time.sleep(0.1)

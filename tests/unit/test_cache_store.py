@@ -192,8 +192,8 @@ def _leaves_an_unprintable_name(directory: Path) -> None:
     ("build", "said"),
     [
         (_leaves_nothing, "left no file"),
-        (_leaves_a_link, "'link', neither file nor directory"),
-        (_leaves_a_pipe, "'pipe', neither file nor directory"),
+        (_leaves_a_link, "'link', which is neither file nor directory"),
+        (_leaves_a_pipe, "'pipe', which is neither file nor directory"),
         (_leaves_an_unprintable_name, "not UTF-8"),
         (shutil.rmtree, "No such file"),
     ],

@@ -85,10 +85,10 @@ REFUSED: dict[str, tuple[Answer, str]] = {
     "chunk too short": (reply(b"64\r\nhalf", "Transfer-Encoding: chunked"), "IncompleteRead"),
     "says too much": (reply(b"", "Content-Length: 100001"), "gives more than 100,000 bytes"),
     "gives too much": (endless, "gives more than 100,000 bytes"),
-    "a word for a length": (reply(CONTENT, "Content-Length: long"), "a length that is none"),
-    "a negative length": (reply(CONTENT, "Content-Length: -5"), "a length that is none"),
-    "a signed length": (reply(CONTENT, "Content-Length: +7000"), "a length that is none"),
-    "a length beyond all": (reply(CONTENT, "Content-Length: 1" + 5000 * "0"), "is none"),
+    "a word for a length": (reply(CONTENT, "Content-Length: long"), "a length that is not a number"),
+    "a negative length": (reply(CONTENT, "Content-Length: -5"), "a length that is not a number"),
+    "a signed length": (reply(CONTENT, "Content-Length: +7000"), "a length that is not a number"),
+    "a length beyond all": (reply(CONTENT, "Content-Length: 1" + 5000 * "0"), "is not a number"),
     "two lengths": (reply(CONTENT, "Content-Length: 5", "Content-Length: 7"), "or several"),
     "no HTTP": (lambda connection: connection.sendall(b"s3cret\n"), "cannot be downloaded"),
     "hangs up": (lambda connection: None, "cannot be downloaded"),
@@ -101,7 +101,7 @@ REFUSED: dict[str, tuple[Answer, str]] = {
         reply(b"", "Location: http://[::s3cret/", status="301 Moved"),
         "be understood",
     ),
-    "to itself": (reply(b"", "Location: /m.tflite", status="302 Found"), "round in a circle"),
+    "to itself": (reply(b"", "Location: /m.tflite", status="302 Found"), "in a circle"),
 }
 
 

@@ -134,7 +134,7 @@ def test_what_vela_wrote_is_refused_with_the_cure(tmp_path: Path) -> None:
     op = Op("CUSTOM", (0,), (1,), custom="ethos-u")
     path = write(tmp_path, single_operator(op, [INT8_IN], [INT8_OUT]))
     assert inspect(path).is_vela_output
-    with pytest.raises(ModelError, match=r"compiled by Vela already(.|\n)*Vela was given"):
+    with pytest.raises(ModelError, match=r"compiled by Vela already(.|\n)*before Vela"):
         load_quantised(path)
 
 

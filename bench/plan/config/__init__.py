@@ -1,6 +1,6 @@
-"""`bench.toml`: what it may say (`workloads`, `settings`) and how it is read (`loading`).
+"""`bench.toml`: what it may contain (`workloads`, `settings`) and how it is read (`loading`).
 
-Nothing here touches models, caches or targets.
+The package does not touch models, caches or targets.
 """
 
 from bench.plan.config.loading import load_config, parse_config

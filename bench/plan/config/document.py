@@ -1,7 +1,7 @@
-"""A TOML document before its keys are understood: read, parsed, and free of what no setting holds.
+"""A TOML document before its keys are interpreted: read, parsed, and free of impossible values.
 
-TOML can say more than any setting means: numbers that fit no machine word, infinities, characters
-nobody sees. Refusing them here, by key, spares every user of a value the question what it might be.
+TOML allows more than any setting: numbers that fit no machine word, infinities, invisible
+characters. They are refused here, by key, so no user of a value has to consider them.
 """
 
 from __future__ import annotations
@@ -33,7 +33,7 @@ def read_text(path: Path) -> str:
     """The text of the configuration at `path`: UTF-8, with or without a byte order mark.
 
     Raises:
-        ConfigError: it is not there, no regular file, too large or not UTF-8.
+        ConfigError: it is missing, not a regular file, too large, or not UTF-8.
     """
     try:
         return read_regular(path, _LARGEST_FILE).decode("utf-8-sig")
@@ -49,7 +49,7 @@ def parse_document(text: str, path: Path) -> dict[str, Any]:
     """The tables of `text`, which came from `path`.
 
     Raises:
-        ConfigError: it is not TOML, or a value is of a kind that no setting has; a line for each.
+        ConfigError: it is not TOML, or values are impossible for any setting; one line for each.
     """
     try:
         document: dict[str, Any] = tomllib.loads(text)
@@ -58,7 +58,7 @@ def parse_document(text: str, path: Path) -> dict[str, Any]:
     except RecursionError:
         raise ConfigError(f"{path}: is nested too deeply") from None
     except ValueError:
-        # Python's own limit, which keeps their conversion from taking for ever.
+        # Python's own limit, because their conversion could take forever.
         raise ConfigError(f"{path}: holds a number of thousands of digits") from None
     problems = [f"{path}: {one_line(key)}: {what}" for key, what in _refused(document)]
     if problems:
@@ -68,7 +68,7 @@ def parse_document(text: str, path: Path) -> dict[str, Any]:
 
 def _refused(document: dict[str, Any]) -> Iterator[tuple[str, str]]:
     """(key, what is wrong with its value), in no particular order."""
-    # Not recursive: how deep it goes is one of the questions.
+    # Not recursive, because the depth is one of the things to check.
     open_values: list[tuple[str, int, Any]] = [("", 0, document)]
     while open_values:
         where, depth, value = open_values.pop()
@@ -87,7 +87,7 @@ def _refused(document: dict[str, Any]) -> Iterator[tuple[str, str]]:
 
 
 def _problem_with(value: object) -> str:
-    """Why no setting has this value, which is neither table nor array; empty where one may."""
+    """Why no setting can have this value, which is neither table nor array; empty if one can."""
     if isinstance(value, str):
         return _problem_with_text(value)
     if isinstance(value, float) and not math.isfinite(value):

@@ -1,7 +1,7 @@
-"""Where the keys of a TOML file stand, so that reports can point at the line of a limit.
+"""The lines of the keys in a TOML file, so that reports can point at the line of a limit.
 
-The standard library's reader does not say. This one follows table headers and the first line of
-each key, and leaves all syntax to the reader: it is given text that has been read already.
+The standard library's reader does not say. This code follows table headers and the first line of
+each key. It leaves all syntax to the reader, because the text has already been read.
 """
 
 from __future__ import annotations
@@ -24,8 +24,8 @@ _KEY = re.compile(r"""\s*((?:[\w.-]|"[^"]*"|'[^']*')+)\s*=""")
 def key_lines(text: str) -> dict[str, int]:
     """The line, from 1, of each table and key: `workloads.x.limits[0].max` -> 17.
 
-    Keys of arrays of tables carry their place. A key inside an inline table or array is not in it:
-    look for the key around it.
+    Keys of arrays of tables have an index. A key inside an inline table or array is not listed; the
+    key around it is.
     """
     found: dict[str, int] = {}
     counts: dict[str, int] = {}
@@ -52,7 +52,7 @@ def key_lines(text: str) -> dict[str, int]:
 
 
 def _dotted(snippet: str) -> str | None:
-    """The dotted name that a header or key alone defines; None for what is neither."""
+    """The dotted name that a header or key defines; None for anything else."""
     try:
         node: Any = tomllib.loads(snippet)
     except tomllib.TOMLDecodeError:
@@ -65,7 +65,7 @@ def _dotted(snippet: str) -> str | None:
 
 
 def _with_places(name: str, counts: dict[str, int]) -> str:
-    """`name` with the place of the last element after each array of tables it leads through."""
+    """`name` with the index of the last element after each array of tables in it."""
     done = ""
     parts = name.split(".")
     for i, part in enumerate(parts):

@@ -1,4 +1,4 @@
-"""Reading `bench.toml`, and the errors a wrong one deserves: file, key and cure."""
+"""Reading `bench.toml`, with errors that name file, key and cure."""
 
 from __future__ import annotations
 
@@ -30,7 +30,7 @@ def load_config(path: Path) -> BenchConfig:
 
 
 def parse_config(text: str, path: Path) -> BenchConfig:
-    """As `load_config`, for `text` that came from `path`."""
+    """Like `load_config`, for `text` that came from `path`."""
     document = parse_document(text, path)
     try:
         config = BenchConfig.model_validate(document)
@@ -106,7 +106,7 @@ def _resolve_paths(config: BenchConfig, config_path: Path, root: Path) -> BenchC
 
 @contextmanager
 def _naming(file: Path, key: str) -> Iterator[None]:
-    """Say where a `ConfigError` of the block comes from."""
+    """Add to a `ConfigError` of the block where it comes from."""
     try:
         yield
     except ConfigError as error:

@@ -1,8 +1,8 @@
-"""Whether each judgement a configuration asks for can ever be made in its own grid.
+"""Whether each judgement that a configuration requests can be made in its own grid.
 
 A limit for 256 MACs in a grid of 128 judges nothing, and nothing would say so: the run is green.
-Here only the file counts. What the command line leaves out of the grid (another target, a selection
-of tests) is left out on purpose, and for that run.
+Only the file counts here. What the command line leaves out of the grid (another target, a selection
+of tests) is left out on purpose, for that run.
 """
 
 from __future__ import annotations
@@ -25,11 +25,11 @@ __all__ = ["unreachable"]
 def unreachable(config: BenchConfig) -> Iterator[tuple[str, str]]:
     """The keys of `config` that can never have an effect, each with the reason.
 
-    A workload that `grid.workloads` leaves out is as good as not in the file, and passed over.
+    A workload that `grid.workloads` leaves out is ignored, as if it were not in the file.
     """
     grid = config.grid
     if not (grid.macs and grid.memory_modes):
-        # No cell at all, which the plan says in better words.
+        # There is no cell at all; the plan has a better message for that.
         return
     for name in grid.workloads or config.workloads:
         workload = config.workloads[name]

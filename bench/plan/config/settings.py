@@ -56,12 +56,12 @@ class VelaConfig(StrictModel):
     #: A custom `.ini`, relative to the configuration file; default: the one Vela ships.
     config_file: Path | None = None
     timeout_s: float = Field(default=600, gt=0, le=LONGEST_WAIT_S)
-    #: Memory one compile may take; what wants more is most likely a damaged model.
+    #: How much memory one compile may take; a model that needs more is most likely damaged.
     memory_mib: int = Field(default=4096, ge=256)
 
     @property
     def bounds(self) -> Bounds:
-        """What one compile may take."""
+        """The bounds of one compile."""
         return Bounds(self.timeout_s, self.memory_mib * MIB)
 
 
@@ -153,7 +153,7 @@ def _known(key: str, what: str, names: Iterable[str], known: list[str]) -> None:
             raise ValueError(f"{key}: unknown {what} {name!r}; {suggest(name, known)}")
 
 
-#: The timing profile that describes the memories of each system configuration Vela ships.
+#: The timing profile that describes the memories of each system configuration that Vela ships.
 _PROFILE_OF_SYSTEM = {
     "Ethos_U55_High_End_Embedded": "u55_high_end",
     "Ethos_U55_Deep_Embedded": "u55_deep_embedded",
@@ -167,7 +167,7 @@ def timing_of(config: BenchConfig, cell: Cell) -> tuple[str, TimingProfile]:
 
 
 def profile_name(timing: str, system_config: str) -> str:
-    """The timing profile that a cell's `timing` stands for."""
+    """The timing profile that a cell's `timing` names."""
     return _PROFILE_OF_SYSTEM[system_config] if timing == DEFAULT_TIMING else timing
 
 

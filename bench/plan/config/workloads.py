@@ -26,14 +26,14 @@ __all__ = [
     "check_name",
 ]
 
-#: The variant that drops and ratios are measured against.
+#: The variant to which drops and ratios are relative.
 BASE_VARIANT = "base"
 
 #: What limits a network over the MAC sweep; see `bench.judging.sweep`.
 Binding = Literal["compute", "memory", "overhead"]
 
 
-#: What every generator of random numbers takes: 32 bits, no sign.
+#: The seeds that every generator of random numbers takes: 32 bits, unsigned.
 Seed = Annotated[int, Field(ge=0, lt=1 << 32)]
 
 
@@ -56,7 +56,7 @@ class LimitRule(StrictModel):
     #: Absolute bounds, in the metric's unit.
     min: float | None = None
     max: float | None = None
-    #: The figure may lie at most this much below that of `base` in an otherwise equal cell.
+    #: The figure may be at most this much below that of `base` in an otherwise equal cell.
     max_drop_from_base: float | None = Field(default=None, ge=0)
     #: The figure may be at most this many times that of `base` in an otherwise equal cell.
     max_ratio_to_base: float | None = Field(default=None, gt=0)
@@ -74,7 +74,7 @@ class LimitRule(StrictModel):
 
 
 class _WorkloadBase(StrictModel):
-    """What every workload may state, wherever its model comes from."""
+    """What every workload may state, whatever the origin of its model."""
 
     title: str = ""
     limits: tuple[LimitRule, ...] = ()
@@ -91,7 +91,7 @@ class TrainedWorkload(_WorkloadBase):
     variants: dict[str, VariantSpec]
     #: Variants from smallest to largest: encoded size and cycles must not fall along it.
     order: tuple[str, ...] = ()
-    #: Share of a figure by which it may fall short of the one before it and still count as equal.
+    #: Fraction by which a figure may be below the previous one and still count as equal.
     order_tolerance: float = Field(default=0.0, ge=0, lt=1)
 
     @field_validator("architecture")
@@ -142,7 +142,7 @@ class TrainedWorkload(_WorkloadBase):
 
 
 class CustomMetric(StrictModel):
-    """A function of the user's that scores outputs; see `bench.measuring.custom_metric`."""
+    """A user's function that scores outputs; see `bench.measuring.custom_metric`."""
 
     #: Relative to the configuration file.
     file: Path
@@ -150,7 +150,7 @@ class CustomMetric(StrictModel):
 
     @property
     def name(self) -> str:
-        """As records and reports call it: `metrics.py:within_one`."""
+        """Its name in records and reports: `metrics.py:within_one`."""
         return f"{self.file.name}:{self.function}"
 
 
@@ -167,10 +167,10 @@ class ModelFileWorkload(_WorkloadBase):
     dataset: Path | None = None
     #: A metric of the bench's, or a function of the user's: `metrics.py:within_one`.
     metric: AccuracyMetric | CustomMetric = AccuracyMetric.TOP1
-    #: The output that the labels are about, by name; needed where they fit several.
+    #: The output that the labels belong to, by name; needed if they fit several.
     output: str | None = None
-    #: Share of the dataset's values, 0..1, that may lie outside what the model's inputs can hold.
-    #: More is taken for data that is scaled otherwise than the model wants.
+    #: Share of the dataset's values, 0..1, that may be outside the range of the model's inputs.
+    #: More means that the data is scaled differently from what the model needs.
     max_saturated: float = Field(default=0.25, ge=0, le=1)
     #: How many random inputs to run when there is no dataset.
     random_inputs: int = Field(default=20, ge=1, le=1_000_000)
@@ -215,7 +215,7 @@ class ModelFileWorkload(_WorkloadBase):
 
     @property
     def order_tolerance(self) -> float:
-        """And nothing to be tolerant about."""
+        """No tolerance without an order."""
         return 0.0
 
 
