@@ -85,7 +85,10 @@ REFUSED: dict[str, tuple[Answer, str]] = {
     "chunk too short": (reply(b"64\r\nhalf", "Transfer-Encoding: chunked"), "IncompleteRead"),
     "says too much": (reply(b"", "Content-Length: 100001"), "gives more than 100,000 bytes"),
     "gives too much": (endless, "gives more than 100,000 bytes"),
-    "a word for a length": (reply(CONTENT, "Content-Length: long"), "a length that is not a number"),
+    "a word for a length": (
+        reply(CONTENT, "Content-Length: long"),
+        "a length that is not a number",
+    ),
     "a negative length": (reply(CONTENT, "Content-Length: -5"), "a length that is not a number"),
     "a signed length": (reply(CONTENT, "Content-Length: +7000"), "a length that is not a number"),
     "a length beyond all": (reply(CONTENT, "Content-Length: 1" + 5000 * "0"), "is not a number"),
