@@ -298,7 +298,9 @@ def test_properties_of_estimates_are_named_so(run: BenchRun) -> None:
 
 
 def test_records_say_how_each_counter_was_come_by(run: BenchRun) -> None:
-    for record in run.records().values():
+    records = run.records().values()
+    assert {record.cell.target for record in records} == {"sim", "vela"}
+    for record in records:
         measurement = record.measurement
         assert set(measurement.kinds) == set(measurement.counters)
         sim = record.cell.target == "sim"

@@ -100,10 +100,13 @@ def test_the_default_grid_on_it(default_fvp: str, tmp_path: Path) -> None:
     assert done.returncode == 0, done.output[-4000:]
     records = done.records()
     assert len(records) == 64
+    # An FVP of Arm's, if $BENCH_FVP names one, counts for itself.
+    may_differ = bool(os.environ.get("BENCH_FVP"))
     for name, record in records.items():
         twin = twins[name.removesuffix("fvp") + "sim"]
-        # An FVP of Arm's, if $BENCH_FVP names one, counts for itself.
-        if record.measurement.source is Source.SIMULATED:
+        simulated = record.measurement.source is Source.SIMULATED
+        assert simulated or may_differ, name
+        if simulated:
             assert record.measurement.counters == twin.measurement.counters, name
         assert record.measurement.outputs_sha256 == twin.measurement.outputs_sha256, name
         assert record.accuracy == twin.accuracy, name

@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import json
+import os
 from pathlib import Path
 from xml.etree import ElementTree
 
@@ -91,10 +92,13 @@ def test_default_grid_passes_and_measures_every_cell(cold: BenchRun) -> None:
 def test_the_study_on_target_fvp_gives_what_sim_gives(cold: BenchRun, on_fvp: BenchRun) -> None:
     expected, records = cold.records(), on_fvp.records()
     assert len(records) == 4 * 4 * 2, on_fvp.output[-4000:]
+    # An FVP of Arm's, if $BENCH_FVP names one, counts for itself.
+    may_differ = bool(os.environ.get("BENCH_FVP"))
     for name, record in records.items():
         twin = expected[name.removesuffix("fvp") + "sim"]
-        # An FVP of Arm's, if $BENCH_FVP names one, counts for itself.
-        if record.measurement.source is Source.SIMULATED:
+        simulated = record.measurement.source is Source.SIMULATED
+        assert simulated or may_differ, name
+        if simulated:
             assert record.measurement.counters == twin.measurement.counters, name
         assert record.reference is not None
         assert (record.reference.samples, record.reference.mismatches) == (FVP_SAMPLES, 0)
@@ -228,5 +232,6 @@ def test_junit_is_as_dashboards_read_it(cold: BenchRun, name: str) -> None:
         for case in cases:
             assert case.attrib["classname"]
             assert case.attrib["name"]
-            assert float(case.attrib.get("time", "0")) >= 0
+            # Some parsers refuse a time that is no finite number; none needs one.
+            assert 0 <= float(case.attrib.get("time", "0")) < 3600
             assert {part.tag for part in case} <= {"properties", "system-out"}

@@ -106,12 +106,11 @@ def test_fully_connected_differs_by_the_product_of_two_scales(tmp_path: Path) ->
     (operator,) = load_artefact(tmp_path / "model_vela.tflite").npu_operators
     flash = operator.regions[0]
     assert isinstance(flash, FlashRegion)
-    for operation in operator.operations:
-        if isinstance(operation, Conv):
-            first, channels = operation.scales.address, operation.ofm.depth
-            entries = flash.data[first : first + SCALE_BYTES * channels]
-            _, multiplier, shift = decode_scales(entries, channels, word=0, operation="CONV")
-            assert set((multiplier / np.exp2(shift)).tolist()) == {1 / 8}
+    (conv,) = (each for each in operator.operations if isinstance(each, Conv))
+    first, channels = conv.scales.address, conv.ofm.depth
+    entries = flash.data[first : first + SCALE_BYTES * channels]
+    _, multiplier, shift = decode_scales(entries, channels, word=0, operation="CONV")
+    assert set((multiplier / np.exp2(shift)).tolist()) == {1 / 8}
 
 
 def rescaled(accumulators: Array, factor: float) -> Array:

@@ -194,4 +194,7 @@ def test_waiting_is_free(artefact: Artefact) -> None:
 
 
 def test_a_stream_of_nothing_costs_nothing(artefact: Artefact) -> None:
-    Graph(with_operations(artefact, lambda operations: (Stop(0, 1, 0),)))
+    nothing = Graph(with_operations(artefact, lambda operations: (Stop(0, 1, 0),)))
+    (outputs,) = nothing.run([[np.ones((1, 40), np.int8)]])[0]
+    assert outputs.shape == (1, 10)
+    assert (outputs == 1).all(), "the arena as the input was put there, over which the output lies"

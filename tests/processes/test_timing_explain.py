@@ -10,7 +10,7 @@ from pathlib import Path
 import numpy as np
 import pytest
 from ethosu import mlw_codec
-from hypothesis import given, settings
+from hypothesis import assume, given, settings
 from hypothesis import strategies as st
 
 from bench.compiler import LayerReport, Placement, VelaOptions, VelaReport, compile_model
@@ -170,8 +170,10 @@ def test_smaller_sizes_take_more_zeros(
     small, large = sorted((one, other))
     more, less = (stream.sparsity_at(s * stream.encoded_bytes) for s in (small, large))
     assert (more is None) == (less is None)
-    if more is not None and less is not None:
-        assert stream.sparsity <= less <= more + 1e-6 <= 1 + 1e-6
+    assume(more is not None and less is not None)
+    assert more is not None
+    assert less is not None
+    assert stream.sparsity <= less <= more + 1e-6 <= 1 + 1e-6
     assert stream.sparsity_at(stream.encoded_bytes) is None
 
 

@@ -24,9 +24,14 @@ from targets.jobs.device_job import (
 from targets.jobs.errors import AnswerError
 from targets.jobs.image import build_image
 from targets.virtual.backend import NpuFault, NpuOutcome
-from tests.support.fvp.firmware_runs import ISRAM, AddOne, job, run_firmware, run_image
-
-Settings = pytest.importorskip("targets.virtual.machine").Settings
+from tests.support.fvp.firmware_runs import (
+    ISRAM,
+    AddOne,
+    Settings,
+    job,
+    run_firmware,
+    run_image,
+)
 
 #: Words of a job's record, by the name of its field in job_format.h.
 FIELDS = {"macs": 2, "commands_bytes": 4, "arena_address": 8, "arena_bytes": 9, "repetitions": 11}

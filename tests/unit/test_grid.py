@@ -48,13 +48,17 @@ def test_the_default_grid_is_the_study(default: BenchConfig) -> None:
 
 
 def test_sweeps_hold_rising_accelerators_of_one_configuration(default: BenchConfig) -> None:
-    for sweep in make_plan(default).sweeps:
+    sweeps = make_plan(default).sweeps
+    assert sweeps
+    for sweep in sweeps:
         assert [c.accelerator for c in sweep.cells] == list(Accelerator)
         assert len({(c.family, c.memory_mode, c.target) for c in sweep.cells}) == 1
 
 
 def test_orders_hold_the_configured_variants_of_one_configuration(default: BenchConfig) -> None:
-    for order in make_plan(default).orders:
+    orders = make_plan(default).orders
+    assert orders
+    for order in orders:
         assert order.workload == "mnist_fc"
         variants = [c.variant for c in order.cells]
         assert variants == ["pruned_clustered", "pruned", "clustered", "base"]

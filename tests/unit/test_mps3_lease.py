@@ -35,7 +35,11 @@ def test_a_board_has_one_owner_who_is_named(tmp_path: Path) -> None:
 def test_another_board_is_another_lease(tmp_path: Path) -> None:
     mine = take(tmp_path)
     other = acquire(tmp_path, "other", purpose="test", wait=0, on_wait=print)
+    assert mine.held
+    assert other.held
     other.release()
+    assert owner_of(tmp_path, "other") is None
+    assert owner_of(tmp_path, "board") is not None
     mine.release()
 
 

@@ -21,7 +21,7 @@ from targets.firmware.elf import read_elf
 from targets.virtual.machine import Limits, Machine, Settings, Stop
 from targets.virtual.semihosting import Semihosting
 
-__all__ = ["AddOne", "Ran", "job", "run_firmware", "run_image"]
+__all__ = ["AddOne", "Ran", "Settings", "job", "run_firmware", "run_image"]
 
 ISRAM = 0x2100_0000
 
