@@ -12,9 +12,21 @@ MINUTES ?= 30
 GRAPHS ?= 20000
 SEED   ?= 1
 
+# Tests of one file stay on one worker, so that a slow module fixture is built once.
+PYTEST = $(BIN)/pytest -n $(JOBS) --dist loadfile
+# Also in processes that are killed at last: `sitecustomize.py` there tells how.
+COVERED = PYTHONPATH=$(CURDIR)/tests/support/coverage_site$${PYTHONPATH:+:$$PYTHONPATH} $(PYTEST) --cov
+MODULE_TESTS = tests/unit tests/processes
+SYSTEM_TESTS = tests/integration tests/operators tests/fuzz tests/faults
+# Per cent of lines and branches that MODULE_TESTS alone must run.
+FLOOR ?= 72
+# Where to write what the tests came to, as JUnit XML; nowhere if it is empty.
+JUNIT ?=
+junit = $(if $(JUNIT),--junit-xml=$(JUNIT)/$(1).xml)
+
 .DEFAULT_GOAL := help
-.PHONY: help bench board test lint format lock clean fuzz fuzz-inputs fuzz-graphs speed fidelity firmware \
-  test-fvp test-images test-board fuzz-board faults
+.PHONY: help bench board test coverage lint format lock clean fuzz fuzz-inputs fuzz-graphs speed \
+  fidelity firmware test-fvp test-images test-board fuzz-board faults
 
 help: ## list the targets
 	@grep -hE '^[a-z-]+:.*## ' $(MAKEFILE_LIST) | sed -E 's/:.*## /\t/' | expand -t 14
@@ -22,8 +34,20 @@ help: ## list the targets
 bench: $(VENV)/.bench-ready ## run the main job: build, compile, measure and judge every cell
 	$(BIN)/pytest -n $(JOBS) $(ARGS)
 
+# With ARGS it is one run, whatever they choose, and coverage is not asked for.
 test: lint ## run the project's own checks and tests
-	$(BIN)/pytest -n $(JOBS) --dist loadfile tests/unit tests/processes tests/integration tests/operators tests/fuzz tests/faults $(ARGS)
+ifeq ($(ARGS),)
+	status=0; \
+	$(COVERED) --cov-report= $(MODULE_TESTS) $(call junit,modules) --cov-fail-under=$(FLOOR) || status=1; \
+	$(PYTEST) $(SYSTEM_TESTS) $(call junit,systems) || status=1; \
+	exit $$status
+else
+	$(PYTEST) $(MODULE_TESTS) $(SYSTEM_TESTS) $(ARGS)
+endif
+
+coverage: $(VENV)/.dev-ready ## measure how much of the product all its tests run (HTML, total and floor)
+	rm -rf build/coverage
+	$(COVERED) -m "not speed" $(MODULE_TESTS) $(SYSTEM_TESTS) --cov-report=html --cov-report=term $(ARGS)
 
 fuzz: $(VENV)/.dev-ready ## run the simulator on damaged models, streams and weights; MINUTES=30 SEED=1
 	$(BIN)/python -m tests.fuzz --seed $(SEED) --minutes $(MINUTES) \
