@@ -6,6 +6,7 @@ import json
 import math
 import os
 import sys
+from collections.abc import Iterator
 from pathlib import Path
 from typing import Any
 
@@ -130,6 +131,18 @@ def places(value: object, path: tuple[str | int, ...] = ()) -> list[tuple[str | 
     return [path, *(p for key, inner in items for p in places(inner, (*path, key)))]
 
 
+def leaves(value: object) -> Iterator[object]:
+    """The values of a document that are neither table nor array, and the keys."""
+    if isinstance(value, dict):
+        yield from value
+        value = list(value.values())
+    if isinstance(value, list):
+        for inner in value:
+            yield from leaves(inner)
+    else:
+        yield value
+
+
 DOCUMENT = {
     **tomllib.loads(DEFAULT_CONFIG.read_text(encoding="utf-8")),
     "vela": {"timeout_s": 60.0, "optimise": "Size"},
@@ -140,18 +153,14 @@ DOCUMENT = {
     },
 }
 DOCUMENT["workloads"]["mine"] = {"model": "m.tflite", "seed": 1, "random_inputs": 2}
-# What breaks programs: at the borders of types, in disguise, far too large, of another kind.
-VALUES = st.recursive(
-    st.one_of(
-        st.none().map(lambda _: 10**400),
-        st.integers(),
-        st.floats(),
-        st.booleans(),
-        st.text(),
-        st.sampled_from(
-            ["", "~", NOBODY, "/dev/zero", "a\0b", "\x1b[2J", "base", "sim", "x" * 9999]
-        ),
-    ),
+# What breaks programs: at the borders of types, in disguise, far too large.
+STRANGE: dict[type, st.SearchStrategy[object]] = {
+    str: st.sampled_from(["", "~", NOBODY, "/dev/zero", "a\0b", "\x1b[2J", "\u2028", "x" * 9999]),
+    float: st.sampled_from([math.inf, -math.inf, math.nan, 1e300, -1.0, 5e-324]),
+    int: st.sampled_from([10**400, 1 << 63, -1, 0, (1 << 63) - 1]),
+}
+ANYTHING = st.recursive(
+    st.integers() | st.floats() | st.booleans() | st.text() | st.one_of(list(STRANGE.values())),
     lambda inner: st.lists(inner, max_size=3) | st.dictionaries(st.text(), inner, max_size=3),
     max_leaves=6,
 )
@@ -168,7 +177,12 @@ def understood(text: str | bytes, directory: Path) -> None:
         words = str(refused)
     else:
         words = fingerprint(config)
-        assert type(config).model_validate(config.model_dump(mode="json")) == config
+        dumped = config.model_dump(mode="json")
+        assert type(config).model_validate(dumped) == config
+        for leaf in leaves(dumped):
+            assert not isinstance(leaf, float) or math.isfinite(leaf)
+            assert not isinstance(leaf, int) or abs(leaf) <= 1 << 63
+            assert not isinstance(leaf, str) or leaf.isascii() <= leaf.isprintable()
     assert printable(words) == words
 
 
@@ -190,6 +204,7 @@ def test_any_value_at_any_place_is_understood_or_refused(
         inner = document
         for key in way:
             inner = inner[key]
-        inner[last] = data.draw(VALUES)
+        # Of the same kind as what stands there, or of any.
+        inner[last] = data.draw(STRANGE.get(type(inner[last]), ANYTHING) | ANYTHING)
     text = "\n".join(f"{json.dumps(k)} = {toml(v)}" for k, v in document.items())
     understood(text, tmp_path_factory.getbasetemp())
