@@ -155,7 +155,8 @@ def bench_commands() -> dict[tuple[str, ...], set[str]]:
         for name, child in getattr(command, "commands", {}).items():
             walk((*path, name), child)
         if not path or not getattr(command, "commands", {}):
-            found[path] = {o for p in command.params for o in p.opts if o.startswith("-")}
+            options = {o for p in command.params for o in p.opts if o.startswith("-")}
+            found[path] = {"--help", *options}
 
     walk((), typer.main.get_command(cli.commands))
     return found
