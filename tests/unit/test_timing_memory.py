@@ -12,7 +12,8 @@ from pydantic import ValidationError
 from bench.core.errors import ConfigError
 from targets.ethos_u55.memory_modes import MemoryMode
 from targets.simulator.timing import PROFILES, PortTiming, named_profile
-from targets.simulator.timing.memory import Budget, Channel, channels
+from targets.simulator.timing.memory import Channel, channels
+from targets.simulator.timing.periods import Periods
 
 BURST = 8
 
@@ -176,10 +177,10 @@ def test_no_period_serves_more_than_its_cap(
     reads: int, asked: int, writes: int, later: int
 ) -> None:
     timing = PortTiming(pulse_on=80, pulse_off=20, bwcap=40)
-    budget = Budget(timing.period)
-    Channel(timing, latency=5, limit=0, budget=budget).serve(asked, 8 * reads, reads)
-    Channel(timing, latency=7, limit=0, budget=budget).serve(later, 8 * writes, writes)
-    used = [budget.used(window) for window in range(200)]
+    periods = Periods(timing)
+    Channel(latency=5, limit=0, periods=periods).serve(asked, 8 * reads, reads)
+    Channel(latency=7, limit=0, periods=periods).serve(later, 8 * writes, writes)
+    used = [periods.used(period) for period in range(200)]
     assert sum(used) == 8 * (reads + writes)
     assert max(used) <= 40
 
@@ -194,11 +195,11 @@ def test_what_a_stream_has_to_itself_is_remembered_for_the_other_direction() -> 
 
 
 def test_what_is_spread_over_time_uses_the_periods_it_falls_into() -> None:
-    budget = Budget(100)
-    budget.spread(50, 250, 40)
-    assert [budget.used(window) for window in range(4)] == [10, 20, 10, 0]
-    budget.spread(60, 60, 40)
-    assert budget.used(0) == 10, "nothing moves in no time"
+    periods = Periods(PortTiming(pulse_on=80, pulse_off=20))
+    periods.spread(50, 250, 40)
+    assert [periods.used(period) for period in range(4)] == [10, 20, 10, 0]
+    periods.spread(60, 60, 40)
+    assert periods.used(0) == 10, "nothing moves in no time"
 
 
 def test_maxrw_limits_where_maxr_and_maxw_do_not() -> None:

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+from bench.core.rounding import ceil_div
 from targets.ethos_u55.command_stream import WORD_BYTES
 from targets.ethos_u55.ports import BEAT_BYTES
 from targets.simulator.timing.memory import Channel, Served
@@ -19,27 +20,30 @@ class CommandFetch:
         self._ahead = ahead
         self._channel = channel
         self._served: list[Served] = []
-        self._count = -(-words // self._burst_words)
+        self._count = ceil_div(words, self._burst_words)
 
     def arrival(self, word: int, now: float) -> float:
         """When the burst with `word` has arrived, the parser having asked for it at `now`."""
+        served = self._served
         burst = word // self._burst_words
-        while len(self._served) < min(burst + 1 + self._ahead, self._count):
-            self._served.append(self._channel.serve(now, self._burst_beats(len(self._served)), 1))
-        return self._served[burst].done if burst < len(self._served) else now
+        for number in range(len(served), min(burst + 1 + self._ahead, self._count)):
+            served.append(self._channel.serve(now, self._burst_beats(number), 1))
+        return served[burst].done if burst < len(served) else now
 
     def _burst_beats(self, burst: int) -> int:
         """Beats of one burst; the stream is taken to start at a burst's boundary."""
-        if burst < self._count - 1:
-            return self._burst_words * WORD_BYTES // BEAT_BYTES
-        words = self._words - burst * self._burst_words
-        return -(-words * WORD_BYTES // BEAT_BYTES)
+        words = min(self._burst_words, self._words - burst * self._burst_words)
+        return _beats(words)
 
     @property
     def beats(self) -> Beats:
         """Everything there is to fetch."""
-        return Beats(read=-(-self._words * WORD_BYTES // BEAT_BYTES), read_bursts=self._count)
+        return Beats(read=_beats(self._words), read_bursts=self._count)
 
     def spans(self, port: int) -> list[Span]:
         """When each burst was fetched."""
         return [Span(Engine.COMMANDS, port, one.start, one.done) for one in self._served]
+
+
+def _beats(words: int) -> int:
+    return ceil_div(words * WORD_BYTES, BEAT_BYTES)

@@ -17,6 +17,7 @@ from dataclasses import dataclass
 from functools import cached_property
 from types import MappingProxyType
 
+from bench.core.rounding import ceil_div
 from targets.artefact.stream.operations import (
     AccumulatorFormat,
     ActivationFunction,
@@ -73,11 +74,53 @@ class _Engines:
 
 _ENGINES: Mapping[int, _Engines] = MappingProxyType(
     {
-        Accelerator.U55_32: _Engines((3, 7), False, 2, 3, 3, 3, 4, 6, 1, 2),
-        Accelerator.U55_64: _Engines((2, 3), True, 1, 1.5, 1.5, 1.5, 2, 3, 0.5, 1),
-        Accelerator.U55_128: _Engines((2, 3), True, 0.75, 1.25, 0.75, 0.75, 1, 1.5, 0.25, 0.5),
+        Accelerator.U55_32: _Engines(
+            accumulate=(3, 7),
+            pooling_by_width=False,
+            unary_32bit=2,
+            binary_32bit=3,
+            multiply_to_32bit=3,
+            multiply=3,
+            add_simple=4,
+            add_advanced=6,
+            max_pool=1,
+            other=2,
+        ),
+        Accelerator.U55_64: _Engines(
+            accumulate=(2, 3),
+            pooling_by_width=True,
+            unary_32bit=1,
+            binary_32bit=1.5,
+            multiply_to_32bit=1.5,
+            multiply=1.5,
+            add_simple=2,
+            add_advanced=3,
+            max_pool=0.5,
+            other=1,
+        ),
+        Accelerator.U55_128: _Engines(
+            accumulate=(2, 3),
+            pooling_by_width=True,
+            unary_32bit=0.75,
+            binary_32bit=1.25,
+            multiply_to_32bit=0.75,
+            multiply=0.75,
+            add_simple=1,
+            add_advanced=1.5,
+            max_pool=0.25,
+            other=0.5,
+        ),
         Accelerator.U55_256: _Engines(
-            (2, 2), True, 0.625, 1.125, 0.5, 0.375, 0.5, 0.75, 0.125, 0.25
+            accumulate=(2, 2),
+            pooling_by_width=True,
+            unary_32bit=0.625,
+            binary_32bit=1.125,
+            multiply_to_32bit=0.5,
+            multiply=0.375,
+            add_simple=0.5,
+            add_advanced=0.75,
+            max_pool=0.125,
+            other=0.25,
         ),
     }
 )
@@ -124,8 +167,8 @@ class Engines:
         if isinstance(operation, Elementwise):
             return BlockCycles(0.0, output, 0.0)
         rows, columns, channels = self._micro_block
-        plane = -(-height // rows) * -(-width // columns)
-        layers = -(-depth // channels)
+        plane = ceil_div(height, rows) * ceil_div(width, columns)
+        layers = ceil_div(depth, channels)
         if isinstance(operation, Pool) and operation.mode is not PoolMode.REDUCE_SUM:
             factor = 1
             if self._engines.pooling_by_width:
@@ -194,7 +237,7 @@ def _steps(operation: BlockOperation) -> Iterator[int]:
     """Kernel steps of each sub-kernel."""
     at_once = kernel_step(operation.weight_order, 8 * operation.ifm.dtype.bytes)
     for elements in _sub_kernels(operation):
-        yield -(-elements // at_once)
+        yield ceil_div(elements, at_once)
 
 
 def _ifm_parts(operation: BlockOperation) -> int:
@@ -202,8 +245,8 @@ def _ifm_parts(operation: BlockOperation) -> int:
     if isinstance(operation, Depthwise):
         return 1
     if isinstance(operation, Conv) and operation.kernel.part_kernel_first:
-        return -(-operation.ifm.depth // IFM_MICRO_BLOCK_DEPTH)
-    return -(-operation.ifm.depth // ifm_block_depth(operation))
+        return ceil_div(operation.ifm.depth, IFM_MICRO_BLOCK_DEPTH)
+    return ceil_div(operation.ifm.depth, ifm_block_depth(operation))
 
 
 def _output_cycles(operation: BlockOperation, engines: _Engines) -> float:

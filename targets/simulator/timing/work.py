@@ -37,6 +37,16 @@ class Moves:
     total_beats: float
     total_bursts: float
 
+    def share(self, part: float) -> Moves:
+        """An even share of each block's transfer, 0..1."""
+        return Moves(
+            self.port,
+            [beats * part for beats in self.beats],
+            [bursts * part for bursts in self.bursts],
+            self.total_beats * part,
+            self.total_bursts * part,
+        )
+
 
 @dataclass(frozen=True)
 class BlockWork:
@@ -61,6 +71,18 @@ class BlockWork:
     def count(self) -> int:
         """Number of blocks."""
         return len(self.output)
+
+    @property
+    def ifm_share(self) -> float:
+        """The share of an OFM block's multiplications that one IFM block takes part in."""
+        return 1 / self.jobs
+
+    @cached_property
+    def ifm_parts(self) -> tuple[Moves, Moves | None]:
+        """The first IFM block of each OFM block, and all others together; None: there is one."""
+        if self.jobs == 1:
+            return self.ifm, None
+        return self.ifm.share(1 / self.jobs), self.ifm.share((self.jobs - 1) / self.jobs)
 
     def with_weights(self, share: float) -> BlockWork:
         """The same with a weight stream of `share` of its size; scales and biases stay.
@@ -87,7 +109,12 @@ class BlockWork:
             ),
         )
 
-    @property
+    @cached_property
+    def engines(self) -> tuple[float, float, float]:
+        """Cycles of all blocks together: multipliers, output stage and weight decoder."""
+        return sum(self.mac), sum(self.output), sum(self.decode)
+
+    @cached_property
     def reads(self) -> tuple[Moves, ...]:
         """Everything that is read."""
         return tuple(m for m in (self.ifm, self.ifm2, self.weights) if m is not None)
