@@ -22,6 +22,7 @@ from dataclasses import dataclass
 import numpy as np
 from numpy.typing import NDArray
 
+from bench.core.rounding import round_up
 from targets.artefact.stream.operations import Conv, Depthwise
 from targets.ethos_u55.kernels import sub_kernel_step
 from targets.ethos_u55.micro_blocks import IFM_MICRO_BLOCK_DEPTH, ofm_micro_block
@@ -107,9 +108,9 @@ def stream_length(shape: Shape, traversal: Traversal) -> int:
     """
     outputs, height, width, inputs = shape
     depth, micro = traversal.block_depth, traversal.ofm_micro_block
-    channels = outputs // depth * _round_up(depth, micro) + _round_up(outputs % depth, micro)
+    channels = outputs // depth * round_up(depth, micro) + round_up(outputs % depth, micro)
     elements = sum(
-        rows * columns * _round_up(h * w, traversal.kernel_step)
+        rows * columns * round_up(h * w, traversal.kernel_step)
         for h, rows in _parts(height, sub_kernel_step(traversal.dilation_y))
         for w, columns in _parts(width, sub_kernel_step(traversal.dilation_x))
     )
@@ -169,7 +170,7 @@ def _ifm_block(shape: Shape, depth: int, inputs: int, traversal: Traversal) -> N
         rows = min(step_y, height - y)
         for x in range(0, width, step_x):
             columns = min(step_x, width - x)
-            element = np.arange(_round_up(rows * columns, traversal.kernel_step))
+            element = np.arange(round_up(rows * columns, traversal.kernel_step))
             offset = ((y + element // columns) * width + x + element % columns) * row_inputs
             offset = offset[None, :, None, None, None]
             valid = (element < rows * columns)[None, :, None, None, None]
@@ -185,8 +186,8 @@ def _padded_inputs(inputs: int, traversal: Traversal) -> int:
     if traversal.order is WeightOrder.DEPTHWISE:
         return 1
     if traversal.order is WeightOrder.PART_KERNEL:
-        return _round_up(inputs, IFM_MICRO_BLOCK_DEPTH)
-    return _round_up(inputs, traversal.ifm_block)
+        return round_up(inputs, IFM_MICRO_BLOCK_DEPTH)
+    return round_up(inputs, traversal.ifm_block)
 
 
 def _parts(total: int, size: int) -> Iterator[tuple[int, int]]:
@@ -211,7 +212,3 @@ def _join(parts: list[NDArray[np.int32]], offset: int) -> NDArray[np.int32]:
         return parts[0]
     full, rest = parts
     return np.concatenate([full, np.where(rest < 0, rest, rest + np.int32(offset))])
-
-
-def _round_up(value: int, step: int) -> int:
-    return -(-value // step) * step
