@@ -276,14 +276,16 @@ def test_a_cell_that_kills_its_worker_is_not_given_to_another(tmp_path: Path) ->
     plugin = tmp_path / "killer.py"
     plugin.write_text(
         "import os, signal\n"
-        "from bench.measuring.engine import Engine\n"
-        "real = Engine.record\n"
-        "def record(self, cell):\n"
+        "from bench.judging.judge import Judge\n"
+        "real = Judge.__init__\n"
+        "def made(self, config, measure, run, reproduce):\n"
+        "    real(self, config, lambda cell: deadly(measure, cell), run, reproduce)\n"
+        "def deadly(measure, cell):\n"
         "    if cell.workload == 'deadly':\n"
         f"        with open({str(tmp_path / 'deaths')!r}, 'a') as stream:\n"
         "            stream.write(cell.id + '\\n')\n"
         "        os.kill(os.getpid(), signal.SIGKILL)\n"
-        "    return real(self, cell)\n"
+        "    return measure(cell)\n"
         "Engine.record = record\n",
         encoding="utf-8",
     )

@@ -43,7 +43,7 @@ def report(tmp_path: Path, **modules: str) -> subprocess.CompletedProcess[str]:
     results.mkdir()
     for name, text in modules.items():
         file = tmp_path / f"test_{name}.py"
-        file.write_text(text)
+        file.write_text(text, encoding="utf-8")
         subprocess.run(
             [
                 *(sys.executable, "-m", "pytest", "-q", "-c", os.devnull, "--rootdir", tmp_path),
