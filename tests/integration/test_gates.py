@@ -286,7 +286,7 @@ def test_a_cell_that_kills_its_worker_is_not_given_to_another(tmp_path: Path) ->
         "            stream.write(cell.id + '\\n')\n"
         "        os.kill(os.getpid(), signal.SIGKILL)\n"
         "    return measure(cell)\n"
-        "Engine.record = record\n",
+        "Judge.__init__ = made\n",
         encoding="utf-8",
     )
     config = runner.write_config(

@@ -166,7 +166,7 @@ def test_passes_may_differ_by_the_tolerance_and_outputs_never(job: Job) -> None:
 def test_inputs_that_do_not_fit_are_refused_before_anything_runs(
     job: Job, inputs: list[Array]
 ) -> None:
-    with pytest.raises(JobError, match="takes|one number above 0"):
+    with pytest.raises(JobError, match=r"takes|one number above 0"):
         Inference(replace(job, inputs=inputs))
 
 
