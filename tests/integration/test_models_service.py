@@ -162,15 +162,15 @@ def test_a_client_killed_in_a_build_takes_the_builder_along(tmp_path: Path, stop
         ("sys.exit('no such library')", ["exit status 1", "| no such library"]),
         (
             "client.recv_bytes(); client.send_bytes(b'Traceback: hello')",
-            ["no message", "Traceback: hello"],
+            ["not a message", "Traceback: hello"],
         ),
-        ('client.recv_bytes(); client.send_bytes(b\'{"event":"done"}\')', ["no message"]),
+        ('client.recv_bytes(); client.send_bytes(b\'{"event":"done"}\')', ["not a message"]),
         (
             "client.recv_bytes()\n"
             'client.send_bytes(b\'{"event":"progress","text":"x","fraction":7}\')',
-            ["no message"],
+            ["not a message"],
         ),
-        (r"client.recv_bytes(); client.send_bytes(b'\xff\xfe')", ["no message"]),
+        (r"client.recv_bytes(); client.send_bytes(b'\xff\xfe')", ["not a message"]),
         ("import os; os.kill(os.getpid(), 11)", ["ended with SIGSEGV", "log is empty"]),
         ("client.recv_bytes(); client.close(); import time; time.sleep(60)", ["closed its conn"]),
         (
