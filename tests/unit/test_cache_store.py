@@ -256,7 +256,8 @@ def test_threads_of_one_process_build_once_and_say_who_is_waited_for(
     assert not cache.get_or_build(KEY, refuses, on_wait=hear).built
     holder.join()
     assert built == [True]
-    assert [info.digest for info in reports] == [KEY.digest] * 2
+    # On a busy machine the builder may take longer to end, and more is said meanwhile.
+    assert {info.digest for info in reports} == {KEY.digest}
     assert reports[0].waited < reports[1].waited
     assert reports[0].holder is not None
     assert reports[0].holder.pid == os.getpid()

@@ -209,6 +209,13 @@ def test_make_targets_in_the_docs_exist() -> None:
     assert rules - {"help"} <= named, "no page tells of a target"
 
 
+@pytest.mark.parametrize("page", ["CONTRIBUTING.md", "docs/architecture.md"])
+def test_the_maps_of_the_tests_hold_every_directory(page: str) -> None:
+    rows = re.findall(r"^\| `tests/(\w+)/` \|", (ROOT / page).read_text("utf-8"), re.MULTILINE)
+    tracked = {p.name for p in (ROOT / "tests").iterdir() if any(p.glob("[!_.]*"))}
+    assert sorted(rows) == sorted(tracked - {"__pycache__"})
+
+
 def test_tests_named_in_the_docs_exist() -> None:
     for page in PAGES:
         for path in re.findall(r"tests/[\w/]+\.py", page.read_text(encoding="utf-8")):
