@@ -16,15 +16,15 @@ if TYPE_CHECKING:
 
 __all__ = ["commands"]
 
-#: Entries that could not be removed have one cause in most cases; a few tell it.
+#: Usually all entries that could not be removed have the same cause, so a few are enough.
 _SHOWN = 5
 
-commands = typer.Typer(help="Look at and tidy the artefact cache.", no_args_is_help=True)
+commands = typer.Typer(help="Inspect and tidy the artefact cache.", no_args_is_help=True)
 
 
 @commands.command()
 def info(cache: CacheRoot = None) -> None:
-    """Show how many entries of each kind there are and what they take."""
+    """Show the number and the size of the entries of each kind."""
     from rich.console import Console
     from rich.table import Table
 
@@ -44,7 +44,7 @@ def verify(cache: CacheRoot = None) -> None:
     """Check every entry against its sha256 sums; change nothing.
 
     The exit status is 1 when something is wrong. Leftovers of killed processes and entries in
-    quarantine are told and do no harm.
+    quarantine are listed but do no harm.
     """
     store = open_cache(cache)
     problems = store.verify()
@@ -63,13 +63,13 @@ def gc(
     max_mib: Annotated[
         float | None, typer.Option(min=0, help="Remove the least recently used beyond this size.")
     ] = None,
-    dry_run: Annotated[bool, typer.Option("--dry-run", help="Only say what would go.")] = False,
+    dry_run: Annotated[bool, typer.Option("--dry-run", help="Only show what it would do.")] = False,
     cache: CacheRoot = None,
 ) -> None:
     """Remove leftovers, damaged entries and old ones.
 
-    Leftovers are what killed processes did not finish. Sound entries go only where a bound on
-    their age or on the cache's size is given.
+    Leftovers are what killed processes did not finish. Intact entries are removed only if you give
+    a bound on their age or on the cache's size.
     """
     store = open_cache(cache)
     max_age, max_bytes = _days(max_age_days), _mib(max_mib)

@@ -10,7 +10,7 @@ __all__ = ["cells"]
 
 
 def cells(config: ConfigFile = Path("bench.toml")) -> None:
-    """List the cells of the grid, one id a line."""
+    """List the cells of the grid, one id per line."""
     from bench.plan.config import load_config
     from bench.plan.grid import make_plan
 

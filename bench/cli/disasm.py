@@ -1,4 +1,4 @@
-"""`bench disasm MODEL`: the command streams Vela wrote, in words."""
+"""`bench disasm MODEL`: the command streams that Vela wrote, as text."""
 
 from __future__ import annotations
 
@@ -16,7 +16,7 @@ def disasm(
         Path | None,
         typer.Option(
             help="What vela --enable-debug-db wrote, for the layers' names. By default "
-            "MODEL_debug.xml, if it is beside MODEL_vela.tflite.",
+            "MODEL_debug.xml, if it is next to MODEL_vela.tflite.",
         ),
     ] = None,
 ) -> None:

@@ -1,4 +1,4 @@
-"""`bench doctor`: what a run needs, looked at before it starts."""
+"""`bench doctor`: checks what a run needs before it starts."""
 
 from __future__ import annotations
 
@@ -14,7 +14,7 @@ __all__ = ["doctor"]
 
 def doctor(
     target: Annotated[
-        list[str] | None, typer.Option(help="Look at this target; default: the configured ones.")
+        list[str] | None, typer.Option(help="Check this target; default: the configured ones.")
     ] = None,
     config: ConfigFile = Path("bench.toml"),
     boot: Annotated[
@@ -23,7 +23,7 @@ def doctor(
 ) -> None:
     """Check what a run on each target needs.
 
-    Says what to do about what is missing; the exit status is then 1.
+    If something is missing, it says what to do; the exit status is then 1.
     """
     from bench.cli.examination import BENCH, examine, lines_of
     from bench.core.errors import ConfigError

@@ -1,4 +1,4 @@
-"""`bench doctor`: everything a run needs, looked at before it starts."""
+"""The checks of `bench doctor`: everything that a run needs."""
 
 from __future__ import annotations
 
@@ -20,7 +20,7 @@ from targets.settings import TargetSettings
 
 __all__ = ["BENCH", "examine", "lines_of"]
 
-#: The name under which the findings stand that concern every target.
+#: The name for findings that concern all targets.
 BENCH = "bench"
 _ROOM_BYTES = 1 << 30
 _MARKS = {State.OK: "ok     ", State.NOTE: "note   ", State.MISSING: "MISSING"}
@@ -29,7 +29,7 @@ _MARKS = {State.OK: "ok     ", State.NOTE: "note   ", State.MISSING: "MISSING"}
 def examine(
     targets: Sequence[str], settings: TargetSettings, *, boot: bool
 ) -> Iterator[tuple[str, Finding]]:
-    """Look at the bench and at `targets`; yields (target or `BENCH`, finding) as they are made."""
+    """Check the bench and `targets`; yields (target or `BENCH`, finding) as they are made."""
     for finding in _bench(os.environ):
         yield BENCH, finding
     with tempfile.TemporaryDirectory(prefix="bench-doctor-") as name:

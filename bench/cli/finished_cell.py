@@ -19,7 +19,7 @@ from targets.timing_profiles import TimingProfile
 
 __all__ = ["compiled_model", "find_record", "timing_profile"]
 
-#: Suggesting ids of hundreds of cells would hide the one that was meant.
+#: How many ids to suggest; hundreds would hide the right one.
 _SUGGESTED = 8
 
 
@@ -56,7 +56,7 @@ def compiled_model(record: Record, cache: ArtefactCache) -> Path:
     """What Vela made for the cell, from the cache.
 
     Raises:
-        CacheError: it is not there (any more).
+        CacheError: it is not there, or no longer.
     """
     compilation = record.compilation
     store = ProductStore(cache, read_source_tree(), ignore)
@@ -71,14 +71,14 @@ def compiled_model(record: Record, cache: ArtefactCache) -> Path:
     if entry is None:
         raise CacheError(
             f"{record.cell.id}: the compiled model is not in the cache {cache.root}",
-            cure="it was evicted, made by another version of the bench, or lies in another cache "
+            cure="it was evicted, made by another version of the bench, or is in another cache "
             f"(--cache DIR); run {reproduce_command('npu_cycles', record.cell.id)} to make it",
         )
     made, path = kept_compilation(entry)
     if made.sha256 != compilation.sha256:
         raise CacheError(
             f"{record.cell.id}: the compiled model in the cache is not the one of the record",
-            cure=f"run {reproduce_command('npu_cycles', record.cell.id)} to measure it anew",
+            cure=f"run {reproduce_command('npu_cycles', record.cell.id)} to measure it again",
         )
     return path
 
@@ -86,7 +86,7 @@ def compiled_model(record: Record, cache: ArtefactCache) -> Path:
 def timing_profile(record: Record, run: RunDirectory) -> tuple[str, TimingProfile]:
     """Name and content of the timing profile the cell was measured with.
 
-    Raises `BenchError` where the run was made by a version that did not keep it.
+    Raises `BenchError` if the run was made by a version that did not store it.
     """
     cell = record.cell
     name = profile_name(cell.timing, cell.system_config)
@@ -95,6 +95,6 @@ def timing_profile(record: Record, run: RunDirectory) -> tuple[str, TimingProfil
         raise BenchError(
             f"{run.path}: does not hold the timing profile {name!r} of {cell.id}: the run was made "
             "by an older version of the bench",
-            cure=f"run {reproduce_command('npu_cycles', cell.id)} to measure it anew",
+            cure=f"run {reproduce_command('npu_cycles', cell.id)} to measure it again",
         )
     return name, profile

@@ -18,7 +18,7 @@ def layers(
 ) -> None:
     """Show where the estimated cycles of a cell go.
 
-    A row for each operation of the command stream, Vela's estimate beside it.
+    There is a row for each operation of the command stream, with Vela's estimate next to it.
     """
     from rich.text import Text
 

@@ -1,4 +1,4 @@
-"""The command line: its verbs, its common options, and what becomes of an error."""
+"""The command line: its verbs, its common options, and the handling of errors."""
 
 from __future__ import annotations
 
@@ -41,7 +41,7 @@ def common(
     verbose: Annotated[
         bool,
         typer.Option(
-            "-v", "--verbose", help="Also tell of waits, fallbacks and what else is worth knowing."
+            "-v", "--verbose", help="Also report waits, fallbacks and other things worth knowing."
         ),
     ] = False,
 ) -> None:
@@ -52,12 +52,12 @@ def common(
 def app() -> None:
     """Run the command line; an error becomes one message on stderr and exit status 2."""
     for stream in (sys.stdout, sys.stderr):
-        # What the terminal's encoding lacks is shown as an escape, not as a traceback.
+        # Characters outside the terminal's encoding are escaped instead of raising a traceback.
         if isinstance(stream, TextIOWrapper):
             stream.reconfigure(errors="backslashreplace")
     try:
         commands()
     except (BenchError, OSError) as error:
-        # An OSError says itself which file and what is wrong with it.
+        # An OSError itself says which file, and what is wrong with it.
         print(f"bench: {printable(str(error))}", file=sys.stderr)
         sys.exit(2)

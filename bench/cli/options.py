@@ -26,7 +26,7 @@ LATEST = Path("results/latest")
 
 
 def open_cache(root: Path | None) -> ArtefactCache:
-    """The artefact cache at `root`, or where it lives when the command line does not say."""
+    """The artefact cache at `root`, or at its default place if the command line names none."""
     from bench.cache import ArtefactCache, default_root
 
     return ArtefactCache(root or default_root(os.environ))

@@ -16,7 +16,7 @@ def report(
     run: Annotated[Path, typer.Argument(help="The run's directory.")] = LATEST,
     width: Annotated[int, typer.Option(min=150, help="Columns of the table.")] = 170,
 ) -> None:
-    """Print the tables of a finished run again, and write its JUnit file anew.
+    """Print the tables of a finished run and write its JUnit file again.
 
     The exit status is 1 when a file of the run cannot be read; the rest is reported.
     """

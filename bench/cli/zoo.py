@@ -14,7 +14,7 @@ commands = typer.Typer(help="Public models to measure.", no_args_is_help=True)
 
 @commands.command("list")
 def list_models() -> None:
-    """List the public models the project knows, with address, licence and sha256."""
+    """List the public models that the project knows, with address, licence and sha256."""
     from models.zoo import zoo_models
 
     for model in zoo_models():

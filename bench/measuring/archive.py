@@ -1,7 +1,7 @@
-"""An archive of arrays from a user, opened without trust: its headers first, then its arrays.
+"""A user's archive of arrays, opened without trust: first its headers, then its arrays.
 
-A few kilobytes can declare, and even open to, more than there is memory. So the file is read, then
-the headers of its arrays, and the arrays themselves only when somebody has looked at the headers.
+A few kilobytes can declare, or even unpack to, more than the machine's memory. So the file is read,
+then the headers of its arrays, and the arrays only after the headers have been checked.
 """
 
 from __future__ import annotations
@@ -47,7 +47,7 @@ class ArrayHeader:
 
 @dataclass(frozen=True)
 class ArrayArchive:
-    """An archive whose headers are read and whose arrays are not."""
+    """An archive whose headers have been read, but not its arrays."""
 
     path: Path
     #: Of the file.
@@ -56,7 +56,7 @@ class ArrayArchive:
     data: bytes
 
     def arrays(self) -> dict[str, Array]:
-        """The arrays by name. Raises `ModelError` where one is not what its header says."""
+        """The arrays by name. Raises `ModelError` if one is not what its header says."""
         with _readable(self.path), np.load(io.BytesIO(self.data), allow_pickle=False) as archive:
             return {name: archive[name] for name in self.headers}
 
@@ -64,8 +64,8 @@ class ArrayArchive:
 def open_archive(path: Path) -> ArrayArchive:
     """Read the `.npz` file at `path` and the headers of its arrays.
 
-    Raises `ModelError` naming the file where it cannot be read, is no such archive, or opens to
-    more than a data set may.
+    Raises `ModelError`, which names the file, if it cannot be read, is not such an archive, or
+    unpacks to more than a data set may have.
     """
     with _readable(path):
         data = read_regular(path, _MOST_BYTES)

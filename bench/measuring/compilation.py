@@ -1,4 +1,4 @@
-"""What Vela makes of a model, kept in the cache."""
+"""Compiled models, made by Vela and kept in the cache."""
 
 from __future__ import annotations
 
@@ -24,7 +24,7 @@ COMPILING_CODE = ("bench.compiler",)
 
 @dataclass(frozen=True)
 class Compilation:
-    """A compiled model in the cache, and what is known of it."""
+    """A compiled model in the cache, and what is known about it."""
 
     path: Path
     #: Of everything it was made from.
@@ -36,13 +36,13 @@ class Compiler:
     """Compiles models. Makes each when asked; remembers nothing."""
 
     def __init__(self, *, store: ProductStore, runner: VelaRunner, bounds: Bounds) -> None:
-        """`bounds`: what one compile may take."""
+        """`bounds` are those of one compile."""
         self._store = store
         self._runner = runner
         self._bounds = bounds
 
     def compiled(self, name: str, model: QuantisedModel, options: VelaOptions) -> Compilation:
-        """What Vela makes of `model`; `name` is for people.
+        """Compile `model` with Vela; `name` is for people.
 
         Raises `CompilerError`, `ConfigError`, `PrerequisiteError`; see `compile_model`.
         """

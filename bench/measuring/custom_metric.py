@@ -1,13 +1,13 @@
-"""Metrics a team defines itself: a function in a Python file of theirs.
+"""Metrics that a team defines itself: a function in a Python file of its own.
 
     def within_one(outputs, labels):
         return float((abs(outputs.argmax(axis=1) - labels) <= 1).mean())
 
-It is given the judged output, `[n, ...]` in real values (float32; integers where the model gives
-numbers of classes), and the labels, `[n, ...]`. It returns one finite number. The file stands
-alone: it may import what is installed, and not its neighbours, as the bench runs a copy of it.
+It gets the judged output, `[n, ...]` in real values (float32, or integers if the model gives class
+numbers), and the labels, `[n, ...]`. It returns one finite number. The file must stand alone: it
+may import what is installed, but not its neighbours, because the bench runs a copy of it.
 
-The function runs in a process of its own, with bounds: it is somebody's code.
+The function is foreign code, so it runs in a process of its own, with bounds.
 """
 
 from __future__ import annotations
@@ -47,8 +47,8 @@ Path(answer).write_text(json.dumps(float(value)), encoding="utf-8")
 def evaluate_custom(metric: CustomMetric, outputs: Array, labels: Array) -> float:
     """What the team's function says of `outputs` `[n, ...]` and `labels` `[n, ...]`.
 
-    Raises `ModelError` naming file and function when it fails, does not end, or returns something
-    that is no finite number.
+    Raises `ModelError`, which names file and function, when it fails, does not end, or does not
+    return a finite number.
     """
     with tempfile.TemporaryDirectory(prefix="bench-metric-") as name:
         arrays, answer = Path(name, "arrays.npz"), Path(name, "answer.json")
@@ -66,7 +66,7 @@ def evaluate_custom(metric: CustomMetric, outputs: Array, labels: Array) -> floa
             raise _failed(metric, ended_words(ended.status), words)
         value = float(json.loads(answer.read_text(encoding="utf-8")))
     if not math.isfinite(value):
-        raise _failed(metric, f"returned {value}, which is no finite number", "")
+        raise _failed(metric, f"returned {value}, which is not a finite number", "")
     return value
 
 

@@ -1,4 +1,4 @@
-"""Labelled datasets of a user's, read and fitted to a model."""
+"""A user's labelled datasets, read and fitted to a model."""
 
 from __future__ import annotations
 
@@ -20,29 +20,29 @@ __all__ = ["Dataset", "load_dataset"]
 
 @dataclass(frozen=True)
 class Dataset:
-    """Inputs ready for one model, and what it should answer.
+    """Inputs ready for one model, and the right answers.
 
-    `inputs` has one array `[n, ...]` for each model input in the model's dtype; `labels` is
-    `[n, ...]` or None. `sha256` is of the file, for cache keys and provenance.
+    `inputs` has one array `[n, ...]` for each model input, in the model's dtype; `labels` is
+    `[n, ...]` or None. `sha256` is that of the file, for cache keys and provenance.
     """
 
     sha256: str
     inputs: tuple[Array, ...]
     labels: Array | None
-    #: Share of the inputs' values that lie outside what the model's inputs can hold, 0..1; 0 for
+    #: Share of the inputs' values that are outside the range of the model's inputs, 0..1; 0 for
     #: inputs in the model's own dtype.
     saturated: float = 0.0
-    #: Which values were given and which the model takes, where some are saturated.
+    #: The given range and the range that the model takes, if some values are saturated.
     ranges: str = ""
 
 
 def load_dataset(path: Path, model: ModelFile) -> Dataset:
     """Read an `.npz` file with `inputs` (or `inputs_0`, `inputs_1`, ...) and maybe `labels`.
 
-    Inputs are `[n, ...]` in the model's shape: of the model's own integer dtype, or floating,
-    then quantised with the scale of the model's input. Any other key is refused, for it is
-    most likely a misspelt one. Raises `ModelError` naming the file and the key, and for a value
-    that is infinite or not a number its index.
+    Inputs are `[n, ...]` in the model's shape: integers of the model's own dtype, or floats, which
+    are quantised with the scale of the model's input. Any other key is refused, because it is most
+    likely misspelt. Raises `ModelError`, which names the file and the key, and the index of a value
+    that is not finite.
     """
     archive = open_archive(path)
     headers = archive.headers
@@ -97,7 +97,7 @@ def _input_keys(path: Path, arrays: Mapping[str, ArrayHeader], wanted: int) -> l
 
 
 def _check_rows(path: Path, headers: Mapping[str, ArrayHeader]) -> None:
-    """All arrays, the labels among them, have one number of rows."""
+    """Check that all arrays, including the labels, have the same number of rows."""
     labels = headers.get("labels")
     if labels is not None and (labels.ndim == 0 or labels.dtype.kind not in "biuf"):
         what = f"not numbers [n, ...]: {labels.dtype} {labels.shape}"

@@ -1,9 +1,9 @@
 """The life of a cell: model -> test set -> compilation -> measurement -> reference -> record.
 
 A cell is planned before it comes here (see `planning`), so what its target cannot do costs nothing.
-The products are obtained in this order (the first three by `preparation`), and each is handed on to
-the next step. They lie in the artefact cache under the hash of everything they depend on, so the
-engine only ever does what has not been done before, in this process or any other.
+The products are obtained in this order (the first three by `preparation`), and each goes to the
+next step. They are in the artefact cache under the hash of everything they depend on, so the engine
+only does what has not been done before, in this process or any other.
 """
 
 from __future__ import annotations
@@ -35,8 +35,8 @@ __all__ = ["Engine"]
 class Engine:
     """Makes the records of planned cells. One per process; products are shared through the cache.
 
-    A step that failed is not tried again in the same process: every cell that needs it gets the
-    same error.
+    A failed step is not tried again in the same process: every cell that needs it gets the same
+    error.
     """
 
     def __init__(
@@ -50,10 +50,10 @@ class Engine:
         reference: Reference,
         reference_samples: int,
     ) -> None:
-        """`plans`: of all cells that will be asked for. A target that starts slowly is given those
-        of them that are its own together, when the first is asked for.
+        """`plans` are those of all cells that will be requested. A target that starts slowly gets
+        all its cells together, when the first is requested.
 
-        `reference_samples`: how many of the inputs are compared with `reference`, at most.
+        `reference_samples` is how many of the inputs are compared with `reference`, at most.
         """
         self._plans = plans
         self._store = store
@@ -103,7 +103,7 @@ class Engine:
         """Measure the planned cells of a `BatchTarget` that are not in the cache.
 
         Returns the digests of the measurements that failed, and why. Cells that cannot be made
-        ready are left out: who asks for them learns why.
+        ready are left out; a request for such a cell raises the reason.
         """
         waiting: dict[str, Ready] = {}
         for cell in sorted(self._plans, key=lambda cell: cell.id):
@@ -142,7 +142,7 @@ class Engine:
     def _compared(
         self, ready: Ready, measurement: MeasurementRecord, outputs: Sequence[Array]
     ) -> tuple[ReferenceRecord | None, str]:
-        """The target's outputs against the reference's, or why they are not compared."""
+        """The comparison of the target's outputs with the reference's, or why there is none."""
         if not ready.can.executes_artefact:
             return None, f"target {ready.cell.target!r} does not execute the compiled model"
         if not outputs:

@@ -1,6 +1,6 @@
-"""The figures of a record that are worked out from a target's answer.
+"""The figures of a record that are computed from a target's answer.
 
-Pure, but for a metric of the user's, which runs in a process of its own.
+The code is pure, except that a user's metric runs in a process of its own.
 """
 
 from __future__ import annotations
@@ -24,7 +24,7 @@ __all__ = ["accuracy_of", "binding", "promised"]
 
 
 def promised(capabilities: Capabilities, test_set: TestSet) -> tuple[MetricName, ...]:
-    """The figures a target gives of every model on `test_set`, in the order of `MetricName`."""
+    """The figures that a target gives for every model on `test_set`, in `MetricName`'s order."""
     whole = capabilities.samples is None or capabilities.samples >= test_set.identity.samples
     given = {
         MetricName.ACCURACY: whole and test_set.labels is not None,
@@ -38,7 +38,7 @@ def promised(capabilities: Capabilities, test_set: TestSet) -> tuple[MetricName,
 
 
 def binding(measurement: MeasurementRecord, report: VelaReport) -> CellBinding:
-    """What binds the cell: by the target's own account, else by Vela's estimate."""
+    """What binds the cell, according to the target or, if it does not say, to Vela."""
     if measurement.layers:
         return binding_of_layers(measurement.layers)
     return binding_of_report(report)

@@ -1,4 +1,4 @@
-"""Figures that are numbers: what is infinite or not a number is refused where it enters."""
+"""Finite numbers: values that are infinite or not a number are refused where they enter."""
 
 from __future__ import annotations
 
@@ -33,7 +33,7 @@ def require_finite(where: str, name: str, array: Array) -> None:
 
 
 def finite_figure(name: str, value: float, outputs: Array, labels: Array) -> float:
-    """`value` of the metric `name`, or `ModelError` where it is no finite number."""
+    """`value` of the metric `name`; raises `ModelError` if it is not a finite number."""
     if math.isfinite(value):
         return value
     raise ModelError(

@@ -1,7 +1,7 @@
-"""The files the user names, copied into the cache before anything is made of them.
+"""The files that the user names, copied into the cache before they are used.
 
-A file can be replaced while a run lasts, and put back. What was checked and hashed when the run
-began is kept under its hash, and from then on the run reads that copy and never the file again.
+A file can be replaced during a run, and restored. So what was checked and hashed when the run began
+is stored under its hash. From then on the run reads only this copy, never the file.
 """
 
 from __future__ import annotations
@@ -25,10 +25,10 @@ def keep_inputs(
 ) -> BenchConfig:
     """`config` with copies in the cache in place of the files in `digests` (file -> its sha256).
 
-    A copy bears the name of its file, which is part of records. Files that are not in `digests`
-    stay as they are: no planned cell reads them.
+    A copy has the name of its file, which is part of records. Files that are not in `digests` are
+    not copied, because no planned cell reads them.
 
-    Raises `ModelError` where a file is not (any more) the one that was hashed.
+    Raises `ModelError` if a file is no longer the one that was hashed.
     """
 
     def kept(path: Path | None) -> Path | None:
@@ -53,7 +53,7 @@ def keep_inputs(
 
 
 def sha256_of(path: Path) -> str:
-    """The sha256 of a file the user named. Raises `ModelError` where it cannot be read."""
+    """The sha256 of a file that the user named. Raises `ModelError` if it cannot be read."""
     digest = hashlib.sha256()
     for piece in _pieces(path):
         digest.update(piece)

@@ -12,15 +12,15 @@ from bench.records.measurement import MeasurementRecord
 from targets.protocol import Measurement
 
 if TYPE_CHECKING:
-    # How the cache is built shapes no measurement, and this module is in the fingerprint of all.
+    # The cache's code shapes no measurement, and this module is in every fingerprint.
     from bench.cache import Entry
 
 __all__ = ["EVENTS", "KEEPING_CODE", "keep_measurement", "kept_measurement"]
 
-#: What every measurement passes through on its way into the cache.
+#: The code through which every measurement passes on its way into the cache.
 KEEPING_CODE = (__name__,)
 
-#: The events every measurement asks for: those the judged metrics are read from.
+#: The events that every measurement requests: those of the judged metrics.
 EVENTS = tuple(event for m in MetricName if (event := describe(m).event) is not None)
 
 _OUTPUTS, _MEASUREMENT = "outputs.npz", "measurement.json"
@@ -45,13 +45,13 @@ def keep_measurement(directory: Path, cell_id: str, measurement: Measurement) ->
 
 
 def kept_measurement(entry: Entry) -> tuple[MeasurementRecord, tuple[Array, ...]]:
-    """What `keep_measurement` wrote: the measurement, and its outputs."""
+    """The measurement and its outputs, as `keep_measurement` wrote them."""
     text = entry.file(_MEASUREMENT).read_text(encoding="utf-8")
     return MeasurementRecord.model_validate_json(text), load_arrays(entry.file(_OUTPUTS))
 
 
 def _check_answer(cell_id: str, measurement: Measurement) -> None:
-    """Refuse an answer that leaves something out without a word, or counts what cannot be."""
+    """Refuse an answer that leaves something out without a reason, or has an impossible count."""
     silent = [
         event
         for event in EVENTS
@@ -63,6 +63,6 @@ def _check_answer(cell_id: str, measurement: Measurement) -> None:
         )
     for event, count in measurement.counters.items():
         if not isinstance(count, int) or not 0 <= count < 1 << 63:
-            raise TargetError(f"{cell_id}: the target says that {event} is {count!r}, no count")
+            raise TargetError(f"{cell_id}: the target says that {event} is {count!r}, not a count")
     if bool(measurement.outputs) == bool(measurement.outputs_absent):
         raise TargetError(f"{cell_id}: the target gave neither outputs nor a reason, or both")

@@ -14,9 +14,9 @@ _Made = TypeVar("_Made")
 
 
 class Once(Generic[_Asked, _Made]):
-    """A step that is taken at most once in this process for each thing it is asked for.
+    """A step that is taken at most once in this process for each request.
 
-    A failure is an outcome too: whoever asks again gets the same error, and nothing is tried again.
+    A failure is an outcome too: the same request gets the same error, and nothing is tried again.
     """
 
     def __init__(self, make: Callable[[_Asked], _Made]) -> None:
@@ -24,7 +24,7 @@ class Once(Generic[_Asked, _Made]):
         self._outcomes: dict[_Asked, _Made | BenchError] = {}
 
     def __call__(self, asked: _Asked) -> _Made:
-        """The product for `asked`. Raises `BenchError` where making it did."""
+        """The product for `asked`. Raises the `BenchError` of making it."""
         if asked not in self._outcomes:
             try:
                 self._outcomes[asked] = self._make(asked)

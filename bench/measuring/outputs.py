@@ -22,13 +22,13 @@ def judged_output(
     labels: Array | None,
     wanted: str | None,
 ) -> int:
-    """The place, among `outputs`, of the one that `labels` are about.
+    """The index, among `outputs`, of the output that `labels` belong to.
 
-    The one named `wanted`; else the only one, or the only one that the labels fit by shape. A
-    `metric` of None is a team's own, which takes any output.
+    This is the one named `wanted`; without a name, the only one, or the only one that the labels
+    fit by shape. A `metric` of None is a team's own, which takes any output.
 
-    Raises `ModelError` where there is no such output, where the labels do not fit it, or where
-    without a name the labels fit several outputs or none.
+    Raises `ModelError` if there is no such output, if the labels do not fit it, or if without a
+    name the labels fit several outputs or none.
     """
     names = [tensor.name for tensor in outputs]
     if wanted is not None:

@@ -16,7 +16,7 @@ __all__ = ["CellPlan", "Lack", "plan_cells"]
 
 @dataclass(frozen=True)
 class Lack:
-    """Why a target cannot be had, or cannot measure a cell, and what to do about it."""
+    """Why a target is not available, or cannot measure a cell, and what to do about it."""
 
     what: str
     cure: str
@@ -34,14 +34,14 @@ class CellPlan:
     #: The memories it is measured with.
     timing_name: str
     timing: TimingProfile
-    #: What its target can do; or why it does nothing for this cell.
+    #: What its target can do, or why it does nothing for this cell.
     target: Capabilities | Lack
 
 
 def plan_cells(
     config: BenchConfig, cells: Iterable[Cell], targets: Mapping[str, Capabilities | Lack]
 ) -> dict[Cell, CellPlan]:
-    """The plan of each of `cells`. `targets`: what each can do, or why it cannot be had."""
+    """The plan of each of `cells`. `targets` has what each can do, or why it is not available."""
     return {cell: _plan(config, cell, targets[cell.target]) for cell in cells}
 
 

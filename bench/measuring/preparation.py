@@ -23,7 +23,7 @@ __all__ = ["Preparation", "Ready", "measurement_code"]
 
 @dataclass(frozen=True)
 class Ready:
-    """A cell with everything its target is given."""
+    """A cell with everything that its target gets."""
 
     cell: Cell
     target: Target
@@ -32,13 +32,13 @@ class Ready:
     test_set: TestSet
     compilation: Compilation
     job: Job
-    #: What the measurement is kept under.
+    #: The name of the measurement in the cache.
     measurement: Product
 
 
 @dataclass(frozen=True)
 class _Prepared:
-    """A target that can run jobs, and what its measurements depend on beside the job."""
+    """A target that can run jobs, and what its measurements depend on besides the job."""
 
     target: Target
     settings: Mapping[str, str]
@@ -56,12 +56,12 @@ class _Family:
 
 def measurement_code(target: Target) -> tuple[str, ...]:
     """Entry points of the code that shapes the measurements of `target`."""
-    # Outputs may come from the reference, which the target is handed.
+    # Outputs may come from the reference, which the target gets.
     return (type(target).__module__, *target.programs(), *REFERENCE_CODE, *KEEPING_CODE)
 
 
 class Preparation:
-    """Obtains what cells are measured with; what several of them share, once."""
+    """Obtains what is needed to measure cells; what several cells share, only once."""
 
     def __init__(
         self,
@@ -82,8 +82,8 @@ class Preparation:
         self._model = Once(self._quantised)
         self._test_set = Once(self._whole_test_set)
         self._compilation = Once(self._compiled)
-        #: The cell, ready. Raises `TargetUnavailableError` before anything is obtained for a cell
-        #: that its target cannot measure, `BenchError` where a step fails.
+        #: The cell, ready. Raises `TargetUnavailableError`, before anything is obtained, for a cell
+        #: that its target cannot measure, and `BenchError` if a step fails.
         self.ready = Once(self._make_ready)
 
     def _make_ready(self, cell: Cell) -> Ready:

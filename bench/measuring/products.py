@@ -1,4 +1,4 @@
-"""Products in the cache, each under everything that shaped it: inputs, settings, tools, code."""
+"""Products in the cache, each under what shaped it: inputs, settings, tools, code."""
 
 from __future__ import annotations
 
@@ -15,7 +15,7 @@ __all__ = ["Product", "ProductStore"]
 
 @dataclass(frozen=True)
 class Product:
-    """What a product is kept under, and what of ours makes it."""
+    """The name of a product in the cache, and which of our code makes it."""
 
     key: CacheKey
     #: For people.
@@ -42,7 +42,7 @@ class ProductStore:
     def obtain(self, product: Product, build: Callable[[Path], None]) -> Entry:
         """The product from the cache, made by `build` if it is not there; see `ArtefactCache`.
 
-        Raises `BenchError` and keeps nothing where its code was changed before it was made.
+        Raises `BenchError` and stores nothing if its code was changed before it was made.
         """
 
         def make(directory: Path) -> None:

@@ -1,7 +1,7 @@
-"""What long work says of itself while it runs.
+"""The progress of long work.
 
-Workers append events to one file of the run; whoever owns the terminal follows that file. So
-progress needs no channel between processes and survives a killed worker.
+Workers append events to one file of the run, and the process that owns the terminal follows this
+file. So progress needs no channel between processes, and survives a killed worker.
 """
 
 from __future__ import annotations
@@ -37,7 +37,7 @@ State = Literal["started", "update", "done", "failed"]
 
 @dataclass(frozen=True)
 class ProgressEvent:
-    """One thing worth telling. `task` names the work, `kind` its sort (`train`, `compile`)."""
+    """One event of progress. `task` names the work, `kind` its kind (`train`, `compile`)."""
 
     kind: str
     task: str
@@ -60,7 +60,7 @@ def ignore(event: ProgressEvent) -> None:
 def append_to(path: Path) -> Sink:
     """A sink that appends events to the file at `path`, one JSON line each.
 
-    Lines are far below PIPE_BUF and written with one call to a file opened for appending, so
+    Lines are far below PIPE_BUF and are written with one call to a file opened for appending, so
     lines of several processes do not mix. The sink raises BenchError when it cannot write.
     """
 
@@ -82,7 +82,7 @@ def append_to(path: Path) -> Sink:
 
 
 class Task:
-    """A piece of work under way; made by `running`."""
+    """A piece of work in progress; made by `running`."""
 
     def __init__(self, kind: str, name: str, sink: Sink) -> None:
         self._kind = kind
@@ -119,7 +119,7 @@ def waiting(name: str, sink: Sink) -> Callable[[LockInfo], None]:
 
 
 def device_progress(sink: Sink) -> Callable[[str, str], None]:
-    """For targets: report what a device is being used for; an empty text ends it."""
+    """For targets: report what a device is doing; an empty text ends it."""
 
     def report(target: str, text: str) -> None:
         state: State = "update" if text else "done"
@@ -129,7 +129,7 @@ def device_progress(sink: Sink) -> Callable[[str, str], None]:
 
 
 def noting(sink: Sink) -> Callable[[str], None]:
-    """For the log: report what a person should hear of, whatever work is under way."""
+    """For the log: report what a person should hear, whatever work is in progress."""
 
     def note(text: str) -> None:
         sink(ProgressEvent("note", "", "update", text, 0.0, os.getpid()))
@@ -138,7 +138,7 @@ def noting(sink: Sink) -> Callable[[str], None]:
 
 
 class Follower:
-    """Reads the events that were appended to a file since the last look."""
+    """Reads the events that were appended to a file since the last call."""
 
     def __init__(self, path: Path) -> None:
         self._path = path
@@ -147,8 +147,8 @@ class Follower:
     def new_events(self) -> list[ProgressEvent]:
         """The events since the last call; a line that is still being written waits.
 
-        A line that is no event (two writers on a full disk tear each other's) is passed over: it
-        told what was being done, not what was found.
+        A line that is not an event (on a full disk, two writers can break each other's) is ignored:
+        events say what is being done, not what was found.
         """
         try:
             with self._path.open("rb") as stream:

@@ -25,7 +25,7 @@ _OUTPUTS, _ORIGIN = "outputs.npz", "reference.json"
 
 
 class _Origin(StrictModel):
-    """`ReferenceOutputs` but for the outputs."""
+    """`ReferenceOutputs` without the outputs."""
 
     interpreter: str
     inexact: str
@@ -35,9 +35,9 @@ class _Origin(StrictModel):
 def compare_outputs(
     outputs: Sequence[Array], reference: ReferenceOutputs
 ) -> tuple[ReferenceRecord | None, str]:
-    """The first rows of `outputs` `[n, ...]` beside the reference's `[m, ...]`, m <= n.
+    """Compare the first rows of `outputs` `[n, ...]` with the reference's `[m, ...]`, m <= n.
 
-    Or None, and why there is nothing to compare with.
+    Returns None and the reason if there is nothing to compare with.
     """
     if reference.absent:
         return None, reference.absent
@@ -59,9 +59,9 @@ def compare_outputs(
 
 
 class CachedReference:
-    """A `Reference` that runs each model on each set of inputs once, whoever asks for it.
+    """A `Reference` that runs each model on each set of inputs only once.
 
-    An interpreter's death is kept like an answer, so that nobody dies of the same model again.
+    An interpreter's death is stored like an answer, so the same model kills only one.
     """
 
     def __init__(self, runner: Reference, store: ProductStore) -> None:

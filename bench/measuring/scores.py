@@ -1,7 +1,7 @@
 """Figures of merit of a model's outputs against labels. Pure functions of arrays.
 
-Outputs are real numbers, the scores of classes or values, or integers, the numbers of classes (of a
-model that ends in ARG_MAX).
+Outputs are real numbers (scores of classes, or values), or integers (class numbers, of a model that
+ends in ARG_MAX).
 """
 
 from __future__ import annotations
@@ -19,7 +19,7 @@ from bench.plan.metrics import AccuracyMetric
 __all__ = ["auc", "check_labels", "evaluate", "mse", "top1"]
 
 _TOP = 5
-#: The metrics that compare numbers of classes.
+#: The metrics that compare class numbers.
 _OF_CLASSES = frozenset(
     {AccuracyMetric.TOP1, AccuracyMetric.TOP5, AccuracyMetric.F1, AccuracyMetric.IOU}
 )
@@ -28,8 +28,8 @@ _OF_CLASSES = frozenset(
 def top1(outputs: Array, labels: Array) -> float:
     """Share of rows of `outputs` (`[n, ...]`, n > 0) whose largest element is at `labels[n]`.
 
-    Of equal elements the first counts, as in the applications that run on the device; a coarse
-    quantisation makes ties common. Raises `ModelError` when the shapes do not fit.
+    Among equal elements the first counts, as in applications on the device; coarse quantisation
+    makes ties common. Raises `ModelError` when the shapes do not fit.
     """
     check_labels(AccuracyMetric.TOP1, outputs.shape, labels)
     return float(np.mean(_predicted(outputs) == labels))
@@ -37,7 +37,7 @@ def top1(outputs: Array, labels: Array) -> float:
 
 def _top5(outputs: Array, labels: Array) -> float:
     scores = outputs.reshape(len(outputs), -1).astype(np.float64)
-    # A stable sort: of equal elements the first counts, as for top1.
+    # A stable sort: among equal elements the first counts, as for top1.
     best = np.argsort(-scores, axis=1, kind="stable")[:, :_TOP]
     return float(np.mean((best == labels[:, None]).any(axis=1)))
 
@@ -60,16 +60,16 @@ def _iou(outputs: Array, labels: Array) -> float:
 def auc(scores: Array, labels: Array) -> float:
     """Area under the ROC curve of `scores` `[n]` (higher = positive) for labels 0 and 1 `[n]`.
 
-    The Mann-Whitney statistic with average ranks: the probability that a positive row
-    scores above a negative one, an equal score counting half. Raises `ModelError` unless
-    both classes are present.
+    This is the Mann-Whitney statistic with average ranks: the probability that a positive row
+    scores above a negative one, where an equal score counts half. Raises `ModelError` unless both
+    classes are present.
     """
     check_labels(AccuracyMetric.AUC, scores.shape, labels)
     if scores.ndim != 1 or not np.isfinite(scores).all():
-        raise ModelError("auc needs one finite score a row", cure="choose another metric")
+        raise ModelError("auc needs one finite score per row", cure="choose another metric")
     positive = labels.astype(bool)
     _, group, counts = np.unique(scores, return_inverse=True, return_counts=True)
-    # Ranks are 1-based; equal scores share the mean of the ranks they take up.
+    # Ranks are 1-based; equal scores share the mean of their ranks.
     average_rank = np.cumsum(counts) - (counts - 1) / 2
     positives = int(positive.sum())
     negatives = positive.size - positives
@@ -83,7 +83,7 @@ def mse(outputs: Array, expected: Array) -> float:
     Raises `ModelError` when the shapes differ or there is nothing to compare.
     """
     check_labels(AccuracyMetric.MSE, outputs.shape, expected)
-    # What overflows is infinite, and so told by `evaluate`.
+    # An overflow gives infinity, which `evaluate` reports.
     with np.errstate(over="ignore", invalid="ignore"):
         return float(np.mean((outputs.astype(np.float64) - expected.astype(np.float64)) ** 2))
 
@@ -120,11 +120,11 @@ def evaluate(metric: AccuracyMetric, outputs: Array, labels: Array) -> float:
     - IOU (the mean over the classes) takes the class of each pixel, `[n, height, width]` for
       outputs `[n, height, width, classes]`.
     - MSE and MAE take expected values in the output's shape.
-    - AUC takes labels 0 and 1 `[n]`; the score of a row is its one element, or of two classes the
-      second less the first.
+    - AUC takes labels 0 and 1 `[n]`; the score of a row is its one element or, of two classes, the
+      second minus the first.
 
-    F1 and IOU are scikit-learn's. Raises `ModelError` as `check_labels` does, and where the metric
-    comes to no finite number.
+    F1 and IOU are scikit-learn's. Raises `ModelError` like `check_labels`, and if the metric is not
+    a finite number.
     """
     check_labels(metric, outputs.shape, labels)
     return finite_figure(metric.value, _METRICS[metric](outputs, labels), outputs, labels)
@@ -153,19 +153,19 @@ def check_labels(metric: AccuracyMetric, shape: Sequence[int], labels: Array) ->
 
 
 def _classes(metric: AccuracyMetric, shape: tuple[int, ...]) -> int:
-    """How many classes outputs of that shape score; 1 where they are numbers of classes."""
+    """How many classes outputs of that shape score; 1 if they are class numbers."""
     return shape[-1] if metric is AccuracyMetric.IOU else math.prod(shape[1:])
 
 
 def _problem(metric: AccuracyMetric, shape: tuple[int, ...], labels: Array) -> str:
-    """What the metric needs and does not have; empty where all is well."""
+    """What the metric needs but does not have; empty if nothing is missing."""
     if math.prod(shape) == 0:
         return "outputs"
     if metric in (AccuracyMetric.MSE, AccuracyMetric.MAE):
         return "" if labels.shape == shape else "expected values of the outputs' shape"
     if metric is AccuracyMetric.AUC:
         if math.prod(shape[1:]) > 2 or labels.shape != shape[:1]:
-            return "one score or two classes and one label 0 or 1 a row"
+            return "one score or two classes, and one label 0 or 1 per row"
         two = np.isin(labels, (0, 1)).all() and np.unique(labels).size == 2
         return "" if two else "labels 0 and 1, each at least once"
     if labels.dtype.kind not in "iu":
@@ -174,7 +174,7 @@ def _problem(metric: AccuracyMetric, shape: tuple[int, ...], labels: Array) -> s
         fits = len(shape) > 2 and labels.shape in (shape[:-1], shape)
         return "" if fits else "one integer class for each pixel"
     if labels.shape != shape[:1]:
-        return "one integer class a row"
+        return "one integer class per row"
     if metric is AccuracyMetric.TOP5 and math.prod(shape[1:]) <= _TOP:
         return f"scores of more than {_TOP} classes"
     return ""
@@ -187,7 +187,7 @@ def _cure(shape: tuple[int, ...], labels: Array) -> str:
 
 
 def _predicted(outputs: Array) -> Array:
-    """The class of each row: the place of its largest score, or the number itself, `[n]`."""
+    """The class of each row: the index of its largest score, or the number itself, `[n]`."""
     rows = outputs.reshape(len(outputs), -1)
     if outputs.dtype.kind in "iu" and rows.shape[1] == 1:
         numbers: Array = rows[:, 0]

@@ -56,16 +56,16 @@ class QuantisedModel:
 
 @dataclass(frozen=True)
 class TestSet:
-    """What a model is run on: inputs in the model's own dtype, and labels where there are any."""
+    """The test set of a model: inputs in the model's own dtype, and labels if there are any."""
 
     #: One array for each model input, `[n, ...]`.
     inputs: tuple[Array, ...]
     labels: Array | None
-    #: Why there are no labels, when there are none.
+    #: Why there are no labels, if there are none.
     labels_absent: str
     metric: AccuracyMetric | CustomMetric
     identity: DataIdentity
-    #: The place of the judged output among the model's.
+    #: The index of the judged output among the model's.
     output: int = 0
     #: Share of the inputs' values that were cut to the range of the model's inputs, 0..1.
     saturated: float = 0.0
@@ -83,7 +83,7 @@ class ModelSource:
     """Where models and test sets come from. Makes each when asked; remembers nothing."""
 
     def __init__(self, *, store: ProductStore, builder: VariantBuilder, data: DataSource) -> None:
-        """`data` is what trained workloads are trained and tested on."""
+        """`data` is for training and testing the trained workloads."""
         self._store = store
         self._builder = builder
         self._data = data
@@ -105,7 +105,7 @@ class ModelSource:
         return _quantised(path, "file", {"url": shown(workload.url)})
 
     def test_set(self, workload: Workload, model: QuantisedModel) -> TestSet:
-        """What `model` is measured on, quantised as its input tensors are."""
+        """The test set of `model`, quantised like its input tensors."""
         if isinstance(workload, TrainedWorkload):
             dataset = load_dataset(self._mnist_test_set(), model.file)
             return _labelled(self._data.name, dataset, AccuracyMetric.TOP1, 0)
@@ -138,7 +138,7 @@ class ModelSource:
         return _quantised(entry.file(MODEL_FILE), "trained", _provenance(result))
 
     def _variant(self, name: str, workload: TrainedWorkload, variant: str) -> Entry:
-        """A trained variant in the cache. Only where it is not there its parent is needed."""
+        """A trained variant in the cache. Its parent is needed only if it is not there."""
         spec = workload.variants[variant]
         product = self._variant_product(name, workload, variant)
 
@@ -196,10 +196,10 @@ def _quantised(path: Path, origin: str, provenance: Mapping[str, str]) -> Quanti
 def judged_dataset(
     workload: ModelFileWorkload, dataset: Path, model: ModelFile
 ) -> tuple[Dataset, int]:
-    """The workload's dataset, and the place of the output that its labels are about.
+    """The workload's dataset, and the index of the output that its labels belong to.
 
-    Everything is checked that can be before the model has run. Raises `ModelError` where inputs or
-    labels do not fit the model, or the data is not scaled as the model wants it.
+    Everything is checked that can be checked before the model runs. Raises `ModelError` if inputs
+    or labels do not fit the model, or if the data is not scaled as the model needs.
     """
     loaded = load_dataset(dataset, model)
     if loaded.saturated > workload.max_saturated:
@@ -231,12 +231,12 @@ def _random(workload: ModelFileWorkload, model: ModelFile) -> TestSet:
         sha256=digest_arrays(inputs),
         samples=workload.random_inputs,
     )
-    absent = "no dataset is given, so there are no labels to be right about"
+    absent = "no dataset is given, so there are no labels to compare with"
     return TestSet(inputs, None, absent, workload.metric, identity)
 
 
 def _provenance(result: BuildResult) -> dict[str, str]:
-    """What a reader of a record wants to know of how a variant was made."""
+    """How a variant was made, for readers of a record."""
     facts = {
         "architecture": result.architecture,
         "method": result.training.method,

@@ -1,4 +1,4 @@
-"""The files a user names for a model of their own, checked before anything is made of them."""
+"""The files that a user names for their own model, checked before they are used."""
 
 from __future__ import annotations
 
@@ -19,17 +19,17 @@ __all__ = ["check_user_files"]
 
 _LOG = logger(__name__)
 
-#: Share of saturated values from which a word is worth it: noise has outliers.
+#: Share of saturated values from which the bench warns; noise has outliers.
 _TELL_SATURATED = 0.001
 
 
 def check_user_files(
     config: BenchConfig, config_path: Path, planned: Collection[str]
 ) -> dict[Path, str]:
-    """Look at the files of the `planned` workloads; each with the sha256 of what was seen.
+    """Check the files of the `planned` workloads; returns each with its sha256.
 
-    Models, datasets and metrics: whether they can be read, and whether inputs and labels fit the
-    model. Raises `BenchError` naming configuration, key and file.
+    It checks that models, datasets and metrics can be read, and that inputs and labels fit the
+    model. Raises `BenchError`, which names configuration, key and file.
     """
     found: dict[Path, str] = {}
     for name in sorted(planned):
@@ -47,7 +47,7 @@ def _checked(workload: ModelFileWorkload, key: str) -> dict[Path, str]:
     if isinstance(metric, CustomMetric):
         found[metric.file] = _digest(metric.file, f"{key}.metric")
     if workload.model is None:
-        # It is downloaded when it is needed, and only then can be held against the dataset.
+        # It is downloaded when it is needed, and can be compared with the dataset only then.
         return found if dataset is None else found | {dataset: _digest(dataset, f"{key}.dataset")}
     try:
         model = load_quantised(workload.model)
@@ -65,7 +65,7 @@ def _checked(workload: ModelFileWorkload, key: str) -> dict[Path, str]:
 
 
 def _check_labels(workload: ModelFileWorkload, dataset: Path, key: str) -> None:
-    """Limits on the accuracy need labels. Whether the dataset is sound otherwise is not asked."""
+    """Check that limits on the accuracy have labels; the rest of the dataset is not checked."""
     limits = [rule.metric for rule in workload.limits]
     if MetricName.ACCURACY not in limits:
         return

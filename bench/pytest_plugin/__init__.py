@@ -66,7 +66,7 @@ def pytest_addoption(parser: pytest.Parser) -> None:
 
 @pytest.hookimpl(tryfirst=True)
 def pytest_configure(config: pytest.Config) -> None:
-    """Set the run up in the controller; take it over in a worker."""
+    """Set up the run in the controller; receive it in a worker."""
     worker_input: dict[str, Any] | None = getattr(config, "workerinput", None)
     if worker_input is not None:
         if _WORKER_KEY in worker_input:
@@ -103,7 +103,7 @@ def pytest_configure(config: pytest.Config) -> None:
 
 
 def _is_main_job(config: pytest.Config) -> bool:
-    """Whether the regression suites are among what pytest was asked to run."""
+    """Whether pytest was asked to run any of the regression suites."""
     if config.option.bench_config is not None:
         return True
     suites = config.rootpath / "tests" / "regression"
@@ -127,10 +127,10 @@ def _extra_arguments(config: pytest.Config) -> tuple[str, ...]:
 
 @pytest.hookimpl(optionalhook=True)
 def pytest_configure_node(node: Any) -> None:
-    """Hand the setup to an xdist worker."""
+    """Send the setup to an xdist worker."""
     session = node.config.stash.get(_SESSION, None)
     if session is not None:
-        # One worker a core: threads of BLAS beneath them would fight for the same cores.
+        # There is one worker per core; threads of BLAS would compete for the same cores.
         os.environ.setdefault("OPENBLAS_NUM_THREADS", "1")
         node.workerinput[_WORKER_KEY] = session.setup.to_json()
 
@@ -159,7 +159,7 @@ def pytest_generate_tests(metafunc: pytest.Metafunc) -> None:
 
 
 def pytest_collection_modifyitems(config: pytest.Config, items: list[pytest.Item]) -> None:
-    """Leave out what pytest puts where a grid has no sweep or order: a test of nothing, skipped."""
+    """Leave out the empty, skipped test that pytest adds if a grid has no sweep or order."""
     if _SESSION not in config.stash:
         return
     empty = [item for item in items if item.name.endswith("[NOTSET]")]
@@ -187,7 +187,7 @@ def judge(request: pytest.FixtureRequest) -> Iterator[Judge]:
 
 
 def _wanted(items: Iterable[pytest.Item]) -> tuple[Cell, ...]:
-    """The cells the chosen tests ask for; a cell is judged against its base."""
+    """The cells that the selected tests need; a cell is compared with its base."""
     wanted: dict[Cell, None] = {}
     for item in items:
         parameters = getattr(getattr(item, "callspec", None), "params", {})

@@ -1,6 +1,6 @@
-"""Which tests a run has and how each ended: noted by the controller for the reports.
+"""The tests of a run and how each ended; the controller notes this for the reports.
 
-A worker that dies takes its memory along, so nothing here depends on one: the list of tests is
+The memory of a worker is lost when it dies, so nothing here depends on it. The list of tests is
 written when they have been collected, and each outcome when it is known.
 """
 
@@ -32,7 +32,7 @@ class CaseCollector:
         self._chosen: frozenset[str] | None = None
         #: Test -> seconds, outcome and words so far: a test has three phases.
         self._so_far: dict[str, CaseOutcome] = {}
-        #: Why something could not be noted; empty where all was.
+        #: Why something could not be noted; empty if everything was.
         self.problem = ""
 
     def pytest_collection_finish(self, session: pytest.Session) -> None:
@@ -42,7 +42,7 @@ class CaseCollector:
 
     @pytest.hookimpl(optionalhook=True)
     def pytest_xdist_node_collection_finished(self, node: Any, ids: Sequence[str]) -> None:
-        """With workers: all collect the same, so the first tells."""
+        """With workers: all collect the same tests, so the first is enough."""
         if self._chosen is None:
             self._choose(ids)
 
@@ -53,7 +53,7 @@ class CaseCollector:
         before = self._so_far.get(report.nodeid)
         now = _joined(before, report)
         self._so_far[report.nodeid] = now
-        # A worker that died has no phase (`???`): what was known of the test is all there will be.
+        # A worker that died has no phase (`???`): nothing more will be known about the test.
         if report.when not in ("setup", "call"):
             self._note(lambda: self._run.append_outcome(now))
 
@@ -72,7 +72,7 @@ class CaseCollector:
             status=Status.INCOMPLETE,
             error="WorkerDied",
             reason=f"the process that measured it died ({worker}: {error})",
-            cure="it is not measured again in this run; was it killed, or out of memory?",
+            cure="it is not measured again in this run; perhaps it was killed or out of memory",
         )
         self._note(lambda: self._run.write_unmeasured(found))
 
@@ -82,14 +82,14 @@ class CaseCollector:
         self._note(lambda: self._run.write_selection(Selection(cases=tuple(cases))))
 
     def _note(self, write: Callable[[], object]) -> None:
-        """Write; a full disk costs the note and a word at the end, not the run."""
+        """Write. A full disk costs the note, which is reported at the end, but not the run."""
         try:
             write()
         except BenchError as error:
             self.problem = self.problem or error.what
 
     def _case(self, nodeid: str) -> Case | None:
-        """The case that a test is; None for a test that judges nothing of the plan."""
+        """The case of a test; None for a test that judges nothing of the plan."""
         match = _TEST.search(nodeid)
         if match is None:
             return None
@@ -105,7 +105,7 @@ class CaseCollector:
 
 
 def _joined(before: CaseOutcome | None, report: pytest.TestReport) -> CaseOutcome:
-    """What is known of a test after one more phase: the worst outcome, all the time."""
+    """What is known about a test after one more phase: the worst outcome and the total time."""
     outcomes = {report.outcome} | ({before.outcome} if before else set())
     words = (before.text if before else "") or (report.longreprtext if report.failed else "")
     return CaseOutcome(

@@ -74,7 +74,7 @@ class Check:
         if record.accuracy is not None:
             self._property("accuracy", f"{record.accuracy.value:.6f}")
         for event, count in record.measurement.counters.items():
-            # What nobody has measured is not given a measurement's name.
+            # A figure that nobody has measured does not get the name of a measurement.
             estimated = record.measurement.kinds.get(event) in ("modelled", "estimate")
             self._property(f"{event}_estimate" if estimated else event, str(count))
         if record.measurement.explanation:
@@ -96,7 +96,7 @@ class Check:
 
 
 def _asked(subject: str, ask: Callable[[], _T]) -> _T:
-    """What the judge answers; where it cannot keep its answer, the test fails with its words."""
+    """The judge's answer. If the judge cannot store it, the test fails with the error."""
     try:
         return ask()
     except BenchError as error:

@@ -1,18 +1,18 @@
 """Which xdist worker gets which tests: a family of cells stays together, and every run ends.
 
-All tests of the cells that share one trained model go to one worker, so a worker does not sit
-waiting for another's training while there is other work. The families alternate between
-workloads (see `bench.plan.grid.make_plan`), so the first workers begin with different trainings.
-Cells of a target with a single device go to one worker, whatever their family: it drives the device
-and gives it all of them together.
+All tests of the cells that share one trained model go to one worker, so no worker waits for
+another's training while there is other work. The families alternate between workloads (see
+`bench.plan.grid.make_plan`), so the first workers begin with different trainings. Cells of a target
+with a single device go to one worker, whatever their family: it drives the device and gives it all
+of them together.
 
-xdist's own scheduler for scopes is not used: after a worker has died it can leave the others
-waiting for ever (see docs/decisions/0019-scheduler.md). What a worker needs to know is little:
+xdist's own scheduler for scopes is not used: after a worker has died, it can leave the others
+waiting forever (see docs/decisions/0019-scheduler.md). A worker needs little:
 
-- It runs a test only when it knows the next one, or that there is none (`shutdown`). So it is kept
-  two tests ahead, and told to shut down as soon as there is nothing left to give.
-- A worker that has been told to shut down takes no more work. What a dead worker leaves behind goes
-  to those that still take some, else to the one that replaces it.
+- It runs a test only when it knows the next one, or that there is none (`shutdown`). So it always
+  has two tests, and is told to shut down as soon as there are no more.
+- A worker that has been told to shut down takes no more work. The tests of a dead worker go to
+  those that still take some, otherwise to the one that replaces it.
 - The test during which a worker died is not given to another.
 """
 
@@ -30,12 +30,12 @@ from targets.registry import EXCLUSIVE
 __all__ = ["FamilyScheduling", "Worker", "family_of"]
 
 _PARAMETER = re.compile(r"\[(?P<id>.+)\]$")
-#: Tests a worker wants to know of: the one it runs and the one after.
+#: How many tests a worker needs to know: the one that it runs, and the next.
 _AHEAD = 2
 
 
 def family_of(nodeid: str) -> str:
-    """The scheduling group of a test: `workload-variant` of its cell or sweep, else itself.
+    """The scheduling group of a test: `workload-variant` of its cell or sweep, otherwise itself.
 
     For a target with a single device it is the target.
 
@@ -46,13 +46,13 @@ def family_of(nodeid: str) -> str:
     if match is None:
         return nodeid
     parts = match["id"].split("-")
-    # Workload and variant come first and could bear a target's name.
+    # Workload and variant come first, and could have the name of a target.
     exclusive = [part for part in parts[2:] if part in EXCLUSIVE]
     return exclusive[0] if exclusive else "-".join(parts[:2])
 
 
 class Worker(Protocol):
-    """What is used of xdist's `WorkerController`."""
+    """The part of xdist's `WorkerController` that is used."""
 
     @property
     def shutting_down(self) -> bool:
@@ -116,7 +116,7 @@ class FamilyScheduling:
         """A worker has collected. One that replaces another must have found the same tests."""
         assert node in self._pending
         if self.collection is not None and list(collection) != self.collection:
-            # It cannot be given places in a list it does not have, and must not be waited for.
+            # It has another list, so it cannot get places in ours, and must not be waited for.
             node.shutdown()
             return
         self._collected[node] = list(collection)
@@ -142,14 +142,14 @@ class FamilyScheduling:
         self._refill(node)
 
     def mark_test_pending(self, item: str) -> None:
-        """Put a test back that is to run again (a plugin's wish after a crash)."""
+        """Put back a test that a plugin wants to run again after a crash."""
         assert self.collection is not None
         self._queue.insert(0, [self.collection.index(item)])
         for node in self.nodes:
             self._refill(node)
 
     def remove_pending_tests_from_node(self, node: Worker, indices: Sequence[int]) -> None:
-        """Not asked for: no test is ever taken from a worker that lives."""
+        """Never called, because no test is ever taken from a living worker."""
         raise NotImplementedError
 
     def remove_node(self, node: Worker) -> str | None:
@@ -159,14 +159,14 @@ class FamilyScheduling:
             return None
         assert self.collection is not None
         crashed, *left = pending
-        # A family at a time, as before: what it shares is in the cache or still to be made.
+        # Still a family at a time: what it shares is in the cache or must still be made.
         self._queue[:0] = _families(self.collection, left)
         for other in self.nodes:
             self._refill(other)
         return self.collection[crashed]
 
     def _refill(self, node: Worker) -> None:
-        """Keep `node` two tests ahead, or let it end where nothing is left to give."""
+        """Keep `node` two tests ahead, or let it end if nothing is left."""
         if node.shutting_down or node not in self._collected:
             return
         pending = self._pending[node]
@@ -183,7 +183,7 @@ class FamilyScheduling:
 
 
 def _families(collection: Sequence[str], places: Sequence[int] | None = None) -> list[list[int]]:
-    """The `places` (None = all) of `collection` by family, in the order the families begin."""
+    """The `places` (None = all) of `collection` by family, in the order of their first tests."""
     families: dict[str, list[int]] = {}
     for place in range(len(collection)) if places is None else places:
         families.setdefault(family_of(collection[place]), []).append(place)

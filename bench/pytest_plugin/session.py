@@ -1,4 +1,4 @@
-"""What a pytest process knows of the run: set up once by the controller, handed to the workers."""
+"""What a pytest process knows about the run: set up once by the controller, sent to the workers."""
 
 from __future__ import annotations
 
@@ -49,15 +49,15 @@ class RunSetup:
     data: DataSource
     cache_root: Path
     run_path: Path
-    #: Of the configuration as it was read.
+    #: The hash of the configuration as it was read.
     config_sha256: str
     #: Our own code as it was when the run began.
     code: SourceTree
-    #: The files the configuration names -> the sha256 of what was checked.
+    #: The files that the configuration names -> the sha256 of what was checked.
     inputs: Mapping[Path, str]
     #: Key of the configuration -> its line.
     config_lines: Mapping[str, int] = field(default_factory=dict)
-    #: Targets that cannot be had here -> what is missing, and the cure.
+    #: Targets that are not available here -> what is missing, and the cure.
     unavailable: Mapping[str, tuple[str, str]] = field(default_factory=dict)
 
     def plan(self) -> Plan:
@@ -76,7 +76,7 @@ class RunSetup:
         )
 
     def to_json(self) -> str:
-        """For xdist, which hands workers plain values only."""
+        """For xdist, which sends only plain values to workers."""
         return json.dumps(
             {
                 "config": self.config.model_dump(mode="json"),
@@ -115,12 +115,12 @@ class RunSetup:
 
 
 def _process_name() -> str:
-    """What xdist calls this process; `main` where there are no workers."""
+    """The name that xdist gives this process; `main` if there are no workers."""
     return os.environ.get("PYTEST_XDIST_WORKER", "main")
 
 
 class BenchSession:
-    """What every pytest process of the run knows of it: the plan, and where results go."""
+    """What every pytest process knows about the run: the plan, and where results go."""
 
     def __init__(self, setup: RunSetup) -> None:
         self.setup = setup
@@ -132,7 +132,7 @@ class BenchSession:
 def open_judge(session: BenchSession, wanted: Iterable[Cell]) -> Iterator[Judge]:
     """The judge of the run in this process, for the cells `wanted`; ends what it started.
 
-    Raises `BenchError` where this process has loaded other code than the one that set the run up.
+    Raises `BenchError` if this process has loaded other code than the one that set up the run.
     """
     setup = session.setup
     setup.code.require_unchanged(*setup.code.modules)
@@ -171,7 +171,7 @@ def open_judge(session: BenchSession, wanted: Iterable[Cell]) -> Iterator[Judge]
 
 
 def _abilities(setup: RunSetup, targets: Mapping[str, Target]) -> dict[str, Capabilities | Lack]:
-    """What each target can do, or why it cannot be had."""
+    """What each target can do, or why it is not available."""
     return {
         name: Lack(*setup.unavailable[name]) if name in setup.unavailable else target.capabilities()
         for name, target in targets.items()

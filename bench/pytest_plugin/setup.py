@@ -1,4 +1,4 @@
-"""Everything that can be checked before any work is done, checked."""
+"""Checks everything that can be checked before any work is done."""
 
 from __future__ import annotations
 
@@ -37,7 +37,7 @@ def prepare_run(
     cache_root: Path,
     invocation: tuple[str, ...],
 ) -> RunSetup:
-    """Read the configuration and check it against the world; write nothing.
+    """Read the configuration and check it against the environment; write nothing.
 
     Args:
         config_path: the configuration file.
@@ -81,9 +81,9 @@ def prepare_run(
 
 
 def kept_inputs(setup: RunSetup) -> BenchConfig:
-    """The configuration with copies in the cache in place of the files it names.
+    """The configuration with copies in the cache instead of the files that it names.
 
-    A run of which no target can be had keeps nothing. Raises `BenchError` where a file is not
+    If no target of the run is available, nothing is copied. Raises `BenchError` if a file is not
     the one that was checked, or the cache cannot be written.
     """
     if set(setup.targets) <= set(setup.unavailable):
@@ -92,10 +92,10 @@ def kept_inputs(setup: RunSetup) -> BenchConfig:
 
 
 def unavailable_targets(setup: RunSetup) -> dict[str, tuple[str, str]]:
-    """Which targets of the run cannot be had here? Asked before hours of training, not after.
+    """Find out which targets are not available, before hours of training and not after.
 
-    Returns what is missing for each, and the cure; the cells of the others are measured all the
-    same. Raises `BenchError` for anything else that is wrong with a target, such as a broken
+    Returns what is missing for each, and the cure. The cells of the others are still measured.
+    Raises `BenchError` for anything else that is wrong with a target, such as a broken
     installation.
     """
     missing: dict[str, tuple[str, str]] = {}
@@ -117,9 +117,9 @@ def unavailable_targets(setup: RunSetup) -> dict[str, tuple[str, str]]:
 
 
 def _check_vela(config: BenchConfig, config_path: Path) -> dict[Path, str]:
-    """Is Vela there, and does it know the system configurations and memory modes of the grid?
+    """Check that Vela is installed and knows the grid's system configurations and memory modes.
 
-    Returns the configuration file the user named, if any, and its sha256.
+    Returns the configuration file that the user named, if any, and its sha256.
     """
     require_vela()
     grid = config.grid

@@ -1,4 +1,4 @@
-"""SIGTERM and SIGHUP end a run as Ctrl-C does: with its reports."""
+"""SIGTERM and SIGHUP end a run like Ctrl-C: with its reports."""
 
 from __future__ import annotations
 
@@ -13,9 +13,9 @@ _SIGNALS = (signal.SIGTERM, signal.SIGHUP)
 
 
 def stop_on_signals() -> Callable[[], None]:
-    """From now on the signals raise `KeyboardInterrupt` in the main thread; returns what undoes it.
+    """Make the signals raise `KeyboardInterrupt` in the main thread; returns what undoes this.
 
-    A signal that is ignored (`nohup`) stays ignored, and another's handler is left in place.
+    A signal that is ignored (`nohup`) stays ignored, and an existing handler stays in place.
     """
     if threading.current_thread() is not threading.main_thread():
         return lambda: None

@@ -22,7 +22,7 @@ from bench.report.table import render, unmeasured_table, unreadable_table, workl
 
 __all__ = ["ProgressLines", "TerminalReport"]
 
-#: Seconds between looks at the progress file, and between two status lines.
+#: Seconds between two reads of the progress file, and between two status lines.
 _LOOK_S = 0.5
 _STATUS_S = 5.0
 #: Work of these kinds is announced when it starts and ends; other work is only counted.
@@ -47,11 +47,11 @@ class TerminalReport:
         self._stop = threading.Event()
         self._thread: threading.Thread | None = None
         self._view = RunView.empty()
-        #: Where the reports lie, or why they do not.
+        #: Where the reports are, or why there are none.
         self._reports = ""
 
     def pytest_report_header(self) -> list[str]:
-        """Targets that cannot be had: the rest is measured without them."""
+        """Name the targets that are not available; the rest is measured without them."""
         return [
             f"bench: target {name} is UNAVAILABLE: {what}\n  -> {cure}"
             for name, (what, cure) in self._unavailable.items()
@@ -64,14 +64,14 @@ class TerminalReport:
 
     @pytest.hookimpl(wrapper=True, trylast=True)
     def pytest_sessionfinish(self, session: pytest.Session) -> Iterator[None]:
-        """Write the reports. A run that measured no cell, or cannot keep them, has failed."""
+        """Write the reports. A run that measured no cell, or cannot write them, has failed."""
         self._stop.set()
         if self._thread is not None:
             self._thread.join()
         missing = self._read_and_write()
         try:
-            # Here pytest writes its JUnit file, and would end in a traceback on a full disk:
-            # the user would not learn what the tests have to say of that disk.
+            # pytest writes its JUnit file here. On a full disk it would end in a traceback, and the
+            # user would not see what the tests say about the disk.
             yield
         except OSError as error:
             missing = f"{self._config.option.xmlpath}: {error.strerror}"
@@ -82,7 +82,7 @@ class TerminalReport:
             session.exitstatus = pytest.ExitCode.TESTS_FAILED
 
     def _read_and_write(self) -> str:
-        """Read what the workers found, and write the JUnit file; why that failed, or nothing."""
+        """Read what the workers found and write the JUnit file. Returns the reason of a failure."""
         try:
             self._view = read_run(self._run)
             written = write_junit(self._run, self._view)
@@ -122,7 +122,7 @@ class TerminalReport:
         lines_of = ProgressLines(time.monotonic())
         stopped = False
         while not stopped:
-            stopped = self._stop.wait(_LOOK_S)  # a last look at what was said since
+            stopped = self._stop.wait(_LOOK_S)  # then read once more
             lines = lines_of.take(follower.new_events(), time.monotonic())
             if reporter is not None and lines:
                 # xdist writes its dots without telling the reporter of the unfinished line.
@@ -152,7 +152,7 @@ class ProgressLines:
                 lines.append(event.text)
                 continue
             place = (event.pid, event.kind, event.task)
-            # A wait has no end of its own: whatever the process does next ends it.
+            # A wait has no end of its own; the next thing that the process does ends it.
             for other in [p for p in self._running if p[:2] == (event.pid, "wait")]:
                 del self._running[other]
             if event.state in ("started", "update"):

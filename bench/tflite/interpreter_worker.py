@@ -1,7 +1,7 @@
-"""The child that `bench.tflite.interpreters` asks: TFLite-Micro and LiteRT, and what they say.
+"""The child process of `bench.tflite.interpreters`: TFLite-Micro and LiteRT.
 
-Either is imported when it is first asked for. They trust their models: a damaged operator makes
-them read beyond its tensors, divide by zero or never end; then this process is what ends.
+Each is imported when it is first needed. They trust their models: with a damaged operator they read
+beyond its tensors, divide by zero or never end. Then only this process ends.
 """
 
 from __future__ import annotations
@@ -22,8 +22,8 @@ from bench.core.arrays import Array
 
 __all__ = ["ALIVE", "Answer", "Interpreter", "Outcome", "Request", "main"]
 
-#: TFLite-Micro's arena in bytes. Only the pages a model touches are ever real memory, so the
-#: generous size costs nothing and no model has to be tried twice.
+#: TFLite-Micro's arena in bytes. Only the pages that a model touches use memory, so the generous
+#: size costs nothing, and no model has to be tried twice.
 _TFLM_ARENA_BYTES = 256 << 20
 #: Started interpreters that are kept: those of the CPU operators of a network. Their arenas count
 #: as memory that this process may write.
@@ -31,10 +31,10 @@ _KEPT_INTERPRETERS = 4
 #: Seconds after which a computing child says that it is alive.
 _ALIVE_S = 1.0
 
-#: Says that a row is done, and its successor begun.
+#: The message that a row is done and the next has begun.
 ALIVE = b""
 
-# What the interpreters raise when they refuse a model.
+# Raised by the interpreters when they refuse a model.
 _REFUSALS = (RuntimeError, ValueError, IndexError, TypeError, AttributeError, struct.error)
 
 #: One row of inputs -> its outputs, by a started interpreter.
@@ -44,7 +44,7 @@ _Infer = Callable[[Sequence[Array]], list[Array]]
 class Interpreter(Enum):
     """Who runs a model."""
 
-    #: The kernels that run beside the NPU; they round twice, as Vela's streams ask the NPU to.
+    #: The kernels that run next to the NPU; they round twice, like Vela's streams on the NPU.
     TFLM = "TFLite-Micro"
     #: LiteRT's plain C++ kernels, equal on every machine; some round once.
     LITERT = "LiteRT"
@@ -52,11 +52,11 @@ class Interpreter(Enum):
 
 @dataclass(frozen=True)
 class Request:
-    """A model, and the rows to run it on."""
+    """A model and the rows on which to run it."""
 
     interpreter: Interpreter
     model: bytes
-    #: One array `[rows, *tensor shape]` for each model input. None at all: no row.
+    #: One array `[rows, *tensor shape]` for each model input. No arrays means no row.
     inputs: tuple[Array, ...]
     #: How many outputs the model has.
     outputs: int
@@ -96,7 +96,7 @@ def main() -> None:
 
 
 class _Pulse:
-    """Says now and then that this process is getting on."""
+    """Reports from time to time that this process is making progress."""
 
     def __init__(self, client: Connection) -> None:
         self._client = client
@@ -117,7 +117,7 @@ def _answer(request: Request, pulse: _Pulse) -> Answer:
         for number, row in enumerate(zip(*request.inputs, strict=True)):
             pulse.beat()
             if request.fresh and number:
-                # Neither interpreter's own reset brings back what CALL_ONCE has initialised.
+                # Neither interpreter's own reset restores what CALL_ONCE has initialised.
                 infer = start(request.interpreter, request.model, request.outputs)
             rows.append(infer([np.ascontiguousarray(value) for value in row]))
     except ImportError as error:

@@ -1,10 +1,10 @@
-"""The interpreters: what a quantised model must answer, computed on this machine.
+"""The interpreters: the right answers of a quantised model, computed on this machine.
 
-TFLite-Micro is the oracle for bit-exactness: its kernels round twice, as the compiled stream does.
-LiteRT rounds once in some kernels, so that single elements differ by one.
+TFLite-Micro is the reference for bit-exactness: its kernels round twice, like the compiled stream.
+LiteRT rounds once in some kernels, so single elements differ by one.
 
-Both are native code that trusts its model, so they run in a child (`interpreter_worker`), whose
-death is one answer and no more. Every request carries its model: nothing is lost with a child.
+Both are native code that trusts its model. So they run in a child process (`interpreter_worker`),
+whose death costs only one answer. Every request carries its model, so nothing is lost with a child.
 """
 
 from __future__ import annotations
@@ -50,7 +50,7 @@ __all__ = [
 INTERPRETER_BOUNDS = Bounds(seconds=120, memory_bytes=4 << 30)
 
 _CHILD = python_command("from bench.tflite.interpreter_worker import main\nmain()")
-#: What is shown of an interpreter's own words.
+#: How much of an interpreter's own message is shown.
 _WORDS_LINES, _WORDS_LENGTH = 3, 300
 _PACKAGES = {
     Interpreter.TFLM: "pip install --pre tflite-micro",
@@ -59,7 +59,7 @@ _PACKAGES = {
 
 
 class InterpreterError(ModelError):
-    """An interpreter does not run a model. `reason` says why, naming neither."""
+    """An interpreter does not run a model. `reason` says why, without naming either."""
 
     def __init__(self, what: str, interpreter: Interpreter, reason: str, cure: str) -> None:
         super().__init__(what, cure=cure)
@@ -68,19 +68,19 @@ class InterpreterError(ModelError):
 
 
 class RefusedError(InterpreterError):
-    """It says itself that it does not: an operator it lacks, an option it does not know."""
+    """The interpreter itself refuses: it lacks an operator, or does not know an option."""
 
     def __init__(self, interpreter: Interpreter, reason: str, model: str = "the model") -> None:
         super().__init__(
             f"{interpreter.value} cannot run {model}: {reason}",
             interpreter,
             reason,
-            "models with operators that it lacks, Vela's among them, cannot be run here",
+            "models with operators that it lacks, such as Vela's, cannot be run here",
         )
 
 
 class DiedError(InterpreterError):
-    """The model ends it: by a crash, by no end, by more memory than it may have."""
+    """The model ended the interpreter: by a crash, by its time limit, or by its memory limit."""
 
     def __init__(
         self, interpreter: Interpreter, reason: str, end: End, model: str = "the model"
@@ -89,13 +89,13 @@ class DiedError(InterpreterError):
             f"{interpreter.value} {reason} on {model}",
             interpreter,
             reason,
-            "is the model damaged? Convert it again",
+            "the model may be damaged: convert it again",
         )
         self.end = end
 
 
 class Interpreters:
-    """The child that runs models, started when it is first needed. Thread-safe.
+    """The child process that runs models, started when it is first needed. Thread-safe.
 
     Use as a context manager; leaving it ends the child.
     """
@@ -150,7 +150,7 @@ class Interpreters:
         return answer.outputs
 
     def _ask(self, request: Request, bounds: Bounds) -> Answer:
-        """Twice where the child was ended from outside: that is no answer."""
+        """Try twice if the child was ended from outside, because that is not an answer."""
         with self._lock:
             try:
                 return self._converse(request, bounds)
@@ -174,7 +174,7 @@ class Interpreters:
                 pass
             answer: Answer = pickle.loads(message)
             if answer.outcome is Outcome.REFUSED:
-                # It says what it minds on standard error, and that it minds in the exception.
+                # Standard error has the reason; the exception only says that there is one.
                 reason = _said(child) or one_line(answer.reason) or "it gave no reason"
                 return Answer(Outcome.REFUSED, reason=reason)
             return answer
@@ -188,9 +188,9 @@ def run_model(
 ) -> tuple[Array, ...]:
     """Run the model at `path`, one row after another.
 
-    `inputs` has one array for each model input, `[n, ...]` in the model's own shape and dtype; so
-    have the outputs. A model that keeps state (variables) gets a new interpreter for every row: a
-    row's answer does not depend on the rows before it.
+    `inputs` has one array `[n, ...]` for each model input, in the model's own shape and dtype; the
+    outputs have the same form. A model that keeps state (variables) gets a new interpreter for
+    every row, so a row's answer does not depend on earlier rows.
 
     Raises `ModelError` when the file is damaged or the inputs do not fit, and what
     `Interpreters.run` raises.
@@ -241,7 +241,7 @@ def run_litert(path: Path, inputs: Sequence[Array]) -> tuple[Array, ...]:
 
 
 def shared_interpreters() -> Interpreters:
-    """One child for the whole process; a fork of the process gets its own."""
+    """One child for the whole process; a fork of this process gets its own."""
     return _interpreters_of(os.getpid())
 
 
@@ -250,7 +250,7 @@ def _interpreters_of(pid: int) -> Interpreters:
     interpreters = Interpreters()
 
     def close() -> None:
-        # A fork runs this as well when it ends.
+        # A fork also runs this when it ends.
         if os.getpid() == pid:
             interpreters.close()
 

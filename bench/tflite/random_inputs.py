@@ -1,4 +1,4 @@
-"""Inputs for a model nobody has data for: random, and the same for good."""
+"""Random inputs for a model without data, always the same."""
 
 from __future__ import annotations
 
@@ -13,17 +13,17 @@ from bench.tflite.model_file import QUANTISED_DTYPES, ModelFile
 
 __all__ = ["random_inputs"]
 
-#: The most that all inputs may take together, in bytes: 20 colour images of 2000 x 2000 pixels fit.
+#: The most bytes that all inputs may take together: 20 colour images of 2000 x 2000 pixels fit.
 _BYTES_MAX = 256 << 20
 
 
 def random_inputs(model: ModelFile, n: int, seed: int) -> tuple[Array, ...]:
     """`n` inputs for `model`, uniform over the whole range of each input's dtype.
 
-    One array `[n, ...]` for each model input. Taken from the raw PCG64 stream, which NumPy
-    promises to keep (it does not for `Generator.integers`), so the same `seed` gives the
-    same inputs for good. Raises `ModelError` for an input that is not int8, uint8 or int16, and
-    for inputs too large to be meant so.
+    There is one array `[n, ...]` for each model input. The values come from the raw PCG64 stream,
+    which NumPy promises to keep (unlike `Generator.integers`), so the same `seed` always gives the
+    same inputs. Raises `ModelError` for an input that is not int8, uint8 or int16, and for inputs
+    that are too large to be intended.
     """
     stream = np.random.PCG64(seed)
     arrays = []
@@ -43,7 +43,7 @@ def random_inputs(model: ModelFile, n: int, seed: int) -> tuple[Array, ...]:
             raise ModelError(
                 f"{n} random inputs of {tensor.dtype} {list(tensor.shape)} (input "
                 f"{tensor.name!r}) would take more than {memory_words(_BYTES_MAX)} of memory",
-                cure="is the model's input meant to be that large? Lower random_inputs if so",
+                cure="if the model's input is meant to be so large, lower random_inputs",
             )
         words = stream.random_raw(-(-count * dtype.itemsize // 8)).astype("<u8")
         values = words.view(dtype)[:count].reshape(shape)

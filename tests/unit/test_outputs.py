@@ -71,7 +71,7 @@ def test_a_teams_own_metric_on_several_outputs_needs_a_name() -> None:
         (Metric.TOP1, (4, 10), np.array([0, 1, 2, 10]), "the model has 10 classes"),
         (Metric.TOP1, (4, 10), np.array([0, 1, -1, 2]), "from -1"),
         (Metric.TOP1, (4, 10), CLASSES.astype(np.float32), "integer classes"),
-        (Metric.TOP1, (4, 10), CLASSES[:3], "one integer class a row"),
+        (Metric.TOP1, (4, 10), CLASSES[:3], "one integer class per row"),
         (Metric.TOP5, (4, 5), np.array([0, 1, 2, 3]), "more than 5 classes"),
         (Metric.AUC, (4, 1), np.array([0, 0, 0, 0]), "each at least once"),
         (Metric.AUC, (4, 3), np.array([0, 1, 0, 1]), "two classes"),

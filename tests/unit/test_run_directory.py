@@ -380,7 +380,7 @@ def test_no_figure_that_json_lacks_is_written(run: RunDirectory, value: float) -
 def test_what_is_no_count_is_refused_where_the_target_gives_it(tmp_path: Path, count: Any) -> None:
     counters = dict.fromkeys(EVENTS, 1) | {"NPU_ACTIVE": count}
     measurement = Measurement(source=Source.BOARD, outputs=(), counters=counters)
-    with pytest.raises(TargetError, match=r"x: the target says that NPU_ACTIVE is .*, no count"):
+    with pytest.raises(TargetError, match=r"x: the target says that NPU_ACTIVE is .*, not a count"):
         keep_measurement(tmp_path, "x", measurement)
 
 
