@@ -115,7 +115,7 @@ def infinite(outputs, labels):
     [
         ("share_of_class_zero", ""),
         ("broken", "no such class"),
-        ("infinite", "no finite number"),
+        ("infinite", "not a finite number"),
         ("absent", "has no attribute 'absent'"),
     ],
 )
