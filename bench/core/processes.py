@@ -35,6 +35,7 @@ __all__ = [
     "end_group",
     "ended_words",
     "guarded",
+    "memory_bound",
     "memory_words",
     "ran_out_of_memory",
     "run_to_end",
@@ -177,15 +178,30 @@ def _status(process: subprocess.Popen[bytes]) -> int | None:
     return ended.si_status if ended.si_code == os.CLD_EXITED else -ended.si_status
 
 
-def bound_memory(process: subprocess.Popen[bytes], memory_bytes: int | None) -> None:
-    """Let `process`, and what it starts from now on, write at most `memory_bytes` each."""
+def bound_memory(process: subprocess.Popen[bytes], memory_bytes: int | None) -> int | None:
+    """Let `process`, and what it starts from now on, write at most `memory_bytes` each.
+
+    Returns the bound, which is this process's own (`ulimit -d`) if that is lower.
+    """
     if memory_bytes is None:
-        return
+        return None
+    _, ours = resource.getrlimit(resource.RLIMIT_DATA)
+    bound = _lower(memory_bytes, ours)
     # A process that has already ended needs no limits.
     with contextlib.suppress(ProcessLookupError):
         _, most = resource.prlimit(process.pid, resource.RLIMIT_DATA)
-        soft = memory_bytes if most == resource.RLIM_INFINITY else min(memory_bytes, most)
-        resource.prlimit(process.pid, resource.RLIMIT_DATA, (soft, most))
+        resource.prlimit(process.pid, resource.RLIMIT_DATA, (_lower(bound, most), most))
+    return bound
+
+
+def _lower(value: int, limit: int) -> int:
+    return value if limit == resource.RLIM_INFINITY else min(value, limit)
+
+
+def memory_bound(process: subprocess.Popen[bytes]) -> int | None:
+    """What `process` may write, in bytes; None = without bound. It may have ended, unreaped."""
+    soft, _ = resource.prlimit(process.pid, resource.RLIMIT_DATA)
+    return None if soft == resource.RLIM_INFINITY else soft
 
 
 def ran_out_of_memory(words: str) -> bool:

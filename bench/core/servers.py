@@ -30,6 +30,7 @@ from bench.core.processes import (
     bound_memory,
     ended_words,
     guarded,
+    memory_bound,
     memory_words,
     ran_out_of_memory,
     wait_for_status,
@@ -55,7 +56,7 @@ class End(Enum):
     MEMORY = "memory"
     #: It was ended here because its time was over.
     TIME = "time"
-    #: A signal from outside ended it, which says nothing about its work.
+    #: Somebody else ended it or took its memory, which says nothing about its work.
     OUTSIDE = "outside"
 
 
@@ -116,8 +117,7 @@ class Server:
         """
         try:
             running = self._running or self._start()
-            running.begin(memory_bytes)
-            yield Conversation(running, memory_bytes)
+            yield Conversation(running, running.begin(memory_bytes))
         except BaseException:
             self.close()
             raise
@@ -157,12 +157,12 @@ class _Running:
     connection: Connection
     log: IO[bytes]
 
-    def begin(self, memory_bytes: int | None) -> None:
-        """Bound its memory and start its log again."""
-        bound_memory(self.process, memory_bytes)
+    def begin(self, memory_bytes: int | None) -> int | None:
+        """Bound its memory and start its log again; returns the bound."""
         # The position is the process's as well.
         self.log.seek(0)
         self.log.truncate()
+        return bound_memory(self.process, memory_bytes)
 
     def words(self) -> str:
         """The last lines of its log."""
@@ -184,6 +184,13 @@ class Conversation:
     def words(self) -> str:
         """The last lines the server has printed since the conversation began."""
         return self._running.words()
+
+    @property
+    def is_starved(self) -> bool:
+        """Whether the server may have less memory than it was given, by somebody else's doing."""
+        bound = memory_bound(self._running.process)
+        given = self._memory_bytes
+        return bound is not None and given is not None and bound < given
 
     def send(self, message: bytes, seconds: float) -> None:
         """Send `message`. Raises `LostError` when it is not taken within `seconds`."""
@@ -218,6 +225,8 @@ class Conversation:
         if status is None:
             return LostError(End.ITSELF, "closed its connection and was ended", self.words)
         words, how = self.words, ended_words(status)
+        if self.is_starved:
+            return LostError(End.OUTSIDE, f"{how}, with less memory than the bench gave it", words)
         if self._memory_bytes is not None and ran_out_of_memory(words):
             most = memory_words(self._memory_bytes)
             return LostError(End.MEMORY, f"wanted more memory than the {most} it may have", words)

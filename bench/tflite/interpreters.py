@@ -173,6 +173,8 @@ class Interpreters:
             while (message := child.receive(bounds.seconds)) == ALIVE:
                 pass
             answer: Answer = pickle.loads(message)
+            if answer.outcome is Outcome.REFUSED and child.is_starved:
+                raise LostError(End.OUTSIDE, "has less memory than the bench gave it", child.words)
             if answer.outcome is Outcome.REFUSED:
                 # Standard error has the reason; the exception only says that there is one.
                 reason = _said(child) or one_line(answer.reason) or "it gave no reason"

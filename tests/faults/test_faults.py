@@ -26,23 +26,9 @@ def clean(tmp_path_factory: pytest.TempPathFactory) -> dict[bool, Clean]:
     }
 
 
-#: Holds but for one thing: an interpreter that an outsider starves is remembered as one that its
-#: model killed, so that the next run has the finding and not the figure.
-_REMEMBERED = Case(Victim.CPU_OPERATOR, Fault.MEMORY, Moment.MEASURE)
-
-
 @pytest.mark.parametrize(
     "case",
-    [
-        pytest.param(
-            case,
-            id=case.id,
-            marks=[pytest.mark.xfail(reason="a starved interpreter is remembered", strict=False)]
-            if case == _REMEMBERED
-            else [],
-        )
-        for case in SAMPLE
-    ],
+    [pytest.param(case, id=case.id) for case in SAMPLE],
 )
 def test_a_run_survives(case: Case, clean: dict[bool, Clean], tmp_path: Path) -> None:
     for attempt in range(_TRIES):

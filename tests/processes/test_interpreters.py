@@ -8,6 +8,7 @@ import subprocess
 import sys
 import time
 from collections.abc import Callable, Sequence
+from dataclasses import replace
 from pathlib import Path
 
 import numpy as np
@@ -283,6 +284,23 @@ def test_a_child_that_somebody_killed_is_replaced_without_a_word() -> None:
         os.kill(first, signal.SIGKILL)
         interpreters.run(request())
         assert interpreters.pid != first
+
+
+@pytest.mark.parametrize("interpreter", Interpreter)
+def test_a_child_that_somebody_starves_says_nothing_about_the_model(
+    interpreter: Interpreter,
+) -> None:
+    with Interpreters() as interpreters:
+        small = replace(request(), interpreter=interpreter)
+        expected = interpreters.run(small)
+        first = interpreters.pid
+        psutil.Process(first).rlimit(psutil.RLIMIT_DATA, (1 << 20, 1 << 20))
+        # Another model, which takes new memory.
+        large = replace(small, model=mlp([np.zeros((400, 16), np.int8)]))
+        (answer,) = interpreters.run(large)
+        assert answer.shape[-1] == 400
+        assert interpreters.pid != first
+        np.testing.assert_array_equal(interpreters.run(small)[0], expected[0])
 
 
 def test_children_that_are_killed_again_and_again_say_nothing_about_the_model() -> None:

@@ -233,6 +233,26 @@ def test_a_lost_server_says_how_it_was_lost_and_the_next_request_gets_a_new_one(
     assert ask(server, b"hello") == b"hello"
 
 
+def test_memory_is_bounded_by_the_user_s_own_limit_too() -> None:
+    """`ulimit -d` of the bench, which its servers inherit, is nobody's fault."""
+    script = f"""
+import resource, sys
+resource.setrlimit(resource.RLIMIT_DATA, (300 << 20, 300 << 20))
+from bench.core.servers import LostError, Server
+with Server([sys.executable, "-c", {ECHO!r}]) as server:
+    try:
+        with server.conversation(4 << 30) as child:
+            child.send(b"do b = []\\nwhile True: b.append(bytearray(1 << 24))", 60)
+            child.receive(60)
+    except LostError as error:
+        print(error.end, error.how)
+"""
+    done = run_to_end([sys.executable, "-c", script], Bounds(LONG_S), cwd=ROOT)
+    assert done.output == "End.MEMORY wanted more memory than the 300 MiB it may have\n", (
+        done.errors
+    )
+
+
 def test_a_server_that_takes_nothing_blocks_nobody(server: Server) -> None:
     """More than the connection's buffers hold: without a bound, the sender would wait for ever."""
     assert ask(server, b"hello") == b"hello"
