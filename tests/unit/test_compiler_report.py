@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import math
 import random
 from pathlib import Path
 
@@ -232,6 +233,13 @@ def test_more_cpu_operators_than_operators_is_a_contradiction() -> None:
         report(summary_text(SUMMARY), layers_text([[*CPU_ROW, "a"], [*CPU_ROW, "b"]]))
 
 
+def numbers(report: VelaReport) -> list[float]:
+    """All numbers of a report, of its memories and of its layers."""
+    parts = [report, report.sram, report.dram, report.on_chip_flash, report.off_chip_flash]
+    values = [value for part in [*parts, *report.layers] for _, value in part]
+    return [value for value in values if isinstance(value, (int, float))]
+
+
 @given(st.integers(min_value=0), st.booleans())
 def test_damaged_files_give_a_report_or_a_compiler_error(seed: int, which: bool) -> None:
     rng = random.Random(seed)
@@ -246,7 +254,10 @@ def test_damaged_files_give_a_report_or_a_compiler_error(seed: int, which: bool)
         parsed = report(*texts)
     except CompilerError:
         return
-    assert parsed.cpu_operators + parsed.npu_operators >= 0
+    # Each operator is counted once, and each figure is one that can be.
+    on_cpu = [layer for layer in parsed.layers if layer.target is Placement.CPU]
+    assert len(on_cpu) == parsed.cpu_operators
+    assert all(math.isfinite(value) and value >= 0 for value in numbers(parsed))
 
 
 @given(st.text(), st.text())
