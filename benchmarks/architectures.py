@@ -6,7 +6,7 @@ published rows that `benchmarks.reconstructions` compares them with.
 Sources of the architectures: MobileNetV2 (Sandler et al., arXiv:1801.04381); Wav2letter (Collobert
 et al., arXiv:1609.03193) and RNNoise (Valin, arXiv:1709.08243) in the shapes of Arm's ML zoo;
 the two MicroNets (Banbury et al., arXiv:2010.11267) layer by layer from Vela's schedules of them,
-as published with the FVP rows. The weights' distributions are those that bring the encoding
+as published with the FVP rows. The weights' distributions are those that bring the encoded size
 nearest to the published AXI1 beats.
 """
 
@@ -36,19 +36,19 @@ Weights = Callable[[np.random.Generator, tuple[int, ...]], npt.NDArray[np.float6
 def gaussian(
     random: np.random.Generator, shape: tuple[int, ...], sparsity: float = 0.0
 ) -> npt.NDArray[np.float64]:
-    """Normally distributed, the smallest `sparsity` of them zero."""
+    """Normally distributed; the share `sparsity` of smallest ones is zero."""
     values = random.normal(size=shape)
     values[np.abs(values) < np.quantile(np.abs(values), sparsity)] = 0
     return values
 
 
 def half_pruned(random: np.random.Generator, shape: tuple[int, ...]) -> npt.NDArray[np.float64]:
-    """Arm's card says pruned and not by how much; half brings the encoding to 1 % of its size."""
+    """Arm's card says "pruned", not by how much; half gives the published size within 1 %."""
     return gaussian(random, shape, 0.5)
 
 
 def uniform(random: np.random.Generator, shape: tuple[int, ...]) -> npt.NDArray[np.float64]:
-    """Every value as likely as any other: weights that hardly compress."""
+    """Every value is equally likely: weights that hardly compress."""
     return random.uniform(-1, 1, shape)
 
 
@@ -76,7 +76,7 @@ def wav2letter() -> Any:
 
 
 def rnnoise() -> Any:
-    """One step of RNNoise: three GRUs, their states among inputs and outputs."""
+    """One step of RNNoise: three GRUs, whose states are inputs and outputs."""
     layers = tf.keras.layers
     frame = tf.keras.Input((1, 42), batch_size=1, name="frame")
     voice_in, noise_in, denoise_in = states = [
@@ -125,7 +125,7 @@ def micronet_ad() -> Any:
     return tf.keras.Model(image, layers.Reshape((8,))(x))
 
 
-#: Inverted bottlenecks of `micronet_vww`: expanded channels, stride, channels put out, whether the
+#: Inverted bottlenecks of `micronet_vww`: expanded channels, stride, output channels, whether the
 #: input is added.
 _VWW = (
     *((4, 1, 4, False), (8, 2, 12, False), (14, 1, 16, True), (28, 2, 32, False)),
@@ -160,17 +160,17 @@ def micronet_vww() -> Any:
 
 @dataclass(frozen=True)
 class Network:
-    """A network to build again."""
+    """A network to rebuild."""
 
     #: Its name in the published rows.
     published: str
     build: Callable[[], Any]
     weights: Weights
-    #: Range of each input, in the order of the model's; a single one by default.
+    #: Range of each input, in the model's order; a single one by default.
     ranges: Sequence[tuple[float, float]] = ((-3.0, 3.0),)
 
 
-#: The ranges of RNNoise are those the published model's inputs are quantised for.
+#: The ranges of RNNoise are those for which the published model's inputs are quantised.
 NETWORKS = (
     Network("rnnoise_INT8", rnnoise, uniform, ((-31.3, 25.1), (-1, 1), (0, 12.2), (-1, 1))),
     Network("ad_medium_int8", micronet_ad, uniform),
@@ -203,7 +203,7 @@ def reconstruct(network: Network) -> bytes:
 def _quantised(
     model: Any, ranges: Sequence[tuple[float, float]], random: np.random.Generator
 ) -> bytes:
-    """Quantised for inputs that lie anywhere in their ranges."""
+    """Quantised for inputs from anywhere in their ranges."""
     signature = [
         tf.TensorSpec((1, *each.shape[1:]), tf.float32, name=f"input_{i}")
         for i, each in enumerate(model.inputs)

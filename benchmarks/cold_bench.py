@@ -1,9 +1,9 @@
-"""What the bench costs beside the work itself: a cold bench against a plain script.
+"""What the bench costs on top of the work itself: a cold bench against a plain script.
 
 The plain script trains the same eight variants and compiles the same sixty-four models one after
-the other in one process, keeps nothing but the files, and judges nothing. The bench does the same
-trainings and compilations on an empty cache, and measures, judges and records besides. A second
-bench on the same cache shows what is left when nothing is to be built.
+the other in one process, keeps only the files, and judges nothing. The bench does the same
+trainings and compilations on an empty cache, and also measures, judges and records. A second
+bench on the same cache shows the cost when nothing has to be built.
 
     python -m benchmarks.cold_bench               # all of them, then the ratios
     python -m benchmarks.cold_bench --plain DIR   # only the plain script, into DIR
@@ -67,10 +67,10 @@ def plain(directory: Path) -> None:
 
 @dataclass(frozen=True)
 class Cost:
-    """What a command and everything it started took, in seconds."""
+    """The time of a command and everything it started, in seconds."""
 
     wall: float
-    #: User and system time of all processes: what the wall time would be on an idle single core.
+    #: User and system time of all processes: the wall time on one idle core.
     cpu: float
 
 
@@ -103,7 +103,7 @@ def bench(directory: Path, workers: str) -> Cost:
 
 
 def main() -> None:
-    """Measure in turn and print ratios."""
+    """Measure one after the other and print the ratios."""
     parser = argparse.ArgumentParser(
         description=__doc__, formatter_class=argparse.RawDescriptionHelpFormatter
     )
@@ -137,7 +137,7 @@ def main() -> None:
         again.wall <= 0.1 * auto.wall,
     )
     if not all(promises):
-        sys.exit("the bench costs more than it may")
+        sys.exit("the bench costs more than is allowed")
 
 
 if __name__ == "__main__":

@@ -1,7 +1,7 @@
 """A network of dense layers with given int8 weights, as a `.tflite` file.
 
 The rows of `mnist_fc` are compared at equal encoded size, so the weights must reach Vela exactly as
-they were drawn: no training and no converter stands between.
+they were drawn, without training and without a converter.
 """
 
 from __future__ import annotations
@@ -21,7 +21,7 @@ __all__ = ["dense_network"]
 _WEIGHT_SCALE = 0.01
 #: An image's bytes as fractions of one.
 _INPUT_SCALE = 1 / 255
-#: What int8 softmax gives, by TFLite's quantisation specification.
+#: The output range of an int8 softmax, from TFLite's quantisation specification.
 _SOFTMAX_SCALE = 1 / 256
 _LOWEST = -128
 
@@ -29,7 +29,7 @@ Weights = npt.NDArray[np.int8]
 
 
 def dense_network(layers: Sequence[Weights]) -> bytes:
-    """FULLY_CONNECTED for each of `layers` (`[outputs, inputs]`), ReLU between, a softmax at last.
+    """FULLY_CONNECTED for each of `layers` (`[outputs, inputs]`), ReLU between, softmax at the end.
 
     Activations are scaled so that random inputs spread over the int8 range.
     """
@@ -44,7 +44,7 @@ def dense_network(layers: Sequence[Weights]) -> bytes:
 
 @dataclass
 class _Network:
-    """A model while it grows; tensors are known by their index."""
+    """A model under construction; tensors are identified by their index."""
 
     tensors: list[Any] = field(default_factory=list)
     buffers: list[Any] = field(default_factory=lambda: [schema.BufferT()])
@@ -57,7 +57,7 @@ class _Network:
     def dense(
         self, name: str, weights: Weights, source: int, source_scale: float, *, relu: bool
     ) -> tuple[int, float]:
-        """Add a layer; gives its output and that output's scale."""
+        """Add a layer; returns its output and that output's scale."""
         outputs, inputs = weights.shape
         bias = np.arange(outputs, dtype=np.int32)
         spread = max(1.0, float(np.abs(weights.astype(np.float64)).mean()))

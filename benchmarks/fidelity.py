@@ -1,13 +1,13 @@
-"""The cycle model beside published cycle counts, and how much of it they decided.
+"""Compare the cycle model with published cycle counts, and show how much of it they decided.
 
 `python -m benchmarks.fidelity REFERENCE ZOO` rewrites the figures in `docs/fidelity.md`, between
 its markers; `--check` only says whether they are current. REFERENCE is a directory with the four
-artefacts the FVP rows were measured on, ZOO one with the model they were compiled from. Ends with 1
-when a promise is broken: `kws_micronet_m` and `mnist_fc` within 3 % of every published figure, and
-a smaller greatest error than Vela's own estimate for both.
+artefacts on which the FVP rows were measured, ZOO one with the model from which they were compiled.
+The exit status is 1 if a promise is broken: `kws_micronet_m` and `mnist_fc` within 3 % of every
+published figure, and for both a smaller maximum error than that of Vela's own estimate.
 
-`python -m benchmarks.fidelity --check` without the two compares only what needs no artefact, names
-what it left out, and ends with 1.
+`python -m benchmarks.fidelity --check` without the two directories compares only what needs no
+artefact, names what it left out, and ends with 1.
 """
 
 from __future__ import annotations
@@ -52,7 +52,7 @@ _MARKED = re.compile(
 
 @dataclass(frozen=True)
 class Comparison:
-    """The published rows beside ours. What needs artefacts is empty without them."""
+    """The published rows next to ours. What needs artefacts is empty without them."""
 
     #: By the name of their table.
     rows: Mapping[str, Sequence[Row]]
@@ -87,7 +87,7 @@ def _errors(row: Row) -> tuple[float, float]:
 
 
 def tables(comparison: Comparison) -> dict[str, str]:
-    """The text between each pair of markers, by name, as far as there are figures for it."""
+    """The text between each pair of markers, by name, if there are figures for it."""
     text = {name: _row_table(rows) for name, rows in comparison.rows.items()}
     text["events"] = event_table()
     if comparison.by_choice:
@@ -131,7 +131,7 @@ def _left_out_table(found: Sequence[LeftOut]) -> str:
 
 
 def _assumption_table(rows: Mapping[Assumptions, Sequence[Row]]) -> str:
-    """The choices that differ from today's in one assumption, with every row's error."""
+    """The choices that differ from the current one in one assumption, with every row's error."""
     labels = [row.label.removeprefix(f"{MODEL}, ") for row in rows[DECIDED]]
     lines = []
     for choice, mine in rows.items():
@@ -143,9 +143,9 @@ def _assumption_table(rows: Mapping[Assumptions, Sequence[Row]]) -> str:
 
 
 def event_table() -> str:
-    """Every event of the PMU: how it is come by, and what is counted or why nothing is.
+    """Every event of the PMU: how its value is obtained, and what is counted or why nothing is.
 
-    Those of AXI1 are left out: they are AXI0's, 256 higher.
+    Those of AXI1 are left out: they are those of AXI0 with numbers 256 higher.
     """
     nothing = estimate(network_work(network_traffic((), 0, PortMap()), 32), MODE, PROFILE)
     lines = []
@@ -158,7 +158,7 @@ def event_table() -> str:
 
 
 def filled(page: str, text: Mapping[str, str]) -> str:
-    """`page` with the text between its markers replaced, where there is one."""
+    """`page` with the text between its markers replaced, if there is a new one."""
 
     def replacement(match: re.Match[str]) -> str:
         name = match["name"]
@@ -168,7 +168,7 @@ def filled(page: str, text: Mapping[str, str]) -> str:
 
 
 def outdated(page: str, text: Mapping[str, str]) -> list[str]:
-    """The names in `text` whose figures in `page` are others."""
+    """The names in `text` whose figures in `page` differ."""
     return [name for name in text if filled(page, {name: text[name]}) != page]
 
 
@@ -188,7 +188,7 @@ def main() -> int:
     page = arguments.page.read_text(encoding="utf-8")
     marked = [match["name"] for match in _MARKED.finditer(page)]
     if sorted(marked) != sorted(FIGURES):
-        parser.error(f"{arguments.page} has markers for {marked}, and the figures are {FIGURES}")
+        parser.error(f"{arguments.page} has markers for {marked}, but the figures are {FIGURES}")
     comparison = compare(artefacts)
     text, broken = tables(comparison), broken_promises(comparison)
     others, missing = outdated(page, text), [name for name in FIGURES if name not in text]
@@ -199,7 +199,7 @@ def main() -> int:
     elif others:
         print(f"{arguments.page}: not current: {', '.join(others)}: run make fidelity")
     if missing:
-        print(f"NOT COMPARED, for REFERENCE and ZOO are not given: {', '.join(missing)}")
+        print(f"NOT COMPARED, because REFERENCE and ZOO are not given: {', '.join(missing)}")
     for promise in broken:
         print(f"BROKEN PROMISE: {promise}")
     results = {

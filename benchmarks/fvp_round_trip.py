@@ -1,10 +1,10 @@
-"""What a job costs on the virtual Corstone-300, beside the simulator that does its NPU's work.
+"""What a job costs on the virtual Corstone-300, compared with the simulator inside it.
 
     python -m benchmarks.fvp_round_trip MODELS... [--inferences 20]
 
-Processor seconds, start-up of Python included in both: one process that runs the simulator alone,
-and target `fvp` with the virtual platform as its executable, from job to measurement. Ends with 1
-when the round trip takes more than twice the simulator's time and 0.2 s.
+Times are processor seconds and include the start of Python. One process runs the simulator alone;
+the other is target `fvp` with the virtual platform as its executable, from job to measurement. The
+exit status is 1 if the round trip takes more than twice the simulator's time plus 0.2 s.
 """
 
 from __future__ import annotations
@@ -50,7 +50,7 @@ Simulator(Path(sys.argv[1])).run([archive[name] for name in archive.files])
 
 @dataclass(frozen=True)
 class Cost:
-    """Processor seconds of the simulator alone, and of the round trip; the best of some tries."""
+    """Processor seconds of the simulator alone and of the round trip; the best of some tries."""
 
     model: str
     simulator: float
@@ -58,7 +58,7 @@ class Cost:
 
     @property
     def limit(self) -> float:
-        """What the round trip may take."""
+        """How long the round trip may take."""
         return 2 * self.simulator + 0.2
 
     def __str__(self) -> str:
@@ -119,7 +119,7 @@ def _executable(directory: Path) -> Path:
 
 
 def _seconds(work: Callable[[], object]) -> float:
-    """Processor seconds of `work`, those of its child processes included."""
+    """Processor seconds of `work`, including its child processes."""
 
     def used() -> float:
         mine = os.times()
@@ -138,7 +138,7 @@ def main() -> int:
     )
     add_models_argument(parser)
     parser.add_argument("--inferences", type=int, default=1)
-    parser.add_argument("--tries", type=int, default=3, help="each time is the best of so many")
+    parser.add_argument("--tries", type=int, default=3, help="each time is the best of this many")
     add_json_option(parser)
     options = parser.parse_args()
     print(f"{'model':<28} {'simulator':>10} {'round trip':>11} {'limit':>8}")

@@ -1,4 +1,4 @@
-"""Tables as the documentation has them."""
+"""Tables for the documentation."""
 
 from __future__ import annotations
 

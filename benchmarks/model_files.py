@@ -1,4 +1,4 @@
-"""The models a benchmark is asked to measure."""
+"""The models that a benchmark has to measure."""
 
 from __future__ import annotations
 
@@ -10,7 +10,7 @@ __all__ = ["add_models_argument", "model_files"]
 
 
 def add_models_argument(parser: argparse.ArgumentParser) -> None:
-    """Give a benchmark the argument `models`, which `model_files` reads."""
+    """Add the argument `models` to a benchmark; `model_files` reads it."""
     parser.add_argument(
         "models",
         nargs="+",
@@ -21,7 +21,7 @@ def add_models_argument(parser: argparse.ArgumentParser) -> None:
 
 
 def model_files(parser: argparse.ArgumentParser, named: Sequence[Path]) -> list[Path]:
-    """Every file named, and those in every directory. Ends the program where there is none."""
+    """Every named file, and those in every named directory. Exits if one of them has none."""
     found = []
     for path in named:
         files = sorted(path.glob("*.tflite")) if path.is_dir() else [path]

@@ -1,9 +1,9 @@
-"""Published cycle counts beside the estimates of the same networks: what `fidelity` tabulates.
+"""Published cycle counts next to the estimates of the same networks, for the tables of `fidelity`.
 
-The rows of `kws_micronet_m` are compared on the artefacts they were measured on. Those of
-`mnist_fc` are of networks nobody has published. They are compared at equal encoded size, weights
-and scales: networks of the same shape with synthetic weights of rising sparsity give cycles and
-AXI1 beats over size, and between two of them the curves are straight lines.
+The rows of `kws_micronet_m` are compared on the artefacts on which they were measured. The networks
+of `mnist_fc` are not published. They are compared at equal encoded size, weights and scales:
+networks of the same shape with synthetic weights of rising sparsity give cycles and AXI1 beats over
+size, and between two of them the curves are straight lines.
 """
 
 from __future__ import annotations
@@ -57,15 +57,15 @@ SPARSITIES = (0.0, 0.3, 0.5, 0.7, 0.8, 0.87)
 SCALES_KIB = 10 * sum(outputs for outputs, _ in LAYERS) / KIB
 #: Arm's driver's.
 DRIVER = PortMap.for_memory_mode(MODE)
-#: The rows of Arm's article are rounded to so many cycles.
+#: The rows of Arm's article are rounded to this many cycles.
 ROUNDED_TO = 1000
-#: Every choice there is; see `Assumptions`.
+#: All choices; see `Assumptions`.
 CHOICES = tuple(
     Assumptions(commands_ahead=ahead, under_way=operations, restart=restart, pooling_bits=bits)
     for ahead, operations, restart, bits in product((0, 1, 2, 4), (1, 2), range(0, 96, 16), (2, 8))
 )
-#: Choices whose rows differ by no more than this (root mean square) are not told apart: the FVP's
-#: own counts differ by as much with the quantum of its scheduler.
+#: Choices whose rows differ by no more than this (root mean square) count as equal: the FVP's own
+#: counts differ by as much with the quantum of its scheduler.
 INDISTINCT = 0.0005
 #: QCONFIG that sends the command stream to AXI0, where Arm's driver sends it to AXI1.
 STREAM_ON_AXI0 = PortMap(qconfig=0)
@@ -73,21 +73,21 @@ STREAM_ON_AXI0 = PortMap(qconfig=0)
 
 @dataclass(frozen=True)
 class Row:
-    """A published row beside the two estimates of it. Cycles."""
+    """A published row next to the two estimates of it. Cycles."""
 
     label: str
     published: int
     ours: float
     vela: float
-    #: Half the step the published figure is rounded to.
+    #: Half the step to which the published figure is rounded.
     rounding: float = 0.5
-    #: AXI1 beats as published, where they are part of the comparison, and ours.
+    #: AXI1 beats, published (if they are part of the comparison) and ours.
     published_beats: int | None = None
     beats: float = 0.0
 
     @property
     def error(self) -> float:
-        """Of ours, as a share of the published figure."""
+        """The error of ours, as a share of the published figure."""
         return self.ours / self.published - 1
 
     @property
@@ -97,7 +97,7 @@ class Row:
 
     @property
     def beyond_rounding(self) -> float:
-        """How far ours lies outside what the published figure may have been rounded from."""
+        """How far ours lies outside the range that rounds to the published figure."""
         distance = max(abs(self.ours - self.published) - self.rounding, 0.0)
         return distance / self.published
 
@@ -116,7 +116,7 @@ def kws_rows(reference: Path, zoo: Path, choice: Assumptions = DECIDED) -> list[
 
 
 def fc_rows(choice: Assumptions = DECIDED, ports: PortMap = DRIVER) -> list[Row]:
-    """The four FPGA rows of `mnist_fc` at equal encoded size, scales among it.
+    """The four FPGA rows of `mnist_fc` at equal encoded size, including scales.
 
     `ports` is the map of the system: the article does not say which AXI port fetched the commands.
     """
@@ -149,7 +149,7 @@ def fc_rows(choice: Assumptions = DECIDED, ports: PortMap = DRIVER) -> list[Row]
 
 
 def fvp_networks() -> list[str]:
-    """The networks whose cycles the FVP has counted."""
+    """The networks whose cycles were counted on the FVP."""
     return list(dict.fromkeys(row.model for row in _of_the_fvp()))
 
 
@@ -199,7 +199,7 @@ class _Point:
 
 @cache
 def _directory() -> tempfile.TemporaryDirectory[str]:
-    """Where the networks of the curve lie while the process lives."""
+    """The directory of the curve's networks while the process lives."""
     return tempfile.TemporaryDirectory(prefix="fidelity-")
 
 
@@ -227,9 +227,9 @@ class LeftOut:
     """What the other rows would have decided, and what that predicts for the row left out."""
 
     label: str
-    #: Rows of its own network left out as well.
+    #: Whether the other rows of its network were left out as well.
     whole_network: bool
-    #: The choices the other rows cannot tell apart, and the errors each makes in the row.
+    #: The choices that the other rows cannot tell apart, and the error of each in the row.
     choices: tuple[Assumptions, ...]
     errors: tuple[float, ...]
 
@@ -237,8 +237,9 @@ class LeftOut:
 def leave_one_out(rows: Mapping[Assumptions, Sequence[Row]]) -> list[LeftOut]:
     """For each row: without it, and without its whole network.
 
-    The choices with the smallest root mean square error on the remaining rows, outside what those
-    are rounded from, are decided for, all of them: what these rows do not tell apart is left open.
+    The choices with the smallest root mean square error on the remaining rows win; rounding of the
+    published figures does not count as an error. If several are equal, all of them win: what these
+    rows cannot tell apart stays open.
     """
     found = []
     decided = rows[DECIDED]

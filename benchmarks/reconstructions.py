@@ -1,17 +1,17 @@
 """The cycle model on networks it has never seen: known architectures with random weights.
 
-Others have published FVP figures of networks that this project does not carry. Where the
-architecture is known, the network can be built again (`benchmarks.architectures`); its weights
-cannot, but cycles depend on them only through the size of their encoding. So: the same layers,
-random weights, quantised and compiled with the options of the published row, and then every figure
-beside the published one.
+Others have published FVP figures of networks that this project does not contain. If the
+architecture is known, the network can be rebuilt (`benchmarks.architectures`). Its weights cannot,
+but cycles depend on them only through their encoded size. So the same layers get random weights,
+are quantised and compiled with the options of the published row, and every figure is compared with
+the published one.
 
     python -m benchmarks.reconstructions                     # all networks, the installed Vela
     python -m benchmarks.reconstructions --vela v5/bin/vela  # the compiler of the published rows
     python -m benchmarks.reconstructions --reference DIR     # and the artefacts of kws_micronet_m
     python -m benchmarks.reconstructions --network rnnoise_INT8
 
-The published rows are of Vela 5.0.0, so the second form compares like with like:
+The published rows come from Vela 5.0.0, so the second form compares like with like:
 `python -m venv v5 && v5/bin/pip install ethos-u-vela==5.0.0`. Takes a minute.
 
 A second table has the same networks behind other timing adapters (`adapter_sweeps.csv`).
@@ -55,7 +55,7 @@ class Figures:
 
 @dataclass(frozen=True)
 class Compiled:
-    """A network compiled for one accelerator."""
+    """A network, compiled for one accelerator."""
 
     simulator: Simulator
     vela_cycles: float
@@ -73,7 +73,7 @@ class Compiled:
 
 @dataclass(frozen=True)
 class Compared:
-    """A published row beside ours."""
+    """A published row next to ours."""
 
     model: str
     macs: Accelerator
@@ -120,7 +120,7 @@ def compiled(model: Path, macs: Accelerator, vela: str = INSTALLED) -> Compiled:
 
 @dataclass(frozen=True)
 class Swept:
-    """A published count behind another adapter than `u55_high_end`. Caps in beats a period."""
+    """A published count with an adapter other than `u55_high_end`. Caps in beats per period."""
 
     model: str
     macs: Accelerator
@@ -131,7 +131,7 @@ class Swept:
 
     @property
     def profile(self) -> TimingProfile:
-        """`u55_high_end` with what was changed."""
+        """`u55_high_end` with the changes."""
 
         def changed(port: PortTiming, **values: int) -> PortTiming:
             return port.model_copy(update=values)
@@ -143,7 +143,7 @@ class Swept:
 
 
 def sweeps() -> tuple[Swept, ...]:
-    """What `adapter_sweeps.csv` holds."""
+    """The contents of `adapter_sweeps.csv`."""
     with SWEEPS.open(encoding="utf-8") as file:
         return tuple(
             Swept(
@@ -188,9 +188,11 @@ def _options() -> argparse.Namespace:
     parser = argparse.ArgumentParser(
         description=__doc__, formatter_class=argparse.RawDescriptionHelpFormatter
     )
-    parser.add_argument("--vela", default=INSTALLED, help="the compiler; default: the installed")
+    parser.add_argument(
+        "--vela", default=INSTALLED, help="the compiler; default: the installed one"
+    )
     parser.add_argument("--reference", type=Path, help="directory of the published artefacts")
-    # The artefacts of MODEL are published: it need not be built again.
+    # The artefacts of MODEL are published, so it need not be rebuilt.
     networks = [network for network in fvp_networks() if network != MODEL]
     parser.add_argument(
         "--network", action="append", choices=networks, help="only this one; may be repeated"

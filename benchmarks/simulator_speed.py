@@ -1,14 +1,14 @@
-"""The simulator beside TFLite-Micro's interpreter: same models, same machine, same run.
+"""Compare the simulator with TFLite-Micro's interpreter: same models, same machine, same run.
 
-`python -m benchmarks.simulator_speed MODELS...` with quantised `.tflite` models, or directories of
-them. Prints, for each, milliseconds an inference (batch of 256, and one alone; preparation apart),
-the ratios to TFLite-Micro, and the peak memory of a process that does nothing but simulate. Ends
-with 1 when a promise is broken: at batch 256 at least as many inferences a second as TFLite-Micro
-on every model, one inference of `vww_96_int8` at most 3 times TFLite-Micro's time, at most 1 GiB
-of memory.
+`python -m benchmarks.simulator_speed MODELS...` takes quantised `.tflite` models, or directories of
+them. For each it prints milliseconds per inference (in a batch of 256, and alone; preparation
+separately), the ratios to TFLite-Micro, and the peak memory of a process that only simulates. The
+exit status is 1 if a promise is broken: at batch 256 at least as many inferences per second as
+TFLite-Micro on every model, one inference of `vww_96_int8` in at most 3 times TFLite-Micro's time,
+at most 1 GiB of memory.
 
-Times are those of the processor. Both run on one thread, so on a quiet machine that is what a
-clock on the wall shows, and on a busy one it still is what they cost.
+Times are processor times. Both run on one thread, so on a quiet machine they equal the wall time,
+and on a busy one they still show the cost.
 """
 
 from __future__ import annotations
@@ -38,14 +38,14 @@ BATCH = 256
 SINGLE_MODEL = "vww_96_int8"
 SINGLE_LIMIT = 3.0
 MEMORY_LIMIT = 1 << 30
-#: Each time is the best of so many.
+#: Each time is the best of this many.
 REPEATS = 5
 TFLM_ROWS = 16
 
 
 @dataclass(frozen=True)
 class Timing:
-    """Milliseconds an inference, and bytes."""
+    """Milliseconds per inference, and bytes."""
 
     model: str
     tflm: float
@@ -79,7 +79,7 @@ def best(run: Callable[[], object]) -> float:
 
 
 def simulate(compiled: Path, inputs: tuple[Array, ...]) -> tuple[float, float, float, int]:
-    """Batch, single and preparation time in ms, and peak memory; runs in its own process."""
+    """Batch, single and preparation time in ms, and peak memory. Runs in its own process."""
     start = time.process_time()
     simulator = Simulator(compiled)
     prepare = 1000 * (time.process_time() - start)
@@ -114,7 +114,7 @@ def measure(model: Path, accelerator: Accelerator) -> Timing:
     with tempfile.TemporaryDirectory() as directory:
         options = VelaOptions(accelerator=accelerator, memory_mode=MemoryMode.SHARED_SRAM)
         compiled = compile_model(model, options, Path(directory)).path(Path(directory))
-        # A process each, so that one's memory is not the other's.
+        # One process each, so that their memory is not mixed up.
         with multiprocessing.get_context("spawn").Pool(1) as pool:
             tflm = pool.apply(interpret, (model, inputs))
         with multiprocessing.get_context("spawn").Pool(1) as pool:
@@ -129,10 +129,10 @@ def main() -> int:
     add_json_option(parser)
     arguments = parser.parse_args()
     print(
-        f"{'ms an inference':24} {'TFLM':>8} {f'x {BATCH}':>8} {'faster':>9} "
+        f"{'ms per inference':24} {'TFLM':>8} {f'x {BATCH}':>8} {'faster':>9} "
         f"{'single':>8} {'slower':>9} {'prepare':>8} {'peak':>11}"
     )
-    # One thread, as TFLite-Micro has; children inherit it, and BLAS reads it when it is loaded.
+    # One thread, like TFLite-Micro. Children inherit it, and BLAS reads it when it is loaded.
     os.environ["OPENBLAS_NUM_THREADS"] = "1"
     timings = []
     for model in model_files(parser, arguments.models):

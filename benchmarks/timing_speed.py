@@ -1,11 +1,11 @@
-"""What an estimate of the cycles costs, beside executing one inference.
+"""What an estimate of the cycles costs, compared with executing one inference.
 
-`python -m benchmarks.timing_speed MODELS...` with quantised `.tflite` models, or directories of
-them. For each, at 128 MACs and at the MAC count where the ratio is worst (or at that of `--macs`
-alone), milliseconds of CPU time of one inference and of one estimate, twice: the first of a
-simulator (which counts traffic, and for the estimate prepares the blocks' work), and later ones.
-Ends with 1 when a promise is broken: an estimate takes at most twice an inference, the first
-against the first and a later one against a later one.
+`python -m benchmarks.timing_speed MODELS...` takes quantised `.tflite` models, or directories of
+them. For each, at 128 MACs and at the MAC count with the worst ratio (or only at that of `--macs`),
+it prints the CPU time of one inference and of one estimate in milliseconds. It does so twice: for
+the first ones of a simulator (which count traffic and prepare the blocks' work for the estimate),
+and for later ones. The exit status is 1 if a promise is broken: an estimate takes at most twice the
+time of an inference, the first compared with the first, a later one with a later one.
 """
 
 from __future__ import annotations
@@ -31,9 +31,9 @@ from targets.ethos_u55.memory_modes import MemoryMode
 from targets.simulator.simulator import Simulator
 from targets.simulator.timing import named_profile
 
-#: An estimate may take so many inferences' time.
+#: An estimate may take the time of this many inferences.
 LIMIT = 2.0
-#: Each time is the best of so many.
+#: Each time is the best of this many.
 REPEATS = 7
 MODE = MemoryMode.SHARED_SRAM
 PROFILE = named_profile("u55_high_end")
@@ -65,7 +65,7 @@ class Cost:
 
 
 def measure(model: Path, macs: Accelerator, repeats: int) -> Cost:
-    """What run and estimate cost for `model`, compiled for `macs`."""
+    """The costs of run and estimate for `model`, compiled for `macs`."""
     inputs = random_inputs(inspect(model), 1, seed=0)
     with tempfile.TemporaryDirectory() as directory:
         options = VelaOptions(accelerator=macs, memory_mode=MODE)
@@ -84,7 +84,7 @@ def measure(model: Path, macs: Accelerator, repeats: int) -> Cost:
 
 
 def _first(simulator: Simulator, inputs: tuple[Array, ...]) -> tuple[float, float]:
-    """The first inference of a simulator, and after it its first estimate."""
+    """The first inference of a simulator, then its first estimate."""
     run = _time(lambda: simulator.run(inputs))
     return run, _time(lambda: simulator.timing(MODE, PROFILE))
 
@@ -97,7 +97,7 @@ def _time(work: Callable[[], object]) -> float:
 
 
 def _costs(model: Path, macs: int | None, repeats: int) -> list[Cost]:
-    """At `macs`; without, at 128 MACs and where the ratio is worst."""
+    """The costs at `macs`; without it, at 128 MACs and at the worst ratio."""
     if macs is not None:
         return [measure(model, Accelerator(macs), repeats)]
     costs = {each: measure(model, each, repeats) for each in Accelerator}
@@ -110,7 +110,7 @@ def main() -> int:
     add_models_argument(parser)
     parser.add_argument("--macs", type=int, choices=[int(a) for a in Accelerator])
     parser.add_argument(
-        "--repeats", type=int, default=REPEATS, help="each time is the best of so many"
+        "--repeats", type=int, default=REPEATS, help="each time is the best of this many"
     )
     add_json_option(parser)
     arguments = parser.parse_args()
@@ -128,7 +128,7 @@ def main() -> int:
 
 
 if __name__ == "__main__":
-    # One thread: CPU time is compared, and more of them only spin.
+    # One thread: more of them would only spin, and that would count as CPU time.
     if os.environ.get("OPENBLAS_NUM_THREADS") != "1":
         os.environ["OPENBLAS_NUM_THREADS"] = "1"
         os.execv(sys.executable, [sys.executable, "-m", "benchmarks.timing_speed", *sys.argv[1:]])

@@ -1,8 +1,8 @@
-"""How fast weight streams are decoded, beside the C codec in Vela's wheel.
+"""How fast weight streams are decoded, compared with the C codec in Vela's wheel.
 
 The network is the fully-connected one of Arm's pruning and clustering article (784-128-64-10),
-encoded by Vela for an Ethos-U55-128, once dense and once for each way of compressing it. "ours"
-is everything the simulator does, up to weights in OHWI order; "C" only decodes. Run it as
+encoded by Vela for an Ethos-U55-128, once dense and once for each kind of compression. "ours" is
+everything that the simulator does, up to weights in OHWI order; "C" only decodes. Run it with
 `python -m benchmarks.weight_decode`.
 """
 

@@ -119,6 +119,6 @@ def named_profile(name: str) -> TimingProfile:
     if profile is None:
         raise ConfigError(
             f"there is no timing profile {name!r}",
-            cure=f"Use one of {', '.join(PROFILES)}, or define it in bench.toml.",
+            cure=f"use one of {', '.join(PROFILES)}, or define it in bench.toml",
         )
     return profile

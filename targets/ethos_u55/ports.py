@@ -72,13 +72,13 @@ class PortMap:
         if len(self.regioncfg) != REGIONS or not limits <= set(range(AXI_LIMITS)):
             raise ConfigError(
                 f"QCONFIG {self.qconfig} / REGIONCFG {self.regioncfg} is not a port map",
-                cure=f"Give one value of 0..{AXI_LIMITS - 1} for QCONFIG and {REGIONS} for "
-                "REGIONCFG.",
+                cure=f"give one value of 0..{AXI_LIMITS - 1} for QCONFIG and {REGIONS} for "
+                "REGIONCFG",
             )
         if len(self.bursts) != 2 or not set(self.bursts) <= set(BURSTS):
             raise ConfigError(
                 f"bursts of {self.bursts} bytes do not exist",
-                cure=f"Give one of {', '.join(map(str, BURSTS))} for each port.",
+                cure=f"give one of {', '.join(map(str, BURSTS))} for each port",
             )
 
     @classmethod

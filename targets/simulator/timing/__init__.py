@@ -1,7 +1,7 @@
 """How long an inference takes: cycles, PMU events and what binds each operation.
 
-Every figure is an estimate. `estimate` is the way in; `explain`, `pmu_events` and `chrome_trace`
-say what it found.
+Every figure is an estimate. `estimate` is the entry point; `explain`, `pmu_events` and
+`chrome_trace` present its result.
 """
 
 from __future__ import annotations

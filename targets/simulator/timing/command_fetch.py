@@ -23,7 +23,7 @@ class CommandFetch:
         self._count = ceil_div(words, self._burst_words)
 
     def arrival(self, word: int, now: float) -> float:
-        """When the burst with `word` has arrived, the parser having asked for it at `now`."""
+        """When the burst with `word` has arrived, if the parser asks for it at `now`."""
         served = self._served
         burst = word // self._burst_words
         for number in range(len(served), min(burst + 1 + self._ahead, self._count)):
@@ -31,7 +31,7 @@ class CommandFetch:
         return served[burst].done if burst < len(served) else now
 
     def _burst_beats(self, burst: int) -> int:
-        """Beats of one burst; the stream is taken to start at a burst's boundary."""
+        """Beats of one burst; the stream is assumed to start at a burst's boundary."""
         words = min(self._burst_words, self._words - burst * self._burst_words)
         return _beats(words)
 

@@ -1,15 +1,15 @@
 """The whole network: command fetch, waits, DMA and the operations in their order.
 
-Rules beside those of the other modules:
+Rules in addition to those of the other modules:
 
 * Commands are fetched in whole bursts, ahead of the one being parsed
-  (`Assumptions.commands_ahead`), and parsed a word a cycle.
-* One block operation is under way (`Assumptions.under_way`), and beside it one DMA transfer
+  (`Assumptions.commands_ahead`), and parsed at one word per cycle.
+* One block operation is under way (`Assumptions.under_way`), and one DMA transfer beside it
   (`MaxOutstandingDMAOps` of Vela's `ethos_u55.hpp`): the parser waits at the next.
-* What a DMA transfer writes to the SRAM counts towards the cap of that port and takes no place on
-  its lane: behind `u55_high_end` it is an eighth of it at most.
-* Ports serve in program order. Where a long transfer and a short one really take turns, the short
-  one comes out late by what the long one comes out early.
+* A DMA transfer's writes to the SRAM count towards the cap of that port but take no place on its
+  lane: behind `u55_high_end` they are at most an eighth of it.
+* Ports serve in program order. Where a long and a short transfer really take turns, the model
+  finishes the short one late and the long one early by the same number of cycles.
 """
 
 from __future__ import annotations
@@ -42,8 +42,8 @@ from targets.timing_profiles import TimingProfile
 
 __all__ = ["estimate"]
 
-#: Share of the multipliers' time from which the decoder, which they wait for, decides. What is
-#: left where it does is the lag of the accumulators.
+#: The decoder decides if it works for at least this share of the multipliers' time, since they
+#: wait for it. The rest of their time is then the lag of the accumulators.
 _DECODER_BINDS = 0.9
 _NO_BEATS = Beats()
 
@@ -56,9 +56,9 @@ def estimate(
 ) -> NetworkTiming:
     """When each operation of a command stream runs, and what it waits for. Estimated.
 
-    `work` is what `network_work` says of the stream, its transactions counted with the bursts of
-    `profile`. `weight_shares` asks what if: the weight stream of the operation at an index were
-    encoded in that share of its size.
+    `work` is the result of `network_work` for the stream, with transactions counted for the bursts
+    of `profile`. `weight_shares` asks "what if": it maps the index of an operation to the share of
+    its size to which its weight stream would be encoded.
     """
     return _Npu(work, mode, profile, weight_shares).run()
 
@@ -74,7 +74,7 @@ class _Busy(NamedTuple):
 
 
 class _Ran(NamedTuple):
-    """When an operation ran, and what decided how long."""
+    """When an operation ran, and what decided its duration."""
 
     start: float
     end: float
@@ -147,7 +147,7 @@ class _Npu:
         return self._row(index, operation, issue, ran)
 
     def _parse(self, operation: Operation) -> float:
-        """Fetch and parse the operation's commands; cycles it took."""
+        """Fetch and parse the operation's commands; returns the cycles this took."""
         before = self._time
         arrived = self._fetcher.arrival(operation.word, before)
         self._time = max(before + operation.issue_words, arrived + 1)
@@ -159,7 +159,7 @@ class _Npu:
             self._time = max(parsed, self._dma_end)
         elif isinstance(operation, KernelWait):
             self._time = max(parsed, self._kernel_end(operation.outstanding))
-        # A wait only takes time that the operations it waits for have been charged with.
+        # The time of a wait is charged to the operations that it waits for.
         return _Ran(parsed, max(parsed, self._end), Bound.ISSUE)
 
     def _kernel_end(self, outstanding: int) -> float:
@@ -168,7 +168,7 @@ class _Npu:
         return ends[-1 - outstanding] if len(ends) > outstanding else 0.0
 
     def _dma(self, flows: tuple[Flow, ...]) -> _Ran:
-        """Copy from memory to memory, or to SHRAM: then `flows` has no write."""
+        """Copy from memory to memory, or to SHRAM; in the latter case `flows` has no write."""
         read, *writes = flows
         channel = self._ports.reads[read.port]
         self._time = max(self._time, self._dma_end)
@@ -212,7 +212,7 @@ class _Npu:
         )
 
     def _busy(self, work: BlockWork) -> _Busy:
-        """Each engine by the sum of its blocks, each memory by all that is moved."""
+        """Each engine for the sum of its blocks, each memory for all that is moved."""
         reads, writes = [0.0, 0.0], [0.0, 0.0]
         for moves in work.reads:
             channel = self._ports.reads[moves.port]
@@ -224,7 +224,7 @@ class _Npu:
         return _Busy(*work.engines, flash, sram)
 
     def _memories(self, ports: list[float]) -> tuple[float, float]:
-        """How long flash and SRAM are busy, from how long each port is."""
+        """How long flash and SRAM are busy if each port is busy for that long."""
         if self._mode is MemoryMode.SHARED_SRAM:
             return ports[1], ports[0]
         return 0.0, max(ports)
@@ -254,7 +254,7 @@ class _Npu:
 
 
 def _flow_beats(flows: tuple[Flow, ...]) -> tuple[Beats, Beats]:
-    """What flows move on AXI0 and AXI1."""
+    """What the flows move on AXI0 and AXI1."""
     beats = [_NO_BEATS, _NO_BEATS]
     for flow in flows:
         writes = flow.stream.direction is Direction.WRITE
@@ -267,8 +267,8 @@ def _flow_beats(flows: tuple[Flow, ...]) -> tuple[Beats, Beats]:
 
 
 def _bound(busy: _Busy, span: float) -> Bound:
-    """The busiest, unless even that one stood still for half the time."""
-    # Before the multipliers, which then are as busy waiting for it.
+    """The busiest engine or memory, or LATENCY if even that one is idle for half the time."""
+    # Ahead of the multipliers, which are then equally busy, waiting for it.
     decoding = busy.mac if busy.decode >= _DECODER_BINDS * busy.mac else 0.0
     bound, longest = max(
         (

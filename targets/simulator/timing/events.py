@@ -1,7 +1,7 @@
 """The events of the NPU's performance monitoring unit, as an estimate gives them.
 
-`targets.ethos_u55.pmu_events` says which events there are; here is what the model makes of each, by
-name. Each event says how its value was found. What the model does not know is unavailable, never 0.
+`targets.ethos_u55.pmu_events` lists the events; this module says what the model counts for each.
+Each event says how its value was found. What the model does not know is unavailable, never 0.
 """
 
 from __future__ import annotations
@@ -19,9 +19,9 @@ __all__ = ["Event", "Fidelity", "pmu_events"]
 
 
 class Fidelity(str, Enum):
-    """How an event's value was come by."""
+    """How an event's value is obtained."""
 
-    #: Counted, by rules that meet the published counts of `kws_micronet_m` beat for beat.
+    #: Counted, by rules that match the published counts of `kws_micronet_m` beat for beat.
     EXACT = "exact"
     #: Estimated by the cycle model.
     MODELLED = "modelled"
@@ -37,7 +37,7 @@ class Event:
     fidelity: Fidelity
     value: int | None
     reason: str = ""
-    #: What the model counts under it; empty exactly if it is not modelled.
+    #: What the model counts for it; empty exactly if it is not modelled.
     meaning: str = ""
 
     @property
@@ -47,17 +47,17 @@ class Event:
 
 
 _HOST = "depends on the host: how soon the CPU starts the NPU and sees its interrupt"
-_UNPUBLISHED = "nothing is published about what exactly it counts"
-_INSIDE = "it counts inside an engine the model takes as a whole"
-_COMBINED = "it counts causes that overlap, which the model keeps apart"
+_UNPUBLISHED = "what exactly it counts is not published"
+_INSIDE = "it counts inside an engine that the model treats as a whole"
+_COMBINED = "it counts overlapping causes, which the model keeps apart"
 _SHRAM = "reconfigurations of SHRAM are not modelled"
 _ENABLED = "depends on the clock gating of the AXI interface"
 _LATENCIES = "latencies are modelled on average, not per transaction"
-_ECC = "only counts hardware faults"
+_ECC = "it counts hardware faults only"
 
 
 def _both_ports(texts: Mapping[str, str]) -> dict[str, str]:
-    """What is said of an event of the ports, for each of the two."""
+    """The texts of the ports' events, for each of the two ports."""
     return {port_event(port, tail): text for port in (0, 1) for tail, text in texts.items()}
 
 
@@ -99,34 +99,34 @@ _REASONS = {
         }
     ),
 }
-#: What is counted under each event that has a value.
+#: What is counted for each event that has a value.
 _MEANINGS = {
-    "CC_STALLED_ON_BLOCKDEP": "blocks that wait for the operation before",
+    "CC_STALLED_ON_BLOCKDEP": "blocks wait for the previous operation",
     "NPU_ACTIVE": "from the first fetch of the command stream to the last write's response",
-    "MAC_ACTIVE": "multiplying; waits for the decoder within a step are part of it",
-    "MAC_ACTIVE_8BIT": "the same, operations with an 8-bit IFM",
-    "MAC_ACTIVE_16BIT": "the same, operations with a 16-bit IFM",
-    "MAC_STALLED_BY_WD": "multipliers that wait for the weight stream",
-    "MAC_STALLED_BY_ACC": "multipliers that wait for a free accumulator",
-    "MAC_STALLED_BY_IB": "multipliers that wait for the IFM",
-    "AO_ACTIVE": "output stage: scaling, activation, and all of elementwise operations",
-    "AO_ACTIVE_8BIT": "the same, operations with an 8-bit IFM",
-    "AO_ACTIVE_16BIT": "the same, operations with a 16-bit IFM",
-    "AO_STALLED_BY_OFMP": "output stage that waits for the OFM's write port",
-    "AO_STALLED_BY_ACC": "output stage that waits for the multipliers' sums",
-    "AO_STALLED_BY_IB": "output stage that waits for the operands of elementwise operations",
-    "WD_ACTIVE": "decoding, 8 weights a cycle",
-    "WD_STALLED_BY_WS": "as MAC_STALLED_BY_WD: the decoder that waits for its stream",
+    "MAC_ACTIVE": "multiplying, including waits for the decoder within a step",
+    "MAC_ACTIVE_8BIT": "the same, for operations with an 8-bit IFM",
+    "MAC_ACTIVE_16BIT": "the same, for operations with a 16-bit IFM",
+    "MAC_STALLED_BY_WD": "the multipliers wait for the weight stream",
+    "MAC_STALLED_BY_ACC": "the multipliers wait for a free accumulator",
+    "MAC_STALLED_BY_IB": "the multipliers wait for the IFM",
+    "AO_ACTIVE": "output stage: scaling, activation, and all work of elementwise operations",
+    "AO_ACTIVE_8BIT": "the same, for operations with an 8-bit IFM",
+    "AO_ACTIVE_16BIT": "the same, for operations with a 16-bit IFM",
+    "AO_STALLED_BY_OFMP": "the output stage waits for the OFM's write port",
+    "AO_STALLED_BY_ACC": "the output stage waits for the multipliers' sums",
+    "AO_STALLED_BY_IB": "the output stage waits for the operands of elementwise operations",
+    "WD_ACTIVE": "decoding, at 8 weights per cycle",
+    "WD_STALLED_BY_WS": "the decoder waits for its stream; equal to MAC_STALLED_BY_WD",
     **_both_ports(
         {
             "RD_DATA_BEAT_RECEIVED": "beats of 8 bytes read",
             "WR_DATA_BEAT_WRITTEN": "beats of 8 bytes written",
             "RD_TRANS_ACCEPTED": "reads, if none crosses a boundary of 64 bytes",
             "RD_TRANS_COMPLETED": "the same: each ends within the inference",
-            "RD_TRAN_REQ_STALLED": "reads that wait to be accepted",
+            "RD_TRAN_REQ_STALLED": "reads wait to be accepted",
             "WR_TRANS_ACCEPTED": "writes, if none crosses a boundary of 64 bytes",
             "WR_TRANS_COMPLETED_M": "the same: each ends within the inference",
-            "WR_TRAN_REQ_STALLED": "writes that wait to be accepted",
+            "WR_TRAN_REQ_STALLED": "writes wait to be accepted",
         }
     ),
 }
@@ -135,7 +135,7 @@ _EXACT = frozenset(port_event(port, direction.value) for port in (0, 1) for dire
 
 
 def pmu_events(timing: NetworkTiming) -> tuple[Event, ...]:
-    """Every event an Ethos-U55 has, by number."""
+    """Every event of the Ethos-U55, ordered by number."""
     values = {**_engine_values(timing), **_port_values(timing)}
     return tuple(_event(name, values.get(name)) for name in EVENT_NUMBERS)
 

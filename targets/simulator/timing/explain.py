@@ -1,9 +1,9 @@
-"""What limits a network, and what would help: a sentence, and a second with the figures behind it.
+"""What limits a network and what would help: one sentence, and a second with the figures behind it.
 
-Explained is the longest of the layers that are bound by what binds most of the network. If it waits
-for its weights, the statement says below which encoded size it would be compute-bound (the
-estimate is made again with smaller streams) and how sparse the layer would be at that size (see
-`compression`).
+The sentence is about the longest of the layers that are bound by what binds most of the network. If
+this layer waits for its weights, the statement says below which encoded size it would be
+compute-bound (by another estimate with smaller streams), and how sparse the layer would be at that
+size (see `targets.simulator.weights.compression`).
 """
 
 from __future__ import annotations
@@ -21,20 +21,20 @@ from targets.simulator.weights.compression import WeightStream
 
 __all__ = ["Layer", "explain", "layers_of", "operation_label"]
 
-#: The estimate of the same network with the weight streams of some operations, by index, in a
+#: The estimate of the same network if the weight streams of some operations, by index, had only a
 #: share of their size.
 WhatIf = Callable[[Mapping[int, float]], NetworkTiming]
-#: The weights of the operation at an index, together with those of others; None if unknown.
+#: The weights of the operations at these indices together; None if unknown.
 Weights = Callable[[Sequence[int]], "WeightStream | None"]
 
 _MEMORY = (Bound.FLASH, Bound.SRAM)
-#: The shares tried below the one that was solved for: what waits is not quite linear in it.
+#: The factors tried on the share that was solved for, because waiting is not quite linear in it.
 _SAFETY = (1.0, 0.98, 0.95, 0.9)
 
 
 @dataclass(frozen=True)
 class Layer:
-    """Operations that do one layer."""
+    """The operations of one layer."""
 
     name: str
     rows: tuple[OperationTiming, ...]
@@ -62,7 +62,7 @@ class Layer:
 
 
 def operation_label(row: OperationTiming) -> str:
-    """What an operation is, what it makes, and the word of the stream that issues it."""
+    """An operation's kind, the shape of its OFM, and the word of the stream that issues it."""
     made = ""
     if isinstance(row.operation, BlockOperation):
         ofm = row.operation.ofm
@@ -89,14 +89,14 @@ def explain(
 ) -> str:
     """The statement; empty for a network that takes no time.
 
-    Its first sentence can stand alone. `vela_cycles` is Vela's own estimate for the network, to
-    stand beside ours.
+    Its first sentence can stand alone. `vela_cycles` is Vela's own estimate for the network, which
+    is shown next to ours.
     """
     layers = layers_of(timing, names)
     if not layers:
         return ""
     bound, cycles = _binding(timing)
-    # A network of many compute-bound layers is not explained by its one that is not.
+    # One layer that is bound by something else does not explain a compute-bound network.
     typical = [layer for layer in layers if layer.decisive.bound_by is bound]
     layer = max(typical or layers, key=lambda each: each.total)
     sentence, figures = _statement(layer, timing, what_if, weights)
@@ -120,7 +120,7 @@ def _binding(timing: NetworkTiming) -> tuple[Bound, float]:
 def _statement(
     layer: Layer, timing: NetworkTiming, what_if: WhatIf, weights: Weights
 ) -> tuple[str, list[str]]:
-    """The sentence, and figures that belong to it."""
+    """The sentence, and the figures that belong to it."""
     decisive = layer.decisive
     name = f"{layer.name} is"
     at = f"at {timing.macs} MACs"
@@ -129,7 +129,7 @@ def _statement(
         size = sum(beats.read for beats in decisive.beats) * BEAT_BYTES / KIB
         return (
             f"the transfer {layer.name} of {size:.1f} KiB is {bound.value}-bound {at}, and nothing "
-            "else goes on: fewer bytes help",
+            "overlaps it: fewer bytes help",
             [],
         )
     if bound in _MEMORY and layer.weight_indices and layer.waiting > 0:
@@ -141,7 +141,7 @@ def _statement(
     if bound is Bound.WEIGHT_DECODE:
         return (
             f"{name} bound by the weight decoder {at}, which takes as long for a zero as for any "
-            "weight: only fewer weights help",
+            "other weight: only fewer weights help",
             [],
         )
     if bound is Bound.COMPUTE and decisive.output > decisive.mac:
@@ -166,7 +166,7 @@ def _statement(
 def _remedy(
     layer: Layer, timing: NetworkTiming, what_if: WhatIf, weights: Weights
 ) -> tuple[str, list[str]]:
-    """Below which encoded size the layer becomes compute-bound, and what that would bring."""
+    """Below which encoded size the layer becomes compute-bound, and what that would gain."""
     indices = layer.weight_indices
     share = _threshold(indices, timing, what_if)
     if share is None:
@@ -186,8 +186,9 @@ def _remedy(
 def _threshold(indices: Sequence[int], timing: NetworkTiming, what_if: WhatIf) -> float | None:
     """The share of their weight streams at which operations become compute-bound, 0..1.
 
-    How long a port is busy is linear in what it moves, so two estimates decide: as it is, and
-    without weights. The estimate at the share found has the last word. None where there is none.
+    A port's busy time is linear in what it moves, so two estimates are enough to solve for the
+    share: one as it is, one without weights. A third estimate, at that share, confirms it. None if
+    there is no such share.
     """
     none = what_if(dict.fromkeys(indices, 0.0))
     shares = []

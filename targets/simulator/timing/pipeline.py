@@ -1,9 +1,9 @@
 """How operations follow one another through the engines.
 
-An operation starts when the one before has ended and the engines have filled again
+An operation starts when the previous one has ended and the engines have filled again
 (`Assumptions.restart`). Where two may be under way (`Assumptions.under_way`), BLOCKDEP decides
 (Vela: `CalcBlockDep`): block j may start while at most BLOCKDEP - j blocks of the previous
-operation are unfinished. `stages` says how the blocks of one operation pass.
+operation are unfinished. `stages` describes how the blocks of one operation pass.
 """
 
 from __future__ import annotations
@@ -31,19 +31,19 @@ class Passage:
 
 
 class BlockPipeline:
-    """The engines during one estimate: it remembers when each of them is free."""
+    """The engines during one estimate; remembers when each of them is free."""
 
     def __init__(self, ports: Ports, restart: float) -> None:
         self._ports = ports
         self._restart = restart
         self._mac, self._output = DoubleBuffered(), DoubleBuffered()
-        #: When each block of the operation before was done.
+        #: When each block of the previous operation was done.
         self._previous: Sequence[float] = ()
 
     def run(self, work: BlockWork, *, issued: float, blockdep: int) -> Passage:
         """Pass the blocks of an operation that was issued at `issued` through the pipeline.
 
-        `blockdep` is how many blocks of the operation before may be unfinished; 0: none.
+        `blockdep` is how many blocks of the previous operation may be unfinished; 0: none.
         """
         stages = Stages(work, self._ports, self._mac, self._output, issued)
         allowed = self._allowed(work.count, blockdep)
@@ -52,11 +52,11 @@ class BlockPipeline:
         return Passage(done, stages.start, stages.waits(), stages.spans(done[-1]))
 
     def _allowed(self, count: int, blockdep: int) -> list[float]:
-        """When the operation before lets each of `count` blocks start."""
+        """When the previous operation lets each of `count` blocks start."""
         ends = self._previous
         if not ends:
             return [0.0] * count
-        # Those that may start while some of its blocks are unfinished; the others wait for all.
+        # The blocks that may start before all of its blocks are finished; the others wait.
         needed = [len(ends) - blockdep + block for block in range(min(blockdep, count))]
         early = [ends[blocks - 1] + self._restart if blocks > 0 else 0.0 for blocks in needed]
         return early + [ends[-1] + self._restart] * (count - len(early))

@@ -1,4 +1,4 @@
-"""What an estimate says: when each operation ran, what it waited for, and the totals.
+"""The result of an estimate: when each operation ran, what it waited for, and the totals.
 
 Every figure here is an *estimate* in NPU cycles, counted from the start of the command stream.
 """
@@ -45,7 +45,7 @@ class Engine(str, Enum):
 
 @dataclass(frozen=True)
 class Span:
-    """From its first to its last block, an engine was in use for one operation."""
+    """An engine's use for one operation, from its first to its last block."""
 
     engine: Engine
     #: AXI port, for engines that move data.
@@ -65,9 +65,9 @@ class Waits:
     issue: float = 0.0
     #: The previous operation, or those of its blocks that count, had not ended.
     dependency: float = 0.0
-    #: The IFM was not there.
+    #: The IFM had not arrived.
     ifm: float = 0.0
-    #: Nor were the weights.
+    #: The weights had not arrived.
     weights: float = 0.0
     #: No accumulator was free.
     accumulators: float = 0.0
@@ -97,22 +97,22 @@ class Beats:
 
 @dataclass(frozen=True)
 class OperationTiming:
-    """One operation. Cycles; `total` is what it adds to the network, the rest overlaps.
+    """One operation, in cycles. `total` is what it adds to the network; the rest overlaps.
 
     The totals of all operations add up to NPU_ACTIVE.
     """
 
     operation: Operation
     index: int
-    #: Busier of the multipliers and the output stage, undisturbed.
+    #: The busier of the multipliers and the output stage, undisturbed.
     compute: float
     mac: float
     output: float
     weight_decode: float
-    #: How long its transfers occupy the port of the flash, and the busier direction of SRAM's.
+    #: How long its transfers occupy the flash's port, and the busier direction of the SRAM's.
     flash: float
     sram: float
-    #: From the command before it to the moment it was issued, waits for others left out.
+    #: From the previous command to the moment it was issued, without waits for other operations.
     issue: float
     total: float
     bound_by: Bound
@@ -120,11 +120,11 @@ class OperationTiming:
     end: float
     waits: Waits
     spans: tuple[Span, ...]
-    #: Of AXI0 and AXI1; the command stream is not among them.
+    #: On AXI0 and AXI1, without the command stream.
     beats: tuple[Beats, Beats]
 
     def shifted(self, cycles: float, index: int) -> OperationTiming:
-        """The same, `cycles` later, and `index` places further on."""
+        """The same operation, `cycles` later and `index` places further on."""
         return replace(
             self,
             index=self.index + index,
@@ -169,9 +169,9 @@ class NetworkTiming:
 
     @classmethod
     def joined(cls, parts: Iterable[NetworkTiming]) -> NetworkTiming:
-        """A graph with several `ethos-u` operators, run one after the other.
+        """The timing of a graph with several `ethos-u` operators, run one after the other.
 
-        What the CPU does in between is not NPU time. Raises `ValueError` for no parts.
+        The CPU's work in between is not NPU time. Raises `ValueError` if there are no parts.
         """
         first, *others = parts
         for part in others:

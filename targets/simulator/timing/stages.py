@@ -14,21 +14,21 @@ accumulators: a block holds one from the start of its multiplication to the end 
 
 Every stage waits for the latest of what it needs:
 
-* The IFM is asked for when a buffer is free, the block before last having been multiplied (a), and
-  when the operation before allows. The first IFM block must be there before the multipliers start,
-  the others arrive while they work.
-* Weights are streamed from when the block before last has been multiplied, and the last of them
-  must have arrived before the block can be complete (b).
-* The multipliers take the block after the last one, when an accumulator is free: the block before
-  last must have left the output stage.
+* The IFM is requested when a buffer is free, that is, when the block before last has been
+  multiplied (a), and when the previous operation allows it. The first IFM block must have arrived
+  before the multipliers start; the others arrive while they work.
+* Weights stream in as soon as the block before last has been multiplied. The last of them must
+  have arrived before the block can be complete (b).
+* The multipliers take the next block when they have finished the last one and an accumulator is
+  free: the block before last must have left the output stage.
 * The output stage takes what the multipliers have finished, block after block (c), and puts it into
   a buffer that is written at the pace of the port. A block is done when its write has been
   acknowledged.
 
-Elementwise operations have nothing to multiply: both operands go to the output stage, and what is
-said above of the multipliers' buffers holds for its own.
+Elementwise operations have nothing to multiply: both operands go to the output stage, whose buffers
+follow the rules above for those of the multipliers.
 
-There is no cycle-by-cycle simulation, and no other constant: times come from `engines` and
+There is no cycle-by-cycle simulation and no further constant: times come from `engines` and
 `memory`.
 """
 
@@ -85,9 +85,9 @@ class _Waited:
 
 
 class Stages:
-    """The stages while the blocks of one operation pass: a method for each, in their order.
+    """The stages for the blocks of one operation: one method each, in their order.
 
-    Comparisons stand for max() throughout: an estimate's time is spent here and in `memory`.
+    Comparisons replace max() throughout, because an estimate spends its time here and in `memory`.
     """
 
     __slots__ = (
@@ -117,23 +117,23 @@ class Stages:
         output: DoubleBuffered,
         issued: float,
     ) -> None:
-        """`mac` and `output` are as the operation before left them; this one changes them."""
+        """`mac` and `output` are as the previous operation left them; this one changes them."""
         self._work, self._ports, self._issued = work, ports, issued
         self._mac, self._output = mac, output
         self._computing = mac if any(work.mac) else output
         self._ifm, self._other_ifm = work.ifm_parts
         self._ifm2, self._weights, self._ofm = work.ifm2, work.weights, work.ofm
         self._starts, self._waited = _Starts(), _Waited()
-        #: When all of the IFM had arrived so far, and all of the weights.
+        #: When the last IFM read so far arrived, and when the last weights did.
         self._arrived = 0.0
         self._streamed = issued
         #: First stage of the first block.
         self.start = 0.0
 
     def block(self, index: int, allowed: float) -> float:
-        """Pass block `index` through all stages; when its write has been acknowledged.
+        """Pass block `index` through all stages; returns when its write is acknowledged.
 
-        `allowed` is when the operation before lets it start. Blocks come in their order.
+        `allowed` is when the previous operation lets it start. Blocks come in their order.
         """
         asked = self._computing.before_last
         if allowed > asked:
@@ -147,7 +147,7 @@ class Stages:
         return self._put_out(index, multiplied)
 
     def _fetch(self, index: int, asked: float) -> tuple[float, float]:
-        """Read the IFM: when the first IFM block of each operand is there, and when all are."""
+        """Read the IFM; returns when the first IFM block of each operand and when all are there."""
         ifm, other_ifm, ifm2 = self._ifm, self._other_ifm, self._ifm2
         reads = self._ports.reads
         start, _, ready = reads[ifm.port].serve(asked, ifm.beats[index], ifm.bursts[index])
@@ -167,14 +167,14 @@ class Stages:
         return ready, complete
 
     def _multiply(self, index: int, ready: float, complete: float, allowed: float) -> float:
-        """Multiply what is `ready`, then what has arrived by `complete`; when that has ended."""
+        """Multiply what is `ready`, then what arrives by `complete`; returns when that ends."""
         mac, waited = self._mac, self._waited
         cycles = self._work.mac[index]
         begin = mac.last if mac.last > ready else ready
         if self._output.before_last > begin:
             begin = self._output.before_last
         end = begin + cycles
-        # The last IFM block's share of the work can begin no sooner than it is there.
+        # The last IFM block's share of the work cannot begin before the block is there.
         late = complete + cycles * self._work.ifm_share
         if late > end:
             waited.ifm += late - end
@@ -192,7 +192,7 @@ class Stages:
         return end
 
     def _stream(self, weights: Moves, index: int) -> float:
-        """Read the block's weights and scales; when the last of them has arrived."""
+        """Read the block's weights and scales; returns when the last of them has arrived."""
         asked = self._streamed
         if self._mac.before_last > asked:
             asked = self._mac.before_last
@@ -204,7 +204,7 @@ class Stages:
         return self._streamed
 
     def _stood_still(self, begin: float, ready: float, allowed: float) -> None:
-        """Charge the time in which the computing engine had no block, one cause after another."""
+        """Charge the computing engine's time without a block, one cause after another."""
         idle, waited = self._computing.last, self._waited
         if allowed > idle:
             waited.dependency += allowed - idle
@@ -219,13 +219,13 @@ class Stages:
             waited.accumulators += begin - idle
 
     def _put_out(self, index: int, multiplied: float) -> float:
-        """Scale and write the block; when the write has been acknowledged."""
+        """Scale and write the block; returns when the write is acknowledged."""
         output, ofm, waited = self._output, self._ofm, self._waited
         cycles, beats = self._work.output[index], ofm.beats[index]
         port = self._ports.writes[ofm.port]
         begin = multiplied if multiplied > output.last else output.last
         end = begin + cycles
-        # The write begins with the first beat that is put out.
+        # The write begins with the first beat of output.
         start, _, written = port.serve(begin + cycles / (beats or 1.0), beats, ofm.bursts[index])
         waited.output_input += begin - output.last
         if start > end:
@@ -238,7 +238,7 @@ class Stages:
         return drained if drained > written else written
 
     def waits(self) -> Waits:
-        """What the blocks so far have waited for."""
+        """The waits of the blocks so far."""
         waited = self._waited
         return Waits(
             waited.issue,
@@ -251,7 +251,7 @@ class Stages:
         )
 
     def spans(self, done: float) -> tuple[Span, ...]:
-        """When each engine was in use, if the last block was done at `done`."""
+        """When each engine was in use. `done` is when the last block was done."""
         starts, weights = self._starts, self._weights
         spans = [
             Span(Engine.IFM, self._ifm.port, starts.ifm, self._arrived),

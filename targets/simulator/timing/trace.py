@@ -1,7 +1,7 @@
 """The timeline of an estimate as a Chrome trace, for Perfetto (ui.perfetto.dev).
 
 Format: the "Trace Event Format", complete events (`ph` = X) on one thread for each engine and one
-for each AXI port. A microsecond of the viewer is an NPU cycle.
+for each AXI port. A microsecond in the viewer is an NPU cycle.
 """
 
 from __future__ import annotations
@@ -17,10 +17,10 @@ _LANES = {engine: lane for lane, engine in enumerate(Engine, start=1)}
 
 
 def chrome_trace(timing: NetworkTiming, vela_cycles: int | None = None) -> dict[str, Any]:
-    """The trace, ready for `json.dump`; Vela's own estimate goes with it if it is given.
+    """The trace, ready for `json.dump`, with Vela's own estimate if it is given.
 
-    A bar reaches from the first to the last time an operation used an engine; where two
-    operations overlap in an engine the later one is drawn below the first.
+    A bar reaches from the first to the last time an operation used an engine. If two operations
+    overlap in an engine, the later one is drawn below the first.
     """
     events = [
         _name("process_name", _ENGINES, 0, "NPU engines (estimate)"),

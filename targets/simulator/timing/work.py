@@ -1,7 +1,7 @@
-"""What an operation asks of engines and ports, block by block: the input of the pipeline.
+"""What an operation demands of engines and ports, block by block: the input of the pipeline.
 
-Lists rather than arrays, one entry for each block in the order of execution, because the pipeline
-walks them one by one. What moves was counted by `traffic`; nothing is counted again here.
+Lists, not arrays, with one entry for each block in the order of execution, because the pipeline
+visits them one by one. `traffic` has counted what moves; nothing is counted again here.
 """
 
 from __future__ import annotations
@@ -30,7 +30,7 @@ class Moves:
     """Transfers of one purpose on one port."""
 
     port: int
-    #: Beats and transactions of each block. Fractions where a stream is shared out evenly.
+    #: Beats and transactions of each block. Fractions if a stream is divided evenly.
     beats: list[float]
     bursts: list[float]
     #: Of all blocks together.
@@ -57,14 +57,14 @@ class BlockWork:
     output: list[float]
     decode: list[float]
     ifm: Moves
-    #: None where there is no second operand in memory.
+    #: None if there is no second operand in memory.
     ifm2: Moves | None
-    #: Weights and scales; None where there are none.
+    #: Weights and scales; None if there are none.
     weights: Moves | None
     #: How many of the `weights` beats and transactions are scales and biases.
     scales: tuple[float, float]
     ofm: Moves
-    #: IFM blocks an OFM block is computed from.
+    #: IFM blocks from which an OFM block is computed.
     jobs: int
 
     @property
@@ -74,12 +74,12 @@ class BlockWork:
 
     @property
     def ifm_share(self) -> float:
-        """The share of an OFM block's multiplications that one IFM block takes part in."""
+        """The share of an OFM block's multiplications that belongs to one IFM block."""
         return 1 / self.jobs
 
     @cached_property
     def ifm_parts(self) -> tuple[Moves, Moves | None]:
-        """The first IFM block of each OFM block, and all others together; None: there is one."""
+        """The first IFM block of each OFM block, and all others together (None: no others)."""
         if self.jobs == 1:
             return self.ifm, None
         return self.ifm.share(1 / self.jobs), self.ifm.share((self.jobs - 1) / self.jobs)
@@ -87,8 +87,8 @@ class BlockWork:
     def with_weights(self, share: float) -> BlockWork:
         """The same with a weight stream of `share` of its size; scales and biases stay.
 
-        What if it were encoded better: the decoder's and the multipliers' work is unchanged, as
-        both depend on the number of weights alone.
+        This is as if it were encoded better: the work of decoder and multipliers is unchanged,
+        because it depends on the number of weights alone.
         """
         weights = self.weights
         if weights is None:
@@ -135,7 +135,7 @@ class BlockWork:
 
 @dataclass(frozen=True)
 class NetworkWork:
-    """The work of one command stream. Depends on no memory: one is enough for any profile."""
+    """The work of one command stream. It does not depend on the timing of the memories."""
 
     traffic: NetworkTraffic
     macs: int
@@ -154,7 +154,7 @@ def network_work(
     if macs not in MAC_COUNTS:
         raise ConfigError(
             f"there is no Ethos-U55 of {macs} MACs",
-            cure=f"Give one of {', '.join(map(str, MAC_COUNTS))}.",
+            cure=f"give one of {', '.join(map(str, MAC_COUNTS))}",
         )
     operations = tuple(
         block_work(each, macs, assumptions) if isinstance(each.operation, BlockOperation) else None
@@ -196,13 +196,13 @@ def block_work(
 
 
 def _sizes(extent: int, step: int) -> list[int]:
-    """Pieces of at most `step` elements, the last one perhaps smaller; as `Intervals.cut`."""
+    """Pieces of at most `step` elements, the last one perhaps smaller, like `Intervals.cut`."""
     whole, rest = divmod(extent, step)
     return [step] * whole + [rest] * (rest > 0)
 
 
 def _share(total: float, fixed: float, share: float) -> float:
-    """What is left of `total`, as a share, if all but `fixed` shrinks to `share`."""
+    """What share of `total` is left if all except `fixed` shrinks to `share`."""
     return (fixed + (total - fixed) * share) / total
 
 
@@ -213,7 +213,7 @@ def _moves(flow: Flow) -> Moves:
 
 
 def _weights(flows: Mapping[Stream, Flow], depths: Sequence[int], planes: int) -> Moves:
-    """Weights and scales, which each plane position streams whole, shared out by channels."""
+    """Weights and scales, divided by channels; every plane position streams all of them."""
     weights, scales = flows[Stream.WEIGHTS], flows[Stream.SCALES]
     beats, bursts = weights.beats + scales.beats, weights.bursts + scales.bursts
     channels = sum(depths) * planes
