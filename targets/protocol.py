@@ -108,7 +108,7 @@ class Measurement:
     """What a target answered. Counters are per inference; batches are never summed."""
 
     source: Source
-    #: One array for each model output, `[n, ...]`; none where they cannot be had.
+    #: One array for each model output, `[n, ...]`; no array if the target cannot compute them.
     outputs: tuple[Array, ...]
     #: Arm's event name -> count for one inference.
     counters: Mapping[str, int]
@@ -121,7 +121,7 @@ class Measurement:
     layers: tuple[LayerCycles, ...] = ()
     #: What binds the network and what would help, in words; empty for such a target.
     explanation: str = ""
-    #: Why there are no outputs; empty where there are.
+    #: Why there are no outputs; empty if there are.
     outputs_absent: str = ""
     #: Everything a reader needs to reproduce the figures: tool versions, hashes, command.
     provenance: Mapping[str, str] = field(default_factory=dict)

@@ -57,7 +57,7 @@ class SimulatorTarget:
         Raises `TargetError` when it was compiled for another accelerator, when its command stream
         asks for something the NPU cannot do (the error names word and operation), or when the
         inputs do not fit. Raises `ModelError` when the file cannot be read. There are no outputs
-        where an operator on the CPU cannot be run; what the NPU does is known all the same.
+        if an operator on the CPU cannot be run; the NPU's figures are known all the same.
         """
         ports = PortMap.for_memory_mode(job.memory_mode)
         simulator = Simulator(job.compiled_model, job.accelerator, ports)

@@ -25,7 +25,7 @@ from bench.core.text import without_tracebacks
 
 __all__ = ["COMPILE_BOUNDS", "CompiledModel", "compile_model"]
 
-#: Far more than networks for an Ethos-U55 take: those of MLPerf Tiny half a second and 45 MiB.
+#: Far more than networks for an Ethos-U55 need: those of MLPerf Tiny take 0.5 s and 45 MiB.
 COMPILE_BOUNDS = Bounds(seconds=600, memory_bytes=4 << 30)
 
 _TAIL_LINES = 20

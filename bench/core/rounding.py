@@ -10,10 +10,10 @@ _Number = TypeVar("_Number", int, float)
 
 
 def ceil_div(value: _Number, step: _Number) -> _Number:
-    """How many steps of `step` cover `value`: exact for floats too, where `ceil(a / b)` is not."""
+    """How many steps of `step` cover `value`; exact for floats too, unlike `ceil(a / b)`."""
     return -(-value // step)
 
 
 def round_up(value: int, step: int) -> int:
-    """The next multiple of `step` that is not below `value`."""
+    """The smallest multiple of `step` that is not below `value`."""
     return ceil_div(value, step) * step

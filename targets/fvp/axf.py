@@ -18,7 +18,7 @@ _PACKAGE = "mlia-ethos-u"
 #: The inference runner for TFLite-Micro without timing adapter in mlia-ethos-u 0.1.0.
 _PREBUILT = "inference_runner-sse-300-26.03.0-tflm-ethos-U55-Default-noTA/mlek_inference_runner.axf"
 _PREBUILT_SHA256 = "a72f0f3515cf2a756f614a5c047d0a688b53f904b58e85024245778999fe77c5"
-#: The largest program that is read, in bytes; it holds a model, and has some 10 million.
+#: The largest program that is read, in bytes; with its model it has some 10 million.
 _PROGRAM_BYTES_MAX = 512 << 20
 _FIELD = re.compile(r"\{(\w*)\}")
 _FIELDS = ("workload", "variant", "macs", "memory_mode")
@@ -39,8 +39,8 @@ class Programs:
     def identity(self) -> str:
         """One sha256 over the program or programs, in the order of their names.
 
-        Of what they were when this was first asked for. Raises `PrerequisiteError` when there is
-        none or a placeholder is unknown.
+        It describes the programs as they were at the first call. Raises `PrerequisiteError` if
+        there is none or a placeholder is unknown.
         """
         digest = hashlib.sha256()
         for sha256 in self._seen.values():
@@ -50,8 +50,8 @@ class Programs:
     def of(self, job: Job) -> bytes:
         """The program for `job`.
 
-        Raises `PrerequisiteError` when it is not there, `TargetError` when it is not the one that
-        `identity` speaks of.
+        Raises `PrerequisiteError` if it does not exist, `TargetError` if it is not the one that
+        `identity` describes.
         """
         workload, variant, *_ = [*job.cell_id.split("-"), "", ""]
         values = {

@@ -17,7 +17,7 @@ __all__ = ["LocalLauncher"]
 
 
 class LocalLauncher:
-    """Runs an executable on this machine, as it was when its identity was first asked for."""
+    """Runs an executable on this machine, unless it changed since its identity was first read."""
 
     def __init__(
         self, executable: tuple[str, ...], environment: Mapping[str, str] | None = None
@@ -34,11 +34,11 @@ class LocalLauncher:
     def identity(self) -> Mapping[str, str]:
         """The executable's sha256.
 
-        Raises `PrerequisiteError` when it cannot be read, `TargetError` when it was changed since.
+        Raises `PrerequisiteError` if it cannot be read, `TargetError` if it changed since then.
         """
         if self._identity is None:
             try:
-                # First the stamp: what changes while it is read has another one afterwards.
+                # The stamp first: if the file changes while it is read, its stamp differs later.
                 stamp = Stamp.of(self._path)
                 self._identity = _sha256(self._path), stamp
             except OSError as error:
@@ -54,7 +54,7 @@ class LocalLauncher:
         return (*self._executable, *arguments)
 
     def run(self, launch: Launch, consume: Consumer) -> Outcome:
-        """See `Launcher.run`. Raises `TargetError` when the executable was changed meanwhile."""
+        """See `Launcher.run`. Raises `TargetError` if the executable has changed meanwhile."""
         command = self.command(launch.arguments)
         environment = {**os.environ, **self._environment}
         outcome = run_process(command, launch, consume, environment=environment)

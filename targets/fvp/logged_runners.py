@@ -77,7 +77,7 @@ class LoggedRunner:
         return self._program.dynamic and not self._programs.one_each
 
     def identity(self) -> Mapping[str, str]:
-        """The hash of the program or programs, and the reference where that gives the outputs."""
+        """The hash of the program or programs, and the reference if it computes the outputs."""
         program = {"program": self._programs.identity()}
         return program if self.executes_artefact else {**program, **self._reference.fingerprint()}
 

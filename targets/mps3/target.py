@@ -42,7 +42,7 @@ def open_ports(settings: Mps3Settings) -> BoardPorts:
 
 
 def firmware_image() -> bytes:
-    """The shipped firmware as the MCC loads it: what lies in the ITCM, from address 0 on."""
+    """The shipped firmware as the MCC loads it: the contents of the ITCM, from address 0 on."""
     program = read_elf(firmware_elf(), "the firmware")
     image = bytearray(max(s.address + len(s.data) for s in program.segments))
     for segment in program.segments:

@@ -42,7 +42,7 @@ class Graph:
     def __init__(self, artefact: Artefact) -> None:
         self._artefact = artefact
         self._steps: list[_NpuStep | _CpuStep] = []
-        #: Why the graph as a whole cannot be run, though what it asks of the NPU can.
+        #: Why the graph as a whole cannot be run, although its NPU operators can.
         self._obstacle: CpuOperatorError | None = None
         for operator in artefact.operators:
             try:

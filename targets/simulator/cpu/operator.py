@@ -37,7 +37,7 @@ _STATEFUL = frozenset({"CALL_ONCE", "VAR_HANDLE", "READ_VARIABLE", "ASSIGN_VARIA
 
 
 class CpuOperatorError(ModelError):
-    """An operator on the CPU cannot be run here; what the NPU does is another matter."""
+    """An operator on the CPU cannot be run here. The NPU's part is not affected."""
 
 
 class CpuOperation:
@@ -68,14 +68,14 @@ class CpuOperation:
             )
         self._results = [artefact.tensors[i] for i in self.outputs]
         self._model = self._alone(artefact, operator, constants)
-        #: Who may run it; the first one does. And why the others do not.
+        #: The interpreters that may run it (the first one does), and why the others may not.
         self._interpreters = [Interpreter.TFLM, Interpreter.LITERT]
         self._refusals: list[str] = []
 
     def run(self, inputs: Sequence[Array]) -> list[Array]:
         """Compute the outputs: one array `[rows, *tensor shape]` for each of `inputs`, `outputs`.
 
-        Raises `CpuOperatorError` when no interpreter runs it, or one dies of it.
+        Raises `CpuOperatorError` if no interpreter can run it, or if it crashes one.
         """
         rows = len(inputs[0])
         answers = self._answers(inputs)

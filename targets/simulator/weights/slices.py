@@ -137,7 +137,7 @@ def _read_palette(bits: BitString, position: int, zero_runs: bool) -> tuple[Pale
     return Palette(values, direct, width, zero_runs), end
 
 
-# One loop, as a call for each of its steps would take as long as the step (decision 12).
+# One loop, because a call for each step would take as long as the step (decision 12).
 def scan_chunks(  # noqa: PLR0915
     bits: BitString, position: int, header: Slice
 ) -> tuple[Chunks, int]:
