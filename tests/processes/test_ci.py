@@ -39,7 +39,7 @@ def checkout(tmp_path: Path) -> Path:
     python = f'#!/bin/sh\nexec {shlex.quote(sys.executable)} "$@"\n'
     for program, text in ((programs / "make", MAKE), (tmp_path / ".venv/bin/python", python)):
         program.parent.mkdir(parents=True)
-        program.write_text(text)
+        program.write_text(text, encoding="utf-8")
         program.chmod(0o755)
     for name in ("bash", "cat", "dirname", "id", "mkdir", "rm", "sh"):
         found = shutil.which(name)
@@ -93,5 +93,5 @@ def test_whatever_fails_fails_it_after_the_skips_are_told(
 
 def test_the_skips_of_an_earlier_run_are_not_told(checkout: Path) -> None:
     (checkout / "build" / "junit").mkdir(parents=True)
-    (checkout / "build" / "junit" / "earlier.xml").write_text("<no>")
+    (checkout / "build" / "junit" / "earlier.xml").write_text("<no>", encoding="utf-8")
     assert run(checkout)[0] == 0
