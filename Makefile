@@ -26,7 +26,7 @@ junit = $(if $(JUNIT),--junit-xml=$(JUNIT)/$(1).xml)
 
 .DEFAULT_GOAL := help
 .PHONY: help bench board test coverage lint format lock clean fuzz fuzz-inputs fuzz-graphs speed \
-  fidelity firmware test-fvp test-images test-board fuzz-board faults
+  fidelity firmware test-fvp test-images test-board fuzz-board faults foreign
 
 help: ## list the targets
 	@grep -hE '^[a-z-]+:.*## ' $(MAKEFILE_LIST) | sed -E 's/:.*## /\t/' | expand -t 14
@@ -94,6 +94,11 @@ faults: $(VENV)/.dev-ready ## the whole fault matrix (an hour); CASES='worker-*'
 	$(BIN)/python -m tests.faults '$(or $(CASES),*)' $(ARGS)
 
 board: $(VENV)/.board-ready ## add what the MPS3 board needs to the virtual environment
+
+foreign: ## install the third-party programs that read our reports in tests (needs npm)
+	mkdir -p build/foreign
+	cp tests/foreign/package.json tests/foreign/package-lock.json build/foreign/
+	npm ci --silent --no-audit --no-fund --prefix build/foreign
 
 lint: $(VENV)/.dev-ready ## check style, spelling, types and import contracts
 	$(BIN)/ruff check .

@@ -295,10 +295,10 @@ def test_a_child_that_somebody_starves_says_nothing_about_the_model(
         expected = interpreters.run(small)
         first = interpreters.pid
         psutil.Process(first).rlimit(psutil.RLIMIT_DATA, (1 << 20, 1 << 20))
-        # Another model, which takes new memory.
-        large = replace(small, model=mlp([np.zeros((400, 16), np.int8)]))
+        # Another model, of more memory than the child may still take.
+        large = replace(small, model=mlp([np.zeros((400_000, 16), np.int8)]))
         (answer,) = interpreters.run(large)
-        assert answer.shape[-1] == 400
+        assert answer.shape[-1] == 400_000
         assert interpreters.pid != first
         np.testing.assert_array_equal(interpreters.run(small)[0], expected[0])
 

@@ -19,7 +19,7 @@ __all__ = ["READERS", "Reading", "by_junitparser"]
 #: Passed, failed, skipped; and the names of the cases.
 Reading = tuple[tuple[int, int, int], set[str]]
 
-_PROGRAMS = ROOT / "tests" / "foreign" / "node_modules" / ".bin"
+_PROGRAMS = ROOT / "build" / "foreign" / "node_modules" / ".bin"
 _SECONDS = 120.0
 
 
@@ -83,7 +83,7 @@ def _alone(path: Path) -> Path:
 def _run(program: str, *arguments: str) -> str:
     executable = _PROGRAMS / program
     if not executable.exists():
-        pytest.skip(f"{program} is not installed (npm ci --prefix tests/foreign): NOT tried")
+        pytest.skip(f"{program} is not installed (make foreign): NOT tried")
     done = subprocess.run(
         [str(executable), *arguments],
         capture_output=True,
