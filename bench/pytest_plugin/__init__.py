@@ -25,7 +25,7 @@ from bench.pytest_plugin.check import Check
 from bench.pytest_plugin.scheduler import FamilyScheduling
 from bench.pytest_plugin.session import BenchSession, RunSetup, open_judge
 from bench.pytest_plugin.setup import kept_inputs, prepare_run, unavailable_targets
-from bench.pytest_plugin.signals import stop_on_signals
+from bench.pytest_plugin.signals import StopOnSignals
 from bench.pytest_plugin.terminal import TerminalReport
 from bench.records.run_directory import RunDirectory
 
@@ -99,7 +99,9 @@ def pytest_configure(config: pytest.Config) -> None:
     config.pluginmanager.register(cases, "bench-cases")
     terminal = TerminalReport(session.run, config, cases, setup.unavailable)
     config.pluginmanager.register(terminal, "bench-terminal")
-    config.add_cleanup(stop_on_signals())
+    signals = StopOnSignals()
+    config.pluginmanager.register(signals, "bench-signals")
+    config.add_cleanup(signals.restore)
 
 
 def _is_main_job(config: pytest.Config) -> bool:

@@ -312,7 +312,12 @@ def test_a_signal_leaves_the_reports(tmp_path: Path, number: int, workers: str) 
     runner = BenchRunner(tmp_path)
     (tmp_path / "net.tflite").write_bytes(decoder(2))
     config = runner.write_config(NET.replace("[128]", "[32, 64, 128, 256]"))
-    process = runner.start(config, "-n", workers)
+    # So slow that the signal comes long before the end.
+    slow = "import time\n\n\ndef pytest_runtest_setup():\n    time.sleep(0.3)\n"
+    (tmp_path / "slow_tests.py").write_text(slow, encoding="utf-8")
+    with pytest.MonkeyPatch.context() as patch:
+        patch.setenv("PYTHONPATH", f"{tmp_path}{os.pathsep}{ROOT}")
+        process = runner.start(config, "-n", workers, "-p", "slow_tests")
     outcomes = runner.results / "latest" / "selection.json"
     deadline = time.monotonic() + 120
     while not outcomes.exists() and time.monotonic() < deadline:
