@@ -56,6 +56,8 @@ class Capabilities:
     memory_modes: frozenset[MemoryMode] = frozenset(MemoryMode)
     #: How many inputs of a test set it takes at most; None = all of them.
     samples: int | None = None
+    #: Why it cannot run streams, in which state lasts from step to step; empty if it can.
+    no_streams: str = ""
 
 
 @dataclass(frozen=True)
@@ -63,7 +65,10 @@ class Job:
     """One run: a compiled model, the batch of inputs, and the events wanted.
 
     `inputs` has one array for each model input, of shape `[n, ...]`: the model's own shape, with
-    its batch dimension of 1 replaced by `n`, in the model's dtype (int8, uint8, int16, ...).
+    its batch dimension of 1 replaced by `n`, in the model's dtype (int8, uint8, int16, ...). Rows
+    are independent. Streams are `[n, steps, ...]`: each step continues from the state of the last,
+    and every stream starts from the model's initial state. The measurement's outputs have the same
+    leading dimensions.
     """
 
     cell_id: str
@@ -108,7 +113,8 @@ class Measurement:
     """What a target answered. Counters are per inference; batches are never summed."""
 
     source: Source
-    #: One array for each model output, `[n, ...]`; no array if the target cannot compute them.
+    #: One array for each model output, `[n, ...]` or `[n, steps, ...]`; no array if the target
+    #: cannot compute them.
     outputs: tuple[Array, ...]
     #: Arm's event name -> count for one inference.
     counters: Mapping[str, int]

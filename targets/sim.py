@@ -15,7 +15,7 @@ from targets.checkup import Finding, found
 from targets.ethos_u55.ports import PortMap
 from targets.protocol import Capabilities, Job, LayerCycles, Measurement, Source
 from targets.settings import TargetSettings
-from targets.simulator.cpu.operator import CpuOperatorError
+from targets.simulator.cpu.errors import CpuOperatorError
 from targets.simulator.modelled_events import modelled_events
 from targets.simulator.simulator import Simulator
 from targets.simulator.timing import Bound, NetworkTiming, OperationTiming

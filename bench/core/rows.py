@@ -1,4 +1,9 @@
-"""Batches of inputs: what a model takes, and whether given arrays fit."""
+"""Batches of inputs: what a model takes, and whether given arrays fit.
+
+A batch is either `n` independent rows, `[n, ...]`, or `n` streams of as many steps, `[n, steps,
+...]`. In a stream each inference continues from the state that the last one has left. The number of
+dimensions says which.
+"""
 
 from __future__ import annotations
 
@@ -7,7 +12,7 @@ from typing import Protocol
 
 from bench.core.arrays import Array
 
-__all__ = ["MISFIT_CURE", "Slot", "misfit", "row_shape"]
+__all__ = ["MISFIT_CURE", "Slot", "leading_of", "misfit", "row_shape", "steps_of"]
 
 MISFIT_CURE = "give one array for each model input, in the model's own dtype, at least one row"
 
@@ -36,12 +41,28 @@ def row_shape(slot: Slot) -> tuple[int, ...]:
     return slot.shape[1:] if slot.shape[:1] == (1,) else slot.shape
 
 
-def misfit(slots: Sequence[Slot], arrays: Sequence[Array], leading: Sequence[str] = ("n",)) -> str:
+def leading_of(slots: Sequence[Slot], arrays: Sequence[Array]) -> tuple[str, ...]:
+    """The names of the leading dimensions: `n` of rows, `n` and `steps` of streams."""
+    if slots and arrays and arrays[0].ndim == len(row_shape(slots[0])) + 2:
+        return ("n", "steps")
+    return ("n",)
+
+
+def steps_of(slots: Sequence[Slot], arrays: Sequence[Array]) -> int | None:
+    """How many steps the streams of a batch have; None for independent rows."""
+    return arrays[0].shape[1] if len(leading_of(slots, arrays)) > 1 else None
+
+
+def misfit(
+    slots: Sequence[Slot], arrays: Sequence[Array], leading: Sequence[str] | None = None
+) -> str:
     """What keeps `arrays` from being a batch for `slots`; empty if they are one.
 
     Each array must be of its slot's dtype and `[*leading, *row_shape]`; the leading sizes, named
-    by `leading`, must be the same for all arrays, and above 0.
+    by `leading` (None: those of rows or streams), must be the same for all arrays, and above 0.
     """
+    if leading is None:
+        leading = leading_of(slots, arrays)
     if len(arrays) != len(slots):
         return f"it takes {len(slots)} inputs, {len(arrays)} were given"
     for slot, array in zip(slots, arrays, strict=True):

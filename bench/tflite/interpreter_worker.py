@@ -31,13 +31,13 @@ _KEPT_INTERPRETERS = 4
 #: Seconds after which a computing child says that it is alive.
 _ALIVE_S = 1.0
 
-#: The message that a row is done and the next has begun.
+#: The message that a step is done and the next has begun.
 ALIVE = b""
 
 # Raised by the interpreters when they refuse a model.
 _REFUSALS = (RuntimeError, ValueError, IndexError, TypeError, AttributeError, struct.error)
 
-#: One row of inputs -> its outputs, by a started interpreter.
+#: The inputs of one step -> its outputs, by a started interpreter.
 _Infer = Callable[[Sequence[Array]], list[Array]]
 
 
@@ -56,7 +56,8 @@ class Request:
 
     interpreter: Interpreter
     model: bytes
-    #: One array `[rows, *tensor shape]` for each model input. No arrays means no row.
+    #: One array `[rows, steps, *tensor shape]` for each model input. No arrays means no row. Each
+    #: step of a row continues from the state of the last.
     inputs: tuple[Array, ...]
     #: How many outputs the model has.
     outputs: int
@@ -76,7 +77,7 @@ class Outcome(Enum):
 
 @dataclass(frozen=True)
 class Answer:
-    """The outputs, `[rows, *tensor shape]` each, or why there are none."""
+    """The outputs, `[rows, steps, *tensor shape]` each, or why there are none."""
 
     outcome: Outcome
     outputs: tuple[Array, ...] = ()
@@ -115,11 +116,14 @@ def _answer(request: Request, pulse: _Pulse) -> Answer:
         infer = start(request.interpreter, request.model, request.outputs)
         rows = []
         for number, row in enumerate(zip(*request.inputs, strict=True)):
-            pulse.beat()
             if request.fresh and number:
                 # Neither interpreter's own reset restores what CALL_ONCE has initialised.
                 infer = start(request.interpreter, request.model, request.outputs)
-            rows.append(infer([np.ascontiguousarray(value) for value in row]))
+            steps = []
+            for step in zip(*row, strict=True):
+                pulse.beat()
+                steps.append(infer([np.ascontiguousarray(value) for value in step]))
+            rows.append([np.stack(column) for column in zip(*steps, strict=True)])
     except ImportError as error:
         return Answer(Outcome.ABSENT, reason=str(error))
     except _REFUSALS as error:

@@ -25,7 +25,7 @@ from bench.core.arrays import Array
 from bench.core.children import python_command
 from bench.core.errors import BenchError, ModelError, PrerequisiteError
 from bench.core.processes import Bounds, memory_words
-from bench.core.rows import MISFIT_CURE, misfit, row_shape
+from bench.core.rows import MISFIT_CURE, leading_of, misfit, row_shape
 from bench.core.servers import Conversation, End, LostError, Server
 from bench.core.text import one_line
 from bench.tflite.interpreter_worker import ALIVE, Answer, Interpreter, Outcome, Request
@@ -45,8 +45,8 @@ __all__ = [
     "shared_interpreters",
 ]
 
-#: The time is for one row: networks for an Ethos-U55 take seconds. The memory holds the arenas of
-#: all interpreters that are kept, and a network's outputs for all rows.
+#: The time is for one inference: networks for an Ethos-U55 take seconds. The memory holds the
+#: arenas of all interpreters that are kept, and a network's outputs for all rows.
 INTERPRETER_BOUNDS = Bounds(seconds=120, memory_bytes=4 << 30)
 
 _CHILD = python_command("from bench.tflite.interpreter_worker import main\nmain()")
@@ -130,9 +130,9 @@ class Interpreters:
             self._server.close()
 
     def run(self, request: Request, bounds: Bounds = INTERPRETER_BOUNDS) -> tuple[Array, ...]:
-        """The outputs, one array `[rows, *tensor shape]` each; none if there is no row.
+        """The outputs, one array `[rows, steps, *tensor shape]` each; none if there is no row.
 
-        `bounds.seconds` are for each row. Raises `RefusedError` and `DiedError`;
+        `bounds.seconds` are for each step. Raises `RefusedError` and `DiedError`;
         `PrerequisiteError` when the interpreter is not installed, and `BenchError` when somebody
         else has ended the child.
         """
@@ -190,9 +190,10 @@ def run_model(
 ) -> tuple[Array, ...]:
     """Run the model at `path`, one row after another.
 
-    `inputs` has one array `[n, ...]` for each model input, in the model's own shape and dtype; the
-    outputs have the same form. A model that keeps state (variables) gets a new interpreter for
-    every row, so a row's answer does not depend on earlier rows.
+    `inputs` has one array `[n, ...]` for each model input, in the model's own shape and dtype, or
+    `[n, steps, ...]` for streams; the outputs have the same form. A model that keeps state
+    (variables) gets a new interpreter for every row or stream, so an answer does not depend on
+    earlier ones; the steps of a stream continue from each other.
 
     Raises `ModelError` when the file is damaged or the inputs do not fit, and what
     `Interpreters.run` raises.
@@ -201,7 +202,7 @@ def run_model(
     problem = misfit(model.inputs, inputs)
     if problem:
         raise ModelError(f"{path}: {problem}", cure=MISFIT_CURE)
-    rows = len(inputs[0])
+    leading = inputs[0].shape[: len(leading_of(model.inputs, inputs))]
     largest = max(map(_size, model.tensors))
     if bounds.memory_bytes is not None and largest > bounds.memory_bytes:
         # An interpreter that gets no memory does not say that this was the reason.
@@ -214,7 +215,7 @@ def run_model(
         interpreter=interpreter,
         model=path.read_bytes(),
         inputs=tuple(
-            array.reshape(rows, *tensor.shape)
+            array.reshape(leading[0], math.prod(leading[1:]), *tensor.shape)
             for tensor, array in zip(model.inputs, inputs, strict=True)
         ),
         outputs=len(model.outputs),
@@ -227,7 +228,7 @@ def run_model(
     except DiedError as error:
         raise DiedError(interpreter, error.reason, error.end, str(path)) from error
     return tuple(
-        answer.reshape(rows, *row_shape(tensor))
+        answer.reshape(*leading, *row_shape(tensor))
         for tensor, answer in zip(model.outputs, outputs, strict=True)
     )
 

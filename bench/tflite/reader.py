@@ -23,6 +23,7 @@ from bench.core.schema import StrictModel
 from bench.core.text import one_line
 
 __all__ = [
+    "MODEL_DAMAGE",
     "VELA_OPERATOR",
     "FileGraph",
     "OperatorInfo",
@@ -30,6 +31,7 @@ __all__ = [
     "TensorInfo",
     "read_graph",
     "read_operators",
+    "read_subgraph",
 ]
 
 #: The custom operator that holds what runs on the NPU.
@@ -40,8 +42,8 @@ _IDENTIFIER = b"TFL3"
 _LARGEST_FILE = (1 << 31) - 1
 _T = TypeVar("_T")
 
-# Raised by flatbuffers' and NumPy's readers when an offset points nowhere.
-_DAMAGE = (struct.error, IndexError, ValueError, TypeError, OverflowError)
+#: What flatbuffers' and NumPy's readers raise when an offset points nowhere.
+MODEL_DAMAGE = (struct.error, IndexError, ValueError, TypeError, OverflowError)
 
 
 def _names(enumeration: type) -> dict[int, str]:
@@ -90,7 +92,7 @@ class OperatorNode:
 
 @dataclass(frozen=True)
 class FileGraph:
-    """The first subgraph of a file with all its data; indices are checked."""
+    """A subgraph of a file, the first if nothing else is said; indices are checked."""
 
     #: The file itself.
     data: bytes
@@ -104,6 +106,8 @@ class FileGraph:
     constants: tuple[npt.NDArray[np.uint8] | None, ...]
     #: Name of the entry -> its bytes, uint8 `[bytes]`, read-only.
     metadata: Mapping[str, npt.NDArray[np.uint8]]
+    #: Which subgraph of the file it is.
+    subgraph: int = 0
 
 
 def read_graph(path: Path) -> FileGraph:
@@ -113,6 +117,16 @@ def read_graph(path: Path) -> FileGraph:
     or visibly damaged (a flipped bit in a weight is not visible).
     """
     return _read(path, lambda reader: reader.read())
+
+
+def read_subgraph(graph: FileGraph, index: int) -> FileGraph:
+    """Subgraph `index` of the file that `graph` is from. Raises `ModelError` if it is damaged."""
+    try:
+        return _Reader(graph.data).read(index)
+    except MODEL_DAMAGE as error:
+        raise ModelError(
+            f"subgraph {index} is damaged: {error}", cure="copy or convert the model again"
+        ) from error
 
 
 def read_operators(path: Path) -> tuple[OperatorInfo, ...]:
@@ -135,7 +149,7 @@ def _read(path: Path, take: Callable[[_Reader], _T]) -> _T:
         )
     try:
         return take(_Reader(data))
-    except _DAMAGE as error:
+    except MODEL_DAMAGE as error:
         raise ModelError(
             f"the TFLite model {path} ({len(data)} bytes) is truncated or damaged: {error}",
             cure="copy or convert the model again",
@@ -143,7 +157,7 @@ def _read(path: Path, take: Callable[[_Reader], _T]) -> _T:
 
 
 class _Reader:
-    """One pass over a flatbuffer. Raises one of `_DAMAGE` if it is not what it should be.
+    """One pass over a flatbuffer. Raises one of `MODEL_DAMAGE` if it is not what it should be.
 
     flatbuffers' Python reader checks nothing. So a damaged length could make a loop run through
     billions of elements, and overlapping vectors could multiply that. In an intact model, all
@@ -154,13 +168,11 @@ class _Reader:
         self._data = data
         self._budget = len(data)
 
-    def read(self) -> FileGraph:
+    def read(self, subgraph: int = 0) -> FileGraph:
         model = schema.Model.GetRootAsModel(self._data, 0)
         buffers = [self._buffer(model, i) for i in range(self._spend(model.BuffersLength()))]
         codes = [self._code(model, i) for i in range(self._spend(model.OperatorCodesLength()))]
-        if model.SubgraphsLength() < 1:
-            raise ValueError("it has no subgraph")
-        graph = model.Subgraphs(0)
+        graph = model.Subgraphs(_index(subgraph, model.SubgraphsLength(), "subgraph"))
         found = [
             self._tensor(graph.Tensors(i), buffers)
             for i in range(self._spend(graph.TensorsLength()))
@@ -179,6 +191,7 @@ class _Reader:
             operators=operators,
             constants=tuple(constant for _, constant in found),
             metadata=self._metadata(model, buffers),
+            subgraph=subgraph,
         )
 
     def operators(self) -> tuple[OperatorInfo, ...]:

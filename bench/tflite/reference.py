@@ -17,7 +17,7 @@ from typing import Protocol
 from bench.core.arrays import Array
 from bench.core.errors import ModelError
 from bench.core.processes import Bounds
-from bench.core.rows import row_shape
+from bench.core.rows import row_shape, steps_of
 from bench.core.servers import End
 from bench.core.versions import installed_version
 from bench.tflite.extract import EXTRACT_DAMAGE, extract_operators, inputs_of, stands_alone
@@ -115,7 +115,8 @@ def _with_litert(
     """The reference of a model that TFLite-Micro refuses."""
     graph = read_graph(path)
     try:
-        if not _can_be_cut(path, graph):
+        streams = steps_of([graph.tensors[i] for i in graph.inputs], inputs) is not None
+        if streams or not _can_be_cut(path, graph):
             outputs = run_model(Interpreter.LITERT, path, inputs, bounds)
             who = _name(Interpreter.LITERT)
             return ReferenceOutputs(outputs, who, inexact=f"LiteRT, not exact ({refusal.reason})")
@@ -238,9 +239,10 @@ class _Pieces:
                 f"themselves: {error!r}",
                 cure="convert the model again",
             ) from error
-        request = Request(interpreter, model, given, len(outputs), fresh=False)
+        rows = tuple(array[:, None] for array in given)
+        request = Request(interpreter, model, rows, len(outputs), fresh=False)
         answers = shared_interpreters().run(request, self._bounds)
-        return dict(zip(outputs, answers, strict=True))
+        return {index: answer[:, 0] for index, answer in zip(outputs, answers, strict=True)}
 
 
 def _can_be_cut(path: Path, graph: FileGraph) -> bool:

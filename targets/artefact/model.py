@@ -15,6 +15,7 @@ from dataclasses import dataclass
 import numpy as np
 import numpy.typing as npt
 
+from bench.tflite.reader import FileGraph
 from targets.artefact.driver_actions import DriverPayload
 from targets.artefact.stream.operations import Operation
 
@@ -112,7 +113,7 @@ class NpuOperator:
 
 @dataclass(frozen=True)
 class CpuOperator:
-    """An operator that Vela left to the CPU. Its options are in `Artefact.source`, at `index`."""
+    """An operator that Vela left to the CPU. Its options are in `Artefact.file`, at `index`."""
 
     index: int
     #: TFLite's builtin name, or `CUSTOM` with `custom`.
@@ -140,7 +141,7 @@ class Artefact:
     #: Size of the tensor arena.
     arena_bytes: int
     #: The flatbuffer, for running CPU operators; None for a raw file.
-    source: bytes | None
+    file: FileGraph | None
 
     @property
     def npu_operators(self) -> tuple[NpuOperator, ...]:

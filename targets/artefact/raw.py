@@ -170,7 +170,7 @@ def _load(path: Path, arrays: _Arrays) -> Artefact:
         outputs=indices["output"],
         macs=payload.macs,
         arena_bytes=scratch + fast,
-        source=None,
+        file=None,
     )
 
 

@@ -125,7 +125,7 @@ class _Loader:
             outputs=graph.outputs,
             macs=macs.pop() if macs else None,
             arena_bytes=arena,
-            source=graph.data,
+            file=graph,
         )
 
     def _outside_the_arena(self, tensors: tuple[ModelTensor, ...]) -> tuple[ModelTensor, ...]:
@@ -194,11 +194,9 @@ class _Loader:
         tensors: tuple[ModelTensor, ...],
         written: set[int],
     ) -> NpuOperator:
-        if len(node.inputs) < _FIXED_INPUTS or -1 in node.inputs or not node.outputs:
-            raise self._error(
-                f"operator {index} (ethos-u) has the inputs {list(node.inputs)} and outputs "
-                f"{list(node.outputs)}"
-            )
+        # There may be no outputs: what it makes stays in the arena for the next operator.
+        if len(node.inputs) < _FIXED_INPUTS or -1 in node.inputs:
+            raise self._error(f"operator {index} (ethos-u) has the inputs {list(node.inputs)}")
         stream, flash, scratch, fast = (tensors[i] for i in node.inputs[:_FIXED_INPUTS])
         if stream.constant is None:
             raise self._error(f"operator {index} (ethos-u) has no command stream")
@@ -212,6 +210,10 @@ class _Loader:
             FAST_REGION: self._arena(index, fast),
         }
         interface = [tensors[i] for i in (*inputs, *outputs) if tensors[i].constant is None]
+        if not payload.separate_io_regions:
+            # The stream cannot reach an input without a place in the arena: an operator has it
+            # for its shape only.
+            interface = [t for t in interface if t.offset is not None or t.index in outputs]
         self._check_values(interface)
         if payload.separate_io_regions:
             regions |= _interface_regions(interface, written)

@@ -15,7 +15,7 @@ from targets.jobs.device_job import DeviceJob, Input, Output, RegionBase, Space,
 from targets.jobs.errors import JobError, UnsupportedGraphError
 from targets.jobs.memory import NPU_MEMORIES, MemoryBank
 
-__all__ = ["inputs_for", "job_for"]
+__all__ = ["inputs_for", "job_for", "state_at_start"]
 
 
 _ARENA_ALIGNMENT = 64
@@ -58,7 +58,7 @@ def job_for(
         arena_address=arena.address,
         arena_bytes=arena_bytes,
         regions=tuple(_base(artefact, operator.regions.get(i)) for i in range(REGIONS)),
-        inputs=inputs_for(artefact, inputs),
+        inputs=(*state_at_start(artefact), *inputs_for(artefact, inputs)),
         outputs=tuple(
             Output(_offset(artefact, index), artefact.tensors[index].size)
             for index in artefact.outputs
@@ -77,12 +77,17 @@ def job_for(
     )
 
 
+def state_at_start(artefact: Artefact) -> tuple[Input, ...]:
+    """What goes into the arena before the first inference: the model's state."""
+    return tuple(_variables(artefact))
+
+
 def inputs_for(artefact: Artefact, inputs: Sequence[Array]) -> tuple[Input, ...]:
-    """What goes into the arena before an inference: the model's state at the start, and `inputs`.
+    """What goes into the arena before every inference.
 
     `inputs` are as for `job_for`. Raises `JobError` when they do not fit the model.
     """
-    return (*_variables(artefact), *_inputs(artefact, inputs))
+    return tuple(_inputs(artefact, inputs))
 
 
 def _only_operator(artefact: Artefact) -> NpuOperator:

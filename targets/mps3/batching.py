@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 import secrets
-from collections.abc import Mapping, Sequence
+from collections.abc import Iterator, Mapping, Sequence
 from dataclasses import dataclass, replace
 from statistics import median_low
 
@@ -26,10 +26,12 @@ _FINAL = frozenset({"macs_mismatch", "bad_job", "bad_format", "bad_length"})
 
 @dataclass(frozen=True)
 class Unit:
-    """One inference: row `row` of job number `job`."""
+    """One inference: number `row` of job number `job`."""
 
     job: int
     row: int
+    #: Whether it needs the state that the unit before it leaves: a later step of a stream.
+    continues: bool = False
 
 
 @dataclass(frozen=True)
@@ -51,19 +53,29 @@ class Work:
         self._inference = Inference(job, repetitions)
         self._missing = set(range(self._inference.rows))
         self._retried: set[int] = set()
+        #: Streams of which a step has failed; their later steps have no meaning.
+        self._broken: set[int] = set()
         self._first: JobAnswer | None = None
-        size = len(build_image(Image((self._inference.device_job(0),))))
+        smallest = [self._inference.device_job(row) for row in range(self._inference.steps)]
+        size = len(build_image(Image(tuple(smallest))))
         if size > JOB_WINDOW:
+            what = "one inference" if len(smallest) == 1 else f"a stream of {len(smallest)} steps"
             raise JobError(
-                f"{job.cell_id}: one inference takes an image of {size:,} bytes; the board's "
+                f"{job.cell_id}: {what} takes an image of {size:,} bytes; the board's "
                 f"controller reaches {JOB_WINDOW:,} of the DDR",
                 cure="measure this model on target fvp",
             )
 
     @property
     def units(self) -> tuple[Unit, ...]:
-        """The inferences without an answer so far, in order."""
-        return tuple(Unit(self._number, row) for row in sorted(self._missing))
+        """The inferences without an answer so far, in order; of streams, all steps."""
+        steps = self._inference.steps
+        streams = sorted({row // steps for row in self._missing})
+        return tuple(
+            Unit(self._number, stream * steps + step, continues=step > 0)
+            for stream in streams
+            for step in range(steps)
+        )
 
     @property
     def complete(self) -> bool:
@@ -77,9 +89,18 @@ class Work:
     def take(self, row: int, answer: JobAnswer) -> bool:
         """Keep a sound answer; returns whether it was sound.
 
-        An inference that failed once may succeed after another boot, so a first error only leaves
-        it unanswered. Raises `AnswerError` for a second error, and for one that no boot changes.
+        The answer to a step of a stream counts only if no step before it has failed; when a stream
+        begins anew, its earlier answers are forgotten. An inference that failed once may succeed
+        after another boot, so a first error only leaves it unanswered. Raises `AnswerError` for a
+        second error, and for one that no boot changes.
         """
+        steps = self._inference.steps
+        stream = row // steps
+        if row % steps == 0:
+            self._broken.discard(stream)
+            self._missing.update(range(row, row + steps))
+        elif stream in self._broken:
+            return False
         problem = _problem(answer)
         if problem is None:
             self._inference.keep(row, answer)
@@ -91,6 +112,7 @@ class Work:
         if final or row in self._retried:
             raise AnswerError(f"{self.job.cell_id}: {problem}")
         self._retried.add(row)
+        self._broken.add(stream)
         return False
 
     def measurement(
@@ -162,6 +184,8 @@ def _spread(answer: JobAnswer | None) -> dict[str, tuple[int, int]]:
 def pack(works: Sequence[Work], image_bytes: int, uart_divider: int | None = None) -> Load:
     """As many unanswered units as fit into an image of `image_bytes`, in order; at least one.
 
+    The steps of a stream stay together.
+
     A model's stream and constants count once, however many units share them. Names contain a token
     of this image, so an answer to another image cannot be mistaken for an answer to this one.
     """
@@ -170,15 +194,31 @@ def pack(works: Sequence[Work], image_bytes: int, uart_divider: int | None = Non
     jobs: list[DeviceJob] = []
     size = 0
     shared: set[int] = set()
-    for work, unit in [(each, unit) for each in works for unit in each.units]:
-        job = work.device_job(unit.row)
-        size += _OVERHEAD + sum(len(item.data) for item in job.inputs)
-        if unit.job not in shared:
-            shared.add(unit.job)
-            size += len(job.commands) + len(job.flash)
+    for work, group in _groups(works):
+        group_jobs = [work.device_job(unit.row) for unit in group]
+        size += sum(_OVERHEAD + sum(len(item.data) for item in job.inputs) for job in group_jobs)
+        if group[0].job not in shared:
+            shared.add(group[0].job)
+            size += len(group_jobs[0].commands) + len(group_jobs[0].flash)
         if units and size > image_bytes:
             break
-        units.append(unit)
-        jobs.append(replace(job, name=f"{token}.{unit.job}.{unit.row}"))
+        units += group
+        jobs += [
+            replace(job, name=f"{token}.{unit.job}.{unit.row}")
+            for job, unit in zip(group_jobs, group, strict=True)
+        ]
     image = build_image(Image(tuple(jobs), uart_divider=uart_divider))
     return Load(image, tuple(units), tuple(job.name for job in jobs))
+
+
+def _groups(works: Sequence[Work]) -> Iterator[tuple[Work, list[Unit]]]:
+    """The unanswered units; those that need each other's state together."""
+    for work in works:
+        group: list[Unit] = []
+        for unit in work.units:
+            if group and not unit.continues:
+                yield work, group
+                group = []
+            group.append(unit)
+        if group:
+            yield work, group

@@ -12,7 +12,6 @@ from collections.abc import Sequence
 import numpy as np
 
 from bench.core.arrays import Array
-from bench.core.errors import ModelError
 from bench.core.rows import row_shape
 from targets.artefact import (
     ArenaRegion,
@@ -23,9 +22,12 @@ from targets.artefact import (
     NpuOperator,
 )
 from targets.artefact.errors import stream_of
-from targets.simulator.cpu.operator import CpuOperation, CpuOperatorError
-from targets.simulator.execution.memory import Bytes, Memory, MemoryMap, RegionInfo
+from targets.simulator.cpu.errors import CpuOperatorError
+from targets.simulator.cpu.operator import CpuOperation
+from targets.simulator.cpu.variables import VARIABLE_OPERATORS, Variables, VariableStep
+from targets.simulator.execution.memory import Memory, MemoryMap, RegionInfo
 from targets.simulator.execution.program import Program
+from targets.simulator.tensors import Tensors
 
 __all__ = ["Graph"]
 
@@ -41,12 +43,13 @@ class Graph:
 
     def __init__(self, artefact: Artefact) -> None:
         self._artefact = artefact
-        self._steps: list[_NpuStep | _CpuStep] = []
+        self._steps: list[_NpuStep | _CpuStep | VariableStep] = []
         #: Why the graph as a whole cannot be run, although its NPU operators can.
         self._obstacle: CpuOperatorError | None = None
+        variables = Variables(artefact)
         for operator in artefact.operators:
             try:
-                self._steps.append(_step(artefact, operator))
+                self._steps.append(_step(artefact, operator, variables))
             except CpuOperatorError as error:
                 self._obstacle = self._obstacle or error
         need = artefact.arena_bytes + max((step.workspace for step in self._steps), default=0)
@@ -70,7 +73,7 @@ class Graph:
         ]
         for start in range(0, rows, self._rows):
             part = slice(start, min(rows, start + self._rows))
-            tensors = _Tensors(artefact, part.stop - part.start)
+            tensors = Tensors(artefact, part.stop - part.start)
             for inputs, result in zip(sequence, results, strict=True):
                 for index, values in zip(artefact.inputs, inputs, strict=True):
                     tensors.write(index, values[part])
@@ -81,51 +84,14 @@ class Graph:
         return results
 
 
-def _step(artefact: Artefact, operator: NpuOperator | CpuOperator) -> _NpuStep | _CpuStep:
+def _step(
+    artefact: Artefact, operator: NpuOperator | CpuOperator, variables: Variables
+) -> _NpuStep | _CpuStep | VariableStep:
     if isinstance(operator, NpuOperator):
         return _NpuStep(artefact, operator)
+    if operator.name in VARIABLE_OPERATORS:
+        return variables.step(operator)
     return _CpuStep(CpuOperation(artefact, operator))
-
-
-class _Tensors:
-    """The values of all tensors for some rows: in the arena, or in arrays of their own."""
-
-    def __init__(self, artefact: Artefact, rows: int) -> None:
-        self.rows = rows
-        self.arena: Bytes = np.zeros((rows, artefact.arena_bytes), np.uint8)
-        self._artefact = artefact
-        self._others: dict[int, Array] = {}
-        for tensor in artefact.tensors:
-            if tensor.is_variable and tensor.constant is None:
-                # TFLite-Micro resets variables to real 0.
-                zero = tensor.zero_points[0] if tensor.dtype == "int8" and tensor.zero_points else 0
-                self.write(tensor.index, np.full((rows, *tensor.shape), zero, tensor.dtype))
-
-    def read(self, index: int) -> Array:
-        """`[rows, *shape]`; a view of the arena if the tensor is in the arena."""
-        tensor = self._artefact.tensors[index]
-        shape = (self.rows, *tensor.shape)
-        if tensor.constant is not None:
-            return np.broadcast_to(tensor.constant.view(tensor.dtype).reshape(tensor.shape), shape)
-        if tensor.offset is None:
-            if index not in self._others:
-                raise ModelError(
-                    f"{self._artefact.name}: tensor {index} {tensor.name!r} is read before "
-                    "anything has written it",
-                    cure="compile the model again",
-                )
-            return self._others[index]
-        stored = self.arena[:, tensor.offset : tensor.offset + tensor.size]
-        return np.ascontiguousarray(stored).view(tensor.dtype).reshape(shape)
-
-    def write(self, index: int, values: Array) -> None:
-        """Store `[rows, ...]` of the tensor's dtype."""
-        tensor = self._artefact.tensors[index]
-        if tensor.offset is None:
-            self._others[index] = values.reshape(self.rows, *tensor.shape)
-            return
-        content = np.ascontiguousarray(values).reshape(self.rows, -1).view(np.uint8)
-        self.arena[:, tensor.offset : tensor.offset + tensor.size] = content
 
 
 class _NpuStep:
@@ -153,7 +119,7 @@ class _NpuStep:
             region.length for region in self._interfaces.values()
         )
 
-    def run(self, tensors: _Tensors) -> None:
+    def run(self, tensors: Tensors) -> None:
         storages = {_ARENA: tensors.arena}
         for storage, region in self._interfaces.items():
             storages[storage] = np.zeros((tensors.rows, region.length), np.uint8)
@@ -179,7 +145,7 @@ class _CpuStep:
     def __init__(self, operation: CpuOperation) -> None:
         self._operation = operation
 
-    def run(self, tensors: _Tensors) -> None:
+    def run(self, tensors: Tensors) -> None:
         operation = self._operation
         answers = operation.run([tensors.read(index) for index in operation.inputs])
         for index, values in zip(operation.outputs, answers, strict=True):

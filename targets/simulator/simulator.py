@@ -12,7 +12,7 @@ import numpy as np
 
 from bench.core.arrays import Array
 from bench.core.errors import ModelError, TargetError
-from bench.core.rows import MISFIT_CURE, misfit
+from bench.core.rows import MISFIT_CURE, misfit, steps_of
 from targets.artefact import Artefact, load_artefact
 from targets.ethos_u55.accelerators import Accelerator
 from targets.ethos_u55.memory_modes import MemoryMode
@@ -129,35 +129,24 @@ class Simulator:
         return NetworkTiming.joined(parts)
 
     def run(self, inputs: Sequence[Array]) -> SimulationResult:
-        """Run `n` independent inferences.
+        """Run `n` independent inferences, or `n` independent streams of inferences.
 
         `inputs` has one array for each model input, `[n, ...]`: the model's own shape, with its
-        batch dimension of 1 replaced by `n`, in its own dtype. Every row starts from the model's
-        initial state. Raises `TargetError` when the inputs do not fit the model, and
-        `CpuOperatorError` when an operator that Vela left to the CPU cannot be run.
+        batch dimension of 1 replaced by `n`, in its own dtype. Streams are `[n, steps, ...]`, and
+        each step continues from the state of the last. The outputs have the same form. Every row
+        and every stream starts from the model's initial state.
+
+        Raises `TargetError` when the inputs do not fit the model, and `CpuOperatorError` when an
+        operator that Vela left to the CPU cannot be run.
         """
-        self._check(inputs, ("n",))
-        return self._result(self._graph.run([inputs])[0])
-
-    def run_sequence(self, inputs: Sequence[Array]) -> SimulationResult:
-        """Run `n` independent sequences of inferences; each step continues from the last state.
-
-        `inputs` has one array `[n, steps, ...]` for each model input; the outputs have the same
-        form.
-        Raises as `run` does.
-        """
-        self._check(inputs, ("n", "steps"))
-        steps = inputs[0].shape[1]
-        answers = self._graph.run([[array[:, i] for array in inputs] for i in range(steps)])
-        return self._result(
-            tuple(np.stack(columns, axis=1) for columns in zip(*answers, strict=True))
-        )
-
-    def _result(self, outputs: tuple[Array, ...]) -> SimulationResult:
-        return SimulationResult(outputs, self.traffic.operations, self._counters)
-
-    def _check(self, inputs: Sequence[Array], leading: Sequence[str]) -> None:
         tensors = [self.artefact.tensors[i] for i in self.artefact.inputs]
-        problem = misfit(tensors, inputs, leading)
+        problem = misfit(tensors, inputs)
         if problem:
             raise TargetError(f"{self.artefact.name}: {problem}", cure=MISFIT_CURE)
+        steps = steps_of(tensors, inputs)
+        if steps is None:
+            outputs = self._graph.run([inputs])[0]
+        else:
+            answers = self._graph.run([[array[:, i] for array in inputs] for i in range(steps)])
+            outputs = tuple(np.stack(columns, axis=1) for columns in zip(*answers, strict=True))
+        return SimulationResult(outputs, self.traffic.operations, self._counters)

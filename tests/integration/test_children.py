@@ -83,7 +83,7 @@ def test_the_builder_executes_nothing_of_the_working_directory(
 def test_the_interpreters_execute_nothing_of_the_working_directory(
     trapped: Path, interpreter: Interpreter
 ) -> None:
-    rows = np.ones((2, 1, 16), np.int8)
+    rows = np.ones((2, 1, 1, 16), np.int8)
     request = Request(interpreter, mlp([np.ones((4, 16), np.int8)]), (rows,), 1, fresh=False)
     with Interpreters() as interpreters:
         (answer,) = interpreters.run(request)

@@ -13,11 +13,12 @@ from collections.abc import Sequence
 from dataclasses import dataclass
 
 import numpy as np
+from ai_edge_litert import schema_py_generated as schema
 
 from bench.core.arrays import Array
 from tests.support.models.tflite_factory import Op, Tensor, model_bytes
 
-__all__ = ["RANGES", "Network", "Quantisation", "Value"]
+__all__ = ["RANGES", "Network", "Quantisation", "Value", "handle_options"]
 
 
 #: Smallest and largest value of each feature-map type.
@@ -71,6 +72,13 @@ class Value:
         return rms / ((high - low) / 4)
 
 
+def handle_options(name: str) -> object:
+    """The options of a VAR_HANDLE of the variable `name`."""
+    options = schema.VarHandleOptionsT()
+    options.container, options.sharedName = "", name
+    return options
+
+
 class Network:
     """Tensors and operators in the order in which they were added."""
 
@@ -79,6 +87,52 @@ class Network:
         self._tensors: list[Tensor] = []
         self._operators: list[Op] = []
         self._inputs: list[int] = []
+        #: Resource variables: their names, and the constants that CALL_ONCE gives them.
+        self._resources: list[tuple[str, Array]] = []
+
+    def resource(self, start: Array) -> Value:
+        """The handle of a new resource variable, to which CALL_ONCE assigns `start`."""
+        name = f"variable_{len(self._resources)}"
+        if not self._resources:
+            options = schema.CallOnceOptionsT()
+            options.initSubgraphIndex = 1
+            self._operators.append(Op("CALL_ONCE", (), (), options))
+        self._resources.append((name, start))
+        return self._handle(name)
+
+    def read_resource(self, handle: Value, like: Value) -> Value:
+        """READ_VARIABLE: a tensor like `like`, with the variable's content."""
+        return self.apply(
+            "READ_VARIABLE",
+            [handle],
+            like.shape,
+            like.dtype,
+            like.quantisation,
+            schema.ReadVariableOptionsT(),
+        )
+
+    def assign_resource(self, handle: Value, value: Value) -> None:
+        """ASSIGN_VARIABLE."""
+        inputs = (handle.index, value.index)
+        self._operators.append(Op("ASSIGN_VARIABLE", inputs, (), schema.AssignVariableOptionsT()))
+
+    def _handle(self, name: str) -> Value:
+        return self.apply("VAR_HANDLE", [], (), "resource", None, handle_options(name))
+
+    def _once(self) -> tuple[list[Tensor], list[Op]] | None:
+        """The subgraph that runs once."""
+        if not self._resources:
+            return None
+        tensors: list[Tensor] = []
+        operators: list[Op] = []
+        for name, start in self._resources:
+            at = len(tensors)
+            tensors.append(Tensor(f"handle of {name}", (), "resource"))
+            tensors.append(Tensor(f"start of {name}", start.shape, start.dtype.name, data=start))
+            operators.append(Op("VAR_HANDLE", (), (at,), handle_options(name)))
+            options = schema.AssignVariableOptionsT()
+            operators.append(Op("ASSIGN_VARIABLE", (at, at + 1), (), options))
+        return tensors, operators
 
     def input(
         self,
@@ -184,7 +238,11 @@ class Network:
     def serialise(self, outputs: Sequence[Value]) -> bytes:
         """The `.tflite` file."""
         return model_bytes(
-            self._tensors, self._operators, self._inputs, [value.index for value in outputs]
+            self._tensors,
+            self._operators,
+            self._inputs,
+            [value.index for value in outputs],
+            once=self._once(),
         )
 
     def _input(self, value: Value) -> Value:

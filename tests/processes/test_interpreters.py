@@ -271,7 +271,7 @@ def test_random_inputs_of_a_shape_nobody_means_are_refused(tmp_path: Path) -> No
 
 
 def request(seed: int = 0) -> Request:
-    rows = np.zeros((2, 1, 16), np.int8)
+    rows = np.zeros((2, 1, 1, 16), np.int8)
     model = mlp([np.full((4, 16), seed, np.int8)])
     return Request(Interpreter.TFLM, model, (rows,), 1, fresh=False)
 

@@ -135,3 +135,53 @@ def test_the_uart_s_divider_reaches_the_firmware(job: Job) -> None:
     work = Work(0, job, 1)
     assert read_image(pack([work], 1 << 20, 278).image).uart_divider == 278
     assert read_image(pack([work], 1 << 20).image).uart_divider is None
+
+
+@pytest.fixture
+def stream(job: Job) -> Work:
+    """One stream of three steps."""
+    return Work(0, replace(job, inputs=tuple(array[None] for array in job.inputs)), 1)
+
+
+def test_a_stream_is_repeated_whole(stream: Work) -> None:
+    sound = answer(passed(100, 1))
+    assert stream.take(0, sound)
+    assert not stream.take(1, answer(error=error("watchdog")))
+    assert not stream.take(2, sound), "a step after a failed one means nothing"
+    assert [unit.row for unit in stream.units] == [0, 1, 2]
+    for row in range(3):
+        assert not stream.complete
+        assert stream.take(row, sound)
+    assert stream.complete
+
+
+def test_a_stream_whose_answer_got_lost_is_not_complete_before_its_end(stream: Work) -> None:
+    sound = answer(passed(100, 1))
+    for row in (0, 2):
+        assert stream.take(row, sound)
+    assert [unit.row for unit in stream.units] == [0, 1, 2]
+    for row in (0, 1):
+        assert stream.take(row, sound)
+        assert not stream.complete
+    assert stream.take(2, sound)
+    assert stream.complete
+
+
+def test_a_step_that_fails_twice_fails_the_job(stream: Work) -> None:
+    bad, sound = answer(error=error("watchdog")), answer(passed(100, 1))
+    assert stream.take(0, sound)
+    assert not stream.take(1, bad)
+    assert stream.take(0, sound)
+    with pytest.raises(AnswerError):
+        stream.take(1, bad)
+
+
+def test_streams_are_packed_whole(job: Job) -> None:
+    streams = Work(
+        0,
+        replace(job, inputs=tuple(a.reshape(3, 1, *a.shape[1:]).repeat(2, 1) for a in job.inputs)),
+        1,
+    )
+    packed = [unit.row for unit in pack([streams], image_bytes=1).units]
+    assert packed == [0, 1]
+    assert [unit.row for unit in pack([streams], image_bytes=1 << 20).units] == list(range(6))

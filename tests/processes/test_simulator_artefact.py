@@ -95,7 +95,8 @@ def test_cop1(files: dict[str, Path]) -> None:
     artefact = load_artefact(files["COP1"])
     assert artefact.macs == 128
     assert artefact.name == "model_vela.tflite"
-    assert artefact.source == files["COP1"].read_bytes()
+    assert artefact.file is not None
+    assert artefact.file.data == files["COP1"].read_bytes()
     (operator,) = artefact.npu_operators
     payload = operator.payload
     assert payload.format is PayloadFormat.COP1
@@ -138,7 +139,7 @@ def test_the_formats_hold_the_same_stream(files: dict[str, Path]) -> None:
                 a, b = artefact.tensors[i], expected.tensors[j]
                 assert (a.shape, a.dtype, a.offset) == (b.shape, b.dtype, b.offset)
     assert load_artefact(files["COP2"]).npu_operators[0].payload.format is PayloadFormat.COP2
-    assert load_artefact(files["raw"]).source is None
+    assert load_artefact(files["raw"]).file is None
 
 
 def test_the_legacy_compiler_core_is_read_too(files: dict[str, Path]) -> None:

@@ -28,16 +28,9 @@ from bench.tflite.interpreters import (
     shared_interpreters,
 )
 from targets.artefact import Artefact, CpuOperator
+from targets.simulator.cpu.errors import CpuOperatorError, place_of
 
-__all__ = ["CpuOperation", "CpuOperatorError"]
-
-
-#: Operators with a lasting effect that a model of one operator cannot show.
-_STATEFUL = frozenset({"CALL_ONCE", "VAR_HANDLE", "READ_VARIABLE", "ASSIGN_VARIABLE"})
-
-
-class CpuOperatorError(ModelError):
-    """An operator on the CPU cannot be run here. The NPU's part is not affected."""
+__all__ = ["CpuOperation"]
 
 
 class CpuOperation:
@@ -45,14 +38,7 @@ class CpuOperation:
 
     def __init__(self, artefact: Artefact, operator: CpuOperator) -> None:
         """Raise `CpuOperatorError` for what is not simulated, `ModelError` for a damaged one."""
-        label = operator.custom or operator.name
-        self._where = f"{artefact.name}: operator {operator.index} ({label})"
-        state = [i for i in operator.inputs if i >= 0 and artefact.tensors[i].is_variable]
-        if operator.name in _STATEFUL or state:
-            raise CpuOperatorError(
-                f"{self._where} keeps state on the CPU, which is not simulated",
-                cure="convert the model so that its state is on the NPU or in inputs and outputs",
-            )
+        self._where = place_of(artefact, operator)
         if not stands_alone(operator.name):
             raise CpuOperatorError(
                 f"{self._where} runs other parts of the model on the CPU, which is not simulated",
@@ -60,7 +46,9 @@ class CpuOperation:
             )
         constants = [tensor.constant for tensor in artefact.tensors]
         self.inputs = inputs_of([operator], constants)
-        self.outputs = operator.outputs
+        # Tensors that keep state are inputs that change: the caller gives them, and gets them back.
+        state = [i for i in self.inputs if artefact.tensors[i].is_variable]
+        self.outputs = (*operator.outputs, *state)
         if not self.inputs or not self.outputs:
             raise ModelError(
                 f"{self._where} takes {len(self.inputs)} values and gives {len(self.outputs)}",
@@ -95,12 +83,12 @@ class CpuOperation:
             request = Request(
                 interpreter=self._interpreters[0],
                 model=self._model,
-                inputs=tuple(inputs),
+                inputs=tuple(array[:, None] for array in inputs),
                 outputs=len(self.outputs),
                 fresh=False,
             )
             try:
-                return shared_interpreters().run(request)
+                return [answer[:, 0] for answer in shared_interpreters().run(request)]
             except RefusedError as error:
                 self._refusals.append(error.what)
                 del self._interpreters[0]
@@ -113,14 +101,14 @@ class CpuOperation:
 
     def _alone(self, artefact: Artefact, operator: CpuOperator, constants: Constants) -> bytes:
         """A `.tflite` of just this operator."""
-        if artefact.source is None:
+        if artefact.file is None:
             raise ModelError(
                 f"{self._where} runs on the CPU, and a raw file does not hold it",
                 cure="give Vela's .tflite output",
             )
         try:
             return extract_operators(
-                artefact.source, {operator.index: operator}, operator.outputs, constants
+                artefact.file.data, {operator.index: operator}, self.outputs, constants
             )
         except EXTRACT_DAMAGE as error:
             raise ModelError(
