@@ -51,7 +51,7 @@ class RegisteredTarget:
 def _make_sim(context: TargetContext) -> Target:
     from targets.sim import SimulatorTarget
 
-    return SimulatorTarget()
+    return SimulatorTarget(context.settings.sim)
 
 
 def _check_sim(settings: TargetSettings, logs: Path, *, boot: bool) -> Iterator[Finding]:

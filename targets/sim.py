@@ -15,6 +15,7 @@ from targets.checkup import Finding, found
 from targets.ethos_u55.ports import PortMap
 from targets.protocol import Capabilities, Job, LayerCycles, Measurement, Source
 from targets.settings import TargetSettings
+from targets.settings.sim import SimSettings
 from targets.simulator.cpu.errors import CpuOperatorError
 from targets.simulator.modelled_events import modelled_events
 from targets.simulator.simulator import Simulator
@@ -30,6 +31,10 @@ _ALL_ON_CPU = "no part of this model runs on the NPU: Vela left every operator t
 
 class SimulatorTarget:
     """The simulator behind the `Target` protocol."""
+
+    def __init__(self, settings: SimSettings | None = None) -> None:
+        """None: the default settings."""
+        self._settings = SimSettings() if settings is None else settings
 
     def capabilities(self) -> Capabilities:
         """Every accelerator and memory mode; the events that are counted or modelled."""
@@ -60,7 +65,9 @@ class SimulatorTarget:
         if an operator on the CPU cannot be run; the NPU's figures are known all the same.
         """
         ports = PortMap.for_memory_mode(job.memory_mode)
-        simulator = Simulator(job.compiled_model, job.accelerator, ports)
+        simulator = Simulator(
+            job.compiled_model, job.accelerator, ports, max_size=self._settings.max_size
+        )
         outputs, absent = _outputs(simulator, job)
         told = {} if absent else {"outputs": _origin_of_outputs(simulator)}
         if not simulator.artefact.npu_operators:

@@ -41,7 +41,7 @@ _ARENA = 0
 class Graph:
     """A prepared artefact. Raises `StreamError` or `ModelError` for what cannot be run."""
 
-    def __init__(self, artefact: Artefact) -> None:
+    def __init__(self, artefact: Artefact, max_size: float = 1.0) -> None:
         self._artefact = artefact
         self._steps: list[_NpuStep | _CpuStep | VariableStep] = []
         #: Why the graph as a whole cannot be run, although its NPU operators can.
@@ -49,7 +49,7 @@ class Graph:
         variables = Variables(artefact)
         for operator in artefact.operators:
             try:
-                self._steps.append(_step(artefact, operator, variables))
+                self._steps.append(_step(artefact, operator, variables, max_size))
             except CpuOperatorError as error:
                 self._obstacle = self._obstacle or error
         need = artefact.arena_bytes + max((step.workspace for step in self._steps), default=0)
@@ -85,10 +85,13 @@ class Graph:
 
 
 def _step(
-    artefact: Artefact, operator: NpuOperator | CpuOperator, variables: Variables
+    artefact: Artefact,
+    operator: NpuOperator | CpuOperator,
+    variables: Variables,
+    max_size: float,
 ) -> _NpuStep | _CpuStep | VariableStep:
     if isinstance(operator, NpuOperator):
-        return _NpuStep(artefact, operator)
+        return _NpuStep(artefact, operator, max_size)
     if operator.name in VARIABLE_OPERATORS:
         return variables.step(operator)
     return _CpuStep(CpuOperation(artefact, operator))
@@ -97,7 +100,7 @@ def _step(
 class _NpuStep:
     """An `ethos-u` operator."""
 
-    def __init__(self, artefact: Artefact, operator: NpuOperator) -> None:
+    def __init__(self, artefact: Artefact, operator: NpuOperator, max_size: float) -> None:
         self._operator = operator
         self._tensors = artefact.tensors
         regions: dict[int, RegionInfo] = {}
@@ -114,7 +117,9 @@ class _NpuStep:
                 regions[index] = RegionInfo(region.length, None, storage)
         self._layout = MemoryMap(regions)
         with stream_of(f"the compiled model {artefact.name}, operator {operator.index}"):
-            self._program = Program(operator.operations, self._layout, operator.payload.macs)
+            self._program = Program(
+                operator.operations, self._layout, operator.payload.macs, max_size
+            )
         self.workspace = self._program.workspace + sum(
             region.length for region in self._interfaces.values()
         )

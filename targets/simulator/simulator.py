@@ -45,11 +45,14 @@ class Simulator:
         compiled: Artefact | Path,
         accelerator: Accelerator | None = None,
         ports: PortMap | None = None,
+        *,
+        max_size: float = 1.0,
     ) -> None:
         """Read and check `compiled`: a `.tflite` or `.npz` that Vela wrote.
 
         `accelerator` is the configuration to simulate; None means the one it was compiled for.
         `ports` decides what is counted on which AXI port; None means the defaults of Arm's driver.
+        `max_size` multiplies the bounds on what an inference may cost (`execution.budget`).
 
         Raises `ModelError` for the file, `StreamError` for a command stream (it names word and
         operation), and `TargetError` if it was compiled for another accelerator.
@@ -63,7 +66,7 @@ class Simulator:
             )
         self.artefact = artefact
         self._ports = PortMap() if ports is None else ports
-        self._graph = Graph(artefact)
+        self._graph = Graph(artefact, max_size)
 
     @cached_property
     def _operator_traffic(self) -> tuple[NetworkTraffic, ...]:

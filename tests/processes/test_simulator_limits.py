@@ -6,10 +6,14 @@ import time
 import tracemalloc
 from collections.abc import Callable
 from dataclasses import replace
+from pathlib import Path
 
 import numpy as np
 import pytest
 
+from bench.tflite.interpreters import run_tflm
+from bench.tflite.model_file import inspect
+from bench.tflite.random_inputs import random_inputs
 from targets.artefact import Artefact, NpuOperator, load_artefact
 from targets.artefact.errors import StreamError
 from targets.artefact.stream.operations import (
@@ -23,6 +27,8 @@ from targets.artefact.stream.operations import (
     Stop,
 )
 from targets.simulator.graph import Graph
+from tests.operators.network import Network
+from tests.operators.weighted import conv2d
 from tests.support.models.vela_files import run_vela, small_mlp
 
 #: Peak memory and processor time in which a refusal must come.
@@ -198,3 +204,18 @@ def test_a_stream_of_nothing_costs_nothing(artefact: Artefact) -> None:
     (outputs,) = nothing.run([[np.ones((1, 40), np.int8)]])[0]
     assert outputs.shape == (1, 10)
     assert (outputs == 1).all(), "the arena as the input was put there, over which the output lies"
+
+
+def test_a_larger_network_runs_where_the_user_allows_it(tmp_path: Path) -> None:
+    network = Network(1)
+    # 16,810,000 elements; 2^24 are allowed.
+    large = network.input((1, 1025, 1025, 16))
+    model = tmp_path / "large.tflite"
+    model.write_bytes(network.serialise([conv2d(network, large, 1, kernel=(1, 1))]))
+    large_artefact = load_artefact(run_vela(model.read_bytes(), tmp_path))
+    with pytest.raises(StreamError, match="elements of one feature map") as refusal:
+        Graph(large_artefact)
+    assert "max_size under [targets.sim]" in refusal.value.cure
+    (row,) = random_inputs(inspect(model), 1, seed=1)
+    (outputs,) = Graph(large_artefact, max_size=2).run([[row]])[0]
+    np.testing.assert_array_equal(outputs, run_tflm(model, [row])[0])

@@ -3,7 +3,8 @@
 Registers can ask for far more than any memory holds: with strides of 0, 65536^3 elements fit into
 one byte, and a single word of the stream repeats the request. So the cost of each operation is
 computed from its parameters alone, before anything is allocated for it. The bounds are well above
-what networks for this NPU need, and low enough for a small machine.
+what most networks for this NPU need, and low enough for a small machine. A caller may multiply
+them, for a larger network.
 """
 
 from __future__ import annotations
@@ -54,6 +55,11 @@ _SCALE_WORK = 128
 _ELEMENTWISE_WORK = 512
 _DMA_WORK = 4
 
+_WORK, _WEIGHTS, _BLOCKS = "units of work", "weights", "blocks"
+_PARTS, _MEMORY = "parts to be moved one by one", "bytes of memory"
+#: What all operations of a stream may take together.
+_LIMITS = {_WORK: _MAX_WORK, _WEIGHTS: _MAX_WEIGHTS, _PARTS: _MAX_PARTS, _BLOCKS: _MAX_BLOCKS}
+
 #: Bytes of all temporary arrays for one element of a large feature map.
 _POOL_BYTES = 16
 _ELEMENTWISE_BYTES = 48
@@ -63,12 +69,15 @@ _FLOAT_BYTES = 4
 class Budget:
     """What is left for the operations of one stream."""
 
-    def __init__(self, macs: int) -> None:
+    def __init__(self, macs: int, max_size: float = 1.0) -> None:
+        """All bounds are multiplied by `max_size`."""
         self._macs = macs
-        self._work = _MAX_WORK
-        self._weights = _MAX_WEIGHTS
-        self._parts = _MAX_PARTS
-        self._blocks = _MAX_BLOCKS
+        self._size = max_size
+        self._cure = (
+            "if the model is intact, allow a larger one: max_size under [targets.sim] in the "
+            f"configuration is {max_size:g}; time and memory grow with it"
+        )
+        self._left = {what: int(max_size * limit) for what, limit in _LIMITS.items()}
 
     def spend(self, operation: Operation, site: Site) -> None:
         """Add the cost of `operation`. Raises `StreamError` if it or the stream costs too much."""
@@ -79,30 +88,43 @@ class Budget:
             strided = operation.source_strided or operation.destination_strided
             parts = rows if strided else 0
         elif isinstance(operation, BlockOperation):
-            _check_sizes(operation, site)
+            self._check_sizes(operation, site)
             work = _OPERATION_WORK + _work(operation)
             parts = _parts(operation)
             blocks = block_grid(operation).count
-        _check(parts, _MAX_OPERATION_PARTS, "parts to be moved one by one", site)
+        self._check(parts, _MAX_OPERATION_PARTS, _PARTS, site)
+        self._take(_WORK, work, site)
+        self._take(_PARTS, parts, site)
+        self._take(_BLOCKS, blocks, site)
         if isinstance(operation, Conv | Depthwise):
             weights = self._stream_weights(operation)
-            _check(weights, _MAX_OPERATION_WEIGHTS, "weights", site)
-            self._weights -= weights + _CHANNEL * operation.ofm.depth
-        self._work -= work
-        self._parts -= parts
-        self._blocks -= blocks
-        for left, limit, what in (
-            (self._work, _MAX_WORK, "units of work"),
-            (self._weights, _MAX_WEIGHTS, "weights"),
-            (self._parts, _MAX_PARTS, "parts to be moved one by one"),
-            (self._blocks, _MAX_BLOCKS, "blocks"),
-        ):
-            if left < 0:
-                raise site.error(
-                    f"the stream up to here takes {limit - left} {what}; "
-                    f"at most {limit} are simulated for one inference",
-                    cure=_CURE,
-                )
+            self._check(weights, _MAX_OPERATION_WEIGHTS, _WEIGHTS, site)
+            self._take(_WEIGHTS, weights + _CHANNEL * operation.ofm.depth, site)
+
+    def _take(self, what: str, amount: int, site: Site) -> None:
+        """Take `amount` from what the stream may have."""
+        self._left[what] -= amount
+        limit = int(self._size * _LIMITS[what])
+        if self._left[what] < 0:
+            raise site.error(
+                f"the stream up to here takes {limit - self._left[what]} {what}; "
+                f"at most {limit} are simulated for one inference",
+                cure=self._cure,
+            )
+
+    def _check(self, amount: int, bound: int, what: str, site: Site) -> None:
+        """Check what one operation takes."""
+        limit = int(self._size * bound)
+        if amount > limit:
+            raise site.error(
+                f"the operation takes {amount} {what}; at most {limit} are simulated",
+                cure=self._cure,
+            )
+
+    def _check_sizes(self, operation: BlockOperation, site: Site) -> None:
+        feature_maps = [prod(_windowed(operation)), _elements(operation.ofm)]
+        self._check(max(feature_maps), _MAX_ELEMENTS, "elements of one feature map", site)
+        self._check(_workspace(operation, sum(feature_maps)), _MAX_WORKSPACE, _MEMORY, site)
 
     def _stream_weights(self, operation: Conv | Depthwise) -> int:
         inputs = operation.ifm.depth if isinstance(operation, Conv) else 1
@@ -114,21 +136,10 @@ class Budget:
         return stream_length(shape, traversal) if known else 0
 
 
-_CURE = "if the model is intact, it is larger than this simulator was made for"
-
-
-def _check(amount: int, limit: int, what: str, site: Site) -> None:
-    if amount > limit:
-        raise site.error(
-            f"the operation takes {amount} {what}; at most {limit} are simulated", cure=_CURE
-        )
-
-
-def _check_sizes(operation: BlockOperation, site: Site) -> None:
-    feature_maps = [prod(_windowed(operation)), _elements(operation.ofm)]
-    _check(max(feature_maps), _MAX_ELEMENTS, "elements of one feature map", site)
+def _workspace(operation: BlockOperation, feature_maps: int) -> int:
+    """Bytes that the operation needs in addition to its memory, on one row."""
     kernel, ofm = operation.kernel, operation.ofm
-    workspace = sum(feature_maps)
+    workspace = feature_maps
     if isinstance(operation, Conv):
         # Windows are copied for at least one row of the OFM.
         columns = kernel.height * kernel.width * operation.ifm.depth
@@ -137,7 +148,7 @@ def _check_sizes(operation: BlockOperation, site: Site) -> None:
         workspace += _POOL_BYTES * ofm.height * ofm.width * operation.ifm.depth
     elif isinstance(operation, Elementwise):
         workspace += _ELEMENTWISE_BYTES * _elements(ofm)
-    _check(workspace, _MAX_WORKSPACE, "bytes of memory", site)
+    return workspace
 
 
 def _work(operation: BlockOperation) -> int:

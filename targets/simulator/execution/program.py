@@ -43,11 +43,18 @@ class Program:
     tables assigned. Waits, interrupts and PMU commands do nothing here: operations run one after
     another, in the stream's order.
 
-    Raises `StreamError`, which names word and operation, for what the NPU could not do.
+    Raises `StreamError`, which names word and operation, for what the NPU could not do, and for
+    what is too large; `max_size` multiplies what is not (see `Budget`).
     """
 
-    def __init__(self, operations: Sequence[Operation], layout: MemoryMap, macs: int) -> None:
-        budget = Budget(macs)
+    def __init__(
+        self,
+        operations: Sequence[Operation],
+        layout: MemoryMap,
+        macs: int,
+        max_size: float = 1.0,
+    ) -> None:
+        budget = Budget(macs, max_size)
         for operation in operations:
             budget.spend(operation, _site(operation))
         preparation = Preparation(layout, macs, Constants(layout))
