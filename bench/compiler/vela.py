@@ -3,36 +3,22 @@
 from __future__ import annotations
 
 import hashlib
-import shlex
-import sys
 import tempfile
 from collections.abc import Sequence
 from pathlib import Path
 
+from bench.compiler.failures import ended_badly, failure
 from bench.compiler.options import VelaOptions, require_vela, vela_version
 from bench.compiler.report import VelaReport, per_layer_name, read_report, summary_name
 from bench.compiler.running import VelaRunner, run_alone
-from bench.core.errors import CompilerError, ModelError
-from bench.core.processes import (
-    Bounds,
-    TimedOutError,
-    memory_words,
-    ran_out_of_memory,
-    signal_name,
-)
+from bench.core.errors import ModelError
+from bench.core.processes import Bounds, TimedOutError
 from bench.core.schema import RecordModel
-from bench.core.text import without_tracebacks
 
 __all__ = ["COMPILE_BOUNDS", "CompiledModel", "compile_model"]
 
 #: Far more than networks for an Ethos-U55 need: those of MLPerf Tiny take 0.5 s and 45 MiB.
 COMPILE_BOUNDS = Bounds(seconds=600, memory_bytes=4 << 30)
-
-_TAIL_LINES = 20
-_CURE = (
-    "check that the model is a fully quantised .tflite; run the command by hand to see all of "
-    "Vela's words"
-)
 
 
 class CompiledModel(RecordModel):
@@ -106,7 +92,7 @@ def compile_model(
         words = _run(runner, arguments, work, bounds, version)
         optimised = work / f"{stem}_vela.tflite"
         if not optimised.is_file() or optimised.stat().st_size == 0:
-            raise _failure("reported success but wrote no model", arguments, words, version)
+            raise failure("reported success but wrote no model", arguments, words, version)
         report = read_report(work, stem, options.system_config, version)
         log = work / f"{stem}_vela.log"
         log.write_text(words, encoding="utf-8")
@@ -146,32 +132,7 @@ def _run(
         ended = runner(arguments, work, bounds)
     except TimedOutError as error:
         what = f"did not finish within {bounds.seconds:g} s and was stopped"
-        raise _failure(what, arguments, str(error), version) from error
-    if not ended.status:
-        return ended.output
-    if bounds.memory_bytes is not None and ran_out_of_memory(ended.output):
-        raise _failure(
-            f"wanted more than the {memory_words(bounds.memory_bytes)} of memory it may have",
-            arguments,
-            ended.output,
-            version,
-            cure="if the model is meant to be so large, raise vela.memory_mib",
-        )
-    raise _failure(_exit_words(ended.status), arguments, ended.output, version)
-
-
-def _exit_words(status: int) -> str:
-    if status > 0:
-        return f"failed with exit code {status}"
-    return f"crashed ({signal_name(-status)}), which it does on a damaged model file"
-
-
-def _failure(
-    what: str, arguments: Sequence[str], words: str, version: str, cure: str = _CURE
-) -> CompilerError:
-    command = (sys.executable, "-m", "ethosu.vela", *arguments)
-    lines = [line for line in without_tracebacks(words).splitlines() if line.strip()]
-    said = "\n".join(f"    {line}" for line in lines[-_TAIL_LINES:]) or "    (nothing)"
-    return CompilerError(
-        f"Vela {version} {what}\n  command: {shlex.join(command)}\n  it said:\n{said}", cure=cure
-    )
+        raise failure(what, arguments, str(error), version) from error
+    if ended.status:
+        raise ended_badly(ended.status, ended.output, arguments, bounds, version)
+    return ended.output
