@@ -2,7 +2,9 @@
 
 from __future__ import annotations
 
-from collections.abc import Mapping
+import hashlib
+import json
+from collections.abc import Mapping, Sequence
 from dataclasses import dataclass, replace
 from pathlib import Path
 
@@ -19,8 +21,10 @@ from bench.measuring.progress import Task
 from bench.plan.config import CustomMetric, ModelFileWorkload, TrainedWorkload, Workload
 from bench.plan.metrics import AccuracyMetric
 from bench.records.record import DataIdentity, ModelRecord
-from bench.tflite.model_file import ModelFile, load_quantised
+from bench.tflite.folding import computes_constants, fold
+from bench.tflite.model_file import ModelFile, check_quantised, load_quantised
 from bench.tflite.random_inputs import random_inputs
+from bench.tflite.reader import read_graph
 from models.data import DataSource, write_test_set
 from models.messages import BUILD_FILE, MODEL_FILE, BuildRequest, BuildResult
 from models.service import VariantBuilder
@@ -28,6 +32,7 @@ from models.spec import TrainSpec
 
 __all__ = [
     "DATA_CODE",
+    "FOLDING_CODE",
     "TRAINING_CODE",
     "ModelSource",
     "QuantisedModel",
@@ -39,10 +44,13 @@ __all__ = [
 TRAINING_CODE = ("models.service", "models.worker")
 #: What writes a test set.
 DATA_CODE = ("models.data",)
+#: What computes the constants of a model.
+FOLDING_CODE = ("bench.tflite.folding",)
 #: What a trained variant depends on besides.
 _TRAINING_PACKAGES = ("tensorflow", "tf-keras", "tensorflow-model-optimization", "numpy")
 
 _TEST_SET = "test.npz"
+_CHANGES = "changes.json"
 
 
 @dataclass(frozen=True)
@@ -98,11 +106,11 @@ class ModelSource:
         if isinstance(workload, TrainedWorkload):
             return self._trained(name, workload, variant)
         if workload.model is not None:
-            return _quantised(workload.model, "file", {"file": workload.model.name})
+            return self._folded(name, workload.model, {"file": workload.model.name})
         assert workload.url is not None
         assert workload.sha256 is not None
         path = self._downloaded(name, workload.url, workload.sha256)
-        return _quantised(path, "file", {"url": shown(workload.url)})
+        return self._folded(name, path, {"url": shown(workload.url)})
 
     def test_set(self, workload: Workload, model: QuantisedModel) -> TestSet:
         """The test set of `model`, quantised like its input tensors."""
@@ -131,6 +139,29 @@ class ModelSource:
         # Whatever fetches it, it is the file of that hash.
         product = self._store.product("download", name, {"sha256": sha256}, ())
         return self._store.obtain(product, build).file(MODEL_FILE)
+
+    def _folded(self, name: str, path: Path, provenance: Mapping[str, str]) -> QuantisedModel:
+        """A user's file, in which nothing constant is left to compute."""
+        graph = read_graph(path)
+        if not computes_constants(graph):
+            return _quantised(path, "file", provenance)
+
+        def build(directory: Path) -> None:
+            folded = fold(graph, path)
+            (directory / MODEL_FILE).write_bytes(folded.data)
+            (directory / _CHANGES).write_text(json.dumps(folded.changes), encoding="utf-8")
+
+        sha256 = hashlib.sha256(graph.data).hexdigest()
+        versions = {"ai-edge-litert": installed_version("ai-edge-litert")}
+        product = self._store.product(
+            "folded", name, {"model": sha256, "packages": versions}, FOLDING_CODE
+        )
+        entry = self._store.obtain(product, build)
+        kept = entry.file(MODEL_FILE)
+        changes = json.loads(entry.file(_CHANGES).read_text(encoding="utf-8"))
+        # An error names the user's file, not ours.
+        check_quantised(kept.read_bytes(), path)
+        return _quantised(kept, "file", {**provenance, "file_sha256": sha256}, changes)
 
     def _trained(self, name: str, workload: TrainedWorkload, variant: str) -> QuantisedModel:
         entry = self._variant(name, workload, variant)
@@ -180,7 +211,9 @@ class ModelSource:
         return self._store.product("variant", f"{name}-{variant}", parameters, TRAINING_CODE)
 
 
-def _quantised(path: Path, origin: str, provenance: Mapping[str, str]) -> QuantisedModel:
+def _quantised(
+    path: Path, origin: str, provenance: Mapping[str, str], changes: Sequence[str] = ()
+) -> QuantisedModel:
     file = load_quantised(path)
     record = ModelRecord.model_validate(
         {
@@ -188,6 +221,7 @@ def _quantised(path: Path, origin: str, provenance: Mapping[str, str]) -> Quanti
             "sha256": file.sha256,
             "size_bytes": file.size_bytes,
             "provenance": dict(provenance),
+            "changes": list(changes),
         }
     )
     return QuantisedModel(path, file, record)

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import hashlib
 from collections.abc import Collection
 from pathlib import Path
 
@@ -13,7 +14,9 @@ from bench.measuring.inputs import sha256_of
 from bench.measuring.sources import judged_dataset
 from bench.plan.config import BenchConfig, CustomMetric, ModelFileWorkload
 from bench.plan.metrics import MetricName
-from bench.tflite.model_file import load_quantised
+from bench.tflite.folding import computes_constants, fold
+from bench.tflite.model_file import ModelFile, check_quantised, load_quantised
+from bench.tflite.reader import read_graph
 
 __all__ = ["check_user_files"]
 
@@ -50,10 +53,9 @@ def _checked(workload: ModelFileWorkload, key: str) -> dict[Path, str]:
         # It is downloaded when it is needed, and can be compared with the dataset only then.
         return found if dataset is None else found | {dataset: _digest(dataset, f"{key}.dataset")}
     try:
-        model = load_quantised(workload.model)
+        model, found[workload.model] = _model(workload.model, f"{key}.model")
     except ModelError as error:
         raise ModelError(f"{key}.model: {error}") from error
-    found[workload.model] = model.sha256
     if dataset is not None:
         try:
             loaded, _ = judged_dataset(workload, dataset, model)
@@ -62,6 +64,20 @@ def _checked(workload: ModelFileWorkload, key: str) -> dict[Path, str]:
         found[dataset] = loaded.sha256
         _warn_of_saturation(loaded, f"{key}.dataset")
     return found
+
+
+def _model(path: Path, key: str) -> tuple[ModelFile, str]:
+    """The model as it will be compiled, and the sha256 of the file itself."""
+    graph = read_graph(path)
+    sha256 = hashlib.sha256(graph.data).hexdigest()
+    if not computes_constants(graph):
+        return load_quantised(path), sha256
+    folded = fold(graph, path)
+    model = check_quantised(folded.data, path)
+    _LOG.warning(
+        "%s: %s is changed before it is compiled: %s", key, path.name, "; ".join(folded.changes)
+    )
+    return model, sha256
 
 
 def _check_labels(workload: ModelFileWorkload, dataset: Path, key: str) -> None:

@@ -129,6 +129,9 @@ class ModelRecord(RecordModel):
     size_bytes: int
     #: How it was made (seed, epochs, library versions) or where it came from.
     provenance: dict[str, str]
+    #: What the bench changed in the user's file, a sentence each; `sha256` and `size_bytes` are
+    #: those of the changed file then.
+    changes: tuple[str, ...] = ()
 
 
 class CompilationRecord(RecordModel):

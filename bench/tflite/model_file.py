@@ -13,13 +13,21 @@ import numpy as np
 
 from bench.core.errors import ModelError
 from bench.core.schema import StrictModel
-from bench.tflite.reader import VELA_OPERATOR, OperatorInfo, TensorInfo, read_graph
+from bench.tflite.reader import (
+    VELA_OPERATOR,
+    FileGraph,
+    OperatorInfo,
+    TensorInfo,
+    graph_of,
+    read_graph,
+)
 
 __all__ = [
     "QUANTISED_DTYPES",
     "ModelFile",
     "OperatorInfo",
     "TensorInfo",
+    "check_quantised",
     "inspect",
     "load_quantised",
 ]
@@ -63,7 +71,10 @@ def inspect(path: Path) -> ModelFile:
     Raises `ModelError`, which names the file, when it is missing, not a file, not a TFLite model,
     or visibly damaged (a flipped bit in a weight is not visible).
     """
-    graph = read_graph(path)
+    return _described(read_graph(path))
+
+
+def _described(graph: FileGraph) -> ModelFile:
     return ModelFile(
         sha256=hashlib.sha256(graph.data).hexdigest(),
         size_bytes=len(graph.data),
@@ -83,7 +94,15 @@ def load_quantised(path: Path) -> ModelFile:
 
     Raises `ModelError`, which names the file, the tensor and the cure.
     """
-    model = inspect(path)
+    return _checked(inspect(path), path)
+
+
+def check_quantised(data: bytes, path: Path) -> ModelFile:
+    """Like `load_quantised`, for the content of a file; an error names `path`."""
+    return _checked(_described(graph_of(data, path)), path)
+
+
+def _checked(model: ModelFile, path: Path) -> ModelFile:
     if model.is_vela_output:
         raise ModelError(
             f"{path} has been compiled by Vela already (it holds an ethos-u operator)",

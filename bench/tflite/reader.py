@@ -29,6 +29,7 @@ __all__ = [
     "OperatorInfo",
     "OperatorNode",
     "TensorInfo",
+    "graph_of",
     "read_graph",
     "read_operators",
     "read_subgraph",
@@ -70,6 +71,8 @@ class TensorInfo(StrictModel):
     #: Size in bytes of the constant's data; 0 for a feature map.
     constant_bytes: int
     is_variable: bool
+    #: A constant of which the file holds only the values that are not 0, and where they are.
+    is_sparse: bool = False
 
 
 class OperatorInfo(StrictModel):
@@ -129,6 +132,14 @@ def read_subgraph(graph: FileGraph, index: int) -> FileGraph:
         ) from error
 
 
+def graph_of(data: bytes, path: Path) -> FileGraph:
+    """The graph of the `.tflite` file with the content `data`; an error names `path`.
+
+    Raises like `read_graph`.
+    """
+    return _taken(data, path, lambda reader: reader.read())
+
+
 def read_operators(path: Path) -> tuple[OperatorInfo, ...]:
     """The operators of all subgraphs of the file at `path`. Raises like `read_graph`."""
     return _read(path, lambda reader: reader.operators())
@@ -142,6 +153,10 @@ def _read(path: Path, take: Callable[[_Reader], _T]) -> _T:
             f"cannot read the model file {path}: {error.strerror or error}",
             cure="give the path of a .tflite file",
         ) from error
+    return _taken(data, path, take)
+
+
+def _taken(data: bytes, path: Path, take: Callable[[_Reader], _T]) -> _T:
     if data[4:8] != _IDENTIFIER:
         raise ModelError(
             f"{path} is not a TFLite model: the identifier TFL3 is missing",
@@ -287,6 +302,7 @@ class _Reader:
             zero_points=zero_points,
             constant_bytes=0 if constant is None else constant.size,
             is_variable=bool(tensor.IsVariable()),
+            is_sparse=tensor.Sparsity() is not None,
         )
         return info, constant
 

@@ -160,6 +160,12 @@ class _Loader:
         info = self._graph.tensors[index]
         constant = self._graph.constants[index]
         where = f"tensor {index} {info.name!r}"
+        if info.is_sparse:
+            raise ModelError(
+                f"the compiled model {self._path}: {where} is stored sparse, which no target reads",
+                cure="convert the model without Optimize.EXPERIMENTAL_SPARSITY, or let the bench "
+                "compile it, which makes sparse weights dense first",
+            )
         if min(info.shape, default=0) < 0:
             raise self._error(f"{where} has the shape {list(info.shape)}")
         item = _ITEM_BYTES.get(info.dtype)

@@ -38,6 +38,7 @@ _DEFAULT_OPTIONS = {"FULLY_CONNECTED": schema.FullyConnectedOptionsT}
 class Tensor:
     """One tensor. `data` makes it a constant and must have `shape` and `dtype`.
 
+    With `sparsity`, `data` has only the values that are stored, and one dimension.
     A tuple of scales quantises per channel, along `channel_axis`.
     """
 
@@ -50,6 +51,8 @@ class Tensor:
     signature: tuple[int, ...] | None = None
     variable: bool = False
     channel_axis: int = 0
+    #: A `SparsityParametersT`.
+    sparsity: object | None = None
 
 
 @dataclass(frozen=True)
@@ -193,10 +196,12 @@ def _tensor(spec: Tensor, buffers: list[Any]) -> Any:
     tensor.shape = list(spec.shape)
     tensor.type = _TYPE_CODES[spec.dtype]
     tensor.isVariable = spec.variable
+    tensor.sparsity = spec.sparsity
     tensor.shapeSignature = None if spec.signature is None else list(spec.signature)
     buffer = schema.BufferT()
     if spec.data is not None:
-        if spec.data.shape != spec.shape or spec.data.dtype.name != spec.dtype:
+        whole = spec.sparsity is not None or spec.data.shape == spec.shape
+        if not whole or spec.data.dtype.name != spec.dtype:
             raise ValueError(f"constant {spec.name}: {spec.data.shape} {spec.data.dtype}")
         buffer.data = np.frombuffer(np.ascontiguousarray(spec.data).tobytes(), np.uint8)
     buffers.append(buffer)
