@@ -24,6 +24,7 @@ from bench.core.arrays import Array
 from bench.core.errors import ModelError
 from bench.core.processes import Bounds
 from bench.tflite.extract import EXTRACT_DAMAGE
+from bench.tflite.graph import VELA_OPERATOR, FileGraph, OperatorNode, TensorInfo
 from bench.tflite.interpreters import (
     INTERPRETER_BOUNDS,
     Interpreter,
@@ -31,7 +32,7 @@ from bench.tflite.interpreters import (
     Request,
     shared_interpreters,
 )
-from bench.tflite.reader import VELA_OPERATOR, FileGraph, OperatorNode, TensorInfo, graph_of
+from bench.tflite.reader import graph_of
 from bench.tflite.rewriting import probe, rewritten
 from bench.tflite.sparsity import dense_constant
 

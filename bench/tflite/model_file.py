@@ -13,14 +13,8 @@ import numpy as np
 
 from bench.core.errors import ModelError
 from bench.core.schema import StrictModel
-from bench.tflite.reader import (
-    VELA_OPERATOR,
-    FileGraph,
-    OperatorInfo,
-    TensorInfo,
-    graph_of,
-    read_graph,
-)
+from bench.tflite.graph import VELA_OPERATOR, FileGraph, OperatorInfo, TensorInfo
+from bench.tflite.reader import graph_of, read_graph
 
 __all__ = [
     "QUANTISED_DTYPES",

@@ -7,7 +7,8 @@ from __future__ import annotations
 
 from pathlib import Path
 
-from bench.tflite.reader import VELA_OPERATOR, read_operators
+from bench.tflite.graph import VELA_OPERATOR
+from bench.tflite.reader import read_operators
 
 __all__ = ["cpu_operators"]
 

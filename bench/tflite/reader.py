@@ -8,7 +8,6 @@ from __future__ import annotations
 
 import struct
 from collections.abc import Callable, Mapping
-from dataclasses import dataclass
 from pathlib import Path
 from types import MappingProxyType
 from typing import Any, TypeVar
@@ -19,24 +18,16 @@ from ai_edge_litert import schema_py_generated as schema
 
 from bench.core.errors import ModelError
 from bench.core.files import read_regular
-from bench.core.schema import StrictModel
 from bench.core.text import one_line
+from bench.tflite.graph import FileGraph, OperatorInfo, OperatorNode, TensorInfo
 
 __all__ = [
     "MODEL_DAMAGE",
-    "VELA_OPERATOR",
-    "FileGraph",
-    "OperatorInfo",
-    "OperatorNode",
-    "TensorInfo",
     "graph_of",
     "read_graph",
     "read_operators",
     "read_subgraph",
 ]
-
-#: The custom operator that holds what runs on the NPU.
-VELA_OPERATOR = "ethos-u"
 
 _IDENTIFIER = b"TFL3"
 #: Offsets in a flatbuffer have 31 bits.
@@ -53,64 +44,6 @@ def _names(enumeration: type) -> dict[int, str]:
 
 _DTYPES = {code: name.lower() for code, name in _names(schema.TensorType).items()}
 _OPERATORS = _names(schema.BuiltinOperator)
-
-
-class TensorInfo(StrictModel):
-    """One tensor of the first subgraph."""
-
-    name: str
-    #: The shape with which the model was converted; dynamic dimensions are 1.
-    shape: tuple[int, ...]
-    #: The shape with -1 for dynamic dimensions; equals `shape` if the file has none.
-    shape_signature: tuple[int, ...]
-    #: TFLite's type in lower case, which is also NumPy's name if NumPy has the type.
-    dtype: str
-    #: Empty when not quantised, one value per tensor or one per channel. real = scale * (q - zp).
-    scales: tuple[float, ...]
-    zero_points: tuple[int, ...]
-    #: Size in bytes of the constant's data; 0 for a feature map.
-    constant_bytes: int
-    is_variable: bool
-    #: A constant of which the file holds only the values that are not 0, and where they are.
-    is_sparse: bool = False
-
-
-class OperatorInfo(StrictModel):
-    """One operator of the first subgraph, in execution order."""
-
-    #: TFLite's builtin name such as `CONV_2D`, or `CUSTOM`.
-    name: str
-    #: The custom operator's own name, None for a builtin.
-    custom: str | None
-
-
-@dataclass(frozen=True)
-class OperatorNode:
-    """One operator and the indices of its tensors; -1 for an optional one that is absent."""
-
-    info: OperatorInfo
-    inputs: tuple[int, ...]
-    outputs: tuple[int, ...]
-
-
-@dataclass(frozen=True)
-class FileGraph:
-    """A subgraph of a file, the first if nothing else is said; indices are checked."""
-
-    #: The file itself.
-    data: bytes
-    tensors: tuple[TensorInfo, ...]
-    #: Indices of the graph's inputs and outputs, in the model's own order.
-    inputs: tuple[int, ...]
-    outputs: tuple[int, ...]
-    #: In execution order.
-    operators: tuple[OperatorNode, ...]
-    #: Each tensor's constant data, uint8 `[bytes]`, read-only; None for a feature map.
-    constants: tuple[npt.NDArray[np.uint8] | None, ...]
-    #: Name of the entry -> its bytes, uint8 `[bytes]`, read-only.
-    metadata: Mapping[str, npt.NDArray[np.uint8]]
-    #: Which subgraph of the file it is.
-    subgraph: int = 0
 
 
 def read_graph(path: Path) -> FileGraph:

@@ -21,6 +21,7 @@ from bench.core.rows import row_shape, steps_of
 from bench.core.servers import End
 from bench.core.versions import installed_version
 from bench.tflite.extract import EXTRACT_DAMAGE, extract_operators, inputs_of, stands_alone
+from bench.tflite.graph import FileGraph, OperatorNode
 from bench.tflite.interpreters import (
     INTERPRETER_BOUNDS,
     DiedError,
@@ -32,7 +33,7 @@ from bench.tflite.interpreters import (
     shared_interpreters,
 )
 from bench.tflite.model_file import inspect
-from bench.tflite.reader import FileGraph, OperatorNode, read_graph
+from bench.tflite.reader import read_graph
 
 __all__ = ["Reference", "ReferenceOutputs", "ReferenceRunner"]
 

@@ -16,7 +16,8 @@ from ai_edge_litert import schema_py_generated as schema
 
 from bench.core.errors import ModelError
 from bench.core.text import one_line
-from bench.tflite.reader import MODEL_DAMAGE, FileGraph, read_subgraph
+from bench.tflite.graph import FileGraph
+from bench.tflite.reader import MODEL_DAMAGE, read_subgraph
 
 __all__ = ["assigned_once", "variable_names"]
 

@@ -10,7 +10,7 @@ import numpy as np
 from ai_edge_litert import schema_py_generated as schema
 
 from bench.core.arrays import Array
-from bench.tflite.reader import FileGraph
+from bench.tflite.graph import FileGraph
 
 __all__ = ["probe", "rewritten"]
 

@@ -18,7 +18,7 @@ import numpy.typing as npt
 from ai_edge_litert import schema_py_generated as schema
 
 from bench.core.arrays import Array
-from bench.tflite.reader import FileGraph
+from bench.tflite.graph import FileGraph
 
 __all__ = ["dense_constant"]
 

@@ -15,7 +15,7 @@ from dataclasses import dataclass
 import numpy as np
 import numpy.typing as npt
 
-from bench.tflite.reader import FileGraph
+from bench.tflite.graph import FileGraph
 from targets.artefact.driver_actions import DriverPayload
 from targets.artefact.stream.operations import Operation
 

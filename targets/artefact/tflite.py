@@ -12,7 +12,8 @@ import numpy as np
 
 from bench.core.errors import ModelError
 from bench.core.text import one_line
-from bench.tflite.reader import FileGraph, OperatorNode, read_graph
+from bench.tflite.graph import FileGraph, OperatorNode
+from bench.tflite.reader import read_graph
 from targets.artefact.driver_actions import parse_payload
 from targets.artefact.errors import stream_of
 from targets.artefact.model import (

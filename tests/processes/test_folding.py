@@ -17,6 +17,7 @@ from hypothesis import strategies as st
 from bench.core.arrays import Array
 from bench.core.errors import ModelError
 from bench.tflite.folding import Folded, computes_constants, fold
+from bench.tflite.graph import FileGraph, TensorInfo
 from bench.tflite.interpreters import (
     Interpreter,
     Request,
@@ -26,7 +27,7 @@ from bench.tflite.interpreters import (
 )
 from bench.tflite.model_file import check_quantised, inspect, load_quantised
 from bench.tflite.random_inputs import random_inputs
-from bench.tflite.reader import FileGraph, TensorInfo, read_graph
+from bench.tflite.reader import read_graph
 from bench.tflite.sparsity import dense_constant
 from tests.support.models.foldable import (
     flattened,
