@@ -10,7 +10,7 @@ from collections.abc import Iterator
 from dataclasses import dataclass
 from typing import Any
 
-from bench.tflite.reader import FileGraph
+from bench.tflite.graph import FileGraph
 
 __all__ = ["FloatEnds", "cut_float_ends", "find_float_ends"]
 

@@ -7,7 +7,8 @@ from pathlib import Path
 from ai_edge_litert import schema_py_generated as schema
 
 from bench.tflite.float_ends import cut_float_ends, find_float_ends
-from bench.tflite.reader import FileGraph, read_graph
+from bench.tflite.graph import FileGraph
+from bench.tflite.reader import read_graph
 from tests.support.models.tflite_factory import Op, Tensor, model_bytes
 
 FLOAT_IN, FLOAT_OUT = Tensor("x", (1, 8), "float32"), Tensor("y", (1, 8), "float32")
