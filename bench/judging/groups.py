@@ -5,11 +5,15 @@ from __future__ import annotations
 from collections.abc import Mapping, Sequence
 from itertools import pairwise
 
+from bench.judging.bounds import left_the_npu
+from bench.judging.remarks import caveat, told_figure
 from bench.judging.sweep import SweepResult
-from bench.judging.verdicts import Reproduce, caveat, left_the_npu
+from bench.judging.verdicts import Reproduce
 from bench.plan.config import Binding, LimitRule
-from bench.plan.metrics import NPU_FIGURES, Better, MetricName, describe, format_value
-from bench.records.record import Record, Status, Verdict, metric_value
+from bench.plan.metrics import NPU_FIGURES, Better, MetricName, describe
+from bench.records.figures import Absent, Category
+from bench.records.metric_values import metric_value
+from bench.records.record import Record, Status, Verdict
 from targets.ethos_u55.accelerators import Accelerator
 from targets.protocol import Source
 
@@ -23,7 +27,7 @@ def sweep_caveat(records: Mapping[Accelerator, Record]) -> str:
     if last.measurement.source is not Source.SIMULATED:
         return words
     vela = [record.compilation.report.cycles_total for record in (first, last)]
-    return f" (estimate; Vela's: {vela[0]:,} -> {vela[1]:,})"
+    return f"estimate; Vela's: {vela[0]:,} -> {vela[1]:,}"
 
 
 def judge_sweep(
@@ -49,8 +53,8 @@ def judge_sweep(
         status=status,
         subject=group_id,
         metric="mac_sweep",
-        measured=f"{result.binding}-bound",
-        limit=f"{expected}-bound" if expected else "",
+        measured=Category(value=f"{result.binding}-bound"),
+        limit=Category(value=f"{expected}-bound") if expected else None,
         direction="exactly" if expected else "",
         reason=reason,
         reproduce=reproduce("mac_sweep", group_id),
@@ -82,15 +86,15 @@ def judge_order(
     workload = ranked[0].cell.workload
     verdicts = []
     for metric in ORDERED_METRICS:
-        status, shown, reason = _ordered(metric, ranked, tolerance, rules)
+        status, measured, reason = _ordered(metric, ranked, tolerance, rules)
         assert describe(metric).better is Better.LOWER
         verdicts.append(
             Verdict(
                 status=status,
                 subject=group_id,
                 metric=f"variant_order of {metric.value}",
-                measured=shown,
-                limit=" <= ".join(record.cell.variant for record in ranked),
+                measured=measured,
+                limit=Category(value=" <= ".join(record.cell.variant for record in ranked)),
                 direction="in the order",
                 reason=reason,
                 reproduce=reproduce("variant_order", group_id),
@@ -102,17 +106,18 @@ def judge_order(
 
 def _ordered(
     metric: MetricName, ranked: Sequence[Record], tolerance: float, rules: Sequence[LimitRule]
-) -> tuple[Status, str, str]:
+) -> tuple[Status, Category | Absent, str]:
     """Status, figures and reason of one metric along the order."""
     figures = [metric_value(record, metric) for record in ranked]
-    numbers = [figure for figure in figures if not isinstance(figure, str)]
+    numbers = [figure for figure in figures if not isinstance(figure, Absent)]
     if len(numbers) < len(figures):
         status, reason = lost_figures(metric, ranked)
-        return status, "absent", reason
-    shown = ", ".join(
-        f"{record.cell.variant} {format_value(metric, number)}{caveat(record, metric)}"
+        return status, Absent(reason=reason), reason
+    listing = ", ".join(
+        f"{record.cell.variant} {told_figure(record, metric, number)}"
         for record, number in zip(ranked, numbers, strict=True)
     )
+    shown = Category(value=listing)
     left = [left_the_npu(record, rules) for record in ranked if metric in NPU_FIGURES]
     if any(left):
         return Status.FAIL, shown, next(reason for reason in left if reason)
@@ -130,10 +135,10 @@ def lost_figures(metric: MetricName, records: Sequence[Record]) -> tuple[Status,
     missing = [
         (record, value)
         for record in records
-        if isinstance(value := metric_value(record, metric), str)
+        if isinstance(value := metric_value(record, metric), Absent)
     ]
-    reason = "; ".join(f"{r.cell.id}: no {metric.value}: {value}" for r, value in missing)
-    if not all(value for _, value in missing):
+    reason = "; ".join(f"{r.cell.id}: no {metric.value}: {lost.reason}" for r, lost in missing)
+    if not all(lost.reason for _, lost in missing):
         return Status.INCOMPLETE, f"{reason}: the target gave neither a figure nor a reason"
     promised = any(r.promised is None or metric in r.promised for r, _ in missing)
     return Status.FAIL if promised else Status.UNAVAILABLE, reason

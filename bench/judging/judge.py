@@ -5,14 +5,17 @@ from __future__ import annotations
 from collections.abc import Callable, Sequence
 
 from bench.core.errors import BenchError, TargetUnavailableError
+from bench.judging.bounds import left_the_npu
 from bench.judging.groups import judge_order, judge_sweep, lost_figures, sweep_caveat
 from bench.judging.sweep import classify
-from bench.judging.verdicts import Reproduce, judge_cell, left_the_npu
+from bench.judging.verdicts import Reproduce, judge_cell
 from bench.plan.cell import Cell
 from bench.plan.config import BenchConfig
 from bench.plan.grid import Group, base_of
 from bench.plan.metrics import MetricName
 from bench.records.binding import CellBinding
+from bench.records.figures import Absent
+from bench.records.metric_values import metric_value
 from bench.records.record import (
     CellIdentity,
     Record,
@@ -20,7 +23,6 @@ from bench.records.record import (
     SweepRecord,
     UnmeasuredRecord,
     Verdict,
-    metric_value,
 )
 from bench.records.run import OrderRecord
 from bench.records.run_directory import RunDirectory
@@ -100,7 +102,7 @@ class Judge:
         records, missing = self._records_of(group)
         found: tuple[Status, str] | None = missing
         if found is None and any(
-            isinstance(metric_value(record, MetricName.NPU_CYCLES), str) for record in records
+            isinstance(metric_value(record, MetricName.NPU_CYCLES), Absent) for record in records
         ):
             found = lost_figures(MetricName.NPU_CYCLES, records)
         if found is None and not all(record.binding for record in records):
@@ -110,8 +112,9 @@ class Judge:
             return SweepRecord(id=group.id, cells=cells, verdict=verdict)
         by_macs = {record.cell.macs: record for record in records}
         cycles = {
-            macs: int(metric_value(record, MetricName.NPU_CYCLES))
+            macs: int(value)
             for macs, record in by_macs.items()
+            if not isinstance(value := metric_value(record, MetricName.NPU_CYCLES), Absent)
         }
         bindings = {macs: CellBinding(record.binding) for macs, record in by_macs.items()}
         result = classify(cycles, bindings, self._config.sweep, sweep_caveat(by_macs))
@@ -166,9 +169,7 @@ class Judge:
             status=status,
             subject=group.id,
             metric=metric,
-            measured="absent",
-            limit="",
-            direction="",
+            measured=Absent(reason=reason),
             reason=reason,
             reproduce=self._reproduce(metric, group.id),
             key=key,

@@ -10,11 +10,11 @@ __all__ = ["GROUP_SUITES", "SUITES", "reproduce_command", "suite_of"]
 #: Suite (test file `tests/regression/test_<suite>.py`, test `test_<suite>`) -> its metrics.
 SUITES: dict[str, tuple[MetricName, ...]] = {
     "accuracy": (MetricName.ACCURACY,),
-    "encoded_weights": (MetricName.ENCODED_WEIGHTS,),
-    "device_model": (MetricName.DEVICE_MODEL,),
-    "npu_cycles": (MetricName.NPU_CYCLES,),
+    "encoded_weights": (MetricName.ENCODED_WEIGHTS, MetricName.ENCODING_RATIO),
+    "device_model": (MetricName.DEVICE_MODEL, MetricName.SRAM, MetricName.FLASH),
+    "npu_cycles": (MetricName.NPU_CYCLES, MetricName.INFERENCE_MS, MetricName.ACTIVE_SHARE),
     "reference": (MetricName.REFERENCE,),
-    "cpu_operators": (MetricName.CPU_OPERATORS,),
+    "cpu_operators": (MetricName.CPU_OPERATORS, MetricName.MACS),
     "axi_traffic": (MetricName.AXI0_READ, MetricName.AXI0_WRITE, MetricName.AXI1_READ),
 }
 

@@ -34,6 +34,8 @@ def promised(capabilities: Capabilities, test_set: TestSet) -> tuple[MetricName,
         event = describe(metric).event
         if event is not None:
             given[metric] = event in capabilities.events
+    given[MetricName.INFERENCE_MS] = given[MetricName.NPU_CYCLES]
+    given[MetricName.ACTIVE_SHARE] = {"NPU_ACTIVE", "NPU_IDLE"} <= capabilities.events
     return tuple(metric for metric in MetricName if given.get(metric, True))
 
 

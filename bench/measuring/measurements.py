@@ -9,21 +9,35 @@ from bench.core.arrays import Array, digest_arrays, load_arrays, save_arrays
 from bench.core.errors import TargetError
 from bench.plan.metrics import MetricName, describe
 from bench.records.measurement import MeasurementRecord
-from targets.protocol import Measurement
+from targets.protocol import Capabilities, Measurement
 
 if TYPE_CHECKING:
     # The cache's code shapes no measurement, and this module is in every fingerprint.
     from bench.cache import Entry
 
-__all__ = ["EVENTS", "KEEPING_CODE", "keep_measurement", "kept_measurement"]
+__all__ = [
+    "EVENTS",
+    "KEEPING_CODE",
+    "keep_measurement",
+    "kept_measurement",
+    "requested_events",
+]
 
 #: The code through which every measurement passes on its way into the cache.
 KEEPING_CODE = (__name__,)
 
 #: The events that every measurement requests: those of the judged metrics.
 EVENTS = tuple(event for m in MetricName if (event := describe(m).event) is not None)
+#: What is asked only of targets that can count it. Elsewhere its absence says nothing new.
+_IF_COUNTED = ("NPU_IDLE",)
 
 _OUTPUTS, _MEASUREMENT = "outputs.npz", "measurement.json"
+
+
+def requested_events(capabilities: Capabilities) -> tuple[str, ...]:
+    """The events to be counted on a target."""
+    more = (event for event in _IF_COUNTED if event in capabilities.events)
+    return (*EVENTS, *more)
 
 
 def keep_measurement(directory: Path, cell_id: str, measurement: Measurement) -> None:

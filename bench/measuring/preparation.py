@@ -9,7 +9,7 @@ from bench.compiler import VelaOptions
 from bench.core.arrays import digest_arrays
 from bench.core.errors import TargetUnavailableError
 from bench.measuring.compilation import Compilation, Compiler
-from bench.measuring.measurements import EVENTS, KEEPING_CODE
+from bench.measuring.measurements import KEEPING_CODE, requested_events
 from bench.measuring.once import Once
 from bench.measuring.planning import CellPlan, Lack
 from bench.measuring.products import Product, ProductStore
@@ -95,6 +95,7 @@ class Preparation:
         model = self._model(family)
         test_set = self._test_set(family).first(plan.target.samples)
         compilation = self._compilation((family, plan.options))
+        events = requested_events(plan.target)
         job = Job(
             cell_id=cell.id,
             accelerator=cell.accelerator,
@@ -105,7 +106,7 @@ class Preparation:
             timing=plan.timing,
             timing_name=plan.timing_name,
             inputs=test_set.inputs,
-            events=EVENTS,
+            events=events,
         )
         product = self._store.product(
             "measurement",
@@ -114,7 +115,7 @@ class Preparation:
                 "compiled": compilation.digest,
                 "inputs": digest_arrays(test_set.inputs),
                 "target": prepared.settings,
-                "events": list(EVENTS),
+                "events": list(events),
                 "timing": plan.timing.model_dump(mode="json"),
                 "timing_name": plan.timing_name,
             },

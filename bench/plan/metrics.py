@@ -12,7 +12,6 @@ __all__ = [
     "MetricInfo",
     "MetricName",
     "describe",
-    "format_value",
 ]
 
 
@@ -28,13 +27,19 @@ class MetricName(str, Enum):
 
     ACCURACY = "accuracy"
     ENCODED_WEIGHTS = "encoded_weights_kib"
+    ENCODING_RATIO = "encoding_ratio"
     DEVICE_MODEL = "device_model_kib"
+    SRAM = "sram_kib"
+    FLASH = "flash_kib"
     NPU_CYCLES = "npu_cycles"
+    INFERENCE_MS = "inference_ms"
+    ACTIVE_SHARE = "npu_active_share"
     AXI0_READ = "axi0_read_beats"
     AXI0_WRITE = "axi0_write_beats"
     AXI1_READ = "axi1_read_beats"
     REFERENCE = "reference_mismatches"
     CPU_OPERATORS = "cpu_operators"
+    MACS = "macs"
 
 
 @dataclass(frozen=True)
@@ -46,44 +51,44 @@ class MetricInfo:
     better: Better
     #: The PMU event of the metric, if it has one.
     event: str | None = None
+    #: Whether it counts only what runs on the NPU, so that an operator that leaves the NPU makes
+    #: it look better.
+    of_npu: bool = False
 
 
 _INFO = {
     MetricName.ACCURACY: MetricInfo("accuracy", "", Better.HIGHER),
-    MetricName.ENCODED_WEIGHTS: MetricInfo("encoded weights", "KiB", Better.LOWER),
+    MetricName.ENCODED_WEIGHTS: MetricInfo("encoded weights", "KiB", Better.LOWER, of_npu=True),
+    MetricName.ENCODING_RATIO: MetricInfo("encoded / original weights", "", Better.LOWER),
     MetricName.DEVICE_MODEL: MetricInfo("device model", "KiB", Better.LOWER),
-    MetricName.NPU_CYCLES: MetricInfo("NPU cycles", "cycles", Better.LOWER, "NPU_ACTIVE"),
+    MetricName.SRAM: MetricInfo("SRAM", "KiB", Better.LOWER),
+    MetricName.FLASH: MetricInfo("constants in flash", "KiB", Better.LOWER),
+    MetricName.NPU_CYCLES: MetricInfo(
+        "NPU cycles", "cycles", Better.LOWER, "NPU_ACTIVE", of_npu=True
+    ),
+    MetricName.INFERENCE_MS: MetricInfo("NPU time", "ms", Better.LOWER, of_npu=True),
+    MetricName.ACTIVE_SHARE: MetricInfo("share of time the NPU is active", "", Better.HIGHER),
     MetricName.AXI0_READ: MetricInfo(
-        "AXI0 read", "beats", Better.LOWER, "AXI0_RD_DATA_BEAT_RECEIVED"
+        "AXI0 read", "beats", Better.LOWER, "AXI0_RD_DATA_BEAT_RECEIVED", of_npu=True
     ),
     MetricName.AXI0_WRITE: MetricInfo(
-        "AXI0 write", "beats", Better.LOWER, "AXI0_WR_DATA_BEAT_WRITTEN"
+        "AXI0 write", "beats", Better.LOWER, "AXI0_WR_DATA_BEAT_WRITTEN", of_npu=True
     ),
     MetricName.AXI1_READ: MetricInfo(
-        "AXI1 read", "beats", Better.LOWER, "AXI1_RD_DATA_BEAT_RECEIVED"
+        "AXI1 read", "beats", Better.LOWER, "AXI1_RD_DATA_BEAT_RECEIVED", of_npu=True
     ),
     MetricName.REFERENCE: MetricInfo("reference mismatches", "elements", Better.LOWER),
     MetricName.CPU_OPERATORS: MetricInfo("operators on the CPU", "operators", Better.LOWER),
+    MetricName.MACS: MetricInfo("MACs", "MACs", Better.LOWER, of_npu=True),
 }
 
 #: The figures of the NPU alone; an operator that leaves the NPU makes them smaller.
-NPU_FIGURES = frozenset(metric for metric, info in _INFO.items() if info.event is not None)
+NPU_FIGURES = frozenset(metric for metric, info in _INFO.items() if info.of_npu)
 
 
 def describe(metric: MetricName) -> MetricInfo:
     """What is known of `metric`."""
     return _INFO[metric]
-
-
-def format_value(metric: MetricName, value: float) -> str:
-    """`value` for people: counts with thousands separators, sizes to 0.01 KiB."""
-    info = describe(metric)
-    if metric is MetricName.ACCURACY:
-        return f"{value:.4f}"
-    if info.unit == "KiB":
-        return f"{value:,.2f} KiB"
-    unit = info.unit.removesuffix("s") if value == 1 else info.unit
-    return f"{value:,.0f} {unit}"
 
 
 class AccuracyMetric(str, Enum):

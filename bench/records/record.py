@@ -8,18 +8,19 @@ how long) is in the run's manifest.
 from __future__ import annotations
 
 from enum import Enum
-from typing import Literal
+from typing import Any, Literal
 
-from pydantic import Field
+from pydantic import Field, model_validator
 
 from bench.compiler import VelaOptions, VelaReport
 from bench.core.schema import RecordModel
 from bench.core.text import one_line
-from bench.core.units import KIB
 from bench.plan.cell import Cell
 from bench.plan.config import Binding
-from bench.plan.metrics import MetricName, describe
+from bench.plan.metrics import MetricName
+from bench.records.figures import Category, Figure, Number, shown
 from bench.records.measurement import MeasurementRecord
+from bench.records.migration import migrated
 from targets.ethos_u55.accelerators import Accelerator
 from targets.ethos_u55.memory_modes import MemoryMode
 
@@ -28,6 +29,7 @@ __all__ = [
     "CellIdentity",
     "CompilationRecord",
     "DataIdentity",
+    "JudgedModel",
     "ModelRecord",
     "Record",
     "ReferenceRecord",
@@ -35,7 +37,6 @@ __all__ = [
     "SweepRecord",
     "UnmeasuredRecord",
     "Verdict",
-    "metric_value",
 ]
 
 
@@ -60,11 +61,13 @@ class Verdict(RecordModel):
     subject: str
     #: A `MetricName`, or `mac_sweep`, or `variant_order`.
     metric: str
-    measured: str
-    #: The bound as the configuration states it; empty if there is none.
-    limit: str
+    measured: Figure
+    #: What must accompany the figure, such as that it is an estimate; or empty.
+    remark: str = ""
+    #: The bound that the configuration states; None if there is none.
+    limit: Number | Category | None = Field(default=None, discriminator="kind")
     #: `at least`, `at most`, `exactly`, or empty.
-    direction: str
+    direction: str = ""
     reason: str
     #: The command that makes this judgement again.
     reproduce: str
@@ -74,8 +77,9 @@ class Verdict(RecordModel):
     @property
     def finding(self) -> str:
         """What was measured and what it should be, in a few words."""
-        wanted = f", must be {self.direction} {self.limit}" if self.limit else ""
-        return f"{self.metric} {self.measured}{wanted}"
+        remark = f" ({self.remark})" if self.remark else ""
+        wanted = f", must be {self.direction} {shown(self.limit)}" if self.limit else ""
+        return f"{self.metric} {shown(self.measured)}{remark}{wanted}"
 
     @property
     def line(self) -> str:
@@ -84,6 +88,18 @@ class Verdict(RecordModel):
             f"{self.subject}: {self.finding} "
             f"[{self.status.value}: {self.reason}] reproduce: {self.reproduce}"
         )
+
+
+class JudgedModel(RecordModel):
+    """A record of a run, with a version; older ones are migrated when they are read."""
+
+    #: Raised whenever a reader of the previous version would misread the new one.
+    schema_version: Literal[2] = 2
+
+    @model_validator(mode="before")
+    @classmethod
+    def _of_older_versions(cls, document: Any) -> Any:
+        return migrated(document)
 
 
 class CellIdentity(RecordModel):
@@ -178,11 +194,9 @@ class ReferenceRecord(RecordModel):
     largest: int
 
 
-class Record(RecordModel):
+class Record(JudgedModel):
     """Everything known of one measured cell."""
 
-    #: Raised whenever a reader of the previous version would misread the new one.
-    schema_version: Literal[1] = 1
     cell: CellIdentity
     data: DataIdentity
     model: ModelRecord
@@ -202,10 +216,9 @@ class Record(RecordModel):
     verdicts: tuple[Verdict, ...] = Field(default=())
 
 
-class UnmeasuredRecord(RecordModel):
+class UnmeasuredRecord(JudgedModel):
     """A cell of which nothing is known, and why. It keeps its name in every report."""
 
-    schema_version: Literal[1] = 1
     cell: CellIdentity
     #: UNAVAILABLE where the target cannot be had; INCOMPLETE, a failure, for everything else.
     status: Literal[Status.UNAVAILABLE, Status.INCOMPLETE]
@@ -216,10 +229,9 @@ class UnmeasuredRecord(RecordModel):
     cure: str = ""
 
 
-class SweepRecord(RecordModel):
+class SweepRecord(JudgedModel):
     """The outcome of one MAC sweep."""
 
-    schema_version: Literal[1] = 1
     id: str
     cells: tuple[str, ...]
     #: None, and the figures 0, where a cell of the sweep has no cycles; the verdict says why.
@@ -233,52 +245,3 @@ class SweepRecord(RecordModel):
     #: What limits the cell of the largest accelerator, in the target's own words.
     explanation: str = ""
     verdict: Verdict
-
-
-def _accuracy(record: Record) -> float | str:
-    """The accuracy on the whole test set. On a part of it chance decides about a limit."""
-    if record.accuracy is None:
-        return record.accuracy_absent
-    ran, there = record.accuracy.samples, record.data.samples
-    if ran < there:
-        return (
-            f"target {record.cell.target!r} ran {ran:,} of {there:,} test samples, on which "
-            f"{record.accuracy.metric} is {record.accuracy.value:.4f}; "
-            "the accuracy of a part is not judged"
-        )
-    return record.accuracy.value
-
-
-def _mismatches(record: Record) -> float | str:
-    """The elements that differ from the reference, unless a correct NPU's may differ."""
-    reference = record.reference
-    if reference is None:
-        return record.reference_absent
-    if reference.inexact:
-        return (
-            f"{reference.inexact}; {reference.mismatches:,} of {reference.elements:,} elements "
-            f"differ, by at most {reference.largest:,}"
-        )
-    return float(reference.mismatches)
-
-
-def metric_value(record: Record, metric: MetricName) -> float | str:
-    """The figure of `metric` in its unit, or the sentence that says why there is none."""
-    report = record.compilation.report
-    if metric is MetricName.ENCODED_WEIGHTS:
-        return report.encoded_weights_bytes / KIB
-    if metric is MetricName.DEVICE_MODEL:
-        return record.compilation.device_model_bytes / KIB
-    if metric is MetricName.ACCURACY:
-        return _accuracy(record)
-    if metric is MetricName.CPU_OPERATORS:
-        left = record.compilation.cpu_operators
-        return "the record is from before they were counted" if left is None else float(len(left))
-    if metric is MetricName.REFERENCE:
-        return _mismatches(record)
-    event = describe(metric).event
-    assert event is not None, f"{metric} is neither a size nor an event"
-    counters = record.measurement.counters
-    if event in counters:
-        return float(counters[event])
-    return record.measurement.unavailable.get(event, "")

@@ -12,7 +12,7 @@ from pydantic import Field
 
 from bench.core.schema import RecordModel
 from bench.plan.cell import Cell
-from bench.records.record import Verdict
+from bench.records.record import JudgedModel, Verdict
 from targets.timing_profiles import TimingProfile
 
 __all__ = ["OrderRecord", "RunManifest"]
@@ -70,10 +70,9 @@ class RunManifest(RecordModel):
         )
 
 
-class OrderRecord(RecordModel):
+class OrderRecord(JudgedModel):
     """The judged order of the variants of one configuration."""
 
-    schema_version: Literal[1] = 1
     id: str
     cells: tuple[str, ...]
     verdicts: tuple[Verdict, ...]

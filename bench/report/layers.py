@@ -6,7 +6,9 @@ from rich.table import Table
 
 from bench.core.text import one_line
 from bench.plan.metrics import MetricName
-from bench.records.record import Record, metric_value
+from bench.records.figures import Absent
+from bench.records.metric_values import metric_value
+from bench.records.record import Record
 from targets.protocol import LayerCycles
 
 __all__ = ["layer_table"]
@@ -15,7 +17,7 @@ __all__ = ["layer_table"]
 def layer_table(record: Record) -> Table:
     """The table of `record`, which must have layers. All cycles are estimates, Vela's too."""
     cycles = metric_value(record, MetricName.NPU_CYCLES)
-    shown = cycles if isinstance(cycles, str) else f"{cycles:,.0f}"
+    shown = "no" if isinstance(cycles, Absent) else f"{cycles:,.0f}"
     table = Table(
         title=f"{record.cell.id}: {shown} NPU cycles (estimate; Vela's: "
         f"{record.compilation.report.cycles_total:,})",

@@ -11,8 +11,10 @@ from rich.text import Text
 from bench.core.text import one_line, printable
 from bench.core.units import KIB
 from bench.plan.metrics import MetricName
+from bench.records.figures import Absent
+from bench.records.metric_values import metric_value
 from bench.records.reading import Unreadable
-from bench.records.record import Record, Status, SweepRecord, UnmeasuredRecord, metric_value
+from bench.records.record import Record, Status, SweepRecord, UnmeasuredRecord
 from bench.report.findings import finding_lines
 from bench.report.published import PublishedRow, matching
 from targets.ethos_u55.accelerators import Accelerator
@@ -177,12 +179,12 @@ def _accuracy(record: Record) -> str:
 
 def _kib(record: Record, metric: MetricName) -> str:
     value = metric_value(record, metric)
-    return _ABSENT if isinstance(value, str) else f"{value:.2f}"
+    return _ABSENT if isinstance(value, Absent) else f"{value:.2f}"
 
 
 def _count(record: Record, metric: MetricName) -> str:
     value = metric_value(record, metric)
-    return _ABSENT if isinstance(value, str) else f"{value:,.0f}"
+    return _ABSENT if isinstance(value, Absent) else f"{value:,.0f}"
 
 
 def _sweep_cells(row: list[Record], sweeps: dict[str, SweepRecord]) -> tuple[str, str]:

@@ -19,7 +19,9 @@ from xml.sax.saxutils import escape
 
 from bench.core.files import write_atomically
 from bench.plan.metrics import MetricName
-from bench.records.record import Record, metric_value
+from bench.records.figures import Absent
+from bench.records.metric_values import metric_value
+from bench.records.record import Record
 from bench.records.run_directory import RunDirectory
 from bench.report.published import matching
 from targets.ethos_u55.memory_modes import MemoryMode
@@ -78,7 +80,7 @@ def cycles_of(records: Sequence[Record]) -> dict[str, dict[int, float]]:
     lines: dict[str, dict[int, float]] = {}
     for record in sorted(records, key=lambda r: r.cell.macs):
         value = metric_value(record, MetricName.NPU_CYCLES)
-        if not isinstance(value, str):
+        if not isinstance(value, Absent):
             lines.setdefault(record.cell.variant, {})[int(record.cell.macs)] = value
     return lines
 

@@ -14,14 +14,16 @@ from bench.judging.verdicts import judge_cell, worst
 from bench.plan.config import LimitRule
 from bench.plan.metrics import AccuracyMetric as Metric
 from bench.plan.metrics import MetricName
+from bench.records.figures import Absent
+from bench.records.metric_values import metric_value
 from bench.records.record import (
     AccuracyRecord,
     Record,
     ReferenceRecord,
     Status,
-    metric_value,
 )
 from targets.ethos_u55.accelerators import Accelerator
+from targets.ethos_u55.memory_modes import MemoryMode
 from tests.support.records import dense_layer_record
 
 
@@ -213,7 +215,7 @@ def test_an_order_without_a_figure(
 def test_an_order_with_an_operator_on_the_cpu_fails(base: Record) -> None:
     verdicts = judge_order("g", [on_cpu(base, "GELU"), base], 0, reproduce)
     assert {v.metric: v.status for v in verdicts} == {
-        "variant_order of encoded_weights_kib": Status.PASS,
+        "variant_order of encoded_weights_kib": Status.FAIL,
         "variant_order of npu_cycles": Status.FAIL,
     }
 
@@ -315,3 +317,38 @@ def test_sizes_are_kib(base: Record) -> None:
 
 def test_a_record_survives_json(base: Record) -> None:
     assert Record.model_validate_json(base.model_dump_json()) == base
+
+
+def test_memory_that_does_not_suffice_is_told_in_full(base: Record) -> None:
+    rule = LimitRule(metric=MetricName.SRAM, max=0.01)
+    (verdict,) = (v for v in judge_cell(base, base, [rule], reproduce) if v.metric == "sram_kib")
+    assert verdict.status is Status.FAIL
+    assert "0.28 KiB are needed, 0.01 KiB allowed, 0.27 KiB too much" in verdict.line
+
+
+def test_figures_that_follow_from_others(base: Record) -> None:
+    report = base.compilation.report
+    ratio = report.encoded_weights_bytes / report.original_weights_bytes
+    assert metric_value(base, MetricName.ENCODING_RATIO) == ratio > 1
+    assert metric_value(base, MetricName.MACS) == report.macs
+    assert metric_value(base, MetricName.INFERENCE_MS) == 1000 * 1000 / 500e6
+    assert metric_value(base, MetricName.SRAM) == report.sram.used_bytes / 1024
+    sram_only = base.model_copy(
+        update={"cell": base.cell.model_copy(update={"memory_mode": MemoryMode.SRAM_ONLY})}
+    )
+    constants = report.on_chip_flash.used_bytes
+    assert metric_value(sram_only, MetricName.SRAM) == (report.sram.used_bytes + constants) / 1024
+
+
+def test_the_active_share_needs_both_counts(base: Record) -> None:
+    missing = metric_value(base, MetricName.ACTIVE_SHARE)
+    assert isinstance(missing, Absent)
+    assert "NPU_IDLE" in missing.reason
+    counted = base.model_copy(
+        update={
+            "measurement": base.measurement.model_copy(
+                update={"counters": {"NPU_ACTIVE": 750, "NPU_IDLE": 250}}
+            )
+        }
+    )
+    assert metric_value(counted, MetricName.ACTIVE_SHARE) == 0.75

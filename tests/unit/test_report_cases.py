@@ -12,6 +12,7 @@ from junitparser import JUnitXml
 
 from bench.judging.suites import GROUP_SUITES, SUITES
 from bench.records.cases import Case, CaseOutcome
+from bench.records.figures import Category
 from bench.records.record import CellIdentity, Status, SweepRecord, UnmeasuredRecord, Verdict
 from bench.report.cases import FAILURES, CaseView, Findings, case_views
 from bench.report.junit import junit_xml
@@ -58,8 +59,8 @@ def sweep(status: Status, measured: str = "memory-bound", key: str = "") -> Swee
         status=status,
         subject=SWEEP,
         metric="mac_sweep",
-        measured=measured,
-        limit="compute-bound",
+        measured=Category(value=measured),
+        limit=Category(value="compute-bound"),
         direction="exactly",
         reason="because",
         reproduce="pytest x",

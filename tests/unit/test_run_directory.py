@@ -200,7 +200,7 @@ HARMS: dict[str, tuple[Callable[[Path], None], str]] = {
     "very many digits": (_replaced('"NPU_ACTIVE": 1000', '"NPU_ACTIVE": ' + "9" * 9999), "64 bits"),
     "no number": (_replaced('"NPU_ACTIVE": 1000', '"NPU_ACTIVE": "many"'), "counters.NPU_ACTIVE"),
     "null": (_replaced('"value": 0.95', '"value": null'), "accuracy.value"),
-    "newer": (_edited(lambda d: d.update(schema_version=2)), "schema_version"),
+    "newer": (_edited(lambda d: d.update(schema_version=3)), "schema_version"),
     "unknown key": (_edited(lambda d: d.update(surprise=1)), "unknown key 'surprise'"),
     "lost key": (_edited(lambda d: d.pop("measurement")), "measurement: Field required"),
     "another cell's": (_of_another_cell, f"it is that of '{CELLS['a']}'"),
