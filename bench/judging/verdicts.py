@@ -12,7 +12,7 @@ from bench.records.figures import Absent, Number, shown_number
 from bench.records.metric_values import metric_value
 from bench.records.record import Record, Status, Verdict
 
-__all__ = ["Reproduce", "judge_cell", "worst"]
+__all__ = ["FAILURES", "Reproduce", "decisive", "judge_cell", "worst"]
 
 #: Makes the command that repeats the judgement of a metric (or group) for a subject.
 Reproduce = Callable[[str, str], str]
@@ -21,6 +21,8 @@ Reproduce = Callable[[str, str], str]
 _MEMORY = frozenset(
     {MetricName.SRAM, MetricName.FLASH, MetricName.DEVICE_MODEL, MetricName.ENCODED_WEIGHTS}
 )
+#: Statuses that make a run fail.
+FAILURES = frozenset({Status.FAIL, Status.INCOMPLETE})
 _SEVERITY = (
     Status.PASS,
     Status.NO_BASELINE,
@@ -33,6 +35,18 @@ _SEVERITY = (
 def worst(verdicts: Iterable[Verdict]) -> Verdict:
     """The verdict that decides among `verdicts` (at least one)."""
     return max(verdicts, key=lambda v: _SEVERITY.index(v.status))
+
+
+def decisive(verdicts: Iterable[Verdict]) -> Verdict:
+    """The verdict that stands for a suite: the worst if it fails, else one that passed.
+
+    A suite whose metrics partly have no limit has judged the others all the same.
+    """
+    found = list(verdicts)
+    decided = worst(found)
+    if decided.status in FAILURES:
+        return decided
+    return next((v for v in found if v.status is Status.PASS), decided)
 
 
 def judge_cell(

@@ -21,7 +21,7 @@ from bench.measuring.progress import Task
 from bench.plan.config import CustomMetric, ModelFileWorkload, TrainedWorkload, Workload
 from bench.plan.metrics import AccuracyMetric
 from bench.records.record import DataIdentity, ModelRecord
-from bench.tflite.folding import computes_constants, fold
+from bench.tflite.adaptation import adapt, needs_adapting
 from bench.tflite.model_file import ModelFile, check_quantised, load_quantised
 from bench.tflite.random_inputs import random_inputs
 from bench.tflite.reader import read_graph
@@ -31,8 +31,8 @@ from models.service import VariantBuilder
 from models.spec import TrainSpec
 
 __all__ = [
+    "ADAPTING_CODE",
     "DATA_CODE",
-    "FOLDING_CODE",
     "TRAINING_CODE",
     "ModelSource",
     "QuantisedModel",
@@ -44,8 +44,8 @@ __all__ = [
 TRAINING_CODE = ("models.service", "models.worker")
 #: What writes a test set.
 DATA_CODE = ("models.data",)
-#: What computes the constants of a model.
-FOLDING_CODE = ("bench.tflite.folding",)
+#: What changes a user's model.
+ADAPTING_CODE = ("bench.tflite.adaptation",)
 #: What a trained variant depends on besides.
 _TRAINING_PACKAGES = ("tensorflow", "tf-keras", "tensorflow-model-optimization", "numpy")
 
@@ -106,11 +106,11 @@ class ModelSource:
         if isinstance(workload, TrainedWorkload):
             return self._trained(name, workload, variant)
         if workload.model is not None:
-            return self._folded(name, workload.model, {"file": workload.model.name})
+            return self._adapted(name, workload.model, {"file": workload.model.name})
         assert workload.url is not None
         assert workload.sha256 is not None
         path = self._downloaded(name, workload.url, workload.sha256)
-        return self._folded(name, path, {"url": shown(workload.url)})
+        return self._adapted(name, path, {"url": shown(workload.url)})
 
     def test_set(self, workload: Workload, model: QuantisedModel) -> TestSet:
         """The test set of `model`, quantised like its input tensors."""
@@ -140,21 +140,21 @@ class ModelSource:
         product = self._store.product("download", name, {"sha256": sha256}, ())
         return self._store.obtain(product, build).file(MODEL_FILE)
 
-    def _folded(self, name: str, path: Path, provenance: Mapping[str, str]) -> QuantisedModel:
-        """A user's file, in which nothing constant is left to compute."""
+    def _adapted(self, name: str, path: Path, provenance: Mapping[str, str]) -> QuantisedModel:
+        """A user's file, as the bench takes it."""
         graph = read_graph(path)
-        if not computes_constants(graph):
+        if not needs_adapting(graph):
             return _quantised(path, "file", provenance)
 
         def build(directory: Path) -> None:
-            folded = fold(graph, path)
-            (directory / MODEL_FILE).write_bytes(folded.data)
-            (directory / _CHANGES).write_text(json.dumps(folded.changes), encoding="utf-8")
+            adapted = adapt(graph, path)
+            (directory / MODEL_FILE).write_bytes(adapted.data)
+            (directory / _CHANGES).write_text(json.dumps(adapted.changes), encoding="utf-8")
 
         sha256 = hashlib.sha256(graph.data).hexdigest()
         versions = {"ai-edge-litert": installed_version("ai-edge-litert")}
         product = self._store.product(
-            "folded", name, {"model": sha256, "packages": versions}, FOLDING_CODE
+            "adapted", name, {"model": sha256, "packages": versions}, ADAPTING_CODE
         )
         entry = self._store.obtain(product, build)
         kept = entry.file(MODEL_FILE)

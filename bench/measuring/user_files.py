@@ -14,7 +14,7 @@ from bench.measuring.inputs import sha256_of
 from bench.measuring.sources import judged_dataset
 from bench.plan.config import BenchConfig, CustomMetric, ModelFileWorkload
 from bench.plan.metrics import MetricName
-from bench.tflite.folding import computes_constants, fold
+from bench.tflite.adaptation import adapt, needs_adapting
 from bench.tflite.model_file import ModelFile, check_quantised, load_quantised
 from bench.tflite.reader import read_graph
 
@@ -70,12 +70,12 @@ def _model(path: Path, key: str) -> tuple[ModelFile, str]:
     """The model as it will be compiled, and the sha256 of the file itself."""
     graph = read_graph(path)
     sha256 = hashlib.sha256(graph.data).hexdigest()
-    if not computes_constants(graph):
+    if not needs_adapting(graph):
         return load_quantised(path), sha256
-    folded = fold(graph, path)
-    model = check_quantised(folded.data, path)
+    adapted = adapt(graph, path)
+    model = check_quantised(adapted.data, path)
     _LOG.warning(
-        "%s: %s is changed before it is compiled: %s", key, path.name, "; ".join(folded.changes)
+        "%s: %s is changed before it is compiled: %s", key, path.name, "; ".join(adapted.changes)
     )
     return model, sha256
 

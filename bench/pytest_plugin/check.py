@@ -10,6 +10,7 @@ import pytest
 from bench.core.errors import BenchError
 from bench.judging.judge import Judge
 from bench.judging.suites import SUITES
+from bench.judging.verdicts import FAILURES, decisive
 from bench.plan.cell import Cell
 from bench.plan.grid import Group
 from bench.records.record import Record, Status, UnmeasuredRecord, Verdict
@@ -87,11 +88,11 @@ class Check:
     def _assert(self, verdicts: Sequence[Verdict]) -> None:
         if not verdicts:
             pytest.fail("nothing was judged", pytrace=False)
-        bad = [v.line for v in verdicts if v.status in (Status.FAIL, Status.INCOMPLETE)]
-        if bad:
+        decided = decisive(verdicts).status
+        if decided in FAILURES:
+            bad = [v.line for v in verdicts if v.status in FAILURES]
             pytest.fail("\n".join(bad), pytrace=False)
-        # A suite whose metrics partly lack a limit still judged the others.
-        if not any(v.status is Status.PASS for v in verdicts):
+        if decided is not Status.PASS:
             pytest.skip("; ".join(f"{v.status.value.upper()}: {v.line}" for v in verdicts))
 
 

@@ -12,11 +12,12 @@ import pytest
 
 from bench.core.errors import BenchError
 from bench.core.text import one_line
+from bench.judging.verdicts import FAILURES
 from bench.measuring.progress import Follower, ProgressEvent
 from bench.pytest_plugin.cases import CaseCollector
 from bench.records.record import Status
 from bench.records.run_directory import RunDirectory
-from bench.report.cases import FAILURES, CaseView
+from bench.report.cases import CaseView
 from bench.report.run_view import RunView, read_run, write_junit
 from bench.report.table import render, unmeasured_table, unreadable_table, workload_tables
 

@@ -10,7 +10,7 @@ from collections.abc import Iterable, Iterator, Mapping, Sequence
 from dataclasses import dataclass, field
 
 from bench.judging.suites import SUITES
-from bench.judging.verdicts import worst
+from bench.judging.verdicts import FAILURES, decisive
 from bench.records.cases import Case, CaseOutcome
 from bench.records.reading import Unreadable
 from bench.records.record import Record, Status, SweepRecord, UnmeasuredRecord, Verdict
@@ -18,8 +18,6 @@ from bench.records.run import OrderRecord
 
 __all__ = ["CaseView", "Findings", "case_views", "stray_views"]
 
-#: Statuses that make a run fail.
-FAILURES = frozenset({Status.FAIL, Status.INCOMPLETE})
 _UNREADABLE = "UnreadableRecord"
 
 
@@ -122,14 +120,14 @@ def _judged(case: Case, findings: Findings, seconds: float) -> CaseView | None:
     verdicts = _verdicts(case, findings)
     if not verdicts:
         return None
-    decisive = worst(verdicts)
+    decided = decisive(verdicts)
     return CaseView(
         case,
-        decisive.status,
-        decisive.finding,
+        decided.status,
+        decided.finding,
         "\n".join(_told(verdict) for verdict in verdicts),
-        error="Incomplete" if decisive.status is Status.INCOMPLETE else "",
-        key=decisive.key if decisive.status in FAILURES else "",
+        error="Incomplete" if decided.status is Status.INCOMPLETE else "",
+        key=decided.key if decided.status in FAILURES else "",
         seconds=seconds,
         verdicts=verdicts,
     )

@@ -8,11 +8,10 @@ from __future__ import annotations
 
 from collections.abc import Iterator
 from dataclasses import dataclass
-from typing import Any
 
 from bench.tflite.graph import FileGraph
 
-__all__ = ["FloatEnds", "cut_float_ends", "find_float_ends"]
+__all__ = ["FloatEnds", "find_float_ends"]
 
 
 @dataclass(frozen=True)
@@ -39,16 +38,6 @@ def find_float_ends(graph: FileGraph) -> FloatEnds:
         operators=frozenset(number for number, _, _ in ends),
         words=names,
     )
-
-
-def cut_float_ends(model: Any, ends: FloatEnds) -> None:
-    """Remove `ends` from `model`, a `ModelT` of the same file."""
-    graph = model.subgraphs[0]
-    graph.operators = [node for i, node in enumerate(graph.operators) if i not in ends.operators]
-    graph.inputs = [ends.tensors.get(int(i), int(i)) for i in graph.inputs]
-    graph.outputs = [ends.tensors.get(int(i), int(i)) for i in graph.outputs]
-    # Signatures name the tensors that were inputs and outputs.
-    model.signatureDefs = []
 
 
 def _at_inputs(graph: FileGraph) -> Iterator[tuple[int, int, int]]:

@@ -119,16 +119,28 @@ def _checked(model: ModelFile, path: Path) -> ModelFile:
 
 
 def _float_error(path: Path, model: ModelFile, floats: list[TensorInfo]) -> ModelError:
+    """Nothing but QUANTIZE and DEQUANTIZE at the ends has been cut off before (`float_ends`)."""
     listing = ", ".join(f"{tensor.name} {tensor.dtype}" for tensor in floats)
-    if any(operator.name == "QUANTIZE" for operator in model.operators):
+    quantised = [tensor for tensor in model.tensors if _is_quantised(tensor)]
+    if any(tensor.constant_bytes == 0 for tensor in quantised):
         return ModelError(
-            f"{path} is quantised inside but has a float interface; {listing}",
+            f"{path} is quantised inside, but operators at its ends compute with floats; {listing}",
             cure="convert it with inference_input_type and inference_output_type int8",
+        )
+    if quantised:
+        return ModelError(
+            f"{path} has quantised weights, but computes with floats (dynamic-range "
+            f"quantisation); {listing}",
+            cure="give the converter a representative_dataset: an NPU needs quantised feature maps",
         )
     return ModelError(
         f"{path} is a float model; {listing}",
         cure="quantise it to int8 (full-integer post-training quantisation)",
     )
+
+
+def _is_quantised(tensor: TensorInfo) -> bool:
+    return tensor.dtype in QUANTISED_DTYPES and bool(tensor.scales)
 
 
 def _check_interface(path: Path, role: str, tensor: TensorInfo, dtypes: tuple[str, ...]) -> None:

@@ -1,4 +1,4 @@
-"""Two rewritings of a `.tflite`: one that tells what is constant in it, and one that holds that."""
+"""Rewritings of a `.tflite`: what is constant is told, and then held; ends are cut off."""
 
 from __future__ import annotations
 
@@ -12,7 +12,7 @@ from ai_edge_litert import schema_py_generated as schema
 from bench.core.arrays import Array
 from bench.tflite.graph import FileGraph
 
-__all__ = ["probe", "rewritten"]
+__all__ = ["cut_off", "probe", "rewritten"]
 
 _IDENTIFIER = b"TFL3"
 
@@ -60,6 +60,25 @@ def rewritten(
         _hold(model, subgraph.tensors[index], value)
     for index, shape in shapes.items():
         _fix(subgraph.tensors[index], list(shape))
+    _forget_unused(model)
+    return _packed(model)
+
+
+def cut_off(graph: FileGraph, dropped: Collection[int], ends: Mapping[int, int]) -> bytes:
+    """The `.tflite` of `graph` without the operators `dropped` at its ends.
+
+    In the interface, each tensor of `ends` is replaced by the one at the other side of its
+    operator. No tensor's number changes. Raises one of `EXTRACT_DAMAGE` where the file is damaged.
+    """
+    model = _unpacked(graph)
+    subgraph = model.subgraphs[0]
+    subgraph.operators = [
+        node for number, node in enumerate(subgraph.operators) if number not in dropped
+    ]
+    subgraph.inputs = [ends.get(index, index) for index in graph.inputs]
+    subgraph.outputs = [ends.get(index, index) for index in graph.outputs]
+    # Signatures name the tensors that were inputs and outputs.
+    model.signatureDefs = None
     _forget_unused(model)
     return _packed(model)
 

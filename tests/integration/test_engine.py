@@ -83,6 +83,7 @@ class ToldSimulator(SimulatorTarget):
     __module__ = SimulatorTarget.__module__
 
     def __init__(self, told: Told) -> None:
+        super().__init__()
         self.told = told
 
     def run(self, job: Job) -> Measurement:

@@ -4,11 +4,10 @@ from __future__ import annotations
 
 from pathlib import Path
 
-from ai_edge_litert import schema_py_generated as schema
-
-from bench.tflite.float_ends import cut_float_ends, find_float_ends
+from bench.tflite.float_ends import find_float_ends
 from bench.tflite.graph import FileGraph
-from bench.tflite.reader import read_graph
+from bench.tflite.reader import graph_of, read_graph
+from bench.tflite.rewriting import cut_off
 from tests.support.models.tflite_factory import Op, Tensor, model_bytes
 
 FLOAT_IN, FLOAT_OUT = Tensor("x", (1, 8), "float32"), Tensor("y", (1, 8), "float32")
@@ -36,10 +35,9 @@ def test_both_ends_are_cut(tmp_path: Path) -> None:
     whole = graph(tmp_path, CHAIN, [QUANTISE, TANH, DEQUANTISE], [0], [3])
     ends = find_float_ends(whole)
     assert ends.words == "QUANTIZE at 'x', DEQUANTIZE at 'y'"
-    model = schema.ModelT.InitFromPackedBuf(whole.data, 0)
-    cut_float_ends(model, ends)
-    left = model.subgraphs[0]
-    assert (list(left.inputs), list(left.outputs), len(left.operators)) == ([1], [2], 1)
+    left = graph_of(cut_off(whole, ends.operators, ends.tensors), tmp_path)
+    assert (left.inputs, left.outputs) == ((1,), (2,))
+    assert [node.info.name for node in left.operators] == ["TANH"]
 
 
 def test_one_end_is_cut_where_the_other_is_quantised(tmp_path: Path) -> None:

@@ -11,10 +11,11 @@ from hypothesis import strategies as st
 from junitparser import JUnitXml
 
 from bench.judging.suites import GROUP_SUITES, SUITES
+from bench.judging.verdicts import FAILURES
 from bench.records.cases import Case, CaseOutcome
 from bench.records.figures import Category
 from bench.records.record import CellIdentity, Status, SweepRecord, UnmeasuredRecord, Verdict
-from bench.report.cases import FAILURES, CaseView, Findings, case_views
+from bench.report.cases import CaseView, Findings, case_views
 from bench.report.junit import junit_xml
 from targets.ethos_u55.accelerators import Accelerator
 from targets.ethos_u55.memory_modes import MemoryMode

@@ -19,13 +19,12 @@ from rich.console import Console
 
 from bench.core.errors import BenchError, TargetError
 from bench.judging.suites import SUITES
-from bench.judging.verdicts import judge_cell
+from bench.judging.verdicts import FAILURES, judge_cell
 from bench.measuring.measurements import EVENTS, keep_measurement
 from bench.records.cases import Case, CaseOutcome, Selection
 from bench.records.record import AccuracyRecord, Record, Verdict
 from bench.records.run import OrderRecord, RunManifest
 from bench.records.run_directory import RunDirectory
-from bench.report.cases import FAILURES
 from bench.report.run_view import RunView, read_run, write_junit
 from bench.report.table import render, unmeasured_table, unreadable_table, workload_tables
 from targets.protocol import Measurement, Source

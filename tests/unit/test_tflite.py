@@ -111,12 +111,25 @@ def test_a_float_model_is_told_what_to_do(tmp_path: Path) -> None:
         load_quantised(path)
 
 
-def test_a_float_interface_round_a_quantised_model_is_told_apart(tmp_path: Path) -> None:
+def test_a_quantised_model_whose_ends_compute_with_floats_is_told_apart(tmp_path: Path) -> None:
+    """With QUANTIZE and without."""
     tensors = [Tensor("x", (1, 8), "float32"), INT8_IN, INT8_OUT]
-    operators = [Op("QUANTIZE", (0,), (1,)), Op("TANH", (1,), (2,))]
-    path = write(tmp_path, model_bytes(tensors, operators, [0], [2]))
-    with pytest.raises(ModelError, match=r"float interface; x float32(.|\n)*inference_input_type"):
-        load_quantised(path)
+    for first in ("QUANTIZE", "CAST"):
+        operators = [Op(first, (0,), (1,)), Op("TANH", (1,), (2,))]
+        path = write(tmp_path, model_bytes(tensors, operators, [0], [2]))
+        with pytest.raises(ModelError, match=r"inside(.|\n)*x float32(.|\n)*inference_input_type"):
+            load_quantised(path)
+
+
+def test_quantised_weights_alone_are_told_apart(tmp_path: Path) -> None:
+    tensors = [
+        Tensor("x", (1, 8), "float32"),
+        Tensor("weights", (4, 8), scale=0.5, data=WEIGHTS),
+        Tensor("y", (1, 4), "float32"),
+    ]
+    data = model_bytes(tensors, [Op("FULLY_CONNECTED", (0, 1, -1), (2,))], [0], [2])
+    with pytest.raises(ModelError, match=r"dynamic-range(.|\n)*representative_dataset"):
+        load_quantised(write(tmp_path, data))
 
 
 @pytest.mark.parametrize(
