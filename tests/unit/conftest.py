@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import multiprocessing.util
+import platform
 import sys
 from collections.abc import Generator, Iterator
 from contextlib import contextmanager
@@ -14,6 +15,8 @@ import pytest
 from tests.support.property_tests import load_profile
 
 load_profile()
+# Python starts `uname` for this once, and remembers it.
+platform.platform()
 
 #: Python's audit events for the ways to start a process (its library reference, "Audit events
 #: table"). multiprocessing spawns in a way that has none.
