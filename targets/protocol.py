@@ -104,8 +104,11 @@ class LayerCycles(RecordModel):
     bound_by: str
     #: The layer of the network that it belongs to; empty if that is not known.
     layer: str = ""
-    #: Vela's estimate for that layer; None for all but the layer's first operation.
+    #: Vela's estimate of what it scheduled as one; None for all but the first operation of that.
     vela_cycles: int | None = None
+    #: What the layer was in the model that was compiled (`Conv2D`), and the name of what it gives.
+    operator: str = ""
+    tensor: str = ""
 
 
 @dataclass(frozen=True)

@@ -5,11 +5,14 @@ from __future__ import annotations
 from collections.abc import Iterator, Mapping, Sequence
 from functools import partial
 from importlib.metadata import version
+from itertools import accumulate
 from pathlib import Path
 
-from bench.compiler import LayerReport
 from bench.core.arrays import Array
-from targets.artefact.layer_names import NamedLayer, layer_names
+from bench.tflite.reader import read_graph
+from targets.artefact import Artefact
+from targets.artefact.debug_database import debug_database, read_database
+from targets.artefact.layers import NamedOperation, named_operations
 from targets.artefact.stream.operations import BlockOperation
 from targets.checkup import Finding, found
 from targets.ethos_u55.ports import PortMap
@@ -80,7 +83,7 @@ class SimulatorTarget:
                 provenance=told,
             )
         timing = simulator.timing(job.memory_mode, job.timing)
-        names = names_of(timing, job.report.layers)
+        names = names_of(simulator.artefact, job.compiled_model, job.source_model)
         counters, kinds, unavailable = _counted(timing, job.events)
         return Measurement(
             source=Source.SIMULATED,
@@ -127,28 +130,49 @@ def check_sim(settings: TargetSettings, logs: Path, *, boot: bool) -> Iterator[F
     yield found("interpreters", f"tflite-micro {version('tflite-micro')}, for CPU operators")
 
 
-def names_of(timing: NetworkTiming, layers: Sequence[LayerReport]) -> Mapping[int, NamedLayer]:
-    """The layers of Vela's report that the operations of `timing` belong to, by index."""
-    return layer_names([row.operation for row in timing.operations], layers)
+def names_of(artefact: Artefact, compiled: Path, source: Path) -> Mapping[int, NamedOperation]:
+    """The layers of the operations of `artefact`, by index over all `ethos-u` operators.
+
+    `compiled` is the compiled model, with Vela's debug database beside it, and `source` what was
+    compiled. Raises `ModelError` if the database is missing or damaged.
+    """
+    graph = read_graph(source)
+    results = [
+        graph.tensors[node.outputs[0]].name if node.outputs else "" for node in graph.operators
+    ]
+    named = named_operations(artefact, read_database(debug_database(compiled)), results)
+    counts = [len(operator.operations) for operator in artefact.npu_operators]
+    return {
+        first + place: operation
+        for first, each in zip(accumulate(counts, initial=0), named, strict=False)
+        for place, operation in each.items()
+    }
 
 
-def layer_cycles(timing: NetworkTiming, names: Mapping[int, NamedLayer]) -> tuple[LayerCycles, ...]:
+def layer_cycles(
+    timing: NetworkTiming, names: Mapping[int, NamedOperation]
+) -> tuple[LayerCycles, ...]:
     """A row for every operation that takes time; estimated NPU cycles."""
     return tuple(
-        LayerCycles(
-            name=operation_label(row),
-            layer=names[row.index].name if row.index in names else "",
-            compute=round(row.compute),
-            weight_decode=round(row.weight_decode),
-            flash=round(row.flash),
-            sram=round(row.sram),
-            issue=round(row.issue),
-            total=round(row.total),
-            bound_by=row.bound_by.value.lower(),
-            vela_cycles=names[row.index].vela_cycles if row.index in names else None,
-        )
-        for row in timing.operations
-        if _takes_time(row)
+        _layer_cycles(row, names.get(row.index)) for row in timing.operations if _takes_time(row)
+    )
+
+
+def _layer_cycles(row: OperationTiming, named: NamedOperation | None) -> LayerCycles:
+    layer = None if named is None else named.layer
+    return LayerCycles(
+        name=operation_label(row),
+        layer="" if layer is None else layer.name,
+        operator="" if layer is None else layer.operator,
+        tensor="" if layer is None else layer.tensor,
+        compute=round(row.compute),
+        weight_decode=round(row.weight_decode),
+        flash=round(row.flash),
+        sram=round(row.sram),
+        issue=round(row.issue),
+        total=round(row.total),
+        bound_by=row.bound_by.value.lower(),
+        vela_cycles=None if named is None else named.vela_cycles,
     )
 
 

@@ -25,10 +25,10 @@ def disasm(
     Layer by layer, operation by operation.
     """
     from targets.artefact import load_artefact
+    from targets.artefact.debug_database import debug_database, read_database
     from targets.artefact.disassembly import disassemble
-    from targets.artefact.layers import debug_database, read_layers
 
     beside = debug_database(model)
-    database = debug_db or (beside if beside.is_file() else None)
-    layers = () if database is None else read_layers(database)
-    print(disassemble(load_artefact(model), layers), end="")
+    path = debug_db or (beside if beside.is_file() else None)
+    database = None if path is None else read_database(path)
+    print(disassemble(load_artefact(model), database), end="")

@@ -43,7 +43,8 @@ def trace(
     mode = record.cell.memory_mode
     simulator = Simulator(model, record.cell.macs, PortMap.for_memory_mode(mode))
     timing = simulator.timing(mode, profile)
-    document = chrome_trace(timing, record.compilation.report.cycles_total)
+    layers = {row.name: row.layer for row in record.measurement.layers}
+    document = chrome_trace(timing, record.compilation.report.cycles_total, layers)
     try:
         write_atomically(path, json.dumps(document) + "\n")
     except OSError as error:

@@ -20,6 +20,7 @@ __all__ = [
     "Placement",
     "VelaReport",
     "build_report",
+    "debug_name",
     "per_layer_name",
     "read_report",
     "summary_name",
@@ -151,6 +152,11 @@ def summary_name(network: str, system_config: str) -> str:
 def per_layer_name(network: str) -> str:
     """Vela's name for the per-layer file of `network` (a file stem)."""
     return f"{network}_per-layer.csv"
+
+
+def debug_name(network: str) -> str:
+    """Vela's name for the debug database of `network` (a file stem)."""
+    return f"{network}_debug.xml"
 
 
 def read_report(directory: Path, network: str, system_config: str, version: str) -> VelaReport:

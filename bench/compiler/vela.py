@@ -9,7 +9,7 @@ from pathlib import Path
 
 from bench.compiler.failures import ended_badly, failure
 from bench.compiler.options import VelaOptions, require_vela, vela_version
-from bench.compiler.report import VelaReport, per_layer_name, read_report, summary_name
+from bench.compiler.report import VelaReport, debug_name, per_layer_name, read_report, summary_name
 from bench.compiler.running import VelaRunner, run_alone
 from bench.core.errors import ModelError
 from bench.core.processes import Bounds, TimedOutError
@@ -69,10 +69,11 @@ def compile_model(
 ) -> CompiledModel:
     """Compile the `.tflite` at `model` with Vela and read its report.
 
-    Writes to `output_dir` (created if missing) `<model>_vela.tflite`, Vela's two CSV files, and its
-    output as `<model>_vela.log`. Earlier files with these names are replaced only when the compile
-    succeeds. It is not an error if no operator of a network runs on the NPU: `report.npu_operators`
-    is then 0. `runner` decides how Vela's process is started; it does not change the result.
+    Writes to `output_dir` (created if missing) `<model>_vela.tflite`, Vela's two CSV files, its
+    debug database, and its output as `<model>_vela.log`. Earlier files with these names are
+    replaced only when the compile succeeds. It is not an error if no operator of a network runs on
+    the NPU: `report.npu_operators` is then 0. `runner` decides how Vela's process is
+    started; it does not change the result.
 
     Raises `ConfigError` (options), `ModelError` (no such file), `PrerequisiteError` (no
     Vela) and `CompilerError` (Vela failed, took more time or memory than `bounds`, or wrote
@@ -96,6 +97,10 @@ def compile_model(
         report = read_report(work, stem, options.system_config, version)
         log = work / f"{stem}_vela.log"
         log.write_text(words, encoding="utf-8")
+        database = work / debug_name(stem)
+        if not database.is_file():
+            raise failure("reported success but no debug database", arguments, words, version)
+        _forget_place(database, work)
         content = optimised.read_bytes()
         compiled = CompiledModel(
             file_name=optimised.name,
@@ -111,11 +116,18 @@ def compile_model(
         for name in (
             summary_name(stem, options.system_config),
             per_layer_name(stem),
+            database.name,
             log.name,
             optimised.name,
         ):
             (work / name).replace(output_dir / name)
     return compiled
+
+
+def _forget_place(database: Path, work: Path) -> None:
+    """Remove the directory of this compile from the head of its debug database."""
+    content = database.read_bytes()
+    database.write_bytes(content.replace(f'"{work}/'.encode(), b'"', 1))
 
 
 def _portable(options: VelaOptions) -> VelaOptions:

@@ -2,9 +2,10 @@
 
 from __future__ import annotations
 
-from collections.abc import Iterator, Mapping
+from collections.abc import Iterator, Mapping, Sequence
 
-from targets.artefact.layers import Layer, Layers, check_layers, with_layers
+from targets.artefact.debug_database import Streams
+from targets.artefact.layers import Layer, NamedOperation, named_operations
 from targets.artefact.model import (
     ArenaRegion,
     Artefact,
@@ -39,19 +40,21 @@ from targets.artefact.stream.operations import (
 __all__ = ["disassemble"]
 
 
-def disassemble(artefact: Artefact, layers: Layers = ()) -> str:
+def disassemble(artefact: Artefact, database: Streams | None = None) -> str:
     """Describe every operator and operation; addresses are byte offsets into their region.
 
-    The number before an operation is the index of its word in the command stream. `layers`
-    (see `read_layers`) gives the headings of the operations; without it there are none.
+    The number before an operation is the index of its word in the command stream. Vela's debug
+    `database` gives the headings of the operations; without it there are none.
 
-    Raises `ModelError` when the layers belong to another model.
+    Raises `ModelError` when the database belongs to another model.
     """
-    check_layers(artefact, layers)
-    return "\n".join(_lines(artefact, layers)) + "\n"
+    named = None if database is None else named_operations(artefact, database)
+    return "\n".join(_lines(artefact, named)) + "\n"
 
 
-def _lines(artefact: Artefact, layers: Layers) -> Iterator[str]:
+def _lines(
+    artefact: Artefact, named: Sequence[Mapping[int, NamedOperation]] | None
+) -> Iterator[str]:
     accelerator = "CPU only" if artefact.macs is None else f"ethos-u55-{artefact.macs}"
     yield f"{artefact.name}: {accelerator}, arena {artefact.arena_bytes:,} bytes"
     for role, indices in (("input", artefact.inputs), ("output", artefact.outputs)):
@@ -60,9 +63,9 @@ def _lines(artefact: Artefact, layers: Layers) -> Iterator[str]:
     for tensor in artefact.tensors:
         if tensor.is_variable:
             yield f"state  {_tensor(tensor)}"
-    if artefact.npu_operators and not layers:
+    if artefact.npu_operators and named is None:
         yield "layers are not named: there is no debug database (vela --enable-debug-db)"
-    streams = iter(layers)
+    streams = iter(named or ())
     for operator in artefact.operators:
         yield ""
         if isinstance(operator, CpuOperator):
@@ -87,7 +90,9 @@ def _cpu(artefact: Artefact, operator: CpuOperator) -> Iterator[str]:
     yield from _connections(artefact, operator.inputs, operator.outputs)
 
 
-def _npu(artefact: Artefact, operator: NpuOperator, layers: Mapping[int, Layer]) -> Iterator[str]:
+def _npu(
+    artefact: Artefact, operator: NpuOperator, named: Mapping[int, NamedOperation]
+) -> Iterator[str]:
     payload = operator.payload
     yield (
         f"operator {operator.index}: ethos-u, {payload.format.value}, architecture "
@@ -98,7 +103,8 @@ def _npu(artefact: Artefact, operator: NpuOperator, layers: Mapping[int, Layer])
     for number, region in sorted(operator.regions.items()):
         yield f"  region {number}: {_region(artefact, region)}"
     heading: Layer | None = None
-    for operation, layer in with_layers(operator.operations, layers):
+    for place, operation in enumerate(operator.operations):
+        layer = named[place].layer if place in named else None
         if layer != heading:
             heading = layer
             yield "" if layer is None else f"  {layer}"

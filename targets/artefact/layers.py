@@ -1,136 +1,180 @@
-"""Which layer of the source model an operation comes from, by Vela's debug database.
+"""Which layer of the network each operation of a compiled model belongs to, by name.
 
-A compiled model does not say: its operators are called `ethos-u`, whatever they were before. With
-`--enable-debug-db`, Vela writes `<model>_debug.xml` next to it: tables of comma-separated values.
-`queue` has the byte offsets of operations in the command streams, `optimised` says what each was
-made from, and `source` has the operators of the model that Vela was given. Regor's `perf` also has
-names.
+A compiled model does not say: its operators are called `ethos-u`, whatever they were before. Vela's
+debug database does. It has an entry where the last operation was issued of what Vela scheduled as
+one, so an operation without an entry belongs to the next one. So do transfers and waits: Vela
+issues them just before the operation that needs them.
 """
 
 from __future__ import annotations
 
-import csv
-from collections.abc import Iterator, Mapping, Sequence
+from collections.abc import Iterable, Iterator, Mapping, Sequence
 from dataclasses import dataclass
-from pathlib import Path
 from typing import TypeAlias
-from xml.etree import ElementTree
 
 from bench.core.errors import ModelError
-from bench.core.files import read_regular
-from bench.core.text import one_line
-from targets.artefact.model import Artefact
+from targets.artefact.debug_database import Origin, Performance, Source, Streams
+from targets.artefact.layer_names import unique_names
+from targets.artefact.model import Artefact, NpuOperator
 from targets.artefact.stream.operations import BlockOperation, Operation
-from targets.ethos_u55.command_stream import WORD_BYTES
 
-__all__ = [
-    "Layer",
-    "Layers",
-    "check_layers",
-    "debug_database",
-    "read_layers",
-    "with_layers",
-]
+__all__ = ["Layer", "NamedOperation", "named_operations"]
 
-_MODEL_SUFFIX = "_vela"
-#: The largest database that is read, in bytes; large networks have a few million.
-_DATABASE_BYTES_MAX = 256 << 20
-_DATABASE_SUFFIX = "_debug.xml"
-
-_Rows: TypeAlias = list[dict[str, str]]
+#: An operator of the model, or what Vela made of one that nobody names.
+_Maker: TypeAlias = Source | Origin
 
 
 @dataclass(frozen=True)
 class Layer:
     """An operator of the model that was compiled."""
 
-    #: Its position among them.
-    index: int
+    #: Its position among the model's operators; None if Vela does not say.
+    index: int | None
     #: Vela's name of the kind, such as `Conv2D`.
     operator: str
-    #: The name of its result; empty if the database has none.
+    #: The name of its result; empty if nobody says.
+    tensor: str
+    #: A person's name for it, unique in the model.
     name: str
 
     def __str__(self) -> str:
-        return f"layer {self.index}: {self.operator}{'  ' if self.name else ''}{self.name}"
+        # A converter joins the names of all fused operators; the first is that of the result.
+        index = "?" if self.index is None else self.index
+        return f"layer {index}: {self.operator}  {self.tensor.split(';')[0]}"
 
 
-#: For each `ethos-u` operator, in order: word of an operation -> its layer.
-Layers: TypeAlias = tuple[Mapping[int, Layer], ...]
+@dataclass(frozen=True)
+class NamedOperation:
+    """An operation of a command stream and its layer."""
+
+    layer: Layer
+    #: Vela's estimate for what it scheduled as one; None for all but the first operation of that.
+    vela_cycles: int | None
 
 
-def debug_database(model: Path) -> Path:
-    """Where Vela puts the database of the compiled model at `model`."""
-    return model.with_name(model.stem.removesuffix(_MODEL_SUFFIX) + _DATABASE_SUFFIX)
+def named_operations(
+    artefact: Artefact, database: Streams, results: Sequence[str] = ()
+) -> tuple[Mapping[int, NamedOperation], ...]:
+    """For each `ethos-u` operator: index among its operations -> layer.
 
+    All operations have one but those after which nothing is computed (STOP). `results` has the name
+    of what each operator of the source model gives, where that model is known. The database lacks
+    these names for models of several subgraphs, and does not say of all operations what they were
+    made from.
 
-def read_layers(path: Path) -> Layers:
-    """Read a debug database. Raises `ModelError` when it is missing, damaged or something else."""
-    try:
-        tables = {
-            str(table.get("name")): _rows(table.text or "")
-            for table in ElementTree.fromstring(read_regular(path, _DATABASE_BYTES_MAX)).iter(
-                "table"
-            )
-        }
-        return tuple(_streams(tables))
-    except OSError as error:
-        raise ModelError(
-            f"cannot read the debug database {path}: {error.strerror or error}",
-            cure="compile the model with --enable-debug-db",
-        ) from error
-    except (ElementTree.ParseError, KeyError, ValueError, TypeError, csv.Error) as error:
-        raise ModelError(
-            f"{path} is not a debug database from Vela: {error!r}",
-            cure="compile the model again with --enable-debug-db",
-        ) from error
-
-
-def check_layers(artefact: Artefact, layers: Layers) -> None:
-    """Raise `ModelError` unless `layers` belong to `artefact` (or there are none)."""
-    words = [
-        {operation.word for operation in operator.operations} for operator in artefact.npu_operators
+    Raises `ModelError` unless the database belongs to `artefact`.
+    """
+    entries = [
+        _entries(operator.operations, stream)
+        for operator, stream in _with_streams(artefact, database)
     ]
-    fits = len(layers) == len(words) and all(
-        set(named) <= known for named, known in zip(layers, words, strict=True)
+    model = _Model(database, results)
+    makers = model.makers([origin for each in entries for origin in each if origin is not None])
+    layers = model.layers(makers.values())
+    return tuple(
+        _named(operator.operations, [None if o is None else layers[makers[o]] for o in each], each)
+        for operator, each in zip(artefact.npu_operators, entries, strict=True)
     )
-    if layers and not fits:
-        raise ModelError(
-            f"the debug database does not belong to {artefact.name}: it names other operations",
-            cure="compile the model again with --enable-debug-db, or remove the database",
-        )
 
 
-def with_layers(
-    operations: Sequence[Operation], layers: Mapping[int, Layer]
-) -> Iterator[tuple[Operation, Layer | None]]:
-    """Each operation with its layer; transfers and waits belong to what follows them."""
-    layer: Layer | None = None
-    paired: list[tuple[Operation, Layer | None]] = []
+def _with_streams(
+    artefact: Artefact, database: Streams
+) -> Iterator[tuple[NpuOperator, Mapping[int, Origin]]]:
+    """The operators with their streams; the database may have those of other subgraphs too."""
+    streams = iter(database.operations)
+    for operator in artefact.npu_operators:
+        stream = next((each for each in streams if _fits(operator, each)), None)
+        if stream is None:
+            raise ModelError(
+                f"the debug database does not belong to {artefact.name}: it names other operations",
+                cure="compile the model again with --enable-debug-db, or remove the database",
+            )
+        yield operator, stream
+
+
+def _fits(operator: NpuOperator, stream: Mapping[int, Origin]) -> bool:
+    words = [each.word for each in operator.operations]
+    blocks = [each.word for each in operator.operations if isinstance(each, BlockOperation)]
+    return stream.keys() <= set(words) and set(blocks[-1:]) <= stream.keys()
+
+
+def _entries(
+    operations: Sequence[Operation], stream: Mapping[int, Origin]
+) -> tuple[Origin | None, ...]:
+    """The origin of each operation: its own entry, or the next."""
+    found: list[Origin | None] = []
+    following: Origin | None = None
     for operation in reversed(operations):
-        if isinstance(operation, BlockOperation) or operation.word in layers:
-            layer = layers.get(operation.word)
-        paired.append((operation, layer))
-    return reversed(paired)
+        following = stream.get(operation.word, following)
+        found.append(following)
+    return tuple(reversed(found))
 
 
-def _rows(text: str) -> _Rows:
-    return list(csv.DictReader(text.strip().splitlines()))
+class _Model:
+    """The operators of the model that was compiled, and what each of them gives."""
+
+    def __init__(self, database: Streams, results: Sequence[str]) -> None:
+        # The operators of the first subgraph come first, and the NPU's are all there.
+        self._first = {source.index: source for source in reversed(database.sources)}
+        self._tensors = {
+            source: database.results.get(source.number, "") for source in database.sources
+        }
+        known = {self._first[i]: name for i, name in enumerate(results) if i in self._first}
+        self._tensors |= known
+        self._by_tensor = {name: source for source, name in known.items()}
+
+    def makers(self, origins: Sequence[Origin]) -> dict[Origin, _Maker]:
+        """The operator that each of `origins`, in their order, is a part of.
+
+        Vela takes some operators apart without saying so (ARG_MAX). The last part writes the
+        operator's result, and those just before it are the others. Where nobody says what an origin
+        was, it stands for itself.
+        """
+        made: dict[Origin, _Maker] = {}
+        following: Source | None = None
+        for origin in reversed(origins):
+            if origin.source is not None:
+                made[origin], following = origin.source, None
+            else:
+                following = self._by_tensor.get(origin.tensor, following)
+                made.setdefault(origin, following or origin)
+        return made
+
+    def layers(self, makers: Iterable[_Maker]) -> dict[_Maker, Layer]:
+        """The layer of each of `makers`, in the model's order."""
+        wanted = dict.fromkeys(makers)
+        described: dict[_Maker, tuple[int | None, str, str]] = {
+            source: (source.index, source.operator, tensor)
+            for source, tensor in self._tensors.items()
+            if source in wanted
+        }
+        for maker in wanted:
+            if isinstance(maker, Origin):
+                described[maker] = (None, maker.operator, maker.tensor)
+        names = unique_names(described.values())
+        return {
+            maker: Layer(*each, name)
+            for (maker, each), name in zip(described.items(), names, strict=True)
+        }
 
 
-def _streams(tables: Mapping[str, _Rows]) -> Iterator[Mapping[int, Layer]]:
-    origins = {row["id"]: row["source_id"] for row in tables["optimised"]}
-    # The last of a layer's operations gives its result.
-    names = {row["source_id"]: row["name"] for row in tables.get("perf", [])}
-    sources = {row["id"]: row for row in tables["source"]}
-    streams: dict[int, dict[int, Layer]] = {int(row["id"]): {} for row in tables["cmdstream"]}
-    for row in tables["queue"]:
-        origin = origins[row["optimised_id"]]
-        if origin in sources:
-            source = sources[origin]
-            # A converter joins the names of all fused operators; the first is that of the result.
-            name = names.get(origin, "").split(";")[0]
-            layer = Layer(int(source["ext_key"]), one_line(source["operator"]), one_line(name))
-            streams[int(row["cmdstream_id"])][int(row["offset"]) // WORD_BYTES] = layer
-    for _, stream in sorted(streams.items()):
-        yield stream
+def _named(
+    operations: Sequence[Operation],
+    layers: Sequence[Layer | None],
+    origins: Sequence[Origin | None],
+) -> dict[int, NamedOperation]:
+    """The operations with their layers; Vela's cycles stand at the first that computes."""
+    named: dict[int, NamedOperation] = {}
+    told: set[Performance] = set()
+    for place, (operation, layer, origin) in enumerate(
+        zip(operations, layers, origins, strict=True)
+    ):
+        if layer is None or origin is None:
+            continue
+        performance = origin.performance
+        if performance in told or not isinstance(operation, BlockOperation):
+            performance = None
+        if performance is not None:
+            told.add(performance)
+        named[place] = NamedOperation(layer, None if performance is None else performance.cycles)
+    return named

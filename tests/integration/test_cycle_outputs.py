@@ -104,6 +104,25 @@ def test_layers_shows_every_operation_beside_velas_estimate(run: BenchRun) -> No
     assert "is flash-bound at 256 MACs" in " ".join(result.stdout.split())
 
 
+def test_layers_traces_records_and_disassembly_name_the_same_layers(
+    run: BenchRun, tmp_path: Path
+) -> None:
+    rows = run.records()[CELL].measurement.layers
+    assert all(row.layer and row.operator and row.tensor for row in rows)
+    path = tmp_path / "trace.json"
+    assert bench(run, "trace", CELL, "-o", str(path), *latest(run)).returncode == 0
+    events = json.loads(path.read_text(encoding="utf-8"))["traceEvents"]
+    traced = {e["args"]["layer"] for e in events if e["ph"] == "X" and "layer" in e["args"]}
+    assert traced - {""} == {row.layer for row in rows}
+    shown = bench(run, "layers", CELL, *latest(run)).stdout
+    assert all(row.layer in shown for row in rows)
+    # The database lies beside the compiled model in the cache.
+    found = run.cache.glob("v*/entries/compiled/*/*/files/*_vela.tflite")
+    texts = [bench(run, "disasm", str(compiled)).stdout for compiled in found]
+    for operator in {row.operator for row in rows}:
+        assert all(re.search(rf"^  layer \d+: {operator}  ", text, re.M) for text in texts)
+
+
 def test_a_target_that_cannot_tell_says_so(run: BenchRun) -> None:
     result = bench(run, "layers", CELL.removesuffix("sim") + "vela", *latest(run))
     assert result.returncode == 2

@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import os
+from collections.abc import Mapping
 from functools import cache
 from itertools import pairwise
 from pathlib import Path
@@ -12,7 +13,9 @@ from hypothesis import HealthCheck, given, settings
 from hypothesis import strategies as st
 
 from bench.compiler import VelaOptions, VelaReport, compile_model
-from targets.artefact.stream.operations import BlockOperation, Conv, Depthwise
+from bench.tflite.reader import read_graph
+from targets.artefact.layers import NamedOperation
+from targets.artefact.stream.operations import Conv, Depthwise, Stop
 from targets.ethos_u55.accelerators import Accelerator
 from targets.ethos_u55.memory_modes import MemoryMode
 from targets.sim import names_of
@@ -55,6 +58,12 @@ class Compiled:
 
     def __call__(self, model: str, macs: Accelerator) -> tuple[Simulator, VelaReport]:
         return self._make(model, macs)
+
+    def names(self, model: str, macs: Accelerator) -> Mapping[int, NamedOperation]:
+        """The layers of the operations of a network that has been compiled."""
+        simulator, _ = self._make(model, macs)
+        compiled = self._directory / f"{model}-{macs.slug}" / f"{model}_vela.tflite"
+        return names_of(simulator.artefact, compiled, self.zoo / f"{model}.tflite")
 
     def _compile(self, model: str, macs: Accelerator) -> tuple[Simulator, VelaReport]:
         directory = self._directory / f"{model}-{macs.slug}"
@@ -139,17 +148,24 @@ def test_without_encoded_weights_no_layer_waits_for_flash(compiled: Compiled, mo
 
 @pytest.mark.parametrize("macs", list(Accelerator), ids=lambda macs: macs.slug)
 @pytest.mark.parametrize("model", MODELS)
-def test_every_layer_that_vela_times_is_found_in_the_stream(
+def test_every_operation_has_its_layer_and_every_layer_velas_cycles(
     compiled: Compiled, model: str, macs: Accelerator
 ) -> None:
     simulator, report = compiled(model, macs)
+    names = compiled.names(model, macs)
     timing = simulator.timing(MODE, HIGH_END)
-    names = names_of(timing, report.layers)
-    weighted = [r for r in timing.operations if isinstance(r.operation, (Conv, Depthwise))]
-    assert all(row.index in names for row in weighted)
-    blocks = [r for r in timing.operations if isinstance(r.operation, BlockOperation)]
-    if all(row.index in names for row in blocks):
-        assert sum(name.vela_cycles or 0 for name in names.values()) == report.cycles_total
+    assert {row.index for row in timing.operations} - set(names) == {
+        row.index for row in timing.operations if isinstance(row.operation, Stop)
+    }
+    graph = read_graph(compiled.zoo / f"{model}.tflite")
+    for name in names.values():
+        assert name.layer.index is not None
+        (result,) = graph.operators[name.layer.index].outputs
+        assert name.layer.tensor == graph.tensors[result].name
+    assert sum(name.vela_cycles or 0 for name in names.values()) == report.cycles_total
+    # Each of Vela's layers that takes time is told once, in the order in which they run.
+    told = [names[i].vela_cycles for i in sorted(names) if names[i].vela_cycles]
+    assert told == [layer.op_cycles for layer in report.layers if layer.op_cycles]
 
 
 @pytest.mark.parametrize("model", MODELS)

@@ -101,8 +101,23 @@ def test_the_artefact_is_what_it_says(compiled: tuple[CompiledModel, Path]) -> N
         "mnist like_vela.tflite",
         "mnist like_vela.log",
         "mnist like_per-layer.csv",
+        "mnist like_debug.xml",
         "mnist like_summary_Ethos_U55_High_End_Embedded.csv",
     }
+
+
+def test_the_debug_database_changes_nothing_and_names_no_machine(
+    compiled: tuple[CompiledModel, Path], mnist_like: Path, tmp_path: Path
+) -> None:
+    _, directory = compiled
+    words = list(OPTIONS.arguments(str(mnist_like), str(tmp_path)))
+    words.remove("--enable-debug-db")
+    subprocess.run([sys.executable, "-m", "ethosu.vela", *words], check=True, capture_output=True)
+    for path in tmp_path.iterdir():
+        assert path.read_bytes() == (directory / path.name).read_bytes()
+    database = (directory / "mnist like_debug.xml").read_text(encoding="utf-8")
+    assert '<debug source="mnist like">' in database
+    assert str(directory) not in database
 
 
 def test_the_record_names_no_machine_path(

@@ -90,7 +90,7 @@ def test_it_writes_what_a_process_of_its_own_writes(
             model, options, alone, runner=run_alone
         )
         assert files(served) == files(alone)
-        assert len(files(served)) == 4
+        assert len(files(served)) == 5
 
 
 def test_failures_read_alike_and_the_process_survives_them(

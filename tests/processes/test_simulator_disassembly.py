@@ -11,8 +11,8 @@ import pytest
 
 from bench.core.errors import ModelError
 from targets.artefact import Artefact, load_artefact
+from targets.artefact.debug_database import debug_database, read_database
 from targets.artefact.disassembly import disassemble
-from targets.artefact.layers import debug_database, read_layers
 from targets.artefact.stream.operations import BlockOperation, Conv, Dma
 from tests.support.models.vela_files import mixed_graph, run_vela, small_mlp
 
@@ -113,7 +113,7 @@ def test_operations_stand_under_their_layer(
 
 def test_layers_of_several_operators(tmp_path: Path) -> None:
     compiled = run_vela(mixed_graph(), tmp_path, "--enable-debug-db")
-    text = disassemble(load_artefact(compiled), read_layers(debug_database(compiled)))
+    text = disassemble(load_artefact(compiled), read_database(debug_database(compiled)))
     parts = re.split(r"^operator \d: .*\n", text, flags=re.MULTILINE)[1:]
     kinds = [[line.split()[2] for line in headings(part)] for part in parts]
     assert kinds[0][:2] == ["FullyConnected", "FullyConnected"]
@@ -129,7 +129,7 @@ def test_without_a_database_it_says_how_to_get_one(artefact: Artefact) -> None:
 def test_the_database_of_another_model_is_refused(artefact: Artefact, tmp_path: Path) -> None:
     other = run_vela(mixed_graph(), tmp_path, "--enable-debug-db")
     with pytest.raises(ModelError, match=r"does not belong to model_vela\.tflite"):
-        disassemble(artefact, read_layers(debug_database(other)))
+        disassemble(artefact, read_database(debug_database(other)))
 
 
 @pytest.mark.parametrize(
@@ -148,9 +148,9 @@ def test_what_is_no_database_is_refused(content: str, tmp_path: Path) -> None:
     path = tmp_path / "model_debug.xml"
     path.write_text(content, encoding="utf-8")
     with pytest.raises(ModelError, match=r"model_debug\.xml is not a debug database"):
-        read_layers(path)
+        read_database(path)
     with pytest.raises(ModelError, match="cannot read"):
-        read_layers(tmp_path / "absent.xml")
+        read_database(tmp_path / "absent.xml")
 
 
 def bench(*arguments: str) -> subprocess.CompletedProcess[str]:

@@ -56,7 +56,7 @@ def test_every_choice_stands_in_the_command_line() -> None:
         optimise="Size",
     )
     arguments = options.arguments("m.tflite", "out")
-    given = dict(zip(arguments[1:-1:2], arguments[2::2], strict=True))
+    given = dict(zip(arguments[1:-2:2], arguments[2:-2:2], strict=True))
     assert given == {
         "--accelerator-config": "ethos-u55-64",
         "--memory-mode": "Sram_Only",
@@ -67,7 +67,7 @@ def test_every_choice_stands_in_the_command_line() -> None:
         "--output-dir": "out",
     }
     assert arguments[0] == "m.tflite"
-    assert arguments[-1] == "--verbose-performance"
+    assert arguments[-2:] == ("--verbose-performance", "--enable-debug-db")
 
 
 def test_the_bundled_configurations_for_the_u55_are_accepted_and_no_others() -> None:

@@ -24,7 +24,7 @@ from bench.measuring.inputs import sha256_of
 from bench.plan.config import load_config
 from bench.tflite.model_file import inspect, load_quantised
 from targets.artefact import load_artefact
-from targets.artefact.layers import read_layers
+from targets.artefact.debug_database import read_database
 from targets.ethos_u55.accelerators import Accelerator
 from targets.ethos_u55.memory_modes import MemoryMode
 from targets.fvp.axf import Programs
@@ -90,7 +90,7 @@ READERS: dict[str, Callable[[Path], object]] = {
     "Vela's configuration, hashed": vela_fingerprint,
     "metric": sha256_of,
     "compiled model": load_artefact,
-    "debug database": read_layers,
+    "debug database": read_database,
     "labgrid environment": labgrid_environment,
     "program": lambda path: Programs(str(path)).identity(),
     "programs": lambda path: Programs(str(path.with_name("{macs}"))).identity(),

@@ -12,7 +12,7 @@ from collections.abc import Callable, Mapping, Sequence
 from dataclasses import dataclass
 
 from bench.core.units import KIB
-from targets.artefact.layer_names import NamedLayer
+from targets.artefact.layers import NamedOperation
 from targets.artefact.stream.operations import BlockOperation, Conv, Depthwise, Dma
 from targets.ethos_u55.accelerators import MAC_COUNTS
 from targets.ethos_u55.ports import BEAT_BYTES
@@ -70,19 +70,19 @@ def operation_label(row: OperationTiming) -> str:
     return f"{type(row.operation).__name__}{made} @{row.operation.word}"
 
 
-def layers_of(timing: NetworkTiming, names: Mapping[int, NamedLayer]) -> tuple[Layer, ...]:
+def layers_of(timing: NetworkTiming, names: Mapping[int, NamedOperation]) -> tuple[Layer, ...]:
     """The layers that take time, in their order; operations without a name stand alone."""
     rows: dict[str, list[OperationTiming]] = {}
     for row in timing.operations:
         if row.total > 0:
-            name = names[row.index].name if row.index in names else operation_label(row)
+            name = names[row.index].layer.name if row.index in names else operation_label(row)
             rows.setdefault(name, []).append(row)
     return tuple(Layer(name, tuple(each)) for name, each in rows.items())
 
 
 def explain(
     timing: NetworkTiming,
-    names: Mapping[int, NamedLayer],
+    names: Mapping[int, NamedOperation],
     what_if: WhatIf,
     weights: Weights,
     vela_cycles: int,

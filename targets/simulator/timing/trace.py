@@ -6,8 +6,11 @@ for each AXI port. A microsecond in the viewer is an NPU cycle.
 
 from __future__ import annotations
 
+from collections.abc import Mapping
+from types import MappingProxyType
 from typing import Any
 
+from targets.simulator.timing.explain import operation_label
 from targets.simulator.timing.results import Engine, NetworkTiming, OperationTiming, Span
 
 __all__ = ["chrome_trace"]
@@ -16,9 +19,14 @@ _ENGINES, _PORTS = 1, 2
 _LANES = {engine: lane for lane, engine in enumerate(Engine, start=1)}
 
 
-def chrome_trace(timing: NetworkTiming, vela_cycles: int | None = None) -> dict[str, Any]:
+def chrome_trace(
+    timing: NetworkTiming,
+    vela_cycles: int | None = None,
+    layers: Mapping[str, str] = MappingProxyType({}),
+) -> dict[str, Any]:
     """The trace, ready for `json.dump`, with Vela's own estimate if it is given.
 
+    `layers` maps operations, by their labels, to the names of their layers.
     A bar reaches from the first to the last time an operation used an engine. If two operations
     overlap in an engine, the later one is drawn below the first.
     """
@@ -31,9 +39,10 @@ def chrome_trace(timing: NetworkTiming, vela_cycles: int | None = None) -> dict[
     for span in timing.commands:
         events += _bars(span, "command fetch", {})
     for row in timing.operations:
-        label = f"{row.index} {type(row.operation).__name__}"
+        layer = layers.get(operation_label(row), "")
+        label = f"{row.index} {type(row.operation).__name__} {layer}".rstrip()
         for span in row.spans:
-            events += _bars(span, label, _arguments(row))
+            events += _bars(span, label, {"layer": layer, **_arguments(row)})
     return {
         "traceEvents": events,
         "displayTimeUnit": "ns",
