@@ -7,7 +7,7 @@ from contextlib import contextmanager
 
 from bench.core.errors import TargetError
 
-__all__ = ["StreamError", "stream_of"]
+__all__ = ["StreamError", "WeightStreamError", "stream_of"]
 
 _CURE = (
     "compile the model again; if it persists, its compiler is newer than this simulator, "
@@ -35,9 +35,13 @@ class StreamError(TargetError):
 
     def owned_by(self, owner: str) -> StreamError:
         """The same error, which also names `owner`."""
-        return StreamError(
+        return type(self)(
             self._unowned, word=self.word, operation=self.operation, cure=self.cure, owner=owner
         )
+
+
+class WeightStreamError(StreamError):
+    """The command stream is sound, but the weights that it names cannot be decoded."""
 
 
 @contextmanager

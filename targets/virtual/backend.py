@@ -4,17 +4,20 @@ from __future__ import annotations
 
 from collections.abc import Mapping
 from dataclasses import dataclass, field
-from enum import IntFlag
+from enum import IntEnum, IntFlag
 from typing import Protocol
 
+from targets.ethos_u55.ports import PortMap
 from targets.virtual.errors import BusError
 from targets.virtual.memory import Block, Bytes, Memory
 
-__all__ = ["NpuBackend", "NpuFault", "NpuMemory", "NpuOutcome", "NpuRequest"]
+__all__ = [
+    "ANY_FAULT", "Channel", "NpuBackend", "NpuFault", "NpuMemory", "NpuOutcome", "NpuRequest",
+]  # fmt: skip
 
 
 class NpuFault(IntFlag):
-    """The bits of STATUS that report a fault."""
+    """The bits of STATUS that report a fault. Only a reset clears them."""
 
     BUS_ABORT = 1 << 2
     COMMAND_PARSE = 1 << 4
@@ -23,6 +26,24 @@ class NpuFault(IntFlag):
 
 
 NO_FAULT = NpuFault(0)
+ANY_FAULT = NpuFault.BUS_ABORT | NpuFault.COMMAND_PARSE | NpuFault.WEIGHT_DECODER | NpuFault.ECC
+
+
+class Channel(IntEnum):
+    """Who of the NPU was reading or writing at a bus abort: STATUS.faulting_channel."""
+
+    COMMAND = 0
+    IFM = 1
+    WEIGHTS = 2
+    SCALES = 3
+    DMA_READ = 4
+    OFM = 8
+    DMA_WRITE = 9
+
+    @property
+    def writes(self) -> bool:
+        """Whether it writes memory."""
+        return self >= Channel.OFM
 
 
 class NpuMemory:
@@ -63,6 +84,11 @@ class NpuRequest:
     #: The timing adapters' registers, one tuple per port, in `TimingAdapter.words` order.
     timing: tuple[tuple[int, ...], tuple[int, ...]]
 
+    @property
+    def ports(self) -> PortMap:
+        """The AXI port of each transfer."""
+        return PortMap.from_registers(self.qconfig, self.regioncfg, self.axi_limits)
+
 
 @dataclass(frozen=True)
 class NpuOutcome:
@@ -73,9 +99,9 @@ class NpuOutcome:
     #: PMU event number -> count. Missing events count 0.
     counters: Mapping[int, int] = field(default_factory=dict)
     faults: NpuFault = NO_FAULT
-    #: AXI port and channel of a bus abort; see the channel numbers of STATUS.
+    #: AXI port and channel of a bus abort.
     fault_port: int = 0
-    fault_channel: int = 0
+    fault_channel: Channel = Channel.COMMAND
     #: Bytes of the command stream read when it stopped; None = all.
     read_bytes: int | None = None
     #: The explanation of a fault, for the machine's user; the NPU itself cannot give one.

@@ -6,14 +6,13 @@ until SysTick takes SysTick's period. Instructions take no time.
 
 from __future__ import annotations
 
-import time
 from collections.abc import Callable
 from dataclasses import dataclass
-from enum import Enum
 
 from targets.firmware.elf import Program
 from targets.jobs.memory import SECURE_ALIAS
 from targets.virtual.backend import NpuBackend, NpuMemory
+from targets.virtual.clock import CLOCK_HZ, Clock, Stop, StopReason
 from targets.virtual.memory import Block, Memory
 from targets.virtual.npu import Npu
 from targets.virtual.peripherals import (
@@ -31,13 +30,10 @@ from targets.virtual.time_limits import Limits
 
 __all__ = ["CLOCK_HZ", "Limits", "Machine", "Settings", "Stop", "StopReason"]
 
-#: Core clock of the FVP as Arm's MLEK logs it.
-CLOCK_HZ = 32_000_000
 #: The NPU's interrupt.
 _NPU_IRQ = 56
 _EXTERNAL = 16
 _PAGE = 0x1000
-_FOREVER = 3600.0
 
 #: Devices at both aliases, by non-secure address.
 _SCC, _FPGAIO, _UART0 = 0x4930_0000, 0x4930_2000, 0x4930_3000
@@ -51,25 +47,6 @@ _PROTECTED = {
     0x5008_3000: "ISRAM",
     0x5008_4000: "ISRAM",
 }
-
-
-class StopReason(Enum):
-    """Why the machine stopped."""
-
-    REQUESTED = "stopped by the UART"
-    EXIT = "semihosting exit"
-    WALL_TIME = "wall time"
-    PROCESSOR_TIME = "processor time"
-    SIMULATED_TIME = "simulated time"
-    CYCLES = "cycles"
-
-
-@dataclass(frozen=True)
-class Stop:
-    """How a run ended. `status` is the semihosting exit status, if there was one."""
-
-    reason: StopReason
-    status: int | None = None
 
 
 @dataclass(frozen=True)
@@ -121,12 +98,19 @@ class Machine:
 
     @property
     def unmodelled_events(self) -> tuple[int, ...]:
-        """PMU events that counted 0 because they are not modelled."""
+        """PMU events that were counted although they are not modelled."""
         return tuple(sorted(self._npu.unmodelled))
 
     def load(self, address: int, data: bytes) -> None:
         """Put `data` into memory. Raises `BusError`."""
         self.memory.write(address, data)
+
+    def load_code(self, address: int, data: bytes) -> None:
+        """Put what may be executed into memory. Raises `BusError`."""
+        self.load(address, data)
+        block, offset = self.memory.find(address, len(data))
+        for alias in block.addresses:
+            self._processor.watch_hints(alias + offset, data)
 
     def load_program(self, program: Program) -> None:
         """Put an ELF's segments into memory and start the processor at its entry.
@@ -134,7 +118,7 @@ class Machine:
         The stack pointer is the first word of the vector table, at the start of the ITCM.
         """
         for segment in program.segments:
-            self.load(segment.address, segment.data)
+            self.load_code(segment.address, segment.data)
         stack = int.from_bytes(self.memory.read(0, 4), "little")
         self._processor.start(program.entry, stack)
 
@@ -144,34 +128,68 @@ class Machine:
 
     def run(self, limits: Limits) -> Stop:
         """Run until stopped. Raises `MachineError` when the processor locks up."""
-        clock = _Clock(limits)
+        clock = Clock(limits)
         while True:
             event = self._processor.run(clock.remaining)
             stop = self._breakpoint() if event is Event.BREAKPOINT else None
             if event is Event.FAULT:
                 self._fault()
-            elif event is Event.WAITING:
-                stop = self._wait(clock)
+            elif event in (Event.WAITING, Event.WAITING_FOR_EVENT):
+                stop = self._sleep(clock, event)
+            elif event in (Event.UNMASKED, Event.RETURNED):
+                self._take_interrupt()
             stop = stop or clock.exceeded(self.cycles)
             if stop is not None:
                 return stop
 
-    def _wait(self, clock: _Clock) -> Stop | None:
-        """The processor sleeps: advance the time until something wakes it."""
+    def _sleep(self, clock: Clock, event: Event) -> Stop | None:
+        """The processor sleeps: advance the time until something wakes it.
+
+        WFI wakes for a pending interrupt although PRIMASK is set; WFE does so only if SEVONPEND is
+        set, too. A handler does not sleep.
+        """
         self._npu.advance()
         if self._stopping:
             return Stop(StopReason.REQUESTED)
-        if not self._processor.interruptible:
+        if self._processor.handling:
             return None
-        period = self._system.systick_cycles
-        if self._npu.interrupt and self._system.enabled(_NPU_IRQ):
-            self._processor.enter(_EXTERNAL + _NPU_IRQ, self._system.vectors)
-        elif period is not None:
-            self._idle_cycles += period
-            self._processor.enter(SYSTICK, self._system.vectors)
+        if self._pending is None and not self._await_systick():
+            return clock.sleep_forever()
+        if not self._processor.masked:
+            self._take_interrupt()
+        elif event is Event.WAITING or self._system.sends_event_on_pending:
+            self._processor.stop_when_unmasked()
         else:
             return clock.sleep_forever()
         return None
+
+    @property
+    def _pending(self) -> int | None:
+        """The exception to be taken next. All have one priority, so the lowest number wins."""
+        if self._system.systick_pending:
+            return SYSTICK
+        if self._npu.interrupt and self._system.enabled(_NPU_IRQ):
+            return _EXTERNAL + _NPU_IRQ
+        return None
+
+    def _await_systick(self) -> bool:
+        """Let time pass until SysTick fires. Returns False if it never does."""
+        period = self._system.systick_cycles
+        if period is None:
+            return False
+        self._idle_cycles += period
+        self._npu.pass_time(period)
+        self._system.systick_pending = True
+        return True
+
+    def _take_interrupt(self) -> None:
+        """Enter the handler of what is pending, unless it is masked or has to wait."""
+        pending = self._pending
+        if pending is None or self._processor.masked or self._processor.handling:
+            return
+        if pending == SYSTICK:
+            self._system.systick_pending = False
+        self._processor.enter(pending, self._system.vectors)
 
     def _fault(self) -> None:
         self._system.report_bus_error(self._processor.fault_address)
@@ -240,47 +258,3 @@ class _Hidden:
     def write(self, offset: int, value: int) -> None:
         if self._shown:
             self._words[offset // 4] = value
-
-
-class _Clock:
-    """Compares the elapsed time with the limits."""
-
-    def __init__(self, limits: Limits) -> None:
-        self._limits = limits
-        self._start = time.monotonic()
-
-    @property
-    def remaining(self) -> float | None:
-        """How many seconds the processor may run at once; None = any number."""
-        left = []
-        if self._limits.wall_seconds is not None:
-            left.append(self._limits.wall_seconds - (time.monotonic() - self._start))
-        if self._limits.processor_seconds is not None:
-            left.append(self._limits.processor_seconds - time.process_time())
-        return max(0.0, min(left)) if left else None
-
-    def exceeded(self, cycles: int) -> Stop | None:
-        """The stop that is due, if any."""
-        limits = self._limits
-        due = (
-            (limits.wall_seconds, time.monotonic() - self._start, StopReason.WALL_TIME),
-            (limits.processor_seconds, time.process_time(), StopReason.PROCESSOR_TIME),
-            (limits.simulated_seconds, cycles / CLOCK_HZ, StopReason.SIMULATED_TIME),
-            (limits.cycles, cycles, StopReason.CYCLES),
-        )
-        for limit, passed, reason in due:
-            if limit is not None and passed >= limit:
-                return Stop(reason)
-        return None
-
-    def sleep_forever(self) -> Stop | None:
-        """Nothing will wake the processor again, so wait for a limit or to be killed."""
-        limits = self._limits
-        if limits.simulated_seconds is not None:
-            return Stop(StopReason.SIMULATED_TIME)
-        if limits.cycles is not None:
-            return Stop(StopReason.CYCLES)
-        while limits.wall_seconds is None:
-            time.sleep(_FOREVER)
-        time.sleep(max(0.0, limits.wall_seconds - (time.monotonic() - self._start)))
-        return Stop(StopReason.WALL_TIME)

@@ -79,7 +79,7 @@ def simulate(options: Options, make_backend: Callable[[bool], NpuBackend], out: 
     for explanation in machine.npu_explanations:
         say(out, f"Warning: NPU fault: {explanation}")
     for event in machine.unmodelled_events:
-        say(out, f"Warning: PMU event {event} is not modelled: it counted 0")
+        say(out, f"Warning: PMU event {event} is not modelled: do not use its count")
     return _conclude(options, out, stop, machine.cycles, time.monotonic() - started)
 
 

@@ -8,25 +8,14 @@ from dataclasses import dataclass
 
 import numpy as np
 
-from targets.artefact.errors import StreamError
+from targets.artefact.errors import StreamError, WeightStreamError
 from targets.artefact.stream.decode import decode
-from targets.artefact.stream.operations import (
-    BlockOperation,
-    Conv,
-    Depthwise,
-    Dma,
-    Elementwise,
-    FeatureMap,
-    FlashRange,
-    Operation,
-)
+from targets.artefact.stream.operations import Operation
 from targets.ethos_u55.command_stream import WORD_BYTES
 from targets.ethos_u55.memory_modes import MemoryMode
-from targets.ethos_u55.pmu_events import event_number
-from targets.ethos_u55.ports import BurstBytes, PortMap
+from targets.ethos_u55.ports import BurstBytes
 from targets.jobs.device_job import TimingAdapter
-from targets.simulator.execution.feature_maps import FeatureMapPort
-from targets.simulator.execution.memory import Memory, MemoryMap, RegionInfo, Site
+from targets.simulator.execution.memory import Memory, MemoryMap, RegionInfo
 from targets.simulator.execution.program import Program
 from targets.simulator.timing import estimate
 from targets.simulator.timing.events import pmu_events
@@ -39,12 +28,14 @@ from targets.timing_profiles import (
     PortTiming,
     TimingProfile,
 )
+from targets.virtual.accesses import Access, accesses
 from targets.virtual.backend import NpuFault, NpuOutcome, NpuRequest
+from targets.virtual.errors import BusError
 from targets.virtual.memory import Block, Bytes
+from targets.virtual.pmu import NPU_ACTIVE
 
 __all__ = ["SimulatorBackend"]
 
-_NPU_ACTIVE = event_number("NPU_ACTIVE")
 #: Writable memory up to this size is compared with that of the last run; DDR would take too long.
 _REMEMBERED_BYTES = 4 << 20
 
@@ -62,38 +53,56 @@ class SimulatorBackend:
     def __init__(self, timed: bool = True) -> None:
         self._timed = timed
         self._decoded: _Decoded | None = None
+        self._counted: _Counted | None = None
         self._prepared: _Prepared | None = None
         self._last: _Run | None = None
 
     def run(self, request: NpuRequest) -> NpuOutcome:
-        """Execute one stream. What the simulator refuses is a fault, with its explanation."""
+        """Execute one stream. What the simulator refuses is a fault, with its explanation.
+
+        A stream is checked whole before anything of it is executed. What the simulator does not do,
+        or not at that size, is reported like a command that does not exist.
+        """
         try:
-            decoded = self._decode(request)
+            stream = self._decode(request)
+            abort = _first_abort(request, stream)
+            prepared = self._prepare(request, stream, None if abort is None else abort.index)
+            if abort is not None:
+                return abort.outcome
+            counters = self._count(request, stream)
+        except WeightStreamError as error:
+            return _fault(NpuFault.WEIGHT_DECODER, error)
         except StreamError as error:
             return _fault(NpuFault.COMMAND_PARSE, error)
-        try:
-            prepared = self._prepare(request, decoded.operations)
-        except StreamError as error:
-            return _fault(NpuFault.BUS_ABORT, error)
         self._execute(prepared)
-        counters = decoded.counters if self._timed else {**decoded.counters, _NPU_ACTIVE: 0}
-        return NpuOutcome(cycles=counters[_NPU_ACTIVE], counters=counters)
+        if not self._timed:
+            counters = {**counters, NPU_ACTIVE: 0}
+        return NpuOutcome(cycles=counters[NPU_ACTIVE], counters=counters)
 
     def _decode(self, request: NpuRequest) -> _Decoded:
-        ports = request.qconfig, request.regioncfg, request.timing, request.axi_limits
-        key = request.commands, request.macs, ports
+        key = request.commands, request.macs
         if self._decoded is None or self._decoded.key != key:
             commands = np.frombuffer(request.commands, "<u4").astype(np.uint32)
             operations = decode(commands, request.macs)
-            self._decoded = _Decoded(key, operations, _counters(request, operations))
+            self._decoded = _Decoded(key, operations, [tuple(accesses(op)) for op in operations])
         return self._decoded
 
-    def _prepare(self, request: NpuRequest, operations: Sequence[Operation]) -> _Prepared:
-        layout, blocks = _layout(request, operations)
+    def _count(self, request: NpuRequest, stream: _Decoded) -> Mapping[int, int]:
+        ports = request.qconfig, request.regioncfg, request.timing, request.axi_limits
+        key = *stream.key, *ports
+        if self._counted is None or self._counted.key != key:
+            self._counted = _Counted(key, _counters(request, stream.operations))
+        return self._counted.counters
+
+    def _prepare(self, request: NpuRequest, stream: _Decoded, end: int | None) -> _Prepared:
+        """The operations before number `end` (None = all), checked."""
+        operations = stream.operations[:end]
+        reach = [access for some in stream.accesses[:end] for access in some]
+        layout, blocks = _layout(request, reach)
         key = _digest(
             request.commands,
-            repr((request.macs, request.bases)).encode(),
-            *_constants(operations, layout),
+            repr((request.macs, request.bases, len(operations))).encode(),
+            *_constants(reach, layout),
         )
         if self._prepared is None or self._prepared.key != key:
             program = Program(operations, layout, request.macs)
@@ -116,11 +125,19 @@ class SimulatorBackend:
 
 @dataclass(frozen=True)
 class _Decoded:
-    """A stream's operations and counts, and what both depend on."""
+    """A stream's operations, and what it was decoded from."""
 
     key: tuple[object, ...]
     operations: tuple[Operation, ...]
-    #: By event number.
+    #: Those of each operation.
+    accesses: Sequence[tuple[Access, ...]]
+
+
+@dataclass(frozen=True)
+class _Counted:
+    """A stream's counts by event number, and what they depend on."""
+
+    key: tuple[object, ...]
     counters: Mapping[int, int]
 
 
@@ -143,22 +160,54 @@ class _Run:
     after: Mapping[int, Bytes]
 
 
-def _layout(
-    request: NpuRequest, operations: Sequence[Operation]
-) -> tuple[MemoryMap, dict[int, Block]]:
+@dataclass(frozen=True)
+class _Abort:
+    """A bus abort, and the index of the operation that caused it."""
+
+    index: int
+    outcome: NpuOutcome
+
+
+def _first_abort(request: NpuRequest, stream: _Decoded) -> _Abort | None:
+    """The stream's first access to an address at which the NPU finds no memory."""
+    for index, (operation, reach) in enumerate(
+        zip(stream.operations, stream.accesses, strict=True)
+    ):
+        for access in reach:
+            try:
+                _check(request, access)
+            except BusError as error:
+                outcome = NpuOutcome(
+                    faults=NpuFault.BUS_ABORT,
+                    fault_port=request.ports.port(access.region),
+                    fault_channel=access.channel,
+                    read_bytes=WORD_BYTES * operation.word,
+                    explanation=f"word {operation.word}: {error}",
+                )
+                return _Abort(index, outcome)
+    return None
+
+
+def _check(request: NpuRequest, access: Access) -> None:
+    """Raise `BusError` unless the bytes lie in their region, which ends where its memory does."""
+    base = request.bases[access.region]
+    block, offset = request.memory.locate(base)
+    if access.first < 0 or offset + access.end > block.size:
+        raise BusError(
+            f"bytes {access.first}..{access.end - 1} of region {access.region} at {base:#010x} "
+            f"are outside the {block.name}"
+        )
+
+
+def _layout(request: NpuRequest, reach: Sequence[Access]) -> tuple[MemoryMap, dict[int, Block]]:
     """The regions that a stream uses, each from its base to the end of its memory.
 
     A region that is never written is read-only; the others share their memory's storage.
     """
-    written = {fm.region for op in operations for fm in _written(op)}
-    written |= {
-        op.destination_region
-        for op in operations
-        if isinstance(op, Dma) and op.destination_region is not None
-    }
+    written = {access.region for access in reach if access.channel.writes}
     regions: dict[int, RegionInfo] = {}
     blocks: dict[int, Block] = {}
-    for index in sorted(written | _read_regions(operations)):
+    for index in sorted({access.region for access in reach}):
         block, offset = request.memory.locate(request.bases[index])
         size = block.size - offset
         if index in written:
@@ -169,44 +218,11 @@ def _layout(
     return MemoryMap(regions), blocks
 
 
-def _written(operation: Operation) -> list[FeatureMap]:
-    return [operation.ofm] if isinstance(operation, BlockOperation) else []
-
-
-def _read(operation: Operation) -> list[FeatureMap]:
-    if not isinstance(operation, BlockOperation):
-        return []
-    second = operation.ifm2 if isinstance(operation, Elementwise) else None
-    return [operation.ifm] if second is None else [operation.ifm, second]
-
-
-def _flash_ranges(operation: Operation) -> list[FlashRange]:
-    if isinstance(operation, Conv | Depthwise):
-        return [operation.weights, operation.scales]
-    if isinstance(operation, Dma):
-        planes = (operation.size1 - 1) * max(operation.skip1, operation.length * operation.size0)
-        rows = (operation.size0 - 1) * max(operation.skip0, operation.length)
-        length = planes + rows + operation.length
-        return [FlashRange(operation.source_region, operation.source, length)]
-    return []
-
-
-def _read_regions(operations: Sequence[Operation]) -> set[int]:
-    found = {place.region for op in operations for place in _flash_ranges(op)}
-    return found | {fm.region for op in operations for fm in _read(op)}
-
-
-def _constants(operations: Sequence[Operation], layout: MemoryMap) -> Iterator[Bytes]:
+def _constants(reach: Sequence[Access], layout: MemoryMap) -> Iterator[Bytes]:
     """What is read from each read-only region, from its first byte on."""
     ends: dict[int, int] = {}
-    for operation in operations:
-        site = Site(operation.word, type(operation).__name__)
-        reads = [(place.region, place.address + place.length) for place in _flash_ranges(operation)]
-        for fm in _read(operation):
-            region, extents = FeatureMapPort(fm, layout, site, writing=False).extents
-            reads += [(region, end) for _, end in extents]
-        for region, end in reads:
-            ends[region] = max(ends.get(region, 0), end)
+    for access in reach:
+        ends[access.region] = max(ends.get(access.region, 0), access.end)
     for region, end in sorted(ends.items()):
         constant = layout.regions[region].constant
         if constant is not None:
@@ -216,7 +232,7 @@ def _constants(operations: Sequence[Operation], layout: MemoryMap) -> Iterator[B
 def _counters(request: NpuRequest, operations: Sequence[Operation]) -> dict[int, int]:
     """The PMU events for which the cycle model has a value, by number, as in target `sim`."""
     words = len(request.commands) // WORD_BYTES
-    ports = PortMap.from_registers(request.qconfig, request.regioncfg, request.axi_limits)
+    ports = request.ports
     sram, ext = (
         _port_timing(registers, burst)
         for registers, burst in zip(request.timing, ports.bursts, strict=True)

@@ -12,11 +12,13 @@ _ICER = 0x180
 _WORDS = 16
 _CPUID = 0xD00
 _VTOR = 0xD08
+_SCR = 0xD10
 _CFSR = 0xD28
 _BFAR = 0xD38
 #: Cortex-M33 r1p0, the emulated processor; a real Corstone-300 has a Cortex-M55.
 _CORTEX_M33 = 0x411F_D210
 _SYSTICK_RUNNING = 0b11
+_SEVONPEND = 1 << 4
 #: A precise data bus error, and BFAR is valid.
 _PRECISE_BUS_ERROR = 0x8200
 
@@ -26,6 +28,8 @@ class SystemControl:
 
     def __init__(self) -> None:
         self._registers = {_CPUID: _CORTEX_M33}
+        #: SysTick has fired, and its handler was not yet entered.
+        self.systick_pending = False
 
     @property
     def vectors(self) -> int:
@@ -38,6 +42,11 @@ class SystemControl:
         if self._registers.get(_SYSTICK_CTRL, 0) & _SYSTICK_RUNNING != _SYSTICK_RUNNING:
             return None
         return self._registers.get(_SYSTICK_LOAD, 0) + 1
+
+    @property
+    def sends_event_on_pending(self) -> bool:
+        """Whether an interrupt that becomes pending wakes WFE, whatever masks it."""
+        return bool(self._registers.get(_SCR, 0) & _SEVONPEND)
 
     def enabled(self, interrupt: int) -> bool:
         """Whether external interrupt `interrupt` is enabled."""

@@ -12,7 +12,7 @@ from hypothesis import strategies as st
 
 from bench.core.errors import ModelError
 from targets.firmware import firmware_elf
-from targets.firmware.elf import read_elf
+from targets.firmware.elf import Program, Segment, read_elf
 from targets.virtual.backend import NpuFault, NpuMemory, NpuOutcome, NpuRequest
 from targets.virtual.errors import BusError, MachineError, ParameterError
 from targets.virtual.memory import Memory
@@ -235,8 +235,7 @@ def bare_machine(code: bytes) -> Machine:
     machine = Machine(
         Settings(), Backend(NpuOutcome()), lambda byte: None, Semihosting(lambda b: None, Path())
     )
-    machine.load(0, code)
-    machine._processor.start(64, 0x2000_1000)
+    machine.load_program(Program(65, (Segment(0, code),)))
     return machine
 
 
@@ -255,6 +254,27 @@ def test_sleeping_for_good_ends_at_the_limit() -> None:
     ):
         machine = bare_machine(program(0xBF30, 0xE7FD))  # wfi; b .-2
         assert machine.run(limits).reason is reason
+
+
+def test_hints_are_told_from_instructions_that_do_not_exist() -> None:
+    sev, wfe, yield_, udf, loop = 0xBF40, 0xBF20, 0xBF10, 0xDE00, 0xE7FE
+    wide_wfe, skip = (0xF3AF, 0x8002), 0xE000
+    for code in ((sev, wfe, yield_, loop), (sev, *wide_wfe, yield_, yield_, loop)):
+        machine = bare_machine(program(*code))
+        assert machine.run(Limits(wall_seconds=0.2)).reason is StopReason.WALL_TIME
+    # In a loop the program counter stops twice behind the same WFE, first for the event.
+    machine = bare_machine(program(sev, wfe, 0xE7FD))
+    assert machine.run(Limits(cycles=1 << 40)).reason is StopReason.CYCLES
+    # The hint in front of what does not exist was executed, or was jumped over.
+    for code in ((sev, wfe, udf), (yield_, udf), (skip, wfe, udf), (skip, yield_, udf)):
+        with pytest.raises(MachineError, match="locked up"):
+            bare_machine(program(*code)).run(Limits(cycles=1 << 40, wall_seconds=5))
+
+
+def test_a_wfe_with_nothing_to_wait_for_ends_at_the_limit() -> None:
+    for masked in (0xB672, 0xBF00):  # cpsid i; nop
+        machine = bare_machine(program(masked, 0xBF20, 0xE7FD))
+        assert machine.run(Limits(simulated_seconds=1e9)).reason is StopReason.SIMULATED_TIME
 
 
 def test_a_fault_in_the_fault_handler_locks_up() -> None:

@@ -13,7 +13,7 @@ from targets.artefact.stream.operations import Dma
 from targets.simulator.execution.memory import Bytes, Memory, MemoryMap, Site
 from targets.simulator.execution.preparation import Preparation
 
-__all__ = ["DmaTransfer", "load_tables"]
+__all__ = ["DmaTransfer", "load_tables", "transfer_extent"]
 
 #: Bytes that one transfer may move: more than any memory of a device holds.
 _MAX_BYTES = 1 << 28
@@ -28,7 +28,9 @@ class DmaTransfer:
         self._region = operation.destination_region
         layout = preparation.layout
         _check(operation, layout, site)
-        first, end = _extent(operation, operation.destination, operation.destination_strided)
+        first, end = transfer_extent(
+            operation, operation.destination, operation.destination_strided
+        )
         layout.check(self._region, first, end, site, writing=True)
         constants = preparation.constants
         if operation.source_strided or operation.destination_strided:
@@ -68,7 +70,7 @@ def load_tables(operation: Dma, preparation: Preparation, site: Site) -> None:
 def _check(operation: Dma, layout: MemoryMap, site: Site) -> None:
     if operation.length * operation.size0 * operation.size1 > _MAX_BYTES:
         raise site.error(f"a transfer of more than {_MAX_BYTES} bytes")
-    first, end = _extent(operation, operation.source, operation.source_strided)
+    first, end = transfer_extent(operation, operation.source, operation.source_strided)
     layout.check(operation.source_region, first, end, site, writing=False)
 
 
@@ -79,7 +81,8 @@ def _steps(operation: Dma, strided: bool) -> tuple[int, int]:
     return operation.length * operation.size0, operation.length
 
 
-def _extent(operation: Dma, address: int, strided: bool) -> tuple[int, int]:
+def transfer_extent(operation: Dma, address: int, strided: bool) -> tuple[int, int]:
+    """The first byte and the end of one end of a transfer, within its region; unchecked."""
     plane, row = _steps(operation, strided)
     reach = ((operation.size1 - 1) * plane, (operation.size0 - 1) * row)
     first = address + sum(min(step, 0) for step in reach)

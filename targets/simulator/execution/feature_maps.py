@@ -7,7 +7,7 @@ a NumPy view. Most feature maps are one piece and are read in place.
 
 from __future__ import annotations
 
-from collections.abc import Iterator
+from collections.abc import Iterable, Iterator
 from dataclasses import dataclass
 from itertools import pairwise
 from typing import Any
@@ -20,7 +20,7 @@ from targets.artefact.stream.operations import FeatureMap, Layout
 from targets.ethos_u55.tensors import BRICK_CHANNELS
 from targets.simulator.execution.memory import Memory, MemoryMap, Site
 
-__all__ = ["FeatureMapPort"]
+__all__ = ["FeatureMapPort", "extents_of"]
 
 #: The most elements that a row's feature map may have. With strides of 0, a damaged stream could
 #: ask for 2^48 of them in any region. The SRAM for the largest networks holds far fewer.
@@ -74,10 +74,7 @@ class FeatureMapPort:
     @property
     def extents(self) -> tuple[int, tuple[tuple[int, int], ...]]:
         """The region, and the first byte and the end of each piece."""
-        size = self.dtype.itemsize
-        return self._region, tuple(
-            (first, last + size) for first, last in (piece.extent for piece in self._pieces)
-        )
+        return self._region, _extents(self._pieces, self.dtype.itemsize)
 
     def read(self, memory: Memory) -> Array:
         """The feature map as `[rows or 1, height, width, depth]`; often a view, do not keep it."""
@@ -109,6 +106,15 @@ class FeatureMapPort:
             (len(region), *piece.shape),
             (region.strides[0], *piece.strides),
         )
+
+
+def extents_of(fm: FeatureMap) -> tuple[tuple[int, int], ...]:
+    """The first byte and the end, within its region, of each piece of a feature map; unchecked."""
+    return _extents(_pieces(fm), fm.dtype.bytes)
+
+
+def _extents(pieces: Iterable[_Piece], size: int) -> tuple[tuple[int, int], ...]:
+    return tuple((first, last + size) for first, last in (piece.extent for piece in pieces))
 
 
 def _rows_of(piece: _Piece) -> tuple[slice, ...]:

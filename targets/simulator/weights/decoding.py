@@ -8,7 +8,7 @@ from functools import lru_cache
 import numpy as np
 from numpy.typing import NDArray
 
-from targets.artefact.errors import StreamError
+from targets.artefact.errors import StreamError, WeightStreamError
 from targets.ethos_u55.weights import SCALE_BYTES
 from targets.simulator.weights.mlw import MAX_WEIGHTS_PER_BYTE, decode_stream
 from targets.simulator.weights.traversal import (
@@ -48,8 +48,8 @@ def decode_weights(
     """
     data = np.frombuffer(stream, np.uint8)
 
-    def error(what: str) -> StreamError:
-        return StreamError(
+    def error(what: str) -> WeightStreamError:
+        return WeightStreamError(
             f"weight stream of {data.size} bytes for weights {shape} (OHWI): {what}",
             word=word,
             operation=operation,

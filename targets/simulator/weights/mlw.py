@@ -17,7 +17,7 @@ from typing import Final
 import numpy as np
 from numpy.typing import NDArray
 
-from targets.artefact.errors import StreamError
+from targets.artefact.errors import WeightStreamError
 from targets.simulator.weights.bit_string import BitString, Integers, MalformedError
 from targets.simulator.weights.slices import (
     CHUNK,
@@ -58,13 +58,13 @@ def decode_stream(
         int16 `[at most limit]`, each -255..255.
 
     Raises:
-        StreamError: the stream is malformed or holds more than `limit` weights.
+        WeightStreamError: the stream is malformed or holds more than `limit` weights.
     """
     bits = BitString(np.ascontiguousarray(stream))
     try:
         return _decode(bits, limit)
     except MalformedError as error:
-        raise StreamError(
+        raise WeightStreamError(
             f"malformed weight stream at bit {error.position} of {bits.count}: {error}",
             word=word,
             operation=operation,

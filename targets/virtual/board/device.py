@@ -119,7 +119,7 @@ def _run(
     semihosting = Semihosting(lambda _: None, Path("/"), enabled=False)
     machine = Machine(settings, SimulatorBackend(), wire, semihosting)
     for image in images:
-        machine.load(image.device_address, image.data)
+        machine.load_code(image.device_address, image.data)
     entry = int.from_bytes(machine.memory.read(_VECTOR_BYTES, 4), "little")
     machine.load_program(Program(entry, ()))
     # The firmware's last instruction waits forever; the simulated time has passed by then.
