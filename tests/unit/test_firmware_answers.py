@@ -23,7 +23,7 @@ from targets.jobs.device_job import (
 )
 from targets.jobs.errors import AnswerError
 from targets.jobs.image import build_image
-from targets.virtual.backend import NpuFault, NpuOutcome
+from targets.virtual.backend import Channel, NpuFault, NpuOutcome
 from tests.support.fvp.firmware_runs import (
     ISRAM,
     AddOne,
@@ -149,7 +149,7 @@ def test_passes_that_disagree_are_said_to() -> None:
             "byte 12 .* command parse error",
         ),
         (
-            NpuOutcome(faults=NpuFault.BUS_ABORT, fault_port=1, fault_channel=2),
+            NpuOutcome(faults=NpuFault.BUS_ABORT, fault_port=1, fault_channel=Channel.WEIGHTS),
             "bus abort.*port 1, channel weight read",
         ),
         (NpuOutcome(faults=NpuFault.WEIGHT_DECODER | NpuFault.ECC), "weight decoder.*ECC"),

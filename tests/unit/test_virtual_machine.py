@@ -13,7 +13,7 @@ from hypothesis import strategies as st
 from bench.core.errors import ModelError
 from targets.firmware import firmware_elf
 from targets.firmware.elf import Program, Segment, read_elf
-from targets.virtual.backend import NpuFault, NpuMemory, NpuOutcome, NpuRequest
+from targets.virtual.backend import Channel, NpuFault, NpuMemory, NpuOutcome, NpuRequest
 from targets.virtual.errors import BusError, MachineError, ParameterError
 from targets.virtual.memory import Memory
 from targets.virtual.npu import Npu
@@ -101,7 +101,7 @@ def test_the_interrupt_is_raised_and_cleared() -> None:
 
 def test_a_bus_abort_names_port_and_channel() -> None:
     device, _ = npu(
-        NpuOutcome(faults=NpuFault.BUS_ABORT, fault_port=1, fault_channel=8, read_bytes=4)
+        NpuOutcome(faults=NpuFault.BUS_ABORT, fault_port=1, fault_channel=Channel.OFM, read_bytes=4)
     )
     device.write(CMD, 1)
     assert device.read(STATUS) == 0b110 | 1 << 11 | 8 << 12
@@ -259,14 +259,24 @@ def test_sleeping_for_good_ends_at_the_limit() -> None:
 def test_hints_are_told_from_instructions_that_do_not_exist() -> None:
     sev, wfe, yield_, udf, loop = 0xBF40, 0xBF20, 0xBF10, 0xDE00, 0xE7FE
     wide_wfe, skip = (0xF3AF, 0x8002), 0xE000
-    for code in ((sev, wfe, yield_, loop), (sev, *wide_wfe, yield_, yield_, loop)):
+    runs: list[tuple[int, ...]] = [
+        (sev, wfe, yield_, loop),
+        (sev, *wide_wfe, yield_, yield_, loop),
+    ]
+    for code in runs:
         machine = bare_machine(program(*code))
         assert machine.run(Limits(wall_seconds=0.2)).reason is StopReason.WALL_TIME
     # In a loop the program counter stops twice behind the same WFE, first for the event.
     machine = bare_machine(program(sev, wfe, 0xE7FD))
     assert machine.run(Limits(cycles=1 << 40)).reason is StopReason.CYCLES
     # The hint in front of what does not exist was executed, or was jumped over.
-    for code in ((sev, wfe, udf), (yield_, udf), (skip, wfe, udf), (skip, yield_, udf)):
+    faults: list[tuple[int, ...]] = [
+        (sev, wfe, udf),
+        (yield_, udf),
+        (skip, wfe, udf),
+        (skip, yield_, udf),
+    ]
+    for code in faults:
         with pytest.raises(MachineError, match="locked up"):
             bare_machine(program(*code)).run(Limits(cycles=1 << 40, wall_seconds=5))
 
