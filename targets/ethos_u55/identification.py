@@ -34,7 +34,7 @@ CONFIG_WORDS: Mapping[Accelerator, int] = MappingProxyType({a: _config(a) for a 
 
 #: Offset -> value of PID4..7, PID0..3 and CID0..3: part 0x580 by Arm (JEP106 code 0x3B after four
 #: continuations), a component of class 15. The values are those that the constructors of
-#: `pid0_r` .. `cid3_r` give them in the driver's `ethosu_interface_u55.h`.
+#: `pid0_r` to `cid3_r` give them in `ethosu55_interface.h`.
 PERIPHERAL_IDENTITY: Mapping[int, int] = MappingProxyType(
     dict(
         zip(

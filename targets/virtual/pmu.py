@@ -1,6 +1,6 @@
 """The performance monitoring unit: counters, their overflow and its interrupt.
 
-Offsets and bits are those of Arm's core driver (`ethosu55_interface.h`, `ethosu_pmu.c`). Time comes
+Offsets and bits are those of Arm's core driver (`ethosu55_interface.h`). Time comes
 in periods: a run of the NPU, or a sleep of the processor. Counters do not move within one.
 """
 
