@@ -15,7 +15,7 @@ from collections.abc import Mapping
 from types import MappingProxyType
 from typing import Annotated
 
-from pydantic import BaseModel, ConfigDict, Field
+from pydantic import BaseModel, ConfigDict, Field, field_validator
 
 from bench.core.errors import ConfigError
 from targets.ethos_u55.memory_modes import MemoryMode
@@ -69,6 +69,11 @@ class PortTiming(BaseModel):
         """Cycles of a pulse period; 0: addresses are never blocked and nothing is capped."""
         return self.pulse_on + self.pulse_off
 
+    @property
+    def blocked(self) -> bool:
+        """Whether no address ever passes, so that nothing on this port ends."""
+        return self.pulse_on == 0 and self.pulse_off > 0
+
 
 class TimingProfile(BaseModel):
     """The memories of a system. Frozen and hashable, because it is part of a cell's identity."""
@@ -79,6 +84,16 @@ class TimingProfile(BaseModel):
     sram: PortTiming
     #: Behind AXI1: the flash.
     ext: PortTiming
+
+    @field_validator("sram", "ext")
+    @classmethod
+    def _lets_addresses_pass(cls, port: PortTiming) -> PortTiming:
+        if port.blocked:
+            raise ValueError(
+                f"pulse_on 0 with pulse_off {port.pulse_off} lets no address pass: "
+                "give a pulse_on of at least 1, or a pulse_off of 0"
+            )
+        return port
 
     def port(self, number: int, mode: MemoryMode) -> PortTiming:
         """The adapter of AXI port 0 or 1. In Sram_Only both are SRAM."""

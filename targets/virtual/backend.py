@@ -99,6 +99,8 @@ class NpuOutcome:
     #: PMU event number -> count. Missing events count 0.
     counters: Mapping[int, int] = field(default_factory=dict)
     faults: NpuFault = NO_FAULT
+    #: The run never ends: a port that it uses lets no address through. Only a reset helps.
+    endless: bool = False
     #: AXI port and channel of a bus abort.
     fault_port: int = 0
     fault_channel: Channel = Channel.COMMAND

@@ -1,4 +1,4 @@
-"""When and why a run of the machine ends."""
+"""When and why a run of the machine ends; separate, because a command line needs no machine."""
 
 from __future__ import annotations
 
@@ -6,13 +6,21 @@ import time
 from dataclasses import dataclass
 from enum import Enum
 
-from targets.virtual.time_limits import Limits
-
-__all__ = ["CLOCK_HZ", "Clock", "Stop", "StopReason"]
+__all__ = ["CLOCK_HZ", "Clock", "Limits", "Stop", "StopReason"]
 
 #: Core clock of the FVP as Arm's MLEK logs it.
 CLOCK_HZ = 32_000_000
 _FOREVER = 3600.0
+
+
+@dataclass(frozen=True)
+class Limits:
+    """When to give up: seconds of wall time, of this process's time, and of simulated time."""
+
+    wall_seconds: float | None = None
+    processor_seconds: float | None = None
+    simulated_seconds: float | None = None
+    cycles: int | None = None
 
 
 class StopReason(Enum):

@@ -12,7 +12,7 @@ from dataclasses import dataclass
 from targets.firmware.elf import Program
 from targets.jobs.memory import SECURE_ALIAS
 from targets.virtual.backend import NpuBackend, NpuMemory
-from targets.virtual.clock import CLOCK_HZ, Clock, Stop, StopReason
+from targets.virtual.clock import CLOCK_HZ, Clock, Limits, Stop, StopReason
 from targets.virtual.memory import Block, Memory
 from targets.virtual.npu import Npu
 from targets.virtual.peripherals import (
@@ -26,7 +26,6 @@ from targets.virtual.peripherals import (
 from targets.virtual.processor import HARD_FAULT, SYSTICK, Event, Processor
 from targets.virtual.semihosting import Exit, Semihosting
 from targets.virtual.system_control import SystemControl
-from targets.virtual.time_limits import Limits
 
 __all__ = ["CLOCK_HZ", "Limits", "Machine", "Settings", "Stop", "StopReason"]
 

@@ -130,9 +130,11 @@ class Npu:
             self.explanations.append("started again after a fault, without a reset: nothing is run")
             return
         outcome = self._execute()
-        self._count(outcome)
         if outcome.explanation:
             self.explanations.append(outcome.explanation)
+        if outcome.endless:
+            return
+        self._count(outcome)
         self.active_cycles += outcome.cycles
         status = _IRQ_RAISED | int(outcome.faults)
         if not outcome.faults:

@@ -10,9 +10,9 @@ from pathlib import Path
 from typing import NoReturn
 
 from bench.core.files import read_regular, reason
+from targets.virtual.clock import Limits
 from targets.virtual.errors import ParameterError
 from targets.virtual.parameters import Value, parse_parameters
-from targets.virtual.time_limits import Limits
 
 __all__ = ["DataFile", "Dump", "Options", "parse_options"]
 

@@ -9,6 +9,7 @@ it. Instructions take no simulated time.
 
 from __future__ import annotations
 
+import re
 import struct
 from enum import Enum
 
@@ -136,11 +137,9 @@ class Processor:
     def watch_hints(self, address: int, code: bytes) -> None:
         """Watch each SEV, WFE and YIELD in the `code` that was loaded to `address`."""
         for encoding in (*_SEV, *_WFE, *_YIELD):
-            at = code.find(encoding)
-            while at >= 0:
-                if (address + at) % 2 == 0:
-                    self._watch(address + at, encoding)
-                at = code.find(encoding, at + 1)
+            for match in re.finditer(re.escape(encoding), code):
+                if (address + match.start()) % 2 == 0:
+                    self._watch(address + match.start(), encoding)
 
     @property
     def handling(self) -> bool:
@@ -244,11 +243,10 @@ class Processor:
         self._uc.reg_write(UC_ARM_REG_PC, pc | 1)
 
     def _watch(self, place: int, encoding: bytes) -> None:
-        if encoding in _SEV:
-            self._uc.hook_add(UC_HOOK_CODE, self._on_send_event, None, place, place)
-        else:
-            self._hints.add(place)
-            self._uc.hook_add(UC_HOOK_CODE, self._on_hint, None, place, place)
+        sends = encoding in _SEV
+        self._hints |= set() if sends else {place}
+        callback = self._on_send_event if sends else self._on_hint
+        self._uc.hook_add(UC_HOOK_CODE, callback, None, place, place)
 
     def _hint(self) -> bytes | None:
         """The hint at which Unicorn has stopped; None = an instruction that does not exist.

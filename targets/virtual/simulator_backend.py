@@ -38,6 +38,7 @@ __all__ = ["SimulatorBackend"]
 
 #: Writable memory up to this size is compared with that of the last run; DDR would take too long.
 _REMEMBERED_BYTES = 4 << 20
+_BLOCKED = "the run never ends: the timing adapter of a port that it uses has PULSE_ON 0"
 
 
 class SimulatorBackend:
@@ -69,6 +70,8 @@ class SimulatorBackend:
             prepared = self._prepare(request, stream, None if abort is None else abort.index)
             if abort is not None:
                 return abort.outcome
+            if _blocked(request, stream):
+                return NpuOutcome(endless=True, explanation=_BLOCKED)
             counters = self._count(request, stream)
         except WeightStreamError as error:
             return _fault(NpuFault.WEIGHT_DECODER, error)
@@ -168,6 +171,13 @@ class _Abort:
     outcome: NpuOutcome
 
 
+def _blocked(request: NpuRequest, stream: _Decoded) -> bool:
+    """Whether the timing adapter of a port that the stream uses lets no address through."""
+    ports = _port_timings(request)
+    regions = {access.region for reach in stream.accesses for access in reach}
+    return any(ports[request.ports.port(region)].blocked for region in (None, *regions))
+
+
 def _first_abort(request: NpuRequest, stream: _Decoded) -> _Abort | None:
     """The stream's first access to an address at which the NPU finds no memory."""
     for index, (operation, reach) in enumerate(
@@ -232,18 +242,20 @@ def _constants(reach: Sequence[Access], layout: MemoryMap) -> Iterator[Bytes]:
 def _counters(request: NpuRequest, operations: Sequence[Operation]) -> dict[int, int]:
     """The PMU events for which the cycle model has a value, by number, as in target `sim`."""
     words = len(request.commands) // WORD_BYTES
-    ports = request.ports
-    sram, ext = (
-        _port_timing(registers, burst)
-        for registers, burst in zip(request.timing, ports.bursts, strict=True)
-    )
+    # A port that lets no address through is one that the stream does not use.
+    sram, ext = (PortTiming() if port.blocked else port for port in _port_timings(request))
     timing = estimate(
-        network_work(network_traffic(operations, words, ports), request.macs),
+        network_work(network_traffic(operations, words, request.ports), request.macs),
         # Only to say that each port has its own adapter.
         MemoryMode.SHARED_SRAM,
         TimingProfile(sram=sram, ext=ext),
     )
     return {event.number: event.value for event in pmu_events(timing) if event.value is not None}
+
+
+def _port_timings(request: NpuRequest) -> tuple[PortTiming, PortTiming]:
+    first, second = map(_port_timing, request.timing, request.ports.bursts)
+    return first, second
 
 
 def _port_timing(registers: tuple[int, ...], burst: BurstBytes) -> PortTiming:

@@ -11,7 +11,7 @@ from pydantic import ValidationError
 
 from bench.core.errors import ConfigError
 from targets.ethos_u55.memory_modes import MemoryMode
-from targets.simulator.timing import PROFILES, PortTiming, named_profile
+from targets.simulator.timing import PROFILES, PortTiming, TimingProfile, named_profile
 from targets.simulator.timing.memory import Channel, channels
 from targets.simulator.timing.periods import Periods
 
@@ -263,3 +263,12 @@ def test_an_unknown_profile_and_an_impossible_register_are_refused() -> None:
         named_profile("u55_high")
     with pytest.raises(ValidationError):
         PortTiming(rlatency=4096)
+
+
+@pytest.mark.parametrize("memory", ["sram", "ext"])
+def test_a_memory_that_lets_no_address_pass_is_refused(memory: str) -> None:
+    """Its estimate would never end."""
+    ports = {"sram": PortTiming(), "ext": PortTiming()}
+    with pytest.raises(ValidationError, match=f"{memory}\n.*pulse_on 0 with pulse_off 7"):
+        TimingProfile.model_validate({**ports, memory: PortTiming(pulse_off=7, bwcap=3)})
+    assert TimingProfile.model_validate({**ports, memory: PortTiming(pulse_on=1, pulse_off=7)})

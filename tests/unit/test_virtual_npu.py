@@ -27,6 +27,8 @@ PMCR, CNTENSET, CNTENCLR, OVSSET, OVSCLR = 0x180, 0x184, 0x188, 0x18C, 0x190
 INTSET, INTCLR, CYCLES_LOW, CYCLES_HIGH, CYCLES_CONFIG = 0x194, 0x198, 0x1A0, 0x1A4, 0x1A8
 COUNTER, EVENT = 0x300, 0x380
 RUN, CLEAR = 1, 2
+#: Of a timing adapter.
+PULSE_ON, PULSE_OFF = 0x14, 0x18
 RUNNING, IRQ, END_REACHED, PMU_IRQ = 1, 2, 1 << 5, 1 << 6
 DDR, ISRAM, DTCM = 0x6000_0000, 0x2100_0000, 0x2000_0000
 WORD = 0xFFFF_FFFF
@@ -92,6 +94,8 @@ offsets = st.one_of(
     st.lists(st.tuples(st.integers(0, len(COPY) - 1), st.one_of(known_word, words)), max_size=2),
 )
 @example([(QSIZE, 18)], [], [])
+@example([], [(PULSE_OFF, 5)], [])
+@example([], [(0x200 + PULSE_OFF, 5)], [])
 @example([(QCONFIG, WORD)], [], [])
 @example([(QCONFIG, WORD), (QBASE, DTCM)], [], [])
 @example([(QSIZE, 0)], [], [])
@@ -112,6 +116,14 @@ def test_whatever_a_guest_writes_the_npu_answers_with_a_status(
         npu.write(offset, value)
         npu.pass_time(1000)
     status = machine.run()
+    if status & RUNNING:
+        # The adapter of a port that is used lets no address through.
+        assert any(port[5] & 0xFFFF == 0 < port[6] & 0xFFFF for port in machine.adapters.words())
+        for port in (0, 0x200):
+            machine.adapters.write(port + PULSE_OFF, 0)
+        npu.write(RESET, 1)
+        machine.point()
+        status = machine.run()
     assert status & IRQ
     assert not status & RUNNING
     assert bool(status & ANY_FAULT) != bool(status & END_REACHED)
@@ -155,6 +167,25 @@ def test_only_a_reset_clears_a_fault(register: int, value: int, status: int, qre
     npu.write(RESET, 1)
     assert (npu.read(STATUS), npu.read(QREAD)) == (0, 0)
     machine.point()
+    assert machine.run() == IRQ | END_REACHED
+
+
+@pytest.mark.parametrize("port", [0, 1])
+@pytest.mark.parametrize(("regioncfg", "qconfig"), [(0, 0), (0b1111, 3), (0b0011, 0)])
+def test_a_port_that_lets_no_address_through_is_waited_for(
+    port: int, regioncfg: int, qconfig: int
+) -> None:
+    machine = Machine()
+    npu = machine.npu
+    npu.write(REGIONCFG, regioncfg)
+    npu.write(QCONFIG, qconfig)
+    machine.adapters.write(0x200 * port + PULSE_OFF, 5)
+    used = {qconfig >> 1, regioncfg >> 1 & 1, regioncfg >> 3 & 1}
+    assert machine.run() == (RUNNING if port in used else IRQ | END_REACHED)
+    assert npu.read(STATUS) == (RUNNING if port in used else IRQ | END_REACHED)
+    npu.write(RESET, 1)
+    machine.point()
+    machine.adapters.write(0x200 * port + PULSE_ON, 1)
     assert machine.run() == IRQ | END_REACHED
 
 
