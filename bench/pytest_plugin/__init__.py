@@ -22,6 +22,7 @@ from bench.plan.cell import Cell
 from bench.plan.grid import Group, base_of
 from bench.pytest_plugin.cases import CaseCollector
 from bench.pytest_plugin.check import Check
+from bench.pytest_plugin.ending import BoundedEnd
 from bench.pytest_plugin.scheduler import FamilyScheduling
 from bench.pytest_plugin.session import BenchSession, RunSetup, open_judge
 from bench.pytest_plugin.setup import kept_inputs, prepare_run, unavailable_targets
@@ -99,6 +100,7 @@ def pytest_configure(config: pytest.Config) -> None:
     config.pluginmanager.register(cases, "bench-cases")
     terminal = TerminalReport(session.run, config, cases, setup.unavailable)
     config.pluginmanager.register(terminal, "bench-terminal")
+    config.pluginmanager.register(BoundedEnd(), "bench-ending")
     signals = StopOnSignals()
     config.pluginmanager.register(signals, "bench-signals")
     config.add_cleanup(signals.restore)

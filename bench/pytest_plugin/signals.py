@@ -4,7 +4,10 @@ from __future__ import annotations
 
 import signal
 import threading
+from collections.abc import Iterator
 from types import FrameType
+
+import pytest
 
 __all__ = ["StopOnSignals"]
 
@@ -19,6 +22,7 @@ class StopOnSignals:
 
     def __init__(self) -> None:
         self._received = ""
+        self._reporting = False
         self._taken: list[signal.Signals] = []
         if threading.current_thread() is threading.main_thread():
             self._taken = [n for n in _SIGNALS if signal.getsignal(n) is signal.SIG_DFL]
@@ -36,6 +40,18 @@ class StopOnSignals:
         if self._received:
             raise KeyboardInterrupt(self._received)
 
+    @pytest.hookimpl(wrapper=True, tryfirst=True)
+    def pytest_sessionfinish(self, session: pytest.Session) -> Iterator[None]:
+        """Let the reports be written. A signal that comes meanwhile only changes the status."""
+        before, self._reporting = self._received, True
+        try:
+            return (yield)
+        finally:
+            self._reporting = False
+            if self._received != before:
+                session.exitstatus = pytest.ExitCode.INTERRUPTED
+
     def _interrupt(self, number: int, frame: FrameType | None) -> None:
         self._received = signal.Signals(number).name
-        raise KeyboardInterrupt(self._received)
+        if not self._reporting:
+            raise KeyboardInterrupt(self._received)

@@ -11,6 +11,7 @@ from typing import Any
 import pytest
 
 from bench.core.errors import BenchError
+from bench.core.logging import log_to_file, logger
 from bench.core.text import one_line
 from bench.judging.verdicts import FAILURES
 from bench.measuring.progress import Follower, ProgressEvent
@@ -22,6 +23,8 @@ from bench.report.run_view import RunView, read_run, write_junit
 from bench.report.table import render, unmeasured_table, unreadable_table, workload_tables
 
 __all__ = ["ProgressLines", "TerminalReport"]
+
+_LOG = logger(__name__)
 
 #: Seconds between two reads of the progress file, and between two status lines.
 _LOOK_S = 0.5
@@ -89,6 +92,12 @@ class TerminalReport:
             written = write_junit(self._run, self._view)
         except BenchError as error:
             return str(error)
+        except Exception as error:
+            # A mistake of ours, or no memory: pytest's own report is written all the same.
+            path = self._run.log("controller")
+            with log_to_file(path):
+                _LOG.exception("the reports were not made")
+            return f"{type(error).__name__}: {error}; the traceback is in {path}"
         self._reports = f"records {self._run.path / 'cells'}, JUnit {written}"
         return self._cases.problem
 

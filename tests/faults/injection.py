@@ -238,6 +238,9 @@ def _strike(fault: Fault, victim: psutil.Process, stop_seconds: float) -> bool:
             victim.terminate()
         elif fault is Fault.MEMORY:
             victim.rlimit(psutil.RLIMIT_DATA, (_NO_MEMORY, _NO_MEMORY))
+        elif fault is Fault.DISK:
+            # The kernel refuses each byte as on a full disk, but to this process alone.
+            victim.rlimit(psutil.RLIMIT_FSIZE, (0, 0))
         else:
             victim.suspend()
             time.sleep(stop_seconds)
@@ -272,15 +275,16 @@ def _processes_with(mark: str) -> dict[int, str]:
 
 def _check_reports(finding: Finding, run: Path, clean: Clean) -> None:
     """Every test has its case, and the run is red unless all work was done."""
-    killed = finding.case.victim is Victim.CONTROLLER and finding.status is not None
+    controller = finding.case.victim is Victim.CONTROLLER
     if not (run / "selection.json").exists():
         # The fault came before the tests were known.
         if finding.status == 0:
             finding.wrong.append("it was green without a test")
         return
     junit = run / "junit.xml"
-    if killed and finding.status is not None and finding.status < 0 and not junit.exists():
-        # Nothing writes a report when it is killed; the run's directory has what it takes.
+    if controller and finding.status != 0 and not junit.exists():
+        # Nothing writes a report when the controller is killed, or may not write; the run's
+        # directory has what it takes.
         made = subprocess.run(
             [sys.executable, "-m", "bench.cli", "report", str(run)],
             cwd=ROOT,
@@ -301,6 +305,5 @@ def _check_reports(finding: Finding, run: Path, clean: Clean) -> None:
     )
     if finding.status == 0 and (failed or not done):
         finding.wrong.append(f"it was green with {failed} failures, all measured: {done}")
-    ended_from_outside = finding.case.victim is Victim.CONTROLLER
-    if finding.status != 0 and not failed and finding.hit and not ended_from_outside:
+    if finding.status != 0 and not failed and finding.hit and not controller:
         finding.wrong.append(f"status {finding.status} and no failed case")

@@ -29,6 +29,8 @@ class Fault(Enum):
     STOP = "SIGSTOP"
     #: It gets no more memory.
     MEMORY = "memory limit"
+    #: No file takes another byte of it.
+    DISK = "full disk"
 
 
 class Moment(Enum):
@@ -86,6 +88,7 @@ SAMPLE = (
     Case(Victim.CONTROLLER, Fault.STOP, Moment.REPORT),
     Case(Victim.WORKER, Fault.KILL, Moment.JUDGE),
     Case(Victim.WORKER, Fault.MEMORY, Moment.MEASURE),
+    Case(Victim.WORKER, Fault.DISK, Moment.REFERENCE),
     Case(Victim.BUILDER, Fault.KILL, Moment.TRAIN),
     Case(Victim.VELA, Fault.KILL, Moment.COMPILE),
     Case(Victim.INTERPRETER, Fault.KILL, Moment.REFERENCE),

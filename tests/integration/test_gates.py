@@ -66,6 +66,15 @@ def failures(run: BenchRun) -> dict[str, str]:
     return found
 
 
+def column(output: str, title: str) -> str:
+    """The cell's entry in that column of the table at the end."""
+    lines = output.splitlines()
+    (head,) = [line for line in lines if line.startswith("┃") and title in line]
+    (row,) = [line for line in lines if line.startswith("│ base ")]
+    places = [entry.strip() for entry in head.strip("┃").split("┃")]
+    return row.strip("│").split("│")[places.index(title)].strip()
+
+
 @pytest.fixture
 def runner(tmp_path: Path) -> BenchRunner:
     return BenchRunner(tmp_path)
@@ -92,7 +101,7 @@ def test_a_lost_operator_is_no_gain(runner: BenchRunner, model: bytes, operators
     assert set(failed) == {f"{CELL}:{s}" for s in ("npu_cycles", "axi_traffic", "cpu_operators")}
     assert "TRANSPOSE_CONV" in failed[f"{CELL}:cpu_operators"]
     assert "CPU" in failed[f"{CELL}:npu_cycles"]
-    assert f"{operators} " in run.output
+    assert column(run.output, "CPU ops") == str(operators)
 
 
 def test_any_one_suite_alone_notices_a_lost_operator(runner: BenchRunner) -> None:
@@ -113,30 +122,70 @@ def test_a_limit_on_them_allows_operators_on_the_cpu(runner: BenchRunner) -> Non
     allowed = '[[workloads.net.limits]]\nmetric = "cpu_operators"\nmax = 1\n'
     run = runner.run(runner.write_config(NET + allowed), "-n", "0")
     assert run.returncode == 0, run.output
-    assert "TRANSPOSE_CONV" in run.output or run.records()[CELL].compilation.cpu_operators
+    (verdict,) = [v for v in run.records()[CELL].verdicts if v.metric == "cpu_operators"]
+    assert verdict.status.name == "PASS"
+    assert "TRANSPOSE_CONV" in verdict.measured
+    assert column(run.output, "CPU ops") == "1"
 
 
+TRAINED = (
+    '[data]\nmnist = "subset"\n[workloads.lost]\narchitecture = "mnist_fc"\n'
+    'variants.base = { method = "train", epochs = 1 }\n'
+)
+#: Nobody listens there.
+NOWHERE = f'[workloads.lost]\nurl = "http://127.0.0.1:9/m.tflite"\nsha256 = "{"0" * 64}"\n'
+#: A package that cannot be loaded -> how it fails; what needs it; what is said.
+BROKEN = {
+    "no TensorFlow": ("tensorflow", "raise ImportError('libcuda is missing')", TRAINED, "libcuda"),
+    "a TensorFlow that aborts": ("tensorflow", "import os; os.abort()", TRAINED, "SIGABRT"),
+    "half a TensorFlow": (
+        "tensorflow_model_optimization",
+        "raise ModuleNotFoundError('no tf_keras')",
+        TRAINED,
+        "no tf_keras",
+    ),
+    "a TensorFlow that is another": ("tensorflow", "", TRAINED, "tensorflow"),
+    "no download": ("nothing", "", NOWHERE, "127.0.0.1:9"),
+}
+
+
+@pytest.mark.parametrize("how", BROKEN)
 def test_a_broken_tool_is_an_error_and_no_skip(
+    runner: BenchRunner, monkeypatch: pytest.MonkeyPatch, how: str
+) -> None:
+    """A cell that needs it has failed, and those beside it are judged."""
+    package, code, workload, said = BROKEN[how]
+    (runner.directory / "net.tflite").write_bytes(decoder(2))
+    break_package(runner, monkeypatch, package, code)
+    run = runner.run(runner.write_config(NET + workload), "-n", "0")
+    assert run.returncode == 1, run.output
+    failed = failures(run)
+    lost = "lost-base-u55_128-shared_sram-sim"
+    assert set(failed) == {f"{lost}:{suite}" for suite in SUITES}
+    assert all(said in text for text in failed.values()), failed
+    assert set(run.records()) == {CELL}
+    assert {one.status.name for one in run.directory.unmeasured().found} == {"INCOMPLETE"}
+
+
+def test_a_reference_that_cannot_be_loaded_is_an_error_and_no_skip(
     runner: BenchRunner, monkeypatch: pytest.MonkeyPatch
 ) -> None:
     (runner.directory / "net.tflite").write_bytes(decoder(2))
-    trained = (
-        '[workloads.trained]\narchitecture = "mnist_fc"\n'
-        'variants.base = { method = "train", epochs = 1 }\n'
-    )
-    # A TensorFlow that cannot be loaded, where Python looks first.
-    broken = runner.directory / "broken"
-    (broken / "tensorflow").mkdir(parents=True)
-    (broken / "tensorflow" / "__init__.py").write_text(
-        "raise ImportError('libcuda is missing')\n", encoding="utf-8"
-    )
-    monkeypatch.setenv("PYTHONPATH", f"{broken}{os.pathsep}{ROOT}")
-    run = runner.run(runner.write_config(NET + '[data]\nmnist = "subset"\n' + trained), "-n", "0")
+    break_package(runner, monkeypatch, "tflite_micro", "raise ImportError('bad ELF')")
+    run = runner.run(runner.write_config(NET), "-n", "0")
     assert run.returncode == 1, run.output
-    lost = "trained-base-u55_128-shared_sram-sim"
-    assert {f"{lost}:{suite}" for suite in SUITES} <= set(failures(run))
-    assert set(run.records()) == {CELL}
-    assert "UNAVAILABLE" not in {one.status.name for one in run.directory.unmeasured().found}
+    assert f"{CELL}:reference" in failures(run)
+    assert "bad ELF" in run.output
+
+
+def break_package(
+    runner: BenchRunner, monkeypatch: pytest.MonkeyPatch, package: str, code: str
+) -> None:
+    """Put a package of that name where Python looks first."""
+    broken = runner.directory / "broken"
+    (broken / package).mkdir(parents=True)
+    (broken / package / "__init__.py").write_text(f"{code}\n", encoding="utf-8")
+    monkeypatch.setenv("PYTHONPATH", f"{broken}{os.pathsep}{ROOT}")
 
 
 class Outcomes:

@@ -3,25 +3,32 @@
 from __future__ import annotations
 
 from collections.abc import Callable
+from pathlib import Path
 
 import pytest
 from hypothesis import given
 from hypothesis import strategies as st
+from pydantic import ValidationError
 
 from bench.judging.groups import judge_order, judge_sweep
+from bench.judging.judge import Judge
 from bench.judging.sweep import SweepResult
 from bench.judging.verdicts import judge_cell, worst
-from bench.plan.config import LimitRule
+from bench.plan.config import LimitRule, parse_config
+from bench.plan.grid import make_plan
 from bench.plan.metrics import AccuracyMetric as Metric
 from bench.plan.metrics import MetricName
 from bench.records.figures import Absent
 from bench.records.metric_values import metric_value
 from bench.records.record import (
     AccuracyRecord,
+    CellIdentity,
     Record,
     ReferenceRecord,
     Status,
 )
+from bench.records.run import RunManifest
+from bench.records.run_directory import RunDirectory
 from targets.ethos_u55.accelerators import Accelerator
 from targets.ethos_u55.memory_modes import MemoryMode
 from tests.support.records import dense_layer_record
@@ -255,6 +262,7 @@ TAKEN: dict[str, Callable[[Record], Record]] = {
     ),
     ratio=st.none() | st.floats(0.5, 2),
     floor=st.floats(0, 1),
+    before=st.integers(1, 2000),
     taken=st.sampled_from(sorted(TAKEN)),
 )
 def test_taking_a_figure_away_never_turns_a_red_run_green(
@@ -267,6 +275,7 @@ def test_taking_a_figure_away_never_turns_a_red_run_green(
     bounds: dict[MetricName, int],
     ratio: float | None,
     floor: float,
+    before: int,
     taken: str,
 ) -> None:
     counters = {"NPU_ACTIVE": cycles, "AXI1_RD_DATA_BEAT_RECEIVED": beats}
@@ -286,17 +295,109 @@ def test_taking_a_figure_away_never_turns_a_red_run_green(
         ),
     }
     record = on_cpu(variant(base, "v").model_copy(update=update), *left)
+    first = on_cpu(variant(base, "base").model_copy(update={**update, **of_base(before)}))
     rules = [LimitRule(metric=metric, max=value) for metric, value in bounds.items()]
     rules.append(LimitRule(metric=MetricName.ACCURACY, min=floor))
     if ratio is not None:
         rules.append(LimitRule(metric=MetricName.NPU_CYCLES, max_ratio_to_base=ratio))
+        rules.append(LimitRule(metric=MetricName.ACCURACY, max_drop_from_base=ratio - 0.5))
 
-    def red(one: Record) -> bool:
-        verdicts = judge_cell(one, base, rules, reproduce)
+    def red(one: Record, compared: Record | None) -> bool:
+        verdicts = [*judge_cell(one, compared, rules, reproduce)]
+        if compared is not None:
+            verdicts += judge_order("g", [compared, one], 0, reproduce, rules)
         return any(v.status in (Status.FAIL, Status.INCOMPLETE) for v in verdicts)
 
-    if red(record):
-        assert red(TAKEN[taken](record)), taken
+    if red(record, first):
+        take = TAKEN[taken]
+        assert red(take(record), first), f"{taken} of the cell"
+        assert red(record, take(first)), f"{taken} of its base"
+        assert red(take(record), take(first)), f"{taken} of both"
+    if any(v.status is Status.FAIL for v in judge_cell(record, first, rules, reproduce)):
+        assert red(record, None), "the base as a whole"
+
+
+def of_base(cycles: int) -> dict[str, object]:
+    """What base differs in."""
+    counters = {"NPU_ACTIVE": cycles, "AXI1_RD_DATA_BEAT_RECEIVED": cycles}
+    unavailable = dict.fromkeys(AXI0, "this target has no such counter")
+    measured = dense_layer_record("base").measurement
+    return {
+        "measurement": measured.model_copy(
+            update={"counters": counters, "unavailable": unavailable}
+        )
+    }
+
+
+def test_each_figure_that_can_be_absent_is_taken_away(base: Record) -> None:
+    """The others are fields that no record can be without."""
+    absent = {
+        metric
+        for metric in MetricName
+        if metric not in (MetricName.AXI0_READ, MetricName.AXI0_WRITE)
+        and any(isinstance(metric_value(take(base), metric), str) for take in TAKEN.values())
+    }
+    assert set(MetricName) - absent == {
+        MetricName.AXI0_READ,
+        MetricName.AXI0_WRITE,
+        MetricName.ENCODED_WEIGHTS,
+        MetricName.DEVICE_MODEL,
+    }
+    for field in ("report", "device_model_bytes"):
+        document = base.model_dump(mode="json")
+        del document["compilation"][field]
+        with pytest.raises(ValidationError, match=field):
+            Record.model_validate(document)
+
+
+@pytest.mark.parametrize("taken", sorted(TAKEN))
+@pytest.mark.parametrize("of", [0, 1])
+def test_a_red_sweep_stays_red(base: Record, tmp_path: Path, taken: str, of: int) -> None:
+    config = parse_config(
+        '[grid]\nmacs = [64, 128]\nmemory_modes = ["Shared_Sram"]\ntargets = ["vela"]\n'
+        '[workloads.w]\nmodel = "w.tflite"\nexpect_bound = { Shared_Sram = "memory" }\n',
+        tmp_path / "bench.toml",
+    )
+    (group,) = make_plan(config).sweeps
+
+    manifest = RunManifest.now(
+        config_path=Path("bench.toml"),
+        config_sha256="",
+        data="d",
+        cells=group.cells,
+        config_lines={},
+        timing={},
+    )
+
+    def outcome(name: str, take: Callable[[Record], Record]) -> Status:
+        records = {}
+        for number, cell in enumerate(group.cells):
+            record = base.model_copy(update={"cell": CellIdentity.of(cell)})
+            record = promising(record, MetricName.NPU_CYCLES)
+            records[cell] = take(record) if number == of else record
+        run = RunDirectory.create(tmp_path / name, manifest)
+        verdict = Judge(config, records.__getitem__, run, reproduce).sweep(group).verdict
+        return verdict.status
+
+    assert outcome("whole", lambda record: record) is Status.FAIL
+    assert outcome("taken", TAKEN[taken]) in (Status.FAIL, Status.INCOMPLETE)
+    unbound = outcome("unbound", lambda record: record.model_copy(update={"binding": {}}))
+    assert unbound is Status.INCOMPLETE
+
+
+def test_no_limit_is_never_said_where_one_is(base: Record) -> None:
+    """One for another cell or another metric does not judge this figure, and is one."""
+    for rule in (
+        LimitRule(metric=MetricName.NPU_CYCLES, max=1, variants=("pruned",)),
+        LimitRule(metric=MetricName.NPU_CYCLES, max=1, macs=(Accelerator.U55_32,)),
+        LimitRule(metric=MetricName.NPU_CYCLES, max=1, memory_modes=(MemoryMode.SRAM_ONLY,)),
+        LimitRule(metric=MetricName.ACCURACY, min=0),
+    ):
+        (verdict,) = [
+            v for v in judge_cell(base, base, [rule], reproduce) if v.metric == "npu_cycles"
+        ]
+        assert verdict.status is Status.NO_BASELINE
+        assert verdict.reason == "no limit of workloads.w.limits is for this cell"
 
 
 @pytest.mark.parametrize(
