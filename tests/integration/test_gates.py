@@ -124,7 +124,7 @@ def test_a_limit_on_them_allows_operators_on_the_cpu(runner: BenchRunner) -> Non
     assert run.returncode == 0, run.output
     (verdict,) = [v for v in run.records()[CELL].verdicts if v.metric == "cpu_operators"]
     assert verdict.status.name == "PASS"
-    assert "TRANSPOSE_CONV" in verdict.measured
+    assert "TRANSPOSE_CONV" in verdict.line
     assert column(run.output, "CPU ops") == "1"
 
 

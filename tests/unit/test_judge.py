@@ -235,6 +235,8 @@ TAKEN: dict[str, Callable[[Record], Record]] = {
     "cycles, told": lambda r: without(r, "NPU_ACTIVE", "gone"),
     "beats": lambda r: without(r, "AXI1_RD_DATA_BEAT_RECEIVED", ""),
     "beats, told": lambda r: without(r, "AXI1_RD_DATA_BEAT_RECEIVED", "gone"),
+    "idle": lambda r: without(r, "NPU_IDLE", ""),
+    "idle, told": lambda r: without(r, "NPU_IDLE", "gone"),
     "accuracy": lambda r: r.model_copy(update={"accuracy": None}),
     "accuracy, told": lambda r: r.model_copy(update={"accuracy": None, "accuracy_absent": "gone"}),
     "part of the test set": lambda r: r.model_copy(
@@ -256,6 +258,7 @@ TAKEN: dict[str, Callable[[Record], Record]] = {
     bounds=st.fixed_dictionaries(
         {
             MetricName.NPU_CYCLES: st.integers(1, 2000),
+            MetricName.INFERENCE_MS: st.integers(0, 2),
             MetricName.AXI1_READ: st.integers(1, 2000),
             MetricName.CPU_OPERATORS: st.integers(0, 2),
         }
@@ -278,7 +281,7 @@ def test_taking_a_figure_away_never_turns_a_red_run_green(
     before: int,
     taken: str,
 ) -> None:
-    counters = {"NPU_ACTIVE": cycles, "AXI1_RD_DATA_BEAT_RECEIVED": beats}
+    counters = {"NPU_ACTIVE": cycles, "NPU_IDLE": 100, "AXI1_RD_DATA_BEAT_RECEIVED": beats}
     update = {
         "measurement": base.measurement.model_copy(
             update={
@@ -298,6 +301,7 @@ def test_taking_a_figure_away_never_turns_a_red_run_green(
     first = on_cpu(variant(base, "base").model_copy(update={**update, **of_base(before)}))
     rules = [LimitRule(metric=metric, max=value) for metric, value in bounds.items()]
     rules.append(LimitRule(metric=MetricName.ACCURACY, min=floor))
+    rules.append(LimitRule(metric=MetricName.ACTIVE_SHARE, min=floor))
     if ratio is not None:
         rules.append(LimitRule(metric=MetricName.NPU_CYCLES, max_ratio_to_base=ratio))
         rules.append(LimitRule(metric=MetricName.ACCURACY, max_drop_from_base=ratio - 0.5))
@@ -319,7 +323,7 @@ def test_taking_a_figure_away_never_turns_a_red_run_green(
 
 def of_base(cycles: int) -> dict[str, object]:
     """What base differs in."""
-    counters = {"NPU_ACTIVE": cycles, "AXI1_RD_DATA_BEAT_RECEIVED": cycles}
+    counters = {"NPU_ACTIVE": cycles, "NPU_IDLE": 100, "AXI1_RD_DATA_BEAT_RECEIVED": cycles}
     unavailable = dict.fromkeys(AXI0, "this target has no such counter")
     measured = dense_layer_record("base").measurement
     return {
@@ -330,18 +334,32 @@ def of_base(cycles: int) -> dict[str, object]:
 
 
 def test_each_figure_that_can_be_absent_is_taken_away(base: Record) -> None:
-    """The others are fields that no record can be without."""
-    absent = {
+    """The others are made of fields that no record can be without."""
+    counters = {**base.measurement.counters, "NPU_IDLE": 100}
+    whole = base.model_copy(
+        update={
+            "measurement": base.measurement.model_copy(update={"counters": counters}),
+            "reference": ReferenceRecord(
+                interpreter="i", samples=1, elements=9, mismatches=0, largest=0
+            ),
+        }
+    )
+    whole = on_cpu(whole)
+    present = {m for m in MetricName if not isinstance(metric_value(whole, m), Absent)}
+    assert set(MetricName) - present == {MetricName.AXI0_READ, MetricName.AXI0_WRITE}
+    taken = {
         metric
-        for metric in MetricName
-        if metric not in (MetricName.AXI0_READ, MetricName.AXI0_WRITE)
-        and any(isinstance(metric_value(take(base), metric), str) for take in TAKEN.values())
+        for metric in present
+        if any(isinstance(metric_value(take(whole), metric), Absent) for take in TAKEN.values())
     }
-    assert set(MetricName) - absent == {
-        MetricName.AXI0_READ,
-        MetricName.AXI0_WRITE,
+    # A network without weights has no ratio of them; that is no figure that was lost.
+    assert present - taken == {
         MetricName.ENCODED_WEIGHTS,
+        MetricName.ENCODING_RATIO,
         MetricName.DEVICE_MODEL,
+        MetricName.SRAM,
+        MetricName.FLASH,
+        MetricName.MACS,
     }
     for field in ("report", "device_model_bytes"):
         document = base.model_dump(mode="json")
