@@ -26,7 +26,7 @@ junit = $(if $(JUNIT),--junit-xml=$(JUNIT)/$(1).xml)
 
 .DEFAULT_GOAL := help
 .PHONY: help bench board test coverage lint format lock clean fuzz fuzz-inputs fuzz-graphs speed \
-  fidelity firmware test-fvp test-images test-board fuzz-board faults foreign
+  fidelity firmware test-fvp test-images test-board fuzz-board faults foreign big-data
 
 help: ## list the targets
 	@grep -hE '^[a-z-]+:.*## ' $(MAKEFILE_LIST) | sed -E 's/:.*## /\t/' | expand -t 14
@@ -92,6 +92,9 @@ fuzz-board: $(VENV)/.dev-ready ## inject all pairs of board faults, and kill a b
 
 faults: $(VENV)/.dev-ready ## the whole fault matrix (an hour); CASES='worker-*' for a part
 	$(BIN)/python -m tests.faults '$(or $(CASES),*)' $(ARGS)
+
+big-data: $(VENV)/.dev-ready ## run a bench on 1 GiB data sets, and watch the memory of its processes; SIZE=1024
+	BENCH_TEST_DATA_MIB=$(or $(SIZE),1024) $(BIN)/pytest tests/integration/test_big_datasets.py $(ARGS)
 
 board: $(VENV)/.board-ready ## add what the MPS3 board needs to the virtual environment
 

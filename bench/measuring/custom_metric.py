@@ -17,11 +17,14 @@ import math
 import tempfile
 from pathlib import Path
 
-from bench.core.arrays import Array, save_arrays
+import numpy as np
+
+from bench.core.arrays import save_array
 from bench.core.children import python_command
 from bench.core.errors import ModelError
 from bench.core.processes import Bounds, TimedOutError, ended_words, run_to_end
 from bench.core.units import MIB
+from bench.measuring.scores import Scored
 from bench.plan.config import CustomMetric
 
 __all__ = ["evaluate_custom"]
@@ -33,29 +36,34 @@ _TOLD = 12
 _PROGRAM = """
 import importlib.util, json, sys
 from pathlib import Path
-from bench.core.arrays import load_arrays
+import numpy
 
-file, function, arrays, answer = sys.argv[1:]
+file, function, outputs, labels, answer = sys.argv[1:]
 spec = importlib.util.spec_from_file_location("users_metric", file)
 module = importlib.util.module_from_spec(spec)
 spec.loader.exec_module(module)
-value = getattr(module, function)(*load_arrays(Path(arrays)))
+# Copy on write: a function may work in place, and what it does not touch takes no memory.
+arrays = [numpy.load(path, mmap_mode="c").view(numpy.ndarray) for path in (outputs, labels)]
+value = getattr(module, function)(*arrays)
 Path(answer).write_text(json.dumps(float(value)), encoding="utf-8")
 """
 
 
-def evaluate_custom(metric: CustomMetric, outputs: Array, labels: Array) -> float:
-    """What the team's function says of `outputs` `[n, ...]` and `labels` `[n, ...]`.
+def evaluate_custom(metric: CustomMetric, scored: Scored) -> float:
+    """What the team's function says of outputs and labels.
 
     Raises `ModelError`, which names file and function, when it fails, does not end, or does not
     return a finite number.
     """
     with tempfile.TemporaryDirectory(prefix="bench-metric-") as name:
-        arrays, answer = Path(name, "arrays.npz"), Path(name, "answer.json")
-        save_arrays(arrays, (outputs, labels))
+        outputs, labels = Path(name, "outputs.npy"), Path(name, "labels.npy")
+        answer = Path(name, "answer.json")
+        real = scored.real(scored.stored[:1]).dtype
+        save_array(outputs, scored.stored.shape, real, (part for part, _ in scored.parts()))
+        np.save(labels, scored.labels)
         command = [
             *python_command(_PROGRAM),
-            *(str(metric.file), metric.function, str(arrays), str(answer)),
+            *(str(metric.file), metric.function, str(outputs), str(labels), str(answer)),
         ]
         try:
             ended = run_to_end(command, _BOUNDS, cwd=Path(name))

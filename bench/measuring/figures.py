@@ -6,13 +6,17 @@ The code is pure, except that a user's metric runs in a process of its own.
 from __future__ import annotations
 
 from collections.abc import Sequence
+from functools import partial
+
+import numpy as np
 
 from bench.compiler import VelaReport
 from bench.core.arrays import Array
 from bench.measuring.custom_metric import evaluate_custom
 from bench.measuring.quantisation import dequantise
-from bench.measuring.scores import evaluate
-from bench.measuring.sources import QuantisedModel, TestSet
+from bench.measuring.scores import Scored, evaluate
+from bench.measuring.sources import QuantisedModel
+from bench.measuring.testsets import TestSet
 from bench.plan.config import CustomMetric
 from bench.plan.metrics import MetricName, describe
 from bench.records.binding import CellBinding, binding_of_layers, binding_of_report
@@ -58,14 +62,17 @@ def accuracy_of(
     if not outputs:
         return None, measurement.outputs_absent
     tensor = model.file.outputs[test_set.output]
-    scores = outputs[test_set.output]
-    if tensor.scales:
-        scores = dequantise(scores, tensor.scales[0], tensor.zero_points[0])
+    real = (
+        partial(dequantise, scale=tensor.scales[0], zero_point=tensor.zero_points[0])
+        if tensor.scales
+        else np.asarray
+    )
+    scored = Scored(outputs[test_set.output], test_set.labels, real)
     metric = test_set.metric
     if isinstance(metric, CustomMetric):
-        name, value = metric.name, evaluate_custom(metric, scores, test_set.labels)
+        name, value = metric.name, evaluate_custom(metric, scored)
     else:
-        name, value = metric.value, evaluate(metric, scores, test_set.labels)
+        name, value = metric.value, evaluate(metric, scored)
     return AccuracyRecord(
-        metric=name, value=value, samples=len(scores), saturated=test_set.saturated
+        metric=name, value=value, samples=scored.rows, saturated=test_set.saturated
     ), ""

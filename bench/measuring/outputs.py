@@ -4,9 +4,9 @@ from __future__ import annotations
 
 from collections.abc import Sequence
 
-from bench.core.arrays import Array
 from bench.core.errors import ModelError
 from bench.core.schema import suggest
+from bench.measuring.labels import LabelFacts
 from bench.measuring.scores import check_labels
 from bench.plan.metrics import AccuracyMetric
 from bench.tflite.model_file import TensorInfo
@@ -19,7 +19,7 @@ _KEY = 'say which one with output = "NAME"'
 def judged_output(
     metric: AccuracyMetric | None,
     outputs: Sequence[TensorInfo],
-    labels: Array | None,
+    labels: LabelFacts | None,
     wanted: str | None,
 ) -> int:
     """The index, among `outputs`, of the output that `labels` belong to.
@@ -48,7 +48,7 @@ def judged_output(
 
 
 def _only_fitting(
-    metric: AccuracyMetric | None, outputs: Sequence[TensorInfo], labels: Array
+    metric: AccuracyMetric | None, outputs: Sequence[TensorInfo], labels: LabelFacts
 ) -> int:
     described = ", ".join(f"{tensor.name} {list(tensor.shape[1:])}" for tensor in outputs)
     if metric is None:
@@ -71,6 +71,6 @@ def _only_fitting(
     )
 
 
-def _shape(tensor: TensorInfo, labels: Array) -> tuple[int, ...]:
+def _shape(tensor: TensorInfo, labels: LabelFacts) -> tuple[int, ...]:
     row = tensor.shape[1:] if tensor.shape[:1] == (1,) else tensor.shape
-    return (len(labels), *row)
+    return (labels.shape[0], *row)

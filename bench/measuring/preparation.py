@@ -14,7 +14,8 @@ from bench.measuring.once import Once
 from bench.measuring.planning import CellPlan, Lack
 from bench.measuring.products import Product, ProductStore
 from bench.measuring.reference import REFERENCE_CODE
-from bench.measuring.sources import ModelSource, QuantisedModel, TestSet
+from bench.measuring.sources import ModelSource, QuantisedModel
+from bench.measuring.testsets import TestSet
 from bench.plan.cell import Cell
 from targets.protocol import Capabilities, Job, Target
 

@@ -9,7 +9,7 @@ from pathlib import Path
 import numpy as np
 
 from bench.cache import JSON
-from bench.core.arrays import Array, digest_arrays, load_arrays, save_arrays
+from bench.core.arrays import Array, digest_arrays, load_arrays, row_slices, save_arrays
 from bench.core.schema import StrictModel
 from bench.measuring.products import ProductStore
 from bench.measuring.progress import Task
@@ -43,10 +43,11 @@ def compare_outputs(
         return None, reference.absent
     mismatches = elements = largest = 0
     for got, want in zip(outputs, reference.outputs, strict=True):
-        difference = np.abs(got[: len(want)].astype(np.int64) - want.astype(np.int64))
-        mismatches += int(np.count_nonzero(difference))
-        elements += difference.size
-        largest = max(largest, int(difference.max(initial=0)))
+        for part in row_slices(len(want), want[:1].nbytes):
+            difference = np.abs(got[part].astype(np.int64) - want[part].astype(np.int64))
+            mismatches += int(np.count_nonzero(difference))
+            elements += difference.size
+            largest = max(largest, int(difference.max(initial=0)))
     record = ReferenceRecord(
         interpreter=reference.interpreter,
         inexact=reference.inexact,

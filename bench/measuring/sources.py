@@ -1,55 +1,44 @@
-"""Where quantised models and their test sets come from: training, a file, or an address."""
+"""Where quantised models come from: training, a file, or an address."""
 
 from __future__ import annotations
 
 import hashlib
 import json
 from collections.abc import Mapping, Sequence
-from dataclasses import dataclass, replace
+from dataclasses import dataclass
 from pathlib import Path
 
 from bench.cache import JSON, Entry
 from bench.core.address import shown
-from bench.core.arrays import Array, digest_arrays
 from bench.core.download import fetch
-from bench.core.errors import ModelError
 from bench.core.versions import installed_version
-from bench.measuring.datasets import Dataset, load_dataset
-from bench.measuring.outputs import judged_output
 from bench.measuring.products import Product, ProductStore
 from bench.measuring.progress import Task
-from bench.plan.config import CustomMetric, ModelFileWorkload, TrainedWorkload, Workload
-from bench.plan.metrics import AccuracyMetric
-from bench.records.record import DataIdentity, ModelRecord
+from bench.measuring.testsets import TestSet, obtain_test_set
+from bench.plan.config import TrainedWorkload, Workload
+from bench.records.record import ModelRecord
 from bench.tflite.adaptation import adapt, needs_adapting
 from bench.tflite.model_file import ModelFile, check_quantised, load_quantised
-from bench.tflite.random_inputs import random_inputs
 from bench.tflite.reader import read_graph
-from models.data import DataSource, write_test_set
+from models.data import DataSource
 from models.messages import BUILD_FILE, MODEL_FILE, BuildRequest, BuildResult
 from models.service import VariantBuilder
 from models.spec import TrainSpec
 
 __all__ = [
     "ADAPTING_CODE",
-    "DATA_CODE",
     "TRAINING_CODE",
     "ModelSource",
     "QuantisedModel",
-    "TestSet",
-    "judged_dataset",
 ]
 
 #: The builder's client, which sets up its process, and what runs in that process.
 TRAINING_CODE = ("models.service", "models.worker")
-#: What writes a test set.
-DATA_CODE = ("models.data",)
 #: What changes a user's model.
 ADAPTING_CODE = ("bench.tflite.adaptation",)
 #: What a trained variant depends on besides.
 _TRAINING_PACKAGES = ("tensorflow", "tf-keras", "tensorflow-model-optimization", "numpy")
 
-_TEST_SET = "test.npz"
 _CHANGES = "changes.json"
 
 
@@ -60,31 +49,6 @@ class QuantisedModel:
     path: Path
     file: ModelFile
     record: ModelRecord
-
-
-@dataclass(frozen=True)
-class TestSet:
-    """The test set of a model: inputs in the model's own dtype, and labels if there are any."""
-
-    #: One array for each model input, `[n, ...]`.
-    inputs: tuple[Array, ...]
-    labels: Array | None
-    #: Why there are no labels, if there are none.
-    labels_absent: str
-    metric: AccuracyMetric | CustomMetric
-    identity: DataIdentity
-    #: The index of the judged output among the model's.
-    output: int = 0
-    #: Share of the inputs' values that were cut to the range of the model's inputs, 0..1.
-    saturated: float = 0.0
-
-    def first(self, samples: int | None) -> TestSet:
-        """The first `samples` inputs and labels only; None = all."""
-        if samples is None:
-            return self
-        labels = None if self.labels is None else self.labels[:samples]
-        inputs = tuple(array[:samples] for array in self.inputs)
-        return replace(self, inputs=inputs, labels=labels)
 
 
 class ModelSource:
@@ -113,23 +77,8 @@ class ModelSource:
         return self._adapted(name, path, {"url": shown(workload.url)})
 
     def test_set(self, workload: Workload, model: QuantisedModel) -> TestSet:
-        """The test set of `model`, quantised like its input tensors."""
-        if isinstance(workload, TrainedWorkload):
-            dataset = load_dataset(self._mnist_test_set(), model.file)
-            return _labelled(self._data.name, dataset, AccuracyMetric.TOP1, 0)
-        if workload.dataset is not None:
-            dataset, output = judged_dataset(workload, workload.dataset, model.file)
-            return _labelled(workload.dataset.name, dataset, workload.metric, output)
-        return _random(workload, model.file)
-
-    def _mnist_test_set(self) -> Path:
-        product = self._store.product(
-            "dataset", self._data.name, {"data": self._data.name}, DATA_CODE
-        )
-        entry = self._store.obtain(
-            product, lambda directory: write_test_set(self._data, directory / _TEST_SET)
-        )
-        return entry.file(_TEST_SET)
+        """The test set of `model`, quantised like its input tensors; see `obtain_test_set`."""
+        return obtain_test_set(self._store, self._data, workload, model.file)
 
     def _downloaded(self, name: str, url: str, sha256: str) -> Path:
         def build(directory: Path) -> None:
@@ -225,48 +174,6 @@ def _quantised(
         }
     )
     return QuantisedModel(path, file, record)
-
-
-def judged_dataset(
-    workload: ModelFileWorkload, dataset: Path, model: ModelFile
-) -> tuple[Dataset, int]:
-    """The workload's dataset, and the index of the output that its labels belong to.
-
-    Everything is checked that can be checked before the model runs. Raises `ModelError` if inputs
-    or labels do not fit the model, or if the data is not scaled as the model needs.
-    """
-    loaded = load_dataset(dataset, model)
-    if loaded.saturated > workload.max_saturated:
-        raise ModelError(
-            f"dataset {dataset}: {loaded.saturated:.1%} of the values are outside what the model's "
-            f"inputs can hold: {loaded.ranges}",
-            cure="scale the data as it was for training, or raise max_saturated",
-        )
-    metric = workload.metric if isinstance(workload.metric, AccuracyMetric) else None
-    output = judged_output(metric, model.outputs, loaded.labels, workload.output)
-    return loaded, output
-
-
-def _labelled(
-    name: str, dataset: Dataset, metric: AccuracyMetric | CustomMetric, output: int
-) -> TestSet:
-    samples = len(dataset.inputs[0])
-    identity = DataIdentity(name=name, sha256=dataset.sha256, samples=samples)
-    absent = "" if dataset.labels is not None else f"{name} has no labels"
-    return TestSet(
-        dataset.inputs, dataset.labels, absent, metric, identity, output, dataset.saturated
-    )
-
-
-def _random(workload: ModelFileWorkload, model: ModelFile) -> TestSet:
-    inputs = random_inputs(model, workload.random_inputs, workload.seed)
-    identity = DataIdentity(
-        name=f"random seed {workload.seed}",
-        sha256=digest_arrays(inputs),
-        samples=workload.random_inputs,
-    )
-    absent = "no dataset is given, so there are no labels to compare with"
-    return TestSet(inputs, None, absent, workload.metric, identity)
 
 
 def _provenance(result: BuildResult) -> dict[str, str]:

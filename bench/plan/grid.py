@@ -41,6 +41,11 @@ class Plan:
     #: One for each workload, accelerator, memory mode, target: its ordered variants.
     orders: tuple[Group, ...]
 
+    @property
+    def workloads(self) -> frozenset[str]:
+        """The names of the workloads that have cells in the plan."""
+        return frozenset(cell.workload for cell in self.cells)
+
     def cell(self, cell_id: str) -> Cell:
         """The cell of that id. Raises KeyError for an id that is not in the plan."""
         return next(c for c in self.cells if c.id == cell_id)

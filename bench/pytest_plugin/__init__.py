@@ -25,7 +25,12 @@ from bench.pytest_plugin.check import Check
 from bench.pytest_plugin.ending import BoundedEnd
 from bench.pytest_plugin.scheduler import FamilyScheduling
 from bench.pytest_plugin.session import BenchSession, RunSetup, open_judge
-from bench.pytest_plugin.setup import kept_inputs, prepare_run, unavailable_targets
+from bench.pytest_plugin.setup import (
+    kept_inputs,
+    prepare_run,
+    surveyed_inputs,
+    unavailable_targets,
+)
 from bench.pytest_plugin.signals import StopOnSignals
 from bench.pytest_plugin.terminal import TerminalReport
 from bench.records.run_directory import RunDirectory
@@ -85,6 +90,7 @@ def pytest_configure(config: pytest.Config) -> None:
             invocation=_extra_arguments(config),
         )
         if not config.option.collectonly:
+            setup = replace(setup, inputs=surveyed_inputs(setup))
             setup = replace(setup, unavailable=unavailable_targets(setup))
             setup = replace(setup, config=kept_inputs(setup))
             RunDirectory.create(setup.run_path, setup.manifest())

@@ -11,7 +11,7 @@ from bench.core.errors import BenchError, ConfigError, TargetUnavailableError
 from bench.core.fingerprint import read_source_tree
 from bench.core.schema import suggest
 from bench.measuring.inputs import keep_inputs
-from bench.measuring.user_files import check_user_files
+from bench.measuring.user_files import check_user_files, survey_user_data
 from bench.plan.config import (
     BenchConfig,
     fingerprint,
@@ -26,7 +26,7 @@ from bench.tflite.reference import ReferenceRunner
 from models.data import resolve_mnist
 from targets.registry import TARGETS, TargetContext
 
-__all__ = ["kept_inputs", "prepare_run", "unavailable_targets"]
+__all__ = ["kept_inputs", "prepare_run", "surveyed_inputs", "unavailable_targets"]
 
 
 def prepare_run(
@@ -38,6 +38,8 @@ def prepare_run(
     invocation: tuple[str, ...],
 ) -> RunSetup:
     """Read the configuration and check it against the environment; write nothing.
+
+    Of data sets only the headers are read; see `surveyed_inputs`.
 
     Args:
         config_path: the configuration file.
@@ -62,7 +64,7 @@ def prepare_run(
         plan = make_plan(config, chosen)
     except BenchError as error:
         raise ConfigError(f"{config_path}: {error}") from error
-    planned = {cell.workload for cell in plan.cells}
+    planned = plan.workloads
     inputs = check_user_files(config, config_path, planned) | _check_vela(config, config_path)
     root = results or config_path.resolve().parent / "results"
     return RunSetup(
@@ -78,6 +80,15 @@ def prepare_run(
         inputs=inputs,
         config_lines=key_lines(text),
     )
+
+
+def surveyed_inputs(setup: RunSetup) -> dict[Path, str]:
+    """The files that the configuration names, data sets among them, with the sha256 of each.
+
+    All values of the data sets are read, in pieces. Raises `BenchError` if they do not fit.
+    """
+    found = survey_user_data(setup.config, setup.config_path, setup.plan().workloads)
+    return {**setup.inputs, **found}
 
 
 def kept_inputs(setup: RunSetup) -> BenchConfig:

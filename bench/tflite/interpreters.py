@@ -14,14 +14,15 @@ import math
 import os
 import pickle
 import threading
-from collections.abc import Sequence
+from collections.abc import Iterator, Sequence
+from dataclasses import replace
 from functools import cache
 from pathlib import Path
 from types import TracebackType
 
 import numpy as np
 
-from bench.core.arrays import Array
+from bench.core.arrays import Array, join_parts, row_slices
 from bench.core.children import python_command
 from bench.core.errors import BenchError, ModelError, PrerequisiteError
 from bench.core.processes import Bounds, memory_words
@@ -43,15 +44,18 @@ __all__ = [
     "run_model",
     "run_tflm",
     "shared_interpreters",
+    "tensor_bytes",
 ]
 
 #: The time is for one inference: networks for an Ethos-U55 take seconds. The memory holds the
-#: arenas of all interpreters that are kept, and a network's outputs for all rows.
+#: arenas of all interpreters that are kept, and the rows of a request.
 INTERPRETER_BOUNDS = Bounds(seconds=120, memory_bytes=4 << 30)
 
 _CHILD = python_command("from bench.tflite.interpreter_worker import main\nmain()")
 #: How much of an interpreter's own message is shown.
 _WORDS_LINES, _WORDS_LENGTH = 3, 300
+#: Inputs and outputs of one request, in bytes, if it has more than one row.
+_REQUEST_BYTES = 8 << 20
 _PACKAGES = {
     Interpreter.TFLM: "pip install --pre tflite-micro",
     Interpreter.LITERT: "pip install ai-edge-litert",
@@ -203,7 +207,7 @@ def run_model(
     if problem:
         raise ModelError(f"{path}: {problem}", cure=MISFIT_CURE)
     leading = inputs[0].shape[: len(leading_of(model.inputs, inputs))]
-    largest = max(map(_size, model.tensors))
+    largest = max(map(tensor_bytes, model.tensors))
     if bounds.memory_bytes is not None and largest > bounds.memory_bytes:
         # An interpreter that gets no memory does not say that this was the reason.
         reason = (
@@ -211,7 +215,7 @@ def run_model(
             f"{memory_words(largest)} for one tensor,"
         )
         raise DiedError(interpreter, reason, End.MEMORY, str(path))
-    request = Request(
+    whole = Request(
         interpreter=interpreter,
         model=path.read_bytes(),
         inputs=tuple(
@@ -221,8 +225,9 @@ def run_model(
         outputs=len(model.outputs),
         fresh=model.has_state,
     )
+    row_bytes = math.prod(leading[1:]) * sum(map(tensor_bytes, (*model.inputs, *model.outputs)))
     try:
-        outputs = shared_interpreters().run(request, bounds)
+        outputs = join_parts(leading[0], _answers(whole, row_bytes, bounds))
     except RefusedError as error:
         raise RefusedError(interpreter, error.reason, str(path)) from error
     except DiedError as error:
@@ -231,6 +236,15 @@ def run_model(
         answer.reshape(*leading, *row_shape(tensor))
         for tensor, answer in zip(model.outputs, outputs, strict=True)
     )
+
+
+def _answers(
+    whole: Request, row_bytes: int, bounds: Bounds
+) -> Iterator[tuple[slice, tuple[Array, ...]]]:
+    """The outputs of some rows each: a request and its answer are in memory several times."""
+    for part in row_slices(len(whole.inputs[0]), row_bytes, _REQUEST_BYTES):
+        request = replace(whole, inputs=tuple(array[part] for array in whole.inputs))
+        yield part, shared_interpreters().run(request, bounds)
 
 
 def run_tflm(path: Path, inputs: Sequence[Array]) -> tuple[Array, ...]:
@@ -261,8 +275,8 @@ def _interpreters_of(pid: int) -> Interpreters:
     return interpreters
 
 
-def _size(tensor: TensorInfo) -> int:
-    """In bytes; 0 for types NumPy does not have, which take little."""
+def tensor_bytes(tensor: TensorInfo) -> int:
+    """The size of a tensor; 0 for types NumPy does not have, which take little."""
     try:
         return math.prod(tensor.shape) * np.dtype(tensor.dtype).itemsize
     except TypeError:

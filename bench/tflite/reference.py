@@ -14,7 +14,7 @@ from itertools import groupby
 from pathlib import Path
 from typing import Protocol
 
-from bench.core.arrays import Array
+from bench.core.arrays import Array, join_parts, row_slices
 from bench.core.errors import ModelError
 from bench.core.processes import Bounds
 from bench.core.rows import row_shape, steps_of
@@ -31,6 +31,7 @@ from bench.tflite.interpreters import (
     Request,
     run_model,
     shared_interpreters,
+    tensor_bytes,
 )
 from bench.tflite.model_file import inspect
 from bench.tflite.reader import read_graph
@@ -53,6 +54,8 @@ _ROUNDS_NOTHING = frozenset(
     }
 )
 
+#: All tensors of the rows that are run together, in bytes, if there is more than one row.
+_PART_BYTES = 64 << 20
 _DISTRIBUTIONS = {Interpreter.TFLM: "tflite-micro", Interpreter.LITERT: "ai-edge-litert"}
 
 
@@ -198,6 +201,22 @@ class _Pieces:
 
     def run(self, runners: Sequence[Interpreter], inputs: Sequence[Array]) -> tuple[Array, ...]:
         """The outputs for all rows, with as few pieces as `runners` allow."""
+        rows = len(inputs[0])
+        # The values of a row are kept until its outputs are known.
+        row_bytes = sum(
+            tensor_bytes(tensor) for tensor in self._graph.tensors if not tensor.constant_bytes
+        )
+        return join_parts(
+            rows,
+            (
+                (part, self._run_part(runners, [array[part] for array in inputs]))
+                for part in row_slices(rows, row_bytes, _PART_BYTES)
+            ),
+        )
+
+    def _run_part(
+        self, runners: Sequence[Interpreter], inputs: Sequence[Array]
+    ) -> tuple[Array, ...]:
         values = self._given(inputs)
         numbers = range(len(runners))
         for interpreter, group in groupby(numbers, key=lambda number: runners[number]):

@@ -11,7 +11,7 @@ from collections.abc import Sequence
 
 import numpy as np
 
-from bench.core.arrays import Array
+from bench.core.arrays import Array, empty_array
 from bench.core.rows import row_shape
 from targets.artefact import (
     ArenaRegion,
@@ -68,8 +68,7 @@ class Graph:
         artefact = self._artefact
         outputs = [artefact.tensors[i] for i in artefact.outputs]
         results = [
-            tuple(np.empty((rows, *row_shape(t)), np.dtype(t.dtype)) for t in outputs)
-            for _ in sequence
+            tuple(empty_array((rows, *row_shape(t)), t.dtype) for t in outputs) for _ in sequence
         ]
         for start in range(0, rows, self._rows):
             part = slice(start, min(rows, start + self._rows))

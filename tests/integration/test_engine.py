@@ -13,7 +13,7 @@ from bench.compiler import VelaOptions, VelaServer
 from bench.core.arrays import Array
 from bench.core.errors import BenchError, ModelError, TargetError, TargetUnavailableError
 from bench.core.fingerprint import read_source_tree
-from bench.measuring import sources
+from bench.measuring import testsets
 from bench.measuring.compilation import Compilation, Compiler
 from bench.measuring.engine import Engine
 from bench.measuring.planning import plan_cells
@@ -61,7 +61,7 @@ class ToldModels(ModelSource):
         self.told.steps.append(f"model {name}")
         return super().quantised(name, workload, variant)
 
-    def test_set(self, workload: Workload, model: QuantisedModel) -> sources.TestSet:
+    def test_set(self, workload: Workload, model: QuantisedModel) -> testsets.TestSet:
         self.told.steps.append("test set")
         return super().test_set(workload, model)
 

@@ -17,7 +17,8 @@ from bench.core.fingerprint import EXEMPT, PACKAGES, SourceTree, read_source_tre
 from bench.measuring.compilation import COMPILING_CODE
 from bench.measuring.preparation import measurement_code
 from bench.measuring.reference import REFERENCE_CODE
-from bench.measuring.sources import DATA_CODE, TRAINING_CODE
+from bench.measuring.sources import TRAINING_CODE
+from bench.measuring.testsets import DATA_CODE, FITTING_CODE
 from bench.tflite.reference import ReferenceRunner
 from targets.ethos_u55.accelerators import Accelerator
 from targets.protocol import Job
@@ -92,6 +93,15 @@ MAKING: dict[str, tuple[str, Sequence[str]]] = {
         "from pathlib import Path\nfrom models.data import SUBSET, write_test_set\n"
         "write_test_set(SUBSET, Path(sys.argv[2], 'test.npz'))\n",
         DATA_CODE,
+    ),
+    "fitted": (
+        "import numpy\nfrom pathlib import Path\n"
+        "from bench.measuring.datasets import fit_dataset\n"
+        "from bench.tflite.model_file import load_quantised\n"
+        "path = Path(sys.argv[2], 'data.npz')\n"
+        "numpy.savez(path, inputs=numpy.zeros((2, 40)), labels=numpy.zeros(2))\n"
+        "fit_dataset(path, load_quantised(Path(sys.argv[3])), Path(sys.argv[2]))\n",
+        FITTING_CODE,
     ),
     "compiled": (
         "import pickle\nfrom pathlib import Path\n"

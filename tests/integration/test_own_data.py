@@ -55,6 +55,24 @@ def test_data_on_another_scale_is_refused_with_both_ranges(runner: BenchRunner) 
     assert not run.cache.exists()
 
 
+def test_collecting_looks_at_no_value_and_a_run_at_every_one(runner: BenchRunner) -> None:
+    inputs, labels = samples(classifier(runner))
+    inputs[30, 2] = np.nan
+    save(runner, inputs, labels)
+    config = workload(runner)
+    collected = runner.run(config, "-n", "0", "--collect-only", "-q", timeout=120)
+    assert collected.returncode == 0, collected.output
+    assert CELL in collected.output
+    run = runner.run(config, "-n", "0", timeout=120)
+    assert run.returncode == 4, run.output
+    assert "inputs[30, 2] is nan" in run.output
+    assert not run.cache.exists()
+    save(runner, inputs[:, 1:], labels)
+    collected = runner.run(config, "-n", "0", "--collect-only", timeout=120)
+    assert collected.returncode == 4
+    assert "the model takes [n, 16]" in collected.output
+
+
 def test_a_few_outliers_are_told_and_judged(runner: BenchRunner) -> None:
     inputs, labels = samples(classifier(runner))
     inputs[0, :8] = 3

@@ -13,11 +13,12 @@ from hypothesis.extra import numpy as hnp
 
 from bench.core.arrays import Array
 from bench.core.errors import ModelError
-from bench.measuring.datasets import load_dataset
-from bench.measuring.finite import require_finite
-from bench.measuring.scores import evaluate
+from bench.core.npz import ArrayHeader
+from bench.measuring.finite import FiniteCheck
+from bench.measuring.scores import Scored, evaluate
 from bench.plan.metrics import AccuracyMetric as Metric
 from bench.tflite.model_file import ModelFile, inspect
+from tests.support.datasets import load_dataset
 from tests.support.models.tflite_factory import Op, Tensor, single_operator
 
 
@@ -51,15 +52,23 @@ def test_labels_of_one_dimension_are_indexed_so(tmp_path: Path, model: ModelFile
 
 
 @given(
-    hnp.arrays(np.float32, hnp.array_shapes(max_dims=3, max_side=4), elements=st.floats(width=32))
+    hnp.arrays(np.float32, hnp.array_shapes(max_dims=3, max_side=4), elements=st.floats(width=32)),
+    st.integers(1, 7),
+    st.booleans(),
 )
-def test_the_first_value_that_is_no_number_is_named(array: Array) -> None:
+def test_the_first_value_that_is_no_number_is_named(
+    array: Array, piece: int, fortran: bool
+) -> None:
+    check = FiniteCheck(ArrayHeader(array.shape, array.dtype, fortran))
+    stored = array.reshape(-1, order="F" if fortran else "C")
+    for start in range(0, stored.size, piece):
+        check.see(stored[start : start + piece])
     bad = [index for index, value in np.ndenumerate(array) if not np.isfinite(value)]
     if not bad:
-        return require_finite("here", "x", array)
+        return check.require_finite("here", "x")
     place = ", ".join(map(str, bad[0]))
-    with pytest.raises(ModelError, match=rf"^here: x\[{place}\] is ") as caught:
-        require_finite("here", "x", array)
+    with pytest.raises(ModelError, match=rf"^here: x\[{place}\] is {array[bad[0]]}\b") as caught:
+        check.require_finite("here", "x")
     assert (f"{len(bad) - 1:,} more" in caught.value.what) == (len(bad) > 1)
     return None
 
@@ -70,6 +79,6 @@ def test_a_metric_that_overflows_is_an_error_and_no_figure(label: float) -> None
     with pytest.raises(
         ModelError, match=r"mse is inf: outputs run from -1 to 1, labels from "
     ) as e:
-        evaluate(Metric.MSE, np.array([[-1.0], [1.0]], np.float32), labels)
+        evaluate(Metric.MSE, Scored(np.array([[-1.0], [1.0]], np.float32), labels))
     assert f"{label:g}" in e.value.what
     assert e.value.cure

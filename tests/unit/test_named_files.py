@@ -19,7 +19,6 @@ import pytest
 
 from bench.compiler import VelaOptions
 from bench.core.errors import BenchError, ModelError
-from bench.measuring.datasets import load_dataset
 from bench.measuring.inputs import sha256_of
 from bench.plan.config import load_config
 from bench.tflite.model_file import inspect, load_quantised
@@ -31,6 +30,7 @@ from targets.fvp.axf import Programs
 from targets.fvp.local import LocalLauncher
 from targets.virtual.errors import ParameterError
 from targets.virtual.options import parse_options
+from tests.support.datasets import load_dataset
 from tests.support.models.tflite_factory import mlp
 
 GIB = 1 << 30

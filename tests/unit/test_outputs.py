@@ -12,9 +12,11 @@ from sklearn.metrics import f1_score, jaccard_score, mean_absolute_error, top_k_
 
 from bench.core.arrays import Array
 from bench.core.errors import ModelError
+from bench.measuring.labels import facts_of_labels
 from bench.measuring.outputs import judged_output
 from bench.measuring.quantisation import real_range, saturated
-from bench.measuring.scores import check_labels, evaluate
+from bench.measuring.scores import Scored, check_labels
+from bench.measuring.scores import evaluate as evaluate_scored
 from bench.plan.metrics import AccuracyMetric as Metric
 from bench.tflite.model_file import TensorInfo
 
@@ -33,35 +35,40 @@ def output(name: str, *shape: int, dtype: str = "int8") -> TensorInfo:
 
 
 CLASSES = np.array([0, 3, 9, 1])
+CLASS_FACTS = facts_of_labels(CLASSES)
+
+
+def evaluate(metric: Metric, outputs: Array, labels: Array) -> float:
+    return evaluate_scored(metric, Scored(outputs, labels))
 
 
 def test_the_only_output_that_fits_is_judged() -> None:
     heads = [output("regression", 4), output("classes", 10)]
-    assert judged_output(Metric.TOP1, heads, CLASSES, None) == 1
-    assert judged_output(Metric.MSE, heads, np.zeros((4, 4)), None) == 0
+    assert judged_output(Metric.TOP1, heads, CLASS_FACTS, None) == 1
+    assert judged_output(Metric.MSE, heads, facts_of_labels(np.zeros((4, 4))), None) == 0
 
 
 def test_labels_that_fit_both_heads_need_a_name() -> None:
     heads = [output("digit", 10), output("style", 12)]
     with pytest.raises(ModelError, match=r"fit 2 of the model's 2 outputs.*digit.*style") as caught:
-        judged_output(Metric.TOP1, heads, CLASSES, None)
+        judged_output(Metric.TOP1, heads, CLASS_FACTS, None)
     assert "output = " in caught.value.cure
-    assert judged_output(Metric.TOP1, heads, CLASSES, "style") == 1
+    assert judged_output(Metric.TOP1, heads, CLASS_FACTS, "style") == 1
     with pytest.raises(ModelError, match="did you mean 'style'"):
-        judged_output(Metric.TOP1, heads, CLASSES, "stile")
+        judged_output(Metric.TOP1, heads, CLASS_FACTS, "stile")
 
 
 def test_labels_that_fit_no_head_say_why() -> None:
     heads = [output("a", 3), output("b", 4)]
     with pytest.raises(ModelError, match="fit none of the model's 2 outputs"):
-        judged_output(Metric.TOP1, heads, CLASSES, None)
+        judged_output(Metric.TOP1, heads, CLASS_FACTS, None)
 
 
 def test_a_teams_own_metric_on_several_outputs_needs_a_name() -> None:
     heads = [output("a", 3), output("b", 4)]
     with pytest.raises(ModelError, match="2 outputs"):
-        judged_output(None, heads, CLASSES, None)
-    assert judged_output(None, heads, CLASSES, "b") == 1
+        judged_output(None, heads, CLASS_FACTS, None)
+    assert judged_output(None, heads, CLASS_FACTS, "b") == 1
 
 
 @pytest.mark.parametrize(
@@ -85,7 +92,7 @@ def test_labels_that_do_not_fit(
     metric: Metric, shape: tuple[int, ...], labels: Array, says: str
 ) -> None:
     with pytest.raises(ModelError) as caught:
-        check_labels(metric, shape, labels)
+        check_labels(metric, shape, facts_of_labels(labels))
     assert says in str(caught.value)
     with pytest.raises(ModelError):
         evaluate(metric, np.zeros(shape, np.float32), labels)
@@ -93,7 +100,7 @@ def test_labels_that_do_not_fit(
 
 def test_a_model_that_ends_in_arg_max_is_scored_by_its_numbers() -> None:
     numbers = np.array([[0], [3], [8], [1]], np.int64)
-    check_labels(Metric.TOP1, numbers.shape, CLASSES)
+    check_labels(Metric.TOP1, numbers.shape, CLASS_FACTS)
     assert evaluate(Metric.TOP1, numbers, CLASSES) == 0.75
     assert evaluate(Metric.TOP1, numbers[:, 0], CLASSES) == 0.75
 

@@ -10,8 +10,7 @@ import numpy as np
 
 from bench.core.arrays import Array
 from bench.core.errors import BenchError
-from bench.measuring.datasets import load_dataset
-from bench.measuring.user_files import check_user_files
+from bench.measuring.user_files import check_user_files, survey_user_data
 from bench.plan.config import load_config
 from bench.tflite.model_file import load_quantised
 from tests.fuzz.containers import TfliteContainer, open_seed
@@ -20,6 +19,7 @@ from tests.fuzz.inputs.trees import odd_file
 from tests.fuzz.mutate_bytes import mutate_bytes
 from tests.fuzz.mutate_graph import mutate_graph
 from tests.fuzz.seeds import Seed
+from tests.support.datasets import load_dataset
 
 __all__ = ["dataset_case", "model_case", "mutate_model"]
 
@@ -89,7 +89,9 @@ def _arrays(model: Path, random: Random) -> dict[str, Any]:
 def _checked(directory: Path, dataset: str, metric: str) -> None:
     path = directory / "bench.toml"
     path.write_text(_CONFIG.format(dataset=dataset, metric=metric), encoding="utf-8")
-    check_user_files(load_config(path), path, ["mine"])
+    config = load_config(path)
+    check_user_files(config, path, ["mine"])
+    survey_user_data(config, path, ["mine"])
 
 
 def _read_model(directory: Path) -> str:

@@ -1,0 +1,145 @@
+"""The test set of a model: a user's data set, MNIST's test images, or random inputs."""
+
+from __future__ import annotations
+
+from dataclasses import dataclass, replace
+from pathlib import Path
+
+from bench.cache import JSON
+from bench.core.arrays import Array, digest_arrays
+from bench.core.errors import ModelError
+from bench.measuring.datasets import Dataset, Survey, fit_dataset, fitted_dataset
+from bench.measuring.inputs import sha256_of
+from bench.measuring.outputs import judged_output
+from bench.measuring.products import ProductStore
+from bench.plan.config import CustomMetric, ModelFileWorkload, TrainedWorkload, Workload
+from bench.plan.metrics import AccuracyMetric
+from bench.records.record import DataIdentity
+from bench.tflite.model_file import ModelFile
+from bench.tflite.random_inputs import random_inputs
+from models.data import DataSource, write_test_set
+
+__all__ = ["DATA_CODE", "FITTING_CODE", "TestSet", "judged_output_of", "obtain_test_set"]
+
+#: What writes a test set.
+DATA_CODE = ("models.data",)
+#: What fits a data set to a model.
+FITTING_CODE = ("bench.measuring.datasets",)
+
+_TEST_SET = "test.npz"
+
+
+@dataclass(frozen=True)
+class TestSet:
+    """The test set of a model: inputs in the model's own dtype, and labels if there are any.
+
+    The arrays of a data set are mapped: read-only, and never in memory as a whole.
+    """
+
+    #: One array for each model input, `[n, ...]`.
+    inputs: tuple[Array, ...]
+    labels: Array | None
+    #: Why there are no labels, if there are none.
+    labels_absent: str
+    metric: AccuracyMetric | CustomMetric
+    identity: DataIdentity
+    #: The index of the judged output among the model's.
+    output: int = 0
+    #: Share of the inputs' values that were cut to the range of the model's inputs, 0..1.
+    saturated: float = 0.0
+
+    def first(self, samples: int | None) -> TestSet:
+        """The first `samples` inputs and labels only; None = all."""
+        if samples is None:
+            return self
+        labels = None if self.labels is None else self.labels[:samples]
+        inputs = tuple(array[:samples] for array in self.inputs)
+        return replace(self, inputs=inputs, labels=labels)
+
+
+def obtain_test_set(
+    store: ProductStore, data: DataSource, workload: Workload, model: ModelFile
+) -> TestSet:
+    """The test set of `model`, quantised like its input tensors; kept in `store`.
+
+    `data` is for the trained workloads. Raises `ModelError` if a data set does not fit the model.
+    """
+    if isinstance(workload, TrainedWorkload):
+        fitted = _fitted(store, data.name, _mnist_test_set(store, data), model)
+        return _labelled(fitted, AccuracyMetric.TOP1, 0)
+    if workload.dataset is None:
+        return _random(workload, model)
+    fitted = _fitted(store, workload.dataset.name, workload.dataset, model)
+    output = judged_output_of(workload, workload.dataset, fitted.dataset.survey, model)
+    return _labelled(fitted, workload.metric, output)
+
+
+def judged_output_of(
+    workload: ModelFileWorkload, dataset: Path, survey: Survey, model: ModelFile
+) -> int:
+    """The index of the output that the labels of the workload's dataset belong to.
+
+    Everything is checked that can be checked before the model runs. Raises `ModelError` if the
+    labels do not fit the model, or if the data is not scaled as the model needs.
+    """
+    if survey.saturated > workload.max_saturated:
+        raise ModelError(
+            f"dataset {dataset}: {survey.saturated:.1%} of the values are outside what the model's "
+            f"inputs can hold: {survey.ranges}",
+            cure="scale the data as it was for training, or raise max_saturated",
+        )
+    metric = workload.metric if isinstance(workload.metric, AccuracyMetric) else None
+    return judged_output(metric, model.outputs, survey.labels, workload.output)
+
+
+@dataclass(frozen=True)
+class _Fitted:
+    """A data set fitted to a model."""
+
+    name: str
+    #: Of its file, as the user gave it.
+    sha256: str
+    dataset: Dataset
+
+
+def _fitted(store: ProductStore, name: str, path: Path, model: ModelFile) -> _Fitted:
+    sha256 = sha256_of(path)
+    inputs: list[JSON] = [
+        {
+            "shape": list(tensor.shape),
+            "dtype": tensor.dtype,
+            "scales": list(tensor.scales),
+            "zero_points": list(tensor.zero_points),
+        }
+        for tensor in model.inputs
+    ]
+    product = store.product("fitted", name, {"dataset": sha256, "inputs": inputs}, FITTING_CODE)
+    entry = store.obtain(product, lambda directory: fit_dataset(path, model, directory))
+    return _Fitted(name, sha256, fitted_dataset(path, model, entry.file))
+
+
+def _mnist_test_set(store: ProductStore, data: DataSource) -> Path:
+    product = store.product("dataset", data.name, {"data": data.name}, DATA_CODE)
+    entry = store.obtain(product, lambda directory: write_test_set(data, directory / _TEST_SET))
+    return entry.file(_TEST_SET)
+
+
+def _labelled(fitted: _Fitted, metric: AccuracyMetric | CustomMetric, output: int) -> TestSet:
+    dataset = fitted.dataset
+    samples = len(dataset.inputs[0])
+    identity = DataIdentity(name=fitted.name, sha256=fitted.sha256, samples=samples)
+    absent = "" if dataset.labels is not None else f"{fitted.name} has no labels"
+    return TestSet(
+        dataset.inputs, dataset.labels, absent, metric, identity, output, dataset.survey.saturated
+    )
+
+
+def _random(workload: ModelFileWorkload, model: ModelFile) -> TestSet:
+    inputs = random_inputs(model, workload.random_inputs, workload.seed)
+    identity = DataIdentity(
+        name=f"random seed {workload.seed}",
+        sha256=digest_arrays(inputs),
+        samples=workload.random_inputs,
+    )
+    absent = "no dataset is given, so there are no labels to compare with"
+    return TestSet(inputs, None, absent, workload.metric, identity)
