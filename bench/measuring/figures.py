@@ -13,12 +13,13 @@ import numpy as np
 from bench.compiler import VelaReport
 from bench.core.arrays import Array
 from bench.measuring.custom_metric import evaluate_custom
+from bench.measuring.labels import are_of_steps
 from bench.measuring.quantisation import dequantise
 from bench.measuring.scores import Scored, evaluate
 from bench.measuring.sources import QuantisedModel
 from bench.measuring.testsets import TestSet
 from bench.plan.config import CustomMetric
-from bench.plan.metrics import MetricName, describe
+from bench.plan.metrics import AccuracyMetric, MetricName, describe
 from bench.records.binding import CellBinding, binding_of_layers, binding_of_report
 from bench.records.measurement import MeasurementRecord
 from bench.records.record import AccuracyRecord
@@ -29,7 +30,7 @@ __all__ = ["accuracy_of", "binding", "promised"]
 
 def promised(capabilities: Capabilities, test_set: TestSet) -> tuple[MetricName, ...]:
     """The figures that a target gives for every model on `test_set`, in `MetricName`'s order."""
-    whole = capabilities.samples is None or capabilities.samples >= test_set.identity.samples
+    whole = capabilities.samples is None or capabilities.samples >= test_set.inferences
     given = {
         MetricName.ACCURACY: whole and test_set.labels is not None,
         MetricName.REFERENCE: capabilities.executes_artefact,
@@ -67,12 +68,31 @@ def accuracy_of(
         if tensor.scales
         else np.asarray
     )
-    scored = Scored(outputs[test_set.output], test_set.labels, real)
     metric = test_set.metric
+    judged, labels = _judged(outputs[test_set.output], test_set.labels, test_set)
+    scored = Scored(judged, labels, real)
     if isinstance(metric, CustomMetric):
         name, value = metric.name, evaluate_custom(metric, scored)
     else:
         name, value = metric.value, evaluate(metric, scored)
     return AccuracyRecord(
-        metric=name, value=value, samples=scored.rows, saturated=test_set.saturated
+        metric=name,
+        value=value,
+        samples=len(outputs[test_set.output]),
+        saturated=test_set.saturated,
     ), ""
+
+
+def _judged(outputs: Array, labels: Array, test_set: TestSet) -> tuple[Array, Array]:
+    """Outputs and labels, one for one: `[m, ...]` both.
+
+    Of streams, all steps are judged if each has a label, and otherwise the last.
+    """
+    steps = test_set.identity.steps
+    if steps is None:
+        return outputs, labels
+    metric = test_set.metric if isinstance(test_set.metric, AccuracyMetric) else None
+    if not are_of_steps(labels.shape, steps, metric):
+        return outputs[:, -1], labels
+    every = len(outputs) * steps
+    return outputs.reshape(every, *outputs.shape[2:]), labels.reshape(every, *labels.shape[2:])

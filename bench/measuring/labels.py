@@ -2,15 +2,16 @@
 
 from __future__ import annotations
 
-from collections.abc import Iterable
+from collections.abc import Iterable, Sequence
 from dataclasses import dataclass
 
 import numpy as np
 
 from bench.core.arrays import Array, row_parts
 from bench.core.schema import StrictModel
+from bench.plan.metrics import AccuracyMetric
 
-__all__ = ["LabelFacts", "facts_of_labels", "summarise_labels"]
+__all__ = ["LabelFacts", "are_of_steps", "facts_of_labels", "summarise_labels"]
 
 
 class LabelFacts(StrictModel):
@@ -29,6 +30,17 @@ class LabelFacts(StrictModel):
     def are_integers(self) -> bool:
         """Whether they can be numbers of classes."""
         return np.dtype(self.dtype).kind in "iu"
+
+
+def are_of_steps(shape: Sequence[int], steps: int | None, metric: AccuracyMetric | None) -> bool:
+    """Whether labels of that shape are one for each step of streams, `[n, steps, ...]`.
+
+    Otherwise they are for whole streams, `[n, ...]`, that is for their last step. Expected values
+    of one output (MSE, MAE) are `[n, elements]`, and could be taken for steps.
+    """
+    if steps is None or tuple(shape[1:2]) != (steps,):
+        return False
+    return len(shape) > 2 or metric not in (AccuracyMetric.MSE, AccuracyMetric.MAE)
 
 
 @dataclass

@@ -95,6 +95,11 @@ class Preparation:
         family = _Family(cell.workload, cell.variant)
         model = self._model(family)
         test_set = self._test_set(family).first(plan.target.samples)
+        if test_set.identity.steps is not None and plan.target.no_streams:
+            raise TargetUnavailableError(
+                f"{cell.id}: the data set has streams: {plan.target.no_streams}",
+                cure="use another target, or a data set of independent inputs",
+            )
         compilation = self._compilation((family, plan.options))
         events = requested_events(plan.target)
         job = Job(

@@ -170,6 +170,7 @@ def _quantised(
             "sha256": file.sha256,
             "size_bytes": file.size_bytes,
             "provenance": dict(provenance),
+            "keeps_state": file.has_state,
             "changes": list(changes),
         }
     )

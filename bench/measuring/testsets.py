@@ -10,6 +10,7 @@ from bench.core.arrays import Array, digest_arrays
 from bench.core.errors import ModelError
 from bench.measuring.datasets import Dataset, Survey, fit_dataset, fitted_dataset
 from bench.measuring.inputs import sha256_of
+from bench.measuring.labels import are_of_steps
 from bench.measuring.outputs import judged_output
 from bench.measuring.products import ProductStore
 from bench.plan.config import CustomMetric, ModelFileWorkload, TrainedWorkload, Workload
@@ -36,7 +37,7 @@ class TestSet:
     The arrays of a data set are mapped: read-only, and never in memory as a whole.
     """
 
-    #: One array for each model input, `[n, ...]`.
+    #: One array for each model input, `[n, ...]`, or `[n, steps, ...]` for streams.
     inputs: tuple[Array, ...]
     labels: Array | None
     #: Why there are no labels, if there are none.
@@ -48,10 +49,16 @@ class TestSet:
     #: Share of the inputs' values that were cut to the range of the model's inputs, 0..1.
     saturated: float = 0.0
 
-    def first(self, samples: int | None) -> TestSet:
-        """The first `samples` inputs and labels only; None = all."""
-        if samples is None:
+    @property
+    def inferences(self) -> int:
+        """How many inferences it takes: one for each sample, or for each step of a stream."""
+        return self.identity.samples * (self.identity.steps or 1)
+
+    def first(self, inferences: int | None) -> TestSet:
+        """What the first `inferences` take, but one stream at least; None = all."""
+        if inferences is None:
             return self
+        samples = max(1, inferences // (self.identity.steps or 1))
         labels = None if self.labels is None else self.labels[:samples]
         inputs = tuple(array[:samples] for array in self.inputs)
         return replace(self, inputs=inputs, labels=labels)
@@ -89,7 +96,11 @@ def judged_output_of(
             cure="scale the data as it was for training, or raise max_saturated",
         )
     metric = workload.metric if isinstance(workload.metric, AccuracyMetric) else None
-    return judged_output(metric, model.outputs, survey.labels, workload.output)
+    labels = survey.labels
+    if labels is not None and are_of_steps(labels.shape, survey.steps, metric):
+        streams, steps, *rest = labels.shape
+        labels = labels.model_copy(update={"shape": (streams * steps, *rest)})
+    return judged_output(metric, model.outputs, labels, workload.output)
 
 
 @dataclass(frozen=True)
@@ -127,7 +138,9 @@ def _mnist_test_set(store: ProductStore, data: DataSource) -> Path:
 def _labelled(fitted: _Fitted, metric: AccuracyMetric | CustomMetric, output: int) -> TestSet:
     dataset = fitted.dataset
     samples = len(dataset.inputs[0])
-    identity = DataIdentity(name=fitted.name, sha256=fitted.sha256, samples=samples)
+    identity = DataIdentity(
+        name=fitted.name, sha256=fitted.sha256, samples=samples, steps=dataset.survey.steps
+    )
     absent = "" if dataset.labels is not None else f"{fitted.name} has no labels"
     return TestSet(
         dataset.inputs, dataset.labels, absent, metric, identity, output, dataset.survey.saturated
@@ -135,11 +148,20 @@ def _labelled(fitted: _Fitted, metric: AccuracyMetric | CustomMetric, output: in
 
 
 def _random(workload: ModelFileWorkload, model: ModelFile) -> TestSet:
-    inputs = random_inputs(model, workload.random_inputs, workload.seed)
+    count, steps = workload.random_inputs, workload.random_steps
+    if steps is not None and not model.has_state:
+        raise ModelError(
+            f"random_steps = {steps}, but the model keeps no state",
+            cure="remove random_steps",
+        )
+    inputs = random_inputs(model, count * (steps or 1), workload.seed)
+    if steps is not None:
+        inputs = tuple(array.reshape(count, steps, *array.shape[1:]) for array in inputs)
     identity = DataIdentity(
         name=f"random seed {workload.seed}",
         sha256=digest_arrays(inputs),
-        samples=workload.random_inputs,
+        samples=count,
+        steps=steps,
     )
     absent = "no dataset is given, so there are no labels to compare with"
     return TestSet(inputs, None, absent, workload.metric, identity)

@@ -111,7 +111,7 @@ def _model(path: Path, key: str) -> _Model:
 def _check_headers(dataset: Path, model: ModelFile, key: str) -> None:
     try:
         with open_archive(dataset) as archive:
-            require_fit(dataset, archive.headers, model.inputs)
+            require_fit(dataset, archive.headers, model)
     except ModelError as error:
         raise ModelError(f"{key}.dataset: {error}") from error
 

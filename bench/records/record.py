@@ -134,7 +134,10 @@ class DataIdentity(RecordModel):
 
     name: str
     sha256: str
+    #: Independent inputs, or streams.
     samples: int
+    #: How many steps each stream has, in which state lasts; None if the inputs are not streams.
+    steps: int | None = None
 
 
 class ModelRecord(RecordModel):
@@ -145,6 +148,8 @@ class ModelRecord(RecordModel):
     size_bytes: int
     #: How it was made (seed, epochs, library versions) or where it came from.
     provenance: dict[str, str]
+    #: Whether an inference can depend on the one before.
+    keeps_state: bool = False
     #: What the bench changed in the user's file, a sentence each; `sha256` and `size_bytes` are
     #: those of the changed file then.
     changes: tuple[str, ...] = ()

@@ -150,11 +150,16 @@ def _workload_table(
 
 def _samples(records: Sequence[Record]) -> str:
     """How many test samples there are, and how many of them the accuracy is based on."""
-    there = records[0].data.samples
+    data = records[0].data
+    what = "test samples" if data.steps is None else f"streams of {data.steps:,} steps"
     ran = {r.accuracy.samples for r in records if r.accuracy is not None}
-    if not ran or min(ran) == there:
-        return f"{there:,} test samples"
-    return f"accuracy of the first {min(ran):,} of {there:,} test samples"
+    if ran and min(ran) != data.samples:
+        what = f"accuracy of the first {min(ran):,} of {data.samples:,} {what}"
+    else:
+        what = f"{data.samples:,} {what}"
+    if data.steps is None and records[0].model.keeps_state:
+        what += ", each from the initial state (the model keeps state; give it streams)"
+    return what
 
 
 def _shown_macs(records: Sequence[Record]) -> Accelerator:

@@ -43,6 +43,11 @@ class FirmwareRunner:
         return frozenset(EVENT_NUMBERS)
 
     @property
+    def no_streams(self) -> str:
+        """It runs them."""
+        return ""
+
+    @property
     def executes_artefact(self) -> bool:
         """It does."""
         return True

@@ -72,6 +72,12 @@ class LoggedRunner:
         return self._program.events
 
     @property
+    def no_streams(self) -> str:
+        """A program that is given one input is started anew for each."""
+        # Otherwise the reference computes the outputs.
+        return f"{self._program.name} makes one inference" if self.executes_artefact else ""
+
+    @property
     def executes_artefact(self) -> bool:
         """Whether the compiled model itself is loaded, and its output fetched."""
         return self._program.dynamic and not self._programs.one_each

@@ -68,6 +68,11 @@ class Runner(Protocol):
         ...
 
     @property
+    def no_streams(self) -> str:
+        """Why it cannot run streams; empty if it can."""
+        ...
+
+    @property
     def executes_artefact(self) -> bool:
         """Whether it gives the outputs of the compiled model."""
         ...

@@ -54,6 +54,7 @@ class FvpTarget:
             events=self._runner.events,
             executes_artefact=self._runner.executes_artefact,
             samples=self._settings.samples or None,
+            no_streams=self._runner.no_streams,
         )
 
     def fingerprint(self) -> Mapping[str, str]:

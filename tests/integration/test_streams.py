@@ -25,42 +25,12 @@ from targets.settings.fvp import FvpSettings
 from targets.sim import SimulatorTarget
 from targets.simulator.simulator import Simulator
 from tests.operators.network import Network, Value, handle_options
-from tests.operators.recurrent import fused_lstm
-from tests.operators.shaping import reshape
-from tests.operators.stateful import running_window, svdf
-from tests.operators.weighted import conv2d, fully_connected
+from tests.operators.streaming import both, keyword_spotter, lstm, wake_word
 from tests.support.fvp.stand_ins import write_fvp
 from tests.support.models.compiled_jobs import compiled_job
 from tests.support.models.tflite_factory import Op, Tensor, model_bytes
 
 STREAMS, STEPS = 3, 60
-
-
-def lstm(network: Network) -> Value:
-    """State in variable tensors that the NPU keeps."""
-    return fused_lstm(network, network.input((1, 1, 6)), 8)
-
-
-def keyword_spotter(network: Network) -> Value:
-    """State in variable tensors of operators that only the CPU has."""
-    hidden = fully_connected(network, network.input((1, 16)), 12)
-    remembered = svdf(network, hidden, 8, memory=10, rank=2)
-    return fully_connected(network, svdf(network, remembered, 6, memory=4), 4)
-
-
-def wake_word(network: Network, start: int | None = None) -> Value:
-    """State in resource variables, as streaming Keras models have it."""
-    window = running_window(network, network.input((1, 1, 1, 12)), 5, start)
-    hidden = conv2d(network, window, 16, kernel=(6, 1), padding="VALID")
-    window = running_window(network, hidden, 3, start)
-    return fully_connected(network, reshape(network, window, (1, 64)), 4)
-
-
-def both(network: Network) -> Value:
-    """Resource variables around the NPU's own state."""
-    window = running_window(network, network.input((1, 1, 1, 6)), 2)
-    steps = reshape(network, window, (1, 3, 6))
-    return fully_connected(network, reshape(network, fused_lstm(network, steps, 8), (1, 24)), 5)
 
 
 def write(directory: Path, build: Callable[[Network], Value]) -> Path:

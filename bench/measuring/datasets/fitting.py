@@ -32,8 +32,8 @@ _SURVEY = "survey.json"
 class Dataset:
     """Inputs ready for one model, and the right answers; the arrays are mapped, and read-only.
 
-    `inputs` has one array `[n, ...]` for each model input, in the model's dtype; `labels` is
-    `[n, ...]` or None.
+    `inputs` has one array `[n, ...]` or `[n, steps, ...]` for each model input, in the model's
+    dtype; `labels` is `[n, ...]` or None.
     """
 
     inputs: tuple[Array, ...]
@@ -45,12 +45,13 @@ def survey_dataset(path: Path, model: ModelFile) -> Survey:
     """Check the data set at `path` against `model`, headers and values; keep nothing.
 
     It is an `.npz` file with `inputs` (or `inputs_0`, `inputs_1`, ...) and maybe `labels`. Inputs
-    are `[n, ...]` in the model's shape: integers of the model's own dtype, or floats, which are
-    quantised with the scale of the model's input. Raises `ModelError`, which names the file and the
-    key, and the index of a value that is not finite.
+    are `[n, ...]` in the model's shape, or `[n, steps, ...]` for a model that keeps state. They are
+    integers of the model's own dtype, or floats, which are quantised with the scale of the model's
+    input. Raises `ModelError`, which names the file and the key, and the index of a value that is
+    not finite.
     """
     with open_archive(path) as archive:
-        return survey(archive, require_fit(path, archive.headers, model.inputs))
+        return survey(archive, require_fit(path, archive.headers, model))
 
 
 def fit_dataset(path: Path, model: ModelFile, directory: Path) -> None:
@@ -59,7 +60,7 @@ def fit_dataset(path: Path, model: ModelFile, directory: Path) -> None:
     Raises `ModelError` like `survey_dataset`, and `OSError` if the disk fails.
     """
     with open_archive(path) as archive:
-        inputs = require_fit(path, archive.headers, model.inputs)
+        inputs = require_fit(path, archive.headers, model)
         found = survey(archive, inputs)
         for name, dtype in _wanted(archive.members, inputs).items():
             if _place(archive.members[name], dtype) is None:
@@ -75,7 +76,7 @@ def fitted_dataset(path: Path, model: ModelFile, file: Callable[[str], Path]) ->
     """
     with open_archive(path) as archive:
         members = archive.members
-        inputs = require_fit(path, archive.headers, model.inputs)
+        inputs = require_fit(path, archive.headers, model)
     arrays = {
         name: _mapped(path, members[name], dtype, partial(file, f"{name}.npy"))
         for name, dtype in _wanted(members, inputs).items()

@@ -9,27 +9,33 @@ from pathlib import Path
 from bench.core.errors import ModelError
 from bench.core.npz import ArrayHeader
 from bench.core.text import one_line
-from bench.tflite.model_file import TensorInfo
+from bench.tflite.model_file import ModelFile, TensorInfo
 
-__all__ = ["LABELS", "key_error", "require_fit"]
+__all__ = ["LABELS", "key_error", "require_fit", "steps_of"]
 
 #: The key of the labels.
 LABELS = "labels"
 
 
 def require_fit(
-    path: Path, headers: Mapping[str, ArrayHeader], tensors: tuple[TensorInfo, ...]
+    path: Path, headers: Mapping[str, ArrayHeader], model: ModelFile
 ) -> dict[str, TensorInfo]:
-    """The key of each of a model's inputs `tensors`, in order, among `headers`.
+    """The key of each of the inputs of `model`, in order, among `headers`.
 
-    The keys are `inputs`, or `inputs_0`, `inputs_1`, ..., and maybe `labels`; any other is refused,
-    because it is most likely misspelt. Raises `ModelError`, which names the file `path` and the
-    key, if arrays are missing or do not fit.
+    Inputs are `[n, ...]`, or, of a model that keeps state, `[n, steps, ...]` as well. The keys are
+    `inputs`, or `inputs_0`, `inputs_1`, ..., and maybe `labels`; any other is refused, because it
+    is most likely misspelt. Raises `ModelError`, which names the file `path` and the key, if arrays
+    are missing or do not fit.
     """
-    found = dict(zip(_input_keys(path, headers, len(tensors)), tensors, strict=True))
+    keys = _input_keys(path, headers, len(model.inputs))
+    found = dict(zip(keys, model.inputs, strict=True))
     for name, tensor in found.items():
         _check_input(path, name, headers[name], tensor)
+        if _is_stream(headers[name], tensor) and not model.has_state:
+            shape = list(headers[name].shape)
+            raise key_error(path, name, f"{shape} are streams, but the model keeps no state")
     _check_rows(path, headers)
+    _check_steps(path, headers, found)
     return found
 
 
@@ -73,8 +79,35 @@ def _check_rows(path: Path, headers: Mapping[str, ArrayHeader]) -> None:
         )
 
 
+def steps_of(headers: Mapping[str, ArrayHeader], inputs: Mapping[str, TensorInfo]) -> int | None:
+    """How many steps the streams have; None if the inputs are independent rows."""
+    name, tensor = next(iter(inputs.items()))
+    return headers[name].shape[1] if _is_stream(headers[name], tensor) else None
+
+
+def _is_stream(header: ArrayHeader, tensor: TensorInfo) -> bool:
+    return header.ndim == len(tensor.shape) + 1 and header.shape[2:] == tensor.shape[1:]
+
+
+def _check_steps(
+    path: Path, headers: Mapping[str, ArrayHeader], inputs: Mapping[str, TensorInfo]
+) -> None:
+    """Check that all inputs are streams of as many steps, or none is one."""
+    steps = {
+        name: headers[name].shape[1] if _is_stream(headers[name], tensor) else None
+        for name, tensor in inputs.items()
+    }
+    if len(set(steps.values())) != 1 or 0 in steps.values():
+        listing = ", ".join(f"{name} {count or 'none'}" for name, count in steps.items())
+        raise ModelError(
+            f"dataset {path}: the number of steps must be one and above 0, found {listing}",
+            cure="save all inputs as streams [n, steps, ...] of the same length",
+        )
+
+
 def _check_input(path: Path, name: str, header: ArrayHeader, tensor: TensorInfo) -> None:
-    if header.ndim == 0 or header.shape[1:] != tensor.shape[1:]:
+    fits = header.ndim > 0 and header.shape[1:] == tensor.shape[1:]
+    if not fits and not _is_stream(header, tensor):
         wanted = ", ".join(map(str, ("n", *tensor.shape[1:])))
         raise key_error(path, name, f"shape {list(header.shape)}, the model takes [{wanted}]")
     if header.dtype.name != tensor.dtype and header.dtype.kind != "f":

@@ -8,7 +8,7 @@ from dataclasses import dataclass
 from bench.core.arrays import Array
 from bench.core.schema import StrictModel
 from bench.measuring.datasets.archive import ArrayArchive
-from bench.measuring.datasets.headers import LABELS
+from bench.measuring.datasets.headers import LABELS, steps_of
 from bench.measuring.finite import FiniteCheck
 from bench.measuring.labels import LabelFacts, summarise_labels
 from bench.measuring.quantisation import real_range, saturated
@@ -27,6 +27,8 @@ class Survey(StrictModel):
     saturated: float
     #: The given range and the range that the model takes, if some values are saturated.
     ranges: str
+    #: How many steps the streams have; None if the inputs are independent rows.
+    steps: int | None
 
 
 def survey(archive: ArrayArchive, inputs: Mapping[str, TensorInfo]) -> Survey:
@@ -43,6 +45,7 @@ def survey(archive: ArrayArchive, inputs: Mapping[str, TensorInfo]) -> Survey:
         ranges="; ".join(
             _ranges(name, cut[name], tensor) for name, tensor in inputs.items() if cut[name].outside
         ),
+        steps=steps_of(archive.headers, inputs),
     )
 
 

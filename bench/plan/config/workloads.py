@@ -174,6 +174,8 @@ class ModelFileWorkload(_WorkloadBase):
     max_saturated: float = Field(default=0.25, ge=0, le=1)
     #: How many random inputs to run when there is no dataset.
     random_inputs: int = Field(default=20, ge=1, le=1_000_000)
+    #: For a model that keeps state: each of them is a stream of this many steps.
+    random_steps: int | None = Field(default=None, ge=1, le=100_000)
     seed: Seed = 0
 
     @field_validator("metric", mode="before")
