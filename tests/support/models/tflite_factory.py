@@ -6,7 +6,7 @@ for a float interface, a dynamic shape or a tensor name nobody should use.
 
 from __future__ import annotations
 
-from collections.abc import Sequence
+from collections.abc import Callable, Sequence
 from dataclasses import dataclass
 from typing import Any, TypeAlias
 
@@ -16,7 +16,16 @@ from ai_edge_litert import schema_py_generated as schema
 
 from bench.core.arrays import Array
 
-__all__ = ["Op", "Subgraph", "Tensor", "fully_connected", "mlp", "model_bytes", "single_operator"]
+__all__ = [
+    "Op",
+    "Subgraph",
+    "Tensor",
+    "fully_connected",
+    "mlp",
+    "model_bytes",
+    "repacked",
+    "single_operator",
+]
 
 
 _TYPE_CODES = {
@@ -97,6 +106,15 @@ def model_bytes(
         model.subgraphs.append(_subgraph(model, *once, (), ()))
     model.subgraphs += [_subgraph(model, *graph) for graph in called]
     builder = flatbuffers.Builder(1024)
+    builder.Finish(model.Pack(builder), b"TFL3")
+    return bytes(builder.Output())
+
+
+def repacked(data: bytes, change: Callable[[schema.ModelT], None]) -> bytes:
+    """The `.tflite` in `data` with a change."""
+    model = schema.ModelT.InitFromPackedBuf(data, 0)
+    change(model)
+    builder = flatbuffers.Builder(len(data))
     builder.Finish(model.Pack(builder), b"TFL3")
     return bytes(builder.Output())
 
