@@ -76,9 +76,7 @@ def upsampler(network: Network) -> Value:
     transposed.strideH = transposed.strideW = 2
     operands = [wanted, network.constant(weights, 0.01), value]
     output = Quantisation(0.05, 2)
-    return network.apply(
-        "TRANSPOSE_CONV", operands, (1, 8, 8, 6), "int8", output, transposed, 3
-    )
+    return network.apply("TRANSPOSE_CONV", operands, (1, 8, 8, 6), "int8", output, transposed, 3)
 
 
 def compiled(directory: Path, build: Callable[[Network], Value], macs: Accelerator) -> Path:
@@ -122,7 +120,10 @@ def test_an_input_without_a_place_in_the_arena_is_not_read(tmp_path: Path) -> No
     path = compiled(tmp_path, upsampler, Accelerator.U55_128)
     artefact = load_artefact(path)
     (shape,) = (
-        i for op in artefact.npu_operators for i in op.inputs if artefact.tensors[i].dtype == "int32"
+        i
+        for op in artefact.npu_operators
+        for i in op.inputs
+        if artefact.tensors[i].dtype == "int32"
     )
     moved_out_of_the_arena(path, shape)
     assert load_artefact(path).tensors[shape].offset is None
