@@ -90,7 +90,7 @@ def check_labels(metric: AccuracyMetric, shape: Sequence[int], labels: LabelFact
             cure=_cure(tuple(shape), labels),
         )
     if metric in _OF_CLASSES:
-        classes = _classes(metric, tuple(shape))
+        classes = _classes(metric, tuple(shape), labels)
         least, most = int(labels.least), int(labels.most)
         if least < 0 or (classes > 1 and most >= classes):
             raise ModelError(
@@ -204,9 +204,11 @@ _METRICS: dict[AccuracyMetric, Callable[[Scored], float]] = {
 }
 
 
-def _classes(metric: AccuracyMetric, shape: tuple[int, ...]) -> int:
+def _classes(metric: AccuracyMetric, shape: tuple[int, ...], labels: LabelFacts) -> int:
     """How many classes outputs of that shape score; 1 if they are class numbers."""
-    return shape[-1] if metric is AccuracyMetric.IOU else math.prod(shape[1:])
+    if metric is not AccuracyMetric.IOU:
+        return math.prod(shape[1:])
+    return 1 if labels.shape == shape else shape[-1]
 
 
 def _problem(metric: AccuracyMetric, shape: tuple[int, ...], labels: LabelFacts) -> str:

@@ -226,3 +226,16 @@ def test_a_damaged_dataset_is_read_or_refused(
     except ModelError as error:
         outcome = str(error)
     assert outcome == str(GOOD.shape) or "data.npz" in outcome
+
+
+def test_masks_of_class_numbers_may_have_more_classes_than_columns() -> None:
+    """A model that ends in ARG_MAX gives the number of each pixel's class."""
+    labels = np.array([[[0, 9], [20, 9]]], np.int32)
+    assert evaluate(Metric.IOU, labels.copy(), labels) == 1
+    half = labels.copy()
+    half[0, 0, 1] = 20
+    # 0: 1 of 1; 9: 1 of 2; 20: 1 of 2.
+    assert evaluate(Metric.IOU, half, labels) == pytest.approx((1 + 0.5 + 0.5) / 3)
+    scores = np.zeros((1, 2, 2, 3), np.float32)
+    with pytest.raises(ModelError, match="labels run from 0 to 20, the model has 3 classes"):
+        evaluate(Metric.IOU, scores, labels)
