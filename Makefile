@@ -26,7 +26,7 @@ junit = $(if $(JUNIT),--junit-xml=$(JUNIT)/$(1).xml)
 
 .DEFAULT_GOAL := help
 .PHONY: help bench board test coverage lint format lock clean fuzz fuzz-inputs fuzz-graphs speed \
-  fidelity firmware test-fvp test-images test-board fuzz-board faults foreign big-data
+  fidelity firmware test-fvp test-images test-board fuzz-board faults kills foreign big-data
 
 help: ## list the targets
 	@grep -hE '^[a-z-]+:.*## ' $(MAKEFILE_LIST) | sed -E 's/:.*## /\t/' | expand -t 14
@@ -95,6 +95,10 @@ faults: $(VENV)/.dev-ready ## the whole fault matrix (an hour); CASES='worker-*'
 
 big-data: $(VENV)/.dev-ready ## run a bench on 1 GiB data sets, and watch the memory of its processes; SIZE=1024
 	BENCH_TEST_DATA_MIB=$(or $(SIZE),1024) $(BIN)/pytest tests/integration/test_big_datasets.py $(ARGS)
+
+kills: $(VENV)/.dev-ready ## kill a worker late in 60 runs; BENCH_KILLS=20 of each kind (half an hour)
+	BENCH_KILLS=$(or $(BENCH_KILLS),20) $(BIN)/pytest tests/integration/test_gates.py \
+	  -k worker_is_killed $(ARGS)
 
 board: $(VENV)/.board-ready ## add what the MPS3 board needs to the virtual environment
 

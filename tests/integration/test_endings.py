@@ -7,13 +7,17 @@ from __future__ import annotations
 
 import os
 import signal
+import time
 from pathlib import Path
 from xml.etree import ElementTree
 
 import numpy as np
+import psutil
 import pytest
 
 from bench.judging.suites import SUITES
+from tests.operators.network import Network
+from tests.operators.weighted import conv2d
 from tests.support.bench_runs import ROOT, BenchRun, BenchRunner
 from tests.support.models.tflite_factory import mlp
 
@@ -162,6 +166,42 @@ def test_a_signal_while_the_reports_are_made_leaves_them(
     for file in ("junit.xml", "pytest.xml"):
         assert kinds(run.directory.path / file) == ["other"] * len(SUITES)
     assert "1 of 1 planned cells measured" in run.output
+
+
+@pytest.mark.parametrize(
+    ("workers", "number"),
+    [("0", signal.SIGINT), ("2", signal.SIGINT), ("0", signal.SIGTERM), ("2", signal.SIGHUP)],
+)
+def test_a_signal_ends_a_run_that_waits_for_an_interpreter(
+    tmp_path: Path, workers: str, number: signal.Signals
+) -> None:
+    """Native code hears no signal, so it is not in the process that has to."""
+    network = Network(3)
+    value = network.input((1, 48, 48, 8))
+    for _ in range(6):
+        value = conv2d(network, value, 16)
+    (tmp_path / "net.tflite").write_bytes(network.serialise([value]))
+    runner = BenchRunner(tmp_path)
+    # On target vela the reference runs all inputs: half an hour, here.
+    config = runner.write_config(
+        GRID.replace('"net.tflite"', '"net.tflite"\nrandom_inputs = 10_000')
+    )
+    process = runner.start(config, "-n", workers)
+    progress = runner.results / "latest" / "progress.jsonl"
+    deadline = time.monotonic() + 120
+    while not (progress.exists() and '"reference"' in progress.read_text(encoding="utf-8")):
+        assert process.poll() is None, process.communicate()[0]
+        assert time.monotonic() < deadline
+        time.sleep(0.02)
+    children = psutil.Process(process.pid).children(recursive=True)
+    process.send_signal(number)
+    output, _ = process.communicate(timeout=60)
+    assert process.returncode == pytest.ExitCode.INTERRUPTED, output
+    _, alive = psutil.wait_procs(children, timeout=30)
+    assert not alive
+    found = kinds(runner.results / "latest" / "junit.xml")
+    assert len(found) == len(SUITES)
+    assert "error" in found
 
 
 def test_a_pattern_for_one_report_does_not_match_the_other(
