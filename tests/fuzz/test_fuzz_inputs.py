@@ -7,9 +7,11 @@ is run again with `python -m tests.fuzz.inputs --seed N --case M`.
 from __future__ import annotations
 
 import json
+import os
 from collections import Counter
 from pathlib import Path
 
+import numpy as np
 import pytest
 
 from bench.cache import inspection
@@ -17,6 +19,7 @@ from tests.fuzz.campaign import run_campaign
 from tests.fuzz.inputs.cases import Entrance, InputCase, execute, make_case
 from tests.fuzz.inputs.program import PROGRAM
 from tests.fuzz.inputs.seeds import build_seeds, load_seeds
+from tests.fuzz.inputs.trees import damage_tree
 
 SEED = 1
 #: With one whole bench, case 100.
@@ -63,6 +66,19 @@ def test_a_case_is_the_same_everywhere(directory: Path, tmp_path: Path) -> None:
             files = {p.relative_to(place): p.lstat().st_size for p in place.rglob("*")}
             made.append((case.entrance, case.description, files))
         assert made[0] == made[1]
+
+
+def test_what_nobody_can_read_is_damaged_unread(tmp_path: Path) -> None:
+    """A terabyte of nothing, a pipe, a device: made by a case, and met again by the same one."""
+    for number in range(200):
+        root = tmp_path / str(number)
+        root.mkdir()
+        (root / "small.json").write_text("{}", encoding="utf-8")
+        with (root / "huge").open("wb") as stream:
+            stream.truncate(1 << 40)
+        os.mkfifo(root / "pipe")
+        (root / "device").symlink_to("/dev/zero")
+        assert damage_tree(root, np.random.default_rng(number)) != "nothing"
 
 
 def test_a_traceback_and_a_thirst_for_memory_are_findings() -> None:

@@ -74,7 +74,7 @@ def _remove(path: Path) -> None:
 
 
 def _damage(path: Path, files: list[Path], random: Random) -> str:
-    if path.is_dir() or path.is_symlink():
+    if not _is_small_file(path):
         return odd_file(path, random)
     way = _one(random, _WAYS)
     return f"{way.__name__.lstrip('_')} {way(path, files, random)}".rstrip()
