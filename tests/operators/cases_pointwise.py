@@ -143,6 +143,9 @@ def _activations() -> Iterator[Case]:
     this = partial(single_input, shape=shape)
     other = Quantisation(0.011, 9)
     positive = Quantisation(0.03, -128)
+    ties = Deviation(
+        1, 0.05, "Vela divides scales in float32, TFLite-Micro in double: test_deviations.py"
+    )
     for builtin in ("RELU", "RELU6"):
         name = builtin.lower()
         yield this(f"{name}/same-scale", operate=partial(unary, builtin=builtin), scale=0.07)
@@ -176,6 +179,14 @@ def _activations() -> Iterator[Case]:
     leaky = partial(leaky_relu, alpha=0.1)
     yield this("leaky-relu/other-scale", operate=partial(leaky, quantisation=other))
     yield this("leaky-relu/int16", operate=leaky, dtype="int16")
+    for ratio in (1.65, 0.7368, 2.2222):
+        to = Quantisation(2.0 / 32768 * ratio)
+        other16 = partial(this, operate=partial(leaky, quantisation=to), dtype="int16")
+        yield other16(f"leaky-relu/int16-scales-1-to-{ratio:g}", deviation=ties)
+        yield other16(f"leaky-relu/int16-scales-1-to-{ratio:g}-litert", oracle=Oracle.LITERT)
+    wider = partial(unary, builtin="RELU", quantisation=Quantisation(3.3 / 32768))
+    yield this("relu/int16-other-scale", operate=wider, dtype="int16", deviation=ties)
+    yield this("relu/int16-other-scale-litert", operate=wider, dtype="int16", oracle=Oracle.LITERT)
     yield this("prelu/positive", operate=prelu)
     yield this("prelu/some-negative", operate=partial(prelu, negative=True))
 

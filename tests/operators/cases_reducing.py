@@ -14,6 +14,8 @@ SHAPE = (1, 8, 9, 20)
 
 _DEEP_MEAN = "a mean over depth needs a height, width or depth of 1"
 
+_DROPPED = "the pool takes its output's shape without the reduced dimension: one row is reduced"
+
 _SUM = Deviation(1, 0.25, "TFLite-Micro's SUM is not the nearest integer: test_deviations.py")
 
 
@@ -114,3 +116,27 @@ def _reductions(builtin: str) -> Iterator[Case]:
         partial(this, axes=(1, 2)),
         vela_fault="only the first of the axes is summed" if builtin == "SUM" else "",
     )
+    for name, axis in (("height", 1), ("width", 2), ("depth", 3)):
+        faulty = builtin != "SUM" and axis != 1
+        yield single_input(
+            f"{operator}/drop-{name}",
+            SHAPE,
+            partial(this, axes=(axis,), keep_dims=False),
+            deviation=_SUM if builtin == "SUM" else None,
+            vela_fault=_DROPPED if faulty else "",
+        )
+    if builtin == "SUM":
+        yield single_input(
+            f"{operator}/int16-drop-last-of-three",
+            (1, 8, 20),
+            partial(this, axes=(2,), keep_dims=False),
+            dtype="int16",
+            vela_fault="the sum over depth has an output whose depth is not 1",
+        )
+    else:
+        yield single_input(
+            f"{operator}/drop-last-of-three",
+            (1, 8, 20),
+            partial(this, axes=(2,), keep_dims=False),
+            vela_fault=_DROPPED,
+        )

@@ -1,4 +1,4 @@
-"""Where the simulator's int8 outputs differ from TFLite-Micro's, and that it is not its doing.
+"""Where the simulator's outputs differ from TFLite-Micro's, and that it is not its doing.
 
 Each entry of the table in `docs/simulator.md`: what Vela's stream holds gives exactly the
 simulator's answer, what TFLite-Micro computes with gives exactly TFLite-Micro's (or its kernel does
@@ -27,7 +27,7 @@ from targets.simulator.simulator import Simulator
 from targets.simulator.weights.decoding import decode_scales
 from tests.operators.case import ROWS, Case, inputs_for, single_input
 from tests.operators.network import Network, Quantisation, Value
-from tests.operators.pointwise import binary, table, unary
+from tests.operators.pointwise import binary, leaky_relu, table, unary
 from tests.operators.reducing import reduce_
 from tests.operators.toolchain import CONFIGURATIONS, build
 
@@ -113,12 +113,83 @@ def test_fully_connected_differs_by_the_product_of_two_scales(tmp_path: Path) ->
     assert set((multiplier / np.exp2(shift)).tolist()) == {1 / 8}
 
 
-def rescaled(accumulators: Array, factor: float) -> Array:
+def rescaled(accumulators: Array, factor: float, low: int = -128, high: int = 127) -> Array:
     """TensorFlow Lite's fixed point: 31 bits of the factor, two roundings."""
+    if not factor:
+        return np.zeros_like(accumulators)
     mantissa, exponent = math.frexp(factor)
     multiplier = round(mantissa * 2**31)
     exact = scale(accumulators.astype(np.int64), multiplier, 31 - exponent, Rounding.TFL)
-    return np.clip(exact, -128, 127)
+    return np.clip(exact, low, high)
+
+
+# -- RELU and LEAKY_RELU from one scale to another -----------------------------------------------
+
+#: Output scale over input scale: the multiplier is near a fraction, so that many values are ties.
+RATIOS = (3.1111111, 0.8, 0.6666667)
+
+EVERY_VALUE: dict[str, Array] = {
+    "int8": EVERY_BYTE[np.newaxis],
+    "int16": np.arange(-32768, 32768).astype(np.int16).reshape(1, 64, 1024),
+}
+
+
+def scales_whose_quotients_disagree(ratio: float) -> tuple[np.float32, np.float32]:
+    """Scales of input and output: their quotient in float32 is not the one in double."""
+    random = np.random.default_rng(0)
+    while True:
+        given = np.float32(random.uniform(0.01, 0.02))
+        result = np.float32(given * np.float32(ratio))
+        exact = float(given) / float(result)
+        if abs(float(given / result) / exact - 1) > 2**-26:
+            return given, result
+
+
+@pytest.mark.parametrize("dtype", ["int8", "int16"])
+@pytest.mark.parametrize("ratio", RATIOS)
+@pytest.mark.parametrize("slope", [0.0, 0.1, 0.3])
+def test_rectifiers_differ_by_the_precision_of_a_quotient(
+    dtype: str, ratio: float, slope: float, tmp_path: Path
+) -> None:
+    """Vela (and LiteRT: the operator suite) compute `input scale * slope / output scale` in
+    float32; TFLite-Micro's outputs are those of the same factors in double.
+    """
+    given, result = scales_whose_quotients_disagree(ratio)
+    to = Quantisation(float(result))
+    operate = (
+        partial(leaky_relu, alpha=slope, quantisation=to)
+        if slope
+        else partial(unary, builtin="RELU", quantisation=to)
+    )
+    values = EVERY_VALUE[dtype]
+    case = single_input(
+        "rectifier/ties", values.shape, operate, dtype=dtype, scale=float(given), zero_point=0
+    )
+    got, want = answers(case, tmp_path, (values,))
+    alpha = np.float32(slope)
+    single = float(given / result), float(given * alpha / result)
+    double = float(given) / float(result), float(given) * float(alpha) / float(result)
+    np.testing.assert_array_equal(got, rectified(values, *single))
+    np.testing.assert_array_equal(want, rectified(values, *double))
+    assert np.abs(got - want).max() <= 1
+
+
+def test_rectifiers_do_differ(tmp_path: Path) -> None:
+    """Else the test above would say nothing: every fourth positive value is a tie."""
+    given, result = scales_whose_quotients_disagree(0.8)
+    operate = partial(unary, builtin="RELU", quantisation=Quantisation(float(result)))
+    values = EVERY_VALUE["int16"]
+    case = single_input("rectifier/all", values.shape, operate, dtype="int16", scale=float(given))
+    got, want = answers(case, tmp_path, (values,))
+    assert np.count_nonzero(got != want) > values.size / 100
+
+
+def rectified(values: Array, positive: float, negative: float) -> Array:
+    wide, info = values.astype(np.int64), np.iinfo(values.dtype)
+    low, high = int(info.min), int(info.max)
+    return np.where(
+        wide >= 0, rescaled(wide, positive, low, high), rescaled(wide, negative, low, high)
+    )
 
 
 # -- Tables --------------------------------------------------------------------------------------
