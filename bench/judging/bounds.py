@@ -6,13 +6,15 @@ from collections.abc import Sequence
 from dataclasses import dataclass
 
 from bench.judging.remarks import told_figure
+from bench.judging.tolerances import exceeded, tolerance_words
 from bench.plan.config import BASE_VARIANT, LimitRule
 from bench.plan.metrics import NPU_FIGURES, MetricName
-from bench.records.figures import Absent
+from bench.plan.tolerance import Tolerance
+from bench.records.figures import Absent, Category, Number
 from bench.records.metric_values import metric_value
-from bench.records.record import Record
+from bench.records.record import Record, ReferenceRecord, Status
 
-__all__ = ["Bound", "bounds_of", "left_the_npu"]
+__all__ = ["Bound", "Tolerated", "bounds_of", "left_the_npu"]
 
 
 @dataclass(frozen=True)
@@ -32,6 +34,38 @@ class Bound:
         if self.direction == "at least":
             return measured >= self.value
         return measured <= self.value
+
+    def limit(self, unit: str) -> Number | None:
+        """The bound of a metric in `unit`."""
+        return None if self.value is None else Number(value=self.value, unit=unit)
+
+
+@dataclass(frozen=True)
+class Tolerated:
+    """What a limit lets the outputs differ by."""
+
+    tolerance: Tolerance
+    #: Why they may, in the configuration's words.
+    reason: str
+    key: str
+    #: None if there is no comparison; then nothing is judged.
+    reference: ReferenceRecord | None
+
+    direction = "at most"
+
+    def judge(self) -> tuple[Status, str]:
+        """The outcome and the reason."""
+        assert self.reference is not None
+        beyond = exceeded(self.reference, self.tolerance)
+        if beyond:
+            return Status.FAIL, f"{beyond}; {self.key} tolerates: {self.reason}"
+        if not self.reference.mismatches:
+            return Status.PASS, f"nothing differs, so {self.key} was not needed"
+        return Status.PASS, f"{self.key} tolerates: {self.reason}"
+
+    def limit(self, _: str) -> Category:
+        """The bound in words, as it is not one number."""
+        return Category(value=tolerance_words(self.tolerance))
 
 
 def left_the_npu(record: Record, rules: Sequence[LimitRule]) -> str:
@@ -73,13 +107,14 @@ def bounds_of(
     base: Record | None,
     rules: Sequence[LimitRule],
     base_absent: str,
-) -> list[Bound]:
+) -> list[Bound | Tolerated]:
     """What `metric` of the cell is compared with: the rules that match, or what needs no rule."""
-    bounds = []
+    bounds: list[Bound | Tolerated] = []
     for i, rule in enumerate(rules):
         if rule.metric is metric and _matches(rule, record):
             key = f"workloads.{record.cell.workload}.limits[{i}]"
             bounds += _absolute(rule, key)
+            bounds += _tolerated(rule, key, record)
             if record.cell.variant != BASE_VARIANT:
                 # The base is not compared with itself.
                 bounds += _relative(rule, key, record, base, base_absent)
@@ -105,6 +140,12 @@ def _absolute(rule: LimitRule, key: str) -> list[Bound]:
     if rule.max is not None:
         bounds.append(Bound(rule.max, "at most", f"{key}.max", f"{key}.max"))
     return bounds
+
+
+def _tolerated(rule: LimitRule, key: str, record: Record) -> list[Tolerated]:
+    if rule.tolerance is None or rule.reason is None:
+        return []
+    return [Tolerated(rule.tolerance, rule.reason, f"{key}.max_steps", record.reference)]
 
 
 def _relative(

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+from bench.judging.tolerances import difference
 from bench.plan.metrics import MetricName, describe
 from bench.records.figures import shown_number
 from bench.records.record import Record
@@ -27,6 +28,9 @@ def caveat(record: Record, metric: MetricName) -> str:
         return f"{cut:.1%} of the inputs' values are saturated" if cut else ""
     if metric is MetricName.CPU_OPERATORS:
         return ", ".join(dict.fromkeys(record.compilation.cpu_operators or ()))
+    if metric is MetricName.REFERENCE:
+        compared = record.reference
+        return difference(compared) if compared and compared.mismatches else ""
     source = record.measurement.source
     if metric not in _TIMES or source not in (Source.ESTIMATE, Source.SIMULATED):
         return ""

@@ -4,7 +4,7 @@ from __future__ import annotations
 
 from collections.abc import Callable, Iterable, Sequence
 
-from bench.judging.bounds import Bound, bounds_of, left_the_npu
+from bench.judging.bounds import Bound, Tolerated, bounds_of, left_the_npu
 from bench.judging.remarks import caveat
 from bench.plan.config import LimitRule
 from bench.plan.metrics import NPU_FIGURES, MetricName, describe
@@ -96,16 +96,16 @@ class _Maker:
         self._caveat = caveat(record, metric)
 
     def _make(
-        self, status: Status, value: float | Absent, reason: str, bound: Bound | None
+        self, status: Status, value: float | Absent, reason: str, bound: Bound | Tolerated | None
     ) -> Verdict:
-        limit = bound.value if bound else None
+        limit = bound.limit(describe(self._metric).unit) if bound else None
         return Verdict(
             status=status,
             subject=self._subject,
             metric=self._metric.value,
             measured=value if isinstance(value, Absent) else self._number(value),
             remark="" if isinstance(value, Absent) else self._caveat,
-            limit=None if limit is None else self._number(limit),
+            limit=limit,
             direction=bound.direction if bound and limit is not None else "",
             reason=reason,
             reproduce=self._command,
@@ -115,7 +115,7 @@ class _Maker:
     def _number(self, value: float) -> Number:
         return Number(value=value, unit=describe(self._metric).unit)
 
-    def missing(self, absent: Absent, bounds: Sequence[Bound]) -> Verdict:
+    def missing(self, absent: Absent, bounds: Sequence[Bound | Tolerated]) -> Verdict:
         """The verdict without a figure: a limit that has lost its figure fails."""
         if not absent.reason:
             silent = "the target gave neither a figure nor a reason"
@@ -134,7 +134,10 @@ class _Maker:
             None,
         )
 
-    def bounded(self, value: float, bound: Bound, left_the_npu: str) -> Verdict:
+    def bounded(self, value: float, bound: Bound | Tolerated, left_the_npu: str) -> Verdict:
+        if isinstance(bound, Tolerated):
+            status, reason = bound.judge()
+            return self._make(status, value, reason, bound)
         if bound.value is None:
             return self._make(Status.INCOMPLETE, value, bound.origin, bound)
         if left_the_npu:

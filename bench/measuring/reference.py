@@ -13,7 +13,7 @@ from bench.core.arrays import Array, digest_arrays, load_arrays, row_slices, sav
 from bench.core.schema import StrictModel
 from bench.measuring.products import ProductStore
 from bench.measuring.progress import Task
-from bench.records.record import ReferenceRecord
+from bench.records.record import OutputDifference, ReferenceRecord
 from bench.tflite.reference import Reference, ReferenceOutputs
 
 __all__ = ["REFERENCE_CODE", "CachedReference", "compare_outputs"]
@@ -41,22 +41,32 @@ def compare_outputs(
     """
     if reference.absent:
         return None, reference.absent
-    mismatches = elements = largest = 0
-    for got, want in zip(outputs, reference.outputs, strict=True):
-        for part in row_slices(len(want), want[:1].nbytes):
-            difference = np.abs(got[part].astype(np.int64) - want[part].astype(np.int64))
-            mismatches += int(np.count_nonzero(difference))
-            elements += difference.size
-            largest = max(largest, int(difference.max(initial=0)))
+    differences = [
+        _difference(got, want) for got, want in zip(outputs, reference.outputs, strict=True)
+    ]
     record = ReferenceRecord(
         interpreter=reference.interpreter,
         inexact=reference.inexact,
         samples=len(reference.outputs[0]),
-        elements=elements,
-        mismatches=mismatches,
-        largest=largest,
+        elements=sum(one.elements for one in differences),
+        mismatches=sum(one.mismatches for one in differences),
+        largest=max(one.largest for one in differences),
+        outputs=tuple(differences),
     )
     return record, ""
+
+
+def _difference(got: Array, want: Array) -> OutputDifference:
+    """The first rows of an output and the reference's, piece by piece."""
+    mismatches = elements = largest = 0
+    for part in row_slices(len(want), want[:1].nbytes):
+        steps = np.abs(got[part].astype(np.int64) - want[part].astype(np.int64))
+        mismatches += int(np.count_nonzero(steps))
+        elements += steps.size
+        largest = max(largest, int(steps.max(initial=0)))
+    return OutputDifference(
+        dtype=want.dtype.name, elements=elements, mismatches=mismatches, largest=largest
+    )
 
 
 class CachedReference:

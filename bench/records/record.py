@@ -31,6 +31,7 @@ __all__ = [
     "DataIdentity",
     "JudgedModel",
     "ModelRecord",
+    "OutputDifference",
     "Record",
     "ReferenceRecord",
     "Status",
@@ -183,6 +184,16 @@ class AccuracyRecord(RecordModel):
     saturated: float = 0.0
 
 
+class OutputDifference(RecordModel):
+    """One output of the target against the reference interpreter's, bit by bit."""
+
+    dtype: str
+    elements: int
+    mismatches: int
+    #: The largest difference, in quantisation steps.
+    largest: int
+
+
 class ReferenceRecord(RecordModel):
     """The target's outputs against those of the reference interpreter, bit by bit."""
 
@@ -197,6 +208,8 @@ class ReferenceRecord(RecordModel):
     mismatches: int
     #: The largest difference, in quantisation steps.
     largest: int
+    #: The same of each output, in the model's order; empty in older records.
+    outputs: tuple[OutputDifference, ...] = ()
 
 
 class Record(JudgedModel):

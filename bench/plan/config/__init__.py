@@ -3,6 +3,7 @@
 The package does not touch models, caches or targets.
 """
 
+from bench.plan.config.limits import LimitRule
 from bench.plan.config.loading import load_config, parse_config
 from bench.plan.config.settings import (
     BenchConfig,
@@ -19,7 +20,6 @@ from bench.plan.config.workloads import (
     BASE_VARIANT,
     Binding,
     CustomMetric,
-    LimitRule,
     ModelFileWorkload,
     TrainedWorkload,
     Workload,

@@ -9,10 +9,10 @@ from __future__ import annotations
 
 from collections.abc import Iterator, Sequence
 
+from bench.plan.config.limits import LimitRule
 from bench.plan.config.settings import BenchConfig, GridConfig
 from bench.plan.config.workloads import (
     BASE_VARIANT,
-    LimitRule,
     ModelFileWorkload,
     TrainedWorkload,
     Workload,

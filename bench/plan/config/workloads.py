@@ -10,16 +10,15 @@ from pydantic import Discriminator, Field, Tag, field_validator, model_validator
 from bench.core.address import parse_address
 from bench.core.schema import StrictModel, suggest
 from bench.plan.cell import NAME_PATTERN
-from bench.plan.metrics import AccuracyMetric, MetricName
+from bench.plan.config.limits import LimitRule
+from bench.plan.metrics import AccuracyMetric
 from models.spec import QuantiseSpec, TrainSpec, VariantSpec
-from targets.ethos_u55.accelerators import Accelerator
 from targets.ethos_u55.memory_modes import MemoryMode
 
 __all__ = [
     "BASE_VARIANT",
     "Binding",
     "CustomMetric",
-    "LimitRule",
     "ModelFileWorkload",
     "TrainedWorkload",
     "Workload",
@@ -44,33 +43,6 @@ def check_name(what: str, name: str) -> None:
             f"{what} {name!r}: a name becomes part of cell ids and file names; "
             "use lower-case letters, digits and underscores, beginning with a letter"
         )
-
-
-class LimitRule(StrictModel):
-    """One limit on one metric, for the cells its filters match (no filter = every cell)."""
-
-    metric: MetricName
-    variants: tuple[str, ...] | None = None
-    macs: tuple[Accelerator, ...] | None = None
-    memory_modes: tuple[MemoryMode, ...] | None = None
-    #: Absolute bounds, in the metric's unit.
-    min: float | None = None
-    max: float | None = None
-    #: The figure may be at most this much below that of `base` in an otherwise equal cell.
-    max_drop_from_base: float | None = Field(default=None, ge=0)
-    #: The figure may be at most this many times that of `base` in an otherwise equal cell.
-    max_ratio_to_base: float | None = Field(default=None, gt=0)
-
-    @model_validator(mode="after")
-    def _states_a_bound(self) -> LimitRule:
-        bounds = (self.min, self.max, self.max_drop_from_base, self.max_ratio_to_base)
-        if all(bound is None for bound in bounds):
-            raise ValueError(
-                "states no bound: give min, max, max_drop_from_base or max_ratio_to_base"
-            )
-        if self.min is not None and self.max is not None and self.min > self.max:
-            raise ValueError(f"min {self.min} is above max {self.max}")
-        return self
 
 
 class _WorkloadBase(StrictModel):
