@@ -26,7 +26,7 @@ junit = $(if $(JUNIT),--junit-xml=$(JUNIT)/$(1).xml)
 
 .DEFAULT_GOAL := help
 .PHONY: help bench board test coverage lint format lock clean fuzz fuzz-inputs fuzz-graphs speed \
-  fidelity firmware test-fvp test-images test-board fuzz-board faults kills foreign big-data
+  fidelity architectures firmware test-fvp test-images test-board fuzz-board faults kills foreign big-data
 
 help: ## list the targets
 	@grep -hE '^[a-z-]+:.*## ' $(MAKEFILE_LIST) | sed -E 's/:.*## /\t/' | expand -t 14
@@ -59,6 +59,9 @@ fuzz-inputs: $(VENV)/.dev-ready ## give the bench damaged configurations, models
 fuzz-graphs: $(VENV)/.dev-ready ## compare simulator and TFLite-Micro on random graphs; GRAPHS=20000 SEED=1
 	BENCH_FUZZ_GRAPHS=$(GRAPHS) BENCH_FUZZ_SEED=$(SEED) $(BIN)/pytest -n $(JOBS) \
 	  tests/operators/test_random_graphs.py $(ARGS)
+
+architectures: $(VENV)/.dev-ready ## play all architectures of tests/operators through the bench and write their page
+	$(BIN)/python -m tests.operators.architectures --processes $(JOBS) $(ARGS)
 
 speed: $(VENV)/.dev-ready ## compare the speed of simulator and TFLite-Micro; needs BENCH_MODEL_ZOO=directory
 	@test -n "$(BENCH_MODEL_ZOO)" || \

@@ -85,7 +85,7 @@ def dense(growth: Growth, value: Value, _: Value) -> list[Value]:
             # Vela, like LiteRT, multiplies the scales of a dense layer in float32, TFLite-Micro in
             # double; with a power of two that is the same. With 0.008 about one element in a
             # million falls on the other side of a tie.
-            tensor_scale=2**-7,
+            mean_scale=2**-7,
         )
     ]
 

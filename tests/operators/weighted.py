@@ -16,6 +16,7 @@ from bench.core.arrays import Array
 from tests.operators.network import RANGES, Network, Quantisation, Value
 
 __all__ = [
+    "WEIGHTS_RMS",
     "conv2d",
     "depthwise",
     "fully_connected",
@@ -23,6 +24,9 @@ __all__ = [
     "output_size",
     "transpose_conv",
 ]
+
+#: Root mean square of the weights, in quanta.
+WEIGHTS_RMS = 40
 
 _PADDINGS = {"SAME": schema.Padding.SAME, "VALID": schema.Padding.VALID}
 
@@ -55,15 +59,19 @@ def weights(
     axis: int,
     *,
     per_channel: bool,
-    tensor_scale: float = 0.008,
+    mean_scale: float = 0.008,
 ) -> tuple[Array, Value, tuple[float, ...]]:
     """Gaussian int8 weights with their scale per channel (repeated where per tensor)."""
     channels = shape[axis]
-    values = np.clip(np.round(network.random.normal(0, 40, shape)), -127, 127).astype(np.int8)
+    values = np.clip(np.round(network.random.normal(0, WEIGHTS_RMS, shape)), -127, 127).astype(
+        np.int8
+    )
     if per_channel:
-        scales = tuple(float(s) for s in network.random.uniform(0.004, 0.012, channels))
+        scales = tuple(
+            float(s) for s in network.random.uniform(0.5 * mean_scale, 1.5 * mean_scale, channels)
+        )
         return values, network.constant(values, scales, 0, axis), scales
-    return values, network.constant(values, tensor_scale), (tensor_scale,) * channels
+    return values, network.constant(values, mean_scale), (mean_scale,) * channels
 
 
 def bias(
@@ -92,10 +100,20 @@ def conv2d(
     activation: str | None = None,
     per_channel: bool = True,
     with_bias: bool = True,
+    mean_scale: float = 0.008,
 ) -> Value:
-    """CONV_2D; kernel, stride and dilation are `(y, x)`."""
+    """CONV_2D; kernel, stride and dilation are `(y, x)`.
+
+    `mean_scale` is the mean of the weights' scales.
+    """
     n, height, width, depth = value.shape
-    _, filters, scales = weights(network, (channels, *kernel, depth), 0, per_channel=per_channel)
+    _, filters, scales = weights(
+        network,
+        (channels, *kernel, depth),
+        0,
+        per_channel=per_channel,
+        mean_scale=mean_scale,
+    )
     rms = _accumulator_rms(value, scales, math.prod(kernel) * depth)
     inputs = [value, filters]
     if with_bias:
@@ -201,15 +219,15 @@ def fully_connected(
     per_channel: bool = False,
     with_bias: bool = True,
     quantisation: Quantisation | None = None,
-    tensor_scale: float = 0.008,
+    mean_scale: float = 0.008,
 ) -> Value:
     """FULLY_CONNECTED over the last dimension of a `[1, n]` value.
 
-    `tensor_scale` is the weights' where they are not scaled per channel.
+    `mean_scale` is the mean of the weights' scales.
     """
     depth = value.shape[-1]
     _, filters, scales = weights(
-        network, (units, depth), 0, per_channel=per_channel, tensor_scale=tensor_scale
+        network, (units, depth), 0, per_channel=per_channel, mean_scale=mean_scale
     )
     rms = _accumulator_rms(value, scales, depth)
     inputs: list[Value] = [value, filters]
@@ -231,8 +249,7 @@ def fully_connected(
 
 
 def _accumulator_rms(value: Value, scales: tuple[float, ...], taps: float) -> float:
-    # Weights have a root mean square of 40 quanta.
-    return value.rms * 40 * float(np.mean(scales)) * math.sqrt(taps)
+    return value.rms * WEIGHTS_RMS * float(np.mean(scales)) * math.sqrt(taps)
 
 
 def _fitting(value: Value, rms: float, activation: str | None) -> Quantisation:
