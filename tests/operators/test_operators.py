@@ -8,7 +8,11 @@ import numpy as np
 import pytest
 
 from bench.core.arrays import Array
+from bench.judging.tolerances import exceeded
+from bench.measuring.reference import compare_outputs
+from bench.plan.tolerance import WIDEST
 from bench.tflite.model_file import inspect
+from bench.tflite.reference import ReferenceOutputs
 from targets.artefact.errors import StreamError
 from targets.simulator.simulator import Simulator
 from tests.operators.case import ROWS, Case, inputs_for, seed_of
@@ -75,8 +79,10 @@ def check_fault(
         outputs = Simulator(path).run(inputs).outputs
     except StreamError:
         return
-    equal = all(np.array_equal(got, want) for got, want in zip(outputs, expected, strict=True))
-    assert not equal, f"{label}: Vela compiles this rightly now ({case.vela_fault})"
+    compared, _ = compare_outputs(outputs, ReferenceOutputs(expected, "the oracle"))
+    assert compared is not None
+    assert compared.mismatches, f"{label}: Vela compiles this rightly now ({case.vela_fault})"
+    assert exceeded(compared, WIDEST), f"{label}: a tolerance could hide this"
 
 
 def test_the_names_are_unique() -> None:
