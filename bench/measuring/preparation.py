@@ -6,7 +6,6 @@ from collections.abc import Mapping
 from dataclasses import dataclass
 
 from bench.compiler import VelaOptions
-from bench.core.arrays import digest_arrays
 from bench.core.errors import TargetUnavailableError
 from bench.measuring.compilation import Compilation, Compiler
 from bench.measuring.measurements import KEEPING_CODE, requested_events
@@ -119,7 +118,7 @@ class Preparation:
             cell.id,
             {
                 "compiled": compilation.digest,
-                "inputs": digest_arrays(test_set.inputs),
+                "inputs": test_set.inputs_sha256,
                 "target": prepared.settings,
                 "events": list(events),
                 "timing": plan.timing.model_dump(mode="json"),

@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 from dataclasses import dataclass, replace
+from functools import cached_property
 from pathlib import Path
 
 from bench.cache import JSON
@@ -48,6 +49,11 @@ class TestSet:
     output: int = 0
     #: Share of the inputs' values that were cut to the range of the model's inputs, 0..1.
     saturated: float = 0.0
+
+    @cached_property
+    def inputs_sha256(self) -> str:
+        """The digest of the inputs, for cache keys. Several cells share a test set."""
+        return digest_arrays(self.inputs)
 
     @property
     def inferences(self) -> int:
