@@ -12,6 +12,7 @@ from bench.compiler.ini import CONFIG_BYTES_MAX, check_sections
 from bench.core.errors import ConfigError, PrerequisiteError
 from bench.core.files import read_regular
 from bench.core.schema import StrictModel
+from bench.core.units import KIB
 from bench.core.versions import installed_version
 from targets.ethos_u55.accelerators import Accelerator
 from targets.ethos_u55.memory_modes import MemoryMode
@@ -56,6 +57,12 @@ class VelaOptions(StrictModel):
     config_file: Path | None = None
     #: Fewest cycles, or smallest SRAM use.
     optimise: Literal["Performance", "Size"] = "Performance"
+    #: SRAM for the arena, in KiB; None: what the memory mode says.
+    arena_cache_kib: int | None = None
+    #: In bytes; None: Vela's 16.
+    cpu_tensor_alignment: int | None = None
+    #: Further arguments, as they are.
+    extra: tuple[str, ...] = ()
 
     def check(self) -> None:
         """Read the configuration file and reject what Vela would misread or silently ignore.
@@ -93,7 +100,17 @@ class VelaOptions(StrictModel):
             output_dir,
             "--verbose-performance",
             "--enable-debug-db",
+            *self._chosen(),
         )
+
+    def _chosen(self) -> tuple[str, ...]:
+        """What is given only if it is not Vela's default."""
+        chosen: list[str] = []
+        if self.arena_cache_kib is not None:
+            chosen += ["--arena-cache-size", str(self.arena_cache_kib * KIB)]
+        if self.cpu_tensor_alignment is not None:
+            chosen += ["--cpu-tensor-alignment", str(self.cpu_tensor_alignment)]
+        return (*chosen, *self.extra)
 
     def recorded_command(self) -> tuple[str, ...]:
         """The command line with `{python}`, `{model}` and `{output_dir}` for machine paths.

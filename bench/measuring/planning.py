@@ -8,10 +8,12 @@ from dataclasses import dataclass
 from bench.compiler import VelaOptions
 from bench.plan.cell import Cell
 from bench.plan.config import BenchConfig, Workload, timing_of
+from targets.ethos_u55.accelerators import Accelerator
+from targets.ethos_u55.memory_modes import MemoryMode
 from targets.protocol import Capabilities
 from targets.timing_profiles import TimingProfile
 
-__all__ = ["CellPlan", "Lack", "plan_cells"]
+__all__ = ["CellPlan", "Lack", "plan_cells", "vela_options"]
 
 
 @dataclass(frozen=True)
@@ -45,18 +47,29 @@ def plan_cells(
     return {cell: _plan(config, cell, targets[cell.target]) for cell in cells}
 
 
+def vela_options(
+    config: BenchConfig, accelerator: Accelerator, memory_mode: MemoryMode, system_config: str
+) -> VelaOptions:
+    """How a model is compiled for these coordinates of the grid."""
+    vela = config.vela
+    return VelaOptions(
+        accelerator=accelerator,
+        memory_mode=memory_mode,
+        system_config=system_config,
+        config_file=vela.config_file,
+        optimise=vela.optimise,
+        arena_cache_kib=vela.arena_cache_kib,
+        cpu_tensor_alignment=vela.cpu_tensor_alignment,
+        extra=vela.extra,
+    )
+
+
 def _plan(config: BenchConfig, cell: Cell, target: Capabilities | Lack) -> CellPlan:
     timing_name, timing = timing_of(config, cell)
     return CellPlan(
         cell=cell,
         workload=config.workloads[cell.workload],
-        options=VelaOptions(
-            accelerator=cell.accelerator,
-            memory_mode=cell.memory_mode,
-            system_config=cell.system_config,
-            config_file=config.vela.config_file,
-            optimise=config.vela.optimise,
-        ),
+        options=vela_options(config, cell.accelerator, cell.memory_mode, cell.system_config),
         timing_name=timing_name,
         timing=timing,
         target=target if isinstance(target, Lack) else _able(target, cell),

@@ -6,11 +6,12 @@ from itertools import product
 from pathlib import Path
 
 from bench.cache import ArtefactCache
-from bench.compiler import VelaOptions, require_vela
+from bench.compiler import require_vela
 from bench.core.errors import BenchError, ConfigError, TargetUnavailableError
 from bench.core.fingerprint import read_source_tree
 from bench.core.schema import suggest
 from bench.measuring.inputs import keep_inputs
+from bench.measuring.planning import vela_options
 from bench.measuring.user_files import check_user_files, survey_user_data
 from bench.plan.config import (
     BenchConfig,
@@ -136,13 +137,7 @@ def _check_vela(config: BenchConfig, config_path: Path) -> dict[Path, str]:
     grid = config.grid
     found: dict[Path, str] = {}
     for system_config, memory_mode in product(grid.system_configs, grid.memory_modes):
-        options = VelaOptions(
-            accelerator=grid.macs[0],
-            memory_mode=memory_mode,
-            system_config=system_config,
-            config_file=config.vela.config_file,
-            optimise=config.vela.optimise,
-        )
+        options = vela_options(config, grid.macs[0], memory_mode, system_config)
         try:
             if options.config_file is not None:
                 found[options.config_file] = options.config_sha256()

@@ -4,7 +4,6 @@ from __future__ import annotations
 
 import hashlib
 from collections.abc import Iterable
-from pathlib import Path
 from typing import Any, Literal
 
 from pydantic import Field, field_validator, model_validator
@@ -13,6 +12,7 @@ from bench.core.processes import Bounds
 from bench.core.schema import StrictModel, suggest
 from bench.core.units import MIB
 from bench.plan.cell import DEFAULT_TIMING, Cell
+from bench.plan.config.vela import VelaConfig
 from bench.plan.config.workloads import Workload, check_name
 from targets.ethos_u55.accelerators import Accelerator
 from targets.ethos_u55.memory_modes import MemoryMode
@@ -26,7 +26,6 @@ __all__ = [
     "GridConfig",
     "ReferenceConfig",
     "SweepConfig",
-    "VelaConfig",
     "fingerprint",
     "profile_name",
     "timing_of",
@@ -47,22 +46,6 @@ class GridConfig(StrictModel):
     #: of the [timing] section, or `default`, which follows the system configuration.
     timing_profiles: tuple[str, ...] = (DEFAULT_TIMING,)
     targets: tuple[str, ...] = ("sim",)
-
-
-class VelaConfig(StrictModel):
-    """How Vela is called."""
-
-    optimise: Literal["Performance", "Size"] = "Performance"
-    #: A custom `.ini`, relative to the configuration file; default: the one Vela ships.
-    config_file: Path | None = None
-    timeout_s: float = Field(default=600, gt=0, le=LONGEST_WAIT_S)
-    #: How much memory one compile may take; a model that needs more is most likely damaged.
-    memory_mib: int = Field(default=4096, ge=256)
-
-    @property
-    def bounds(self) -> Bounds:
-        """The bounds of one compile."""
-        return Bounds(self.timeout_s, self.memory_mib * MIB)
 
 
 class SweepConfig(StrictModel):
