@@ -31,8 +31,8 @@ from tests.operators.case import Case
 from tests.operators.catalogue import CASES
 from tests.operators.graphs import Graph, graphs
 from tests.operators.network import Network
-from tests.operators.pointwise import table, unary
-from tests.operators.shaping import concatenate, split, transpose
+from tests.operators.pointwise import softmax, table, unary
+from tests.operators.shaping import concatenate, resize, split, transpose
 from tests.operators.stateful import running_window
 from tests.operators.toolchain import CONFIGURATIONS
 from tests.operators.weighted import conv2d, fully_connected
@@ -99,7 +99,10 @@ def assert_all_named(found: Compiled) -> None:
 
 
 def assert_velas_tensors_agree(found: Compiled) -> None:
-    """What an operation writes is its layer's result, or that of what was fused into the layer."""
+    """What an operation writes is its layer's result, or that of what was fused into the layer.
+
+    A copy that Vela makes of what a layer reads has the name of what it copies.
+    """
     graph = found.graph
     makers = {
         graph.tensors[i].name: number
@@ -118,7 +121,9 @@ def assert_velas_tensors_agree(found: Compiled) -> None:
             index = found.names[place].layer.index
             assert index is not None
             maker = makers.get(origin.performance.tensor, index)
-            assert maker in followers(graph, index)
+            read = {graph.tensors[i].name for i in graph.operators[index].inputs if i >= 0}
+            copied = origin.performance.tensor in read
+            assert copied or maker in followers(graph, index)
 
 
 def followers(graph: FileGraph, index: int) -> set[int]:
@@ -134,6 +139,17 @@ def followers(graph: FileGraph, index: int) -> set[int]:
 @pytest.mark.parametrize("case", OFTEN_REWRITTEN, ids=lambda case: case.name)
 def test_operators_that_vela_rewrites(case: Case, vela: VelaServer) -> None:
     assert_all_named(compiled(case.model(), vela))
+
+
+def test_a_copy_of_what_a_layer_reads_belongs_to_the_layer(vela: VelaServer) -> None:
+    network = Network(0)
+    value = softmax(network, network.input((1, 1, 2, 1)))
+    resized = resize(network, value, (2, 4), bilinear=True, half_pixel=True)
+    found = compiled(network.serialise([resized]), vela)
+    assert_all_named(found)
+    tensors = [name.layer.tensor for name in found.names.values()]
+    # The copy, and the four parts of the result.
+    assert tensors.count("tensor_3") >= 5
 
 
 def test_random_graphs(vela: VelaServer) -> None:
