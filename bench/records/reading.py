@@ -8,6 +8,7 @@ from __future__ import annotations
 
 import json
 import math
+import re
 from collections.abc import Callable, Iterable
 from dataclasses import dataclass
 from pathlib import Path
@@ -36,6 +37,9 @@ _Item = TypeVar("_Item")
 _MOST: Final = 1 << 28
 #: Integers have 64 bits, whatever their source; more digits are not converted.
 _BOUND: Final = 1 << 63
+#: Where a number may stand that needs more than 64 bits or is beyond any float: of many digits, or
+#: with an exponent of three or more.
+_LONG: Final = re.compile(r"(?:^|[\[:,\s-])\d(?:\d{17}|[\d.]*[eE][+-]?\d{3})")
 
 
 @dataclass(frozen=True)
@@ -88,8 +92,10 @@ def strict_json(text: str) -> Any:
 
     Raises `ValueError`, which says in one line what is wrong.
     """
+    # Python's own conversion of numbers is several times faster than ours.
+    integer, real = (_integer, _float) if _LONG.search(text) else (None, None)
     try:
-        return json.loads(text, parse_constant=_no_number, parse_int=_integer, parse_float=_float)
+        return json.loads(text, parse_constant=_no_number, parse_int=integer, parse_float=real)
     except RecursionError:
         raise ValueError("it nests too deeply") from None
 
