@@ -87,6 +87,12 @@ offsets = st.one_of(
 )
 
 
+def let_addresses_pass(machine: Machine) -> None:
+    """An adapter whose pulse has no length lets none through."""
+    for port in (0, 0x200):
+        machine.adapters.write(port + PULSE_OFF, 0)
+
+
 @settings(max_examples=100, deadline=None, suppress_health_check=[HealthCheck.too_slow])
 @given(
     st.lists(st.tuples(offsets, words), max_size=12),
@@ -97,6 +103,8 @@ offsets = st.one_of(
 @example([], [(PULSE_OFF, 5)], [])
 @example([], [(0x200 + PULSE_OFF, 5)], [])
 @example([(QCONFIG, WORD)], [], [])
+@example([(QSIZE, 18)], [(PULSE_OFF, 1)], [])
+@example([(16, 0)], [(24, 1)], [])
 @example([(QCONFIG, WORD), (QBASE, DTCM)], [], [])
 @example([(QSIZE, 0)], [], [])
 @example([(QSIZE, 256 << 20)], [], [])
@@ -119,8 +127,7 @@ def test_whatever_a_guest_writes_the_npu_answers_with_a_status(
     if status & RUNNING:
         # The adapter of a port that is used lets no address through.
         assert any(port[5] & 0xFFFF == 0 < port[6] & 0xFFFF for port in machine.adapters.words())
-        for port in (0, 0x200):
-            machine.adapters.write(port + PULSE_OFF, 0)
+        let_addresses_pass(machine)
         npu.write(RESET, 1)
         machine.point()
         status = machine.run()
@@ -132,6 +139,7 @@ def test_whatever_a_guest_writes_the_npu_answers_with_a_status(
     # A reset mends everything but the stream and the adapters.
     npu.write(RESET, 1)
     assert npu.read(STATUS) == 0
+    let_addresses_pass(machine)
     machine.memory.write(DDR, COPY.astype("<u4").tobytes())
     machine.point()
     assert machine.run() == IRQ | END_REACHED
