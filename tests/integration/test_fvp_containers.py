@@ -144,7 +144,7 @@ def test_a_flood_is_stopped(shell_image: str, docker_engine: RunningEngine, tmp_
 
 def test_too_much_memory_is_named(shell_image: str, tmp_path: Path) -> None:
     script = "x=aaaaaaaaaaaaaaaa; while :; do x=$x$x; done"
-    with pytest.raises(TargetError, match=r"16m of memory[\s\S]*allow more"):
+    with pytest.raises(TargetError, match=r"16m of memory[\s\S]*raise `memory`"):
         run(launcher(shell_image, memory="16m"), tmp_path, script)
 
 
