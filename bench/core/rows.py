@@ -17,6 +17,20 @@ __all__ = ["MISFIT_CURE", "Slot", "leading_of", "misfit", "row_shape", "steps_of
 MISFIT_CURE = "give one array for each model input, in the model's own dtype, at least one row"
 
 
+class Shaped(Protocol):
+    """An array, or the header of one."""
+
+    @property
+    def ndim(self) -> int:
+        """Its number of dimensions."""
+        ...
+
+    @property
+    def shape(self) -> tuple[int, ...]:
+        """Its dimensions."""
+        ...
+
+
 class Slot(Protocol):
     """A tensor that takes an array: whatever has a name, a type and a shape."""
 
@@ -41,14 +55,14 @@ def row_shape(slot: Slot) -> tuple[int, ...]:
     return slot.shape[1:] if slot.shape[:1] == (1,) else slot.shape
 
 
-def leading_of(slots: Sequence[Slot], arrays: Sequence[Array]) -> tuple[str, ...]:
+def leading_of(slots: Sequence[Slot], arrays: Sequence[Shaped]) -> tuple[str, ...]:
     """The names of the leading dimensions: `n` of rows, `n` and `steps` of streams."""
     if slots and arrays and arrays[0].ndim == len(row_shape(slots[0])) + 2:
         return ("n", "steps")
     return ("n",)
 
 
-def steps_of(slots: Sequence[Slot], arrays: Sequence[Array]) -> int | None:
+def steps_of(slots: Sequence[Slot], arrays: Sequence[Shaped]) -> int | None:
     """How many steps the streams of a batch have; None for independent rows."""
     return arrays[0].shape[1] if len(leading_of(slots, arrays)) > 1 else None
 

@@ -93,7 +93,7 @@ class ModelSource:
         """A user's file, as the bench takes it."""
         graph = read_graph(path)
         if not needs_adapting(graph):
-            return _quantised(path, "file", provenance)
+            return _quantised(path, check_quantised(graph.data, path), "file", provenance)
 
         def build(directory: Path) -> None:
             adapted = adapt(graph, path)
@@ -109,13 +109,14 @@ class ModelSource:
         kept = entry.file(MODEL_FILE)
         changes = json.loads(entry.file(_CHANGES).read_text(encoding="utf-8"))
         # An error names the user's file, not ours.
-        check_quantised(kept.read_bytes(), path)
-        return _quantised(kept, "file", {**provenance, "file_sha256": sha256}, changes)
+        file = check_quantised(kept.read_bytes(), path)
+        return _quantised(kept, file, "file", {**provenance, "file_sha256": sha256}, changes)
 
     def _trained(self, name: str, workload: TrainedWorkload, variant: str) -> QuantisedModel:
         entry = self._variant(name, workload, variant)
         result = BuildResult.model_validate_json(entry.file(BUILD_FILE).read_text("utf-8"))
-        return _quantised(entry.file(MODEL_FILE), "trained", _provenance(result))
+        path = entry.file(MODEL_FILE)
+        return _quantised(path, load_quantised(path), "trained", _provenance(result))
 
     def _variant(self, name: str, workload: TrainedWorkload, variant: str) -> Entry:
         """A trained variant in the cache. Its parent is needed only if it is not there."""
@@ -161,9 +162,12 @@ class ModelSource:
 
 
 def _quantised(
-    path: Path, origin: str, provenance: Mapping[str, str], changes: Sequence[str] = ()
+    path: Path,
+    file: ModelFile,
+    origin: str,
+    provenance: Mapping[str, str],
+    changes: Sequence[str] = (),
 ) -> QuantisedModel:
-    file = load_quantised(path)
     record = ModelRecord.model_validate(
         {
             "origin": origin,

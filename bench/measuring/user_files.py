@@ -14,8 +14,8 @@ from bench.measuring.inputs import sha256_of
 from bench.measuring.testsets import judged_output_of
 from bench.plan.config import BenchConfig, CustomMetric, ModelFileWorkload
 from bench.plan.metrics import MetricName
-from bench.tflite.adaptation import adapt, needs_adapting
-from bench.tflite.model_file import ModelFile, check_quantised, load_quantised
+from bench.tflite.adaptation import adapt
+from bench.tflite.model_file import ModelFile, check_quantised
 from bench.tflite.reader import read_graph
 
 __all__ = ["check_user_files", "survey_user_data"]
@@ -99,11 +99,9 @@ class _Model:
 def _model(path: Path, key: str) -> _Model:
     try:
         graph = read_graph(path)
-        sha256 = hashlib.sha256(graph.data).hexdigest()
-        if not needs_adapting(graph):
-            return _Model(load_quantised(path), sha256, ())
         adapted = adapt(graph, path)
-        return _Model(check_quantised(adapted.data, path), sha256, tuple(adapted.changes))
+        compiled = check_quantised(adapted.data, path)
+        return _Model(compiled, hashlib.sha256(graph.data).hexdigest(), adapted.changes)
     except ModelError as error:
         raise ModelError(f"{key}.model: {error}") from error
 

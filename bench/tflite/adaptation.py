@@ -44,6 +44,8 @@ def adapt(graph: FileGraph, path: Path, bounds: Bounds = INTERPRETER_BOUNDS) -> 
 
     Raises as `fold` does, and `ModelError` where the file is damaged.
     """
+    if not needs_adapting(graph):
+        return Adapted(graph.data, ())
     changes: tuple[str, ...] = ()
     if computes_constants(graph):
         folded = fold(graph, path, bounds)

@@ -11,6 +11,8 @@ import numpy as np
 import numpy.typing as npt
 from ai_edge_litert import schema_py_generated as schema
 
+from bench.tflite.packing import packed
+
 __all__ = [
     "EXTRACT_DAMAGE",
     "Connected",
@@ -19,8 +21,6 @@ __all__ = [
     "inputs_of",
     "stands_alone",
 ]
-
-_IDENTIFIER = b"TFL3"
 
 #: What flatbuffers' reader and writer raise for an operator whose options point nowhere.
 EXTRACT_DAMAGE = (
@@ -111,9 +111,7 @@ def extract_operators(
     graph.inputs = [renumbered[i] for i in inputs_of(list(operators.values()), constants)]
     graph.outputs = [renumbered[i] for i in outputs]
     model.subgraphs = [graph]
-    builder = flatbuffers.Builder(1024)
-    builder.Finish(model.Pack(builder), _IDENTIFIER)
-    return bytes(builder.Output())
+    return packed(model)
 
 
 def _node(original: Any, connected: Connected) -> Any:

@@ -20,6 +20,7 @@ from bench.core.errors import ModelError
 from bench.core.files import read_regular
 from bench.core.text import one_line
 from bench.tflite.graph import FileGraph, OperatorInfo, OperatorNode, TensorInfo
+from bench.tflite.packing import IDENTIFIER
 
 __all__ = [
     "MODEL_DAMAGE",
@@ -29,7 +30,6 @@ __all__ = [
     "read_subgraph",
 ]
 
-_IDENTIFIER = b"TFL3"
 #: Offsets in a flatbuffer have 31 bits.
 _LARGEST_FILE = (1 << 31) - 1
 _T = TypeVar("_T")
@@ -90,7 +90,7 @@ def _read(path: Path, take: Callable[[_Reader], _T]) -> _T:
 
 
 def _taken(data: bytes, path: Path, take: Callable[[_Reader], _T]) -> _T:
-    if data[4:8] != _IDENTIFIER:
+    if data[4:8] != IDENTIFIER:
         raise ModelError(
             f"{path} is not a TFLite model: the identifier TFL3 is missing",
             cure="give the path of a .tflite file",

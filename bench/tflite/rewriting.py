@@ -5,16 +5,14 @@ from __future__ import annotations
 from collections.abc import Collection, Iterable, Mapping, Sequence
 from typing import Any
 
-import flatbuffers
 import numpy as np
 from ai_edge_litert import schema_py_generated as schema
 
 from bench.core.arrays import Array
 from bench.tflite.graph import FileGraph
+from bench.tflite.packing import packed
 
 __all__ = ["cut_off", "probe", "rewritten"]
-
-_IDENTIFIER = b"TFL3"
 
 
 def probe(graph: FileGraph, values: Sequence[int], shapes: Sequence[int]) -> bytes:
@@ -36,7 +34,7 @@ def probe(graph: FileGraph, values: Sequence[int], shapes: Sequence[int]) -> byt
     told = [_shape_of(model, index, rank) for index, rank in zip(shapes, ranks, strict=True)]
     subgraph.outputs = [*values, *told]
     model.signatureDefs = None
-    return _packed(model)
+    return packed(model)
 
 
 def rewritten(
@@ -51,17 +49,14 @@ def rewritten(
     fixed shapes. No tensor's number changes. Raises one of `EXTRACT_DAMAGE` where the file is
     damaged.
     """
-    model = _unpacked(graph)
+    model = _unpacked(graph, dropped)
     subgraph = model.subgraphs[0]
-    subgraph.operators = [
-        node for number, node in enumerate(subgraph.operators) if number not in dropped
-    ]
     for index, value in constants.items():
         _hold(model, subgraph.tensors[index], value)
     for index, shape in shapes.items():
         _fix(subgraph.tensors[index], list(shape))
     _forget_unused(model)
-    return _packed(model)
+    return packed(model)
 
 
 def cut_off(graph: FileGraph, dropped: Collection[int], ends: Mapping[int, int]) -> bytes:
@@ -70,27 +65,24 @@ def cut_off(graph: FileGraph, dropped: Collection[int], ends: Mapping[int, int])
     In the interface, each tensor of `ends` is replaced by the one at the other side of its
     operator. No tensor's number changes. Raises one of `EXTRACT_DAMAGE` where the file is damaged.
     """
-    model = _unpacked(graph)
+    model = _unpacked(graph, dropped)
     subgraph = model.subgraphs[0]
-    subgraph.operators = [
-        node for number, node in enumerate(subgraph.operators) if number not in dropped
-    ]
     subgraph.inputs = [ends.get(index, index) for index in graph.inputs]
     subgraph.outputs = [ends.get(index, index) for index in graph.outputs]
     # Signatures name the tensors that were inputs and outputs.
     model.signatureDefs = None
     _forget_unused(model)
-    return _packed(model)
+    return packed(model)
 
 
-def _unpacked(graph: FileGraph) -> Any:
-    return schema.ModelT.InitFromObj(schema.Model.GetRootAsModel(graph.data, 0))
-
-
-def _packed(model: Any) -> bytes:
-    builder = flatbuffers.Builder(1024)
-    builder.Finish(model.Pack(builder), _IDENTIFIER)
-    return bytes(builder.Output())
+def _unpacked(graph: FileGraph, dropped: Collection[int] = ()) -> Any:
+    """The model of `graph` without the operators `dropped`."""
+    model = schema.ModelT.InitFromObj(schema.Model.GetRootAsModel(graph.data, 0))
+    subgraph = model.subgraphs[0]
+    subgraph.operators = [
+        node for number, node in enumerate(subgraph.operators) if number not in dropped
+    ]
+    return model
 
 
 def _ancestors(graph: FileGraph, tensors: Iterable[int]) -> list[int]:

@@ -70,6 +70,11 @@ class ModelTensor:
     #: Keeps its value from one inference to the next.
     is_variable: bool
 
+    @property
+    def start_value(self) -> int:
+        """What TFLite-Micro fills state of this type with at the start: real 0."""
+        return self.zero_points[0] if self.dtype == "int8" and self.zero_points else 0
+
 
 @dataclass(frozen=True, eq=False)
 class FlashRegion:

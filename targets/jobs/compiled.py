@@ -78,8 +78,12 @@ def job_for(
 
 
 def state_at_start(artefact: Artefact) -> tuple[Input, ...]:
-    """What goes into the arena before the first inference: the model's state."""
-    return tuple(_variables(artefact))
+    """What goes into the arena before the first inference: the model's state, at real 0."""
+    return tuple(
+        Input(tensor.offset, np.full(tensor.shape, tensor.start_value, tensor.dtype).tobytes())
+        for tensor in artefact.tensors
+        if tensor.is_variable and tensor.constant is None and tensor.offset is not None
+    )
 
 
 def inputs_for(artefact: Artefact, inputs: Sequence[Array]) -> tuple[Input, ...]:
@@ -128,17 +132,6 @@ def _inputs(artefact: Artefact, inputs: Sequence[Array]) -> list[Input]:
         Input(_offset(artefact, index), np.ascontiguousarray(array).tobytes())
         for index, array in zip(artefact.inputs, inputs, strict=True)
     ]
-
-
-def _variables(artefact: Artefact) -> list[Input]:
-    """The model's state at the start: real 0, as TensorFlow Lite Micro resets it."""
-    found = []
-    for tensor in artefact.tensors:
-        if tensor.is_variable and tensor.constant is None and tensor.offset is not None:
-            zero = tensor.zero_points[0] if tensor.dtype == "int8" and tensor.zero_points else 0
-            data = np.full(tensor.shape, zero, tensor.dtype).tobytes()
-            found.append(Input(tensor.offset, data))
-    return found
 
 
 def _offset(artefact: Artefact, index: int) -> int:

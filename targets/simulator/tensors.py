@@ -9,12 +9,7 @@ from bench.core.errors import ModelError
 from targets.artefact import Artefact
 from targets.simulator.execution.memory import Bytes
 
-__all__ = ["Tensors", "start_value"]
-
-
-def start_value(dtype: str, zero_points: tuple[int, ...]) -> int:
-    """What TFLite-Micro fills state with at the start: real 0."""
-    return zero_points[0] if dtype == "int8" and zero_points else 0
+__all__ = ["Tensors"]
 
 
 class Tensors:
@@ -31,8 +26,8 @@ class Tensors:
         self._others: dict[int, Array] = {}
         for tensor in artefact.tensors:
             if tensor.is_variable and tensor.constant is None:
-                value = start_value(tensor.dtype, tensor.zero_points)
-                self.write(tensor.index, np.full((rows, *tensor.shape), value, tensor.dtype))
+                start = np.full((rows, *tensor.shape), tensor.start_value, tensor.dtype)
+                self.write(tensor.index, start)
 
     def read(self, index: int) -> Array:
         """`[rows, *shape]`; a view of the arena if the tensor is in the arena."""

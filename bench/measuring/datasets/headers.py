@@ -8,10 +8,11 @@ from pathlib import Path
 
 from bench.core.errors import ModelError
 from bench.core.npz import ArrayHeader
+from bench.core.rows import leading_of, row_shape, steps_of
 from bench.core.text import one_line
 from bench.tflite.model_file import ModelFile, TensorInfo
 
-__all__ = ["LABELS", "key_error", "require_fit", "steps_of"]
+__all__ = ["LABELS", "key_error", "require_fit"]
 
 #: The key of the labels.
 LABELS = "labels"
@@ -31,7 +32,7 @@ def require_fit(
     found = dict(zip(keys, model.inputs, strict=True))
     for name, tensor in found.items():
         _check_input(path, name, headers[name], tensor)
-        if _is_stream(headers[name], tensor) and not model.has_state:
+        if steps_of([tensor], [headers[name]]) is not None and not model.has_state:
             shape = list(headers[name].shape)
             raise key_error(path, name, f"{shape} are streams, but the model keeps no state")
     _check_rows(path, headers)
@@ -79,24 +80,11 @@ def _check_rows(path: Path, headers: Mapping[str, ArrayHeader]) -> None:
         )
 
 
-def steps_of(headers: Mapping[str, ArrayHeader], inputs: Mapping[str, TensorInfo]) -> int | None:
-    """How many steps the streams have; None if the inputs are independent rows."""
-    name, tensor = next(iter(inputs.items()))
-    return headers[name].shape[1] if _is_stream(headers[name], tensor) else None
-
-
-def _is_stream(header: ArrayHeader, tensor: TensorInfo) -> bool:
-    return header.ndim == len(tensor.shape) + 1 and header.shape[2:] == tensor.shape[1:]
-
-
 def _check_steps(
     path: Path, headers: Mapping[str, ArrayHeader], inputs: Mapping[str, TensorInfo]
 ) -> None:
     """Check that all inputs are streams of as many steps, or none is one."""
-    steps = {
-        name: headers[name].shape[1] if _is_stream(headers[name], tensor) else None
-        for name, tensor in inputs.items()
-    }
+    steps = {name: steps_of([tensor], [headers[name]]) for name, tensor in inputs.items()}
     if len(set(steps.values())) != 1 or 0 in steps.values():
         listing = ", ".join(f"{name} {count or 'none'}" for name, count in steps.items())
         raise ModelError(
@@ -106,8 +94,8 @@ def _check_steps(
 
 
 def _check_input(path: Path, name: str, header: ArrayHeader, tensor: TensorInfo) -> None:
-    fits = header.ndim > 0 and header.shape[1:] == tensor.shape[1:]
-    if not fits and not _is_stream(header, tensor):
+    leading = len(leading_of([tensor], [header]))
+    if header.ndim == 0 or header.shape[leading:] != row_shape(tensor):
         wanted = ", ".join(map(str, ("n", *tensor.shape[1:])))
         raise key_error(path, name, f"shape {list(header.shape)}, the model takes [{wanted}]")
     if header.dtype.name != tensor.dtype and header.dtype.kind != "f":

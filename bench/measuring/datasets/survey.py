@@ -6,9 +6,10 @@ from collections.abc import Iterator, Mapping
 from dataclasses import dataclass
 
 from bench.core.arrays import Array
+from bench.core.rows import steps_of
 from bench.core.schema import StrictModel
 from bench.measuring.datasets.archive import ArrayArchive
-from bench.measuring.datasets.headers import LABELS, steps_of
+from bench.measuring.datasets.headers import LABELS
 from bench.measuring.finite import FiniteCheck
 from bench.measuring.labels import LabelFacts, summarise_labels
 from bench.measuring.quantisation import real_range, saturated
@@ -45,7 +46,7 @@ def survey(archive: ArrayArchive, inputs: Mapping[str, TensorInfo]) -> Survey:
         ranges="; ".join(
             _ranges(name, cut[name], tensor) for name, tensor in inputs.items() if cut[name].outside
         ),
-        steps=steps_of(archive.headers, inputs),
+        steps=steps_of(list(inputs.values()), [archive.headers[name] for name in inputs]),
     )
 
 

@@ -21,7 +21,7 @@ from bench.core.errors import ModelError
 from bench.tflite.resource_variables import assigned_once, variable_names
 from targets.artefact import Artefact, CpuOperator
 from targets.simulator.cpu.errors import CpuOperatorError, place_of
-from targets.simulator.tensors import Tensors, start_value
+from targets.simulator.tensors import Tensors
 
 __all__ = ["VARIABLE_OPERATORS", "VariableStep", "Variables"]
 
@@ -100,8 +100,8 @@ class Variables:
             if isinstance(operator, CpuOperator) and operator.name == "ASSIGN_VARIABLE":
                 variable, source = self._assigned(operator)
                 tensor = artefact.tensors[source]
-                byte = start_value(tensor.dtype, tensor.zero_points) % 256
-                self._start.setdefault(variable, np.full(tensor.size, byte, np.uint8))
+                start = np.full(tensor.size, tensor.start_value % 256, np.uint8)
+                self._start.setdefault(variable, start)
 
     def step(self, operator: CpuOperator) -> VariableStep:
         """One of `VARIABLE_OPERATORS`, ready to run.
