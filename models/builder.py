@@ -84,9 +84,11 @@ def build(request: BuildRequest, out_dir: Path, on_progress: OnProgress) -> Buil
     on_progress("quantising", _TRAINING_SHARE)
     tflite = quantise(final, request.quantise, images)
     on_progress("testing", 0.97)
-    result = _result(request, data, training, final, arrays, tflite, parent_sha256)
+    packed = weights.pack(arrays)
+    shas = parent_sha256, hashlib.sha256(packed).hexdigest()
+    result = _result(request, data, training, final, arrays, tflite, shas)
     write_atomically(out_dir / MODEL_FILE, tflite)
-    write_atomically(out_dir / FLOAT_FILE, weights.pack(arrays))
+    write_atomically(out_dir / FLOAT_FILE, packed)
     write_atomically(out_dir / BUILD_FILE, result.model_dump_json(indent=2) + "\n")
     return result
 
@@ -146,8 +148,9 @@ def _result(
     model: Any,
     arrays: dict[str, npt.NDArray[np.float32]],
     tflite: bytes,
-    parent_sha256: str | None,
+    shas: tuple[str | None, str],
 ) -> BuildResult:
+    """`shas` are those of the float weights of the parent and of the variant."""
     plan = training.plan
     return BuildResult(
         workload=request.workload,
@@ -173,7 +176,8 @@ def _result(
         kernels=weights.kernel_stats(arrays),
         tflite_sha256=hashlib.sha256(tflite).hexdigest(),
         tflite_bytes=len(tflite),
-        parent_sha256=parent_sha256,
+        parent_sha256=shas[0],
+        float_sha256=shas[1],
         versions=library_versions(),
     )
 

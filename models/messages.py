@@ -113,6 +113,8 @@ class BuildResult(StrictModel):
     tflite_bytes: int
     #: Of the parent's float weights.
     parent_sha256: str | None
+    #: Of its own float weights, from which it was quantised.
+    float_sha256: str
     #: Library -> version.
     versions: dict[str, str]
 

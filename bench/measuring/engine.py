@@ -82,6 +82,8 @@ class Engine:
             reference=compared,
             reference_absent=not_compared,
             binding=dict(binding(measurement, ready.compilation.record.report).shares),
+            timing_sha256=ready.timing_sha256,
+            code_sha256=ready.code_sha256,
             promised=promised(ready.can, ready.test_set),
         )
 

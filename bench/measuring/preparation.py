@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import hashlib
 from collections.abc import Mapping
 from dataclasses import dataclass
 
@@ -34,6 +35,16 @@ class Ready:
     job: Job
     #: The name of the measurement in the cache.
     measurement: Product
+
+    @property
+    def timing_sha256(self) -> str:
+        """Of the timing profile's content."""
+        return hashlib.sha256(self.job.timing.model_dump_json().encode()).hexdigest()
+
+    @property
+    def code_sha256(self) -> str:
+        """Of our own code that shapes the measurement."""
+        return str(self.measurement.key.parameters["code"])
 
 
 @dataclass(frozen=True)

@@ -11,6 +11,7 @@ from pathlib import Path
 from bench.cache import JSON, Entry
 from bench.core.address import shown
 from bench.core.download import fetch
+from bench.core.schema import StrictModel
 from bench.core.versions import installed_version
 from bench.measuring.products import Product, ProductStore
 from bench.measuring.progress import Task
@@ -116,7 +117,9 @@ class ModelSource:
         entry = self._variant(name, workload, variant)
         result = BuildResult.model_validate_json(entry.file(BUILD_FILE).read_text("utf-8"))
         path = entry.file(MODEL_FILE)
-        return _quantised(path, load_quantised(path), "trained", _provenance(result))
+        return _quantised(
+            path, load_quantised(path), "trained", _provenance(workload, variant, result)
+        )
 
     def _variant(self, name: str, workload: TrainedWorkload, variant: str) -> Entry:
         """A trained variant in the cache. Its parent is needed only if it is not there."""
@@ -181,17 +184,31 @@ def _quantised(
     return QuantisedModel(path, file, record)
 
 
-def _provenance(result: BuildResult) -> dict[str, str]:
+def _provenance(workload: TrainedWorkload, variant: str, result: BuildResult) -> dict[str, str]:
     """How a variant was made, for readers of a record."""
     facts = {
         "architecture": result.architecture,
         "method": result.training.method,
+        **_settings(workload, variant),
         "seed": str(result.seed),
         "epochs": str(result.training.epochs),
         "steps": str(result.training.steps),
         "train_images": str(result.data.train_images),
         "data_sha256": result.data.sha256,
         "float_accuracy": f"{result.float_accuracy:.4f}",
-        "per_channel_dense": str(result.quantise.per_channel_dense).lower(),
+        "float_sha256": result.float_sha256,
+        **_named("quantise", result.quantise),
     }
     return facts | {f"version.{name}": value for name, value in result.versions.items()}
+
+
+def _settings(workload: TrainedWorkload, variant: str) -> dict[str, str]:
+    """The settings of a variant and of those it is made from: `pruned.final_sparsity` and so on."""
+    spec = workload.variants[variant]
+    before = {} if isinstance(spec, TrainSpec) else _settings(workload, spec.parent)
+    return before | _named(variant, spec)
+
+
+def _named(prefix: str, settings: StrictModel) -> dict[str, str]:
+    values = settings.model_dump(mode="json")
+    return {f"{prefix}.{name}": json.dumps(value).strip('"') for name, value in values.items()}

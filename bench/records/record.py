@@ -228,6 +228,10 @@ class Record(JudgedModel):
     reference_absent: str = ""
     #: Share of cycles of the layers each resource binds; see `bench.judging.sweep.CellBinding`.
     binding: dict[str, float]
+    #: Of the timing profile's content; empty in older records.
+    timing_sha256: str = ""
+    #: Of the bench's own code that shaped the measurement; empty in older records.
+    code_sha256: str = ""
     #: The figures that the target gives of every model, by its capabilities and this test set. A
     #: limit on one of them whose figure is missing is a failure. None: all of them.
     promised: tuple[MetricName, ...] | None = None
