@@ -32,6 +32,7 @@ from bench.pytest_plugin.setup import (
     unavailable_targets,
 )
 from bench.pytest_plugin.signals import StopOnSignals
+from bench.pytest_plugin.surroundings import read_surroundings
 from bench.pytest_plugin.terminal import TerminalReport
 from bench.records.run_directory import RunDirectory
 
@@ -93,7 +94,8 @@ def pytest_configure(config: pytest.Config) -> None:
             setup = replace(setup, inputs=surveyed_inputs(setup))
             setup = replace(setup, unavailable=unavailable_targets(setup))
             setup = replace(setup, config=kept_inputs(setup))
-            RunDirectory.create(setup.run_path, setup.manifest())
+            surroundings = read_surroundings(setup.config_path, os.environ)
+            RunDirectory.create(setup.run_path, setup.manifest(surroundings))
     except BenchError as error:
         raise pytest.UsageError(str(error)) from error
     session = BenchSession(setup)

@@ -26,7 +26,7 @@ from bench.measuring.sources import ModelSource
 from bench.plan.cell import Cell
 from bench.plan.config import BenchConfig, timing_of
 from bench.plan.grid import Plan, make_plan
-from bench.records.run import RunManifest
+from bench.records.run import RunManifest, Surroundings
 from bench.records.run_directory import RunDirectory
 from bench.tflite.reference import ReferenceRunner
 from models.data import DataSource
@@ -64,7 +64,7 @@ class RunSetup:
         """The cells and groups of the run."""
         return make_plan(self.config, self.targets)
 
-    def manifest(self) -> RunManifest:
+    def manifest(self, surroundings: Surroundings) -> RunManifest:
         """The manifest of this run, started now."""
         return RunManifest.now(
             config_path=self.config_path,
@@ -73,6 +73,7 @@ class RunSetup:
             cells=self.plan().cells,
             config_lines=self.config_lines,
             timing=dict(timing_of(self.config, cell) for cell in self.plan().cells),
+            surroundings=surroundings,
         )
 
     def to_json(self) -> str:

@@ -15,7 +15,40 @@ from bench.plan.cell import Cell
 from bench.records.record import JudgedModel, Verdict
 from targets.timing_profiles import TimingProfile
 
-__all__ = ["OrderRecord", "RunManifest"]
+__all__ = ["CiJob", "OrderRecord", "Revision", "RunManifest", "Surroundings"]
+
+_OLDER = "the run is from before the bench noted it"
+
+
+class Revision(RecordModel):
+    """What was checked out where the run's configuration is."""
+
+    #: The whole hash of the commit; empty for the reason in `absent`.
+    commit: str = ""
+    #: Empty if nothing names one.
+    branch: str = ""
+    #: Whether a tracked file differed from the commit.
+    dirty: bool = False
+    absent: str = ""
+
+
+class CiJob(RecordModel):
+    """Where the CI job of a run can be looked at."""
+
+    #: Without credentials; empty for the reason in `absent`.
+    address: str = ""
+    absent: str = ""
+
+
+class Surroundings(RecordModel):
+    """Of what, by whom and with which tools a run was made."""
+
+    revision: Revision = Revision(absent=_OLDER)
+    ci_job: CiJob = CiJob(absent=_OLDER)
+    #: Distribution -> version.
+    tools: dict[str, str] = Field(default_factory=dict)
+    #: Distribution -> why its version is not known.
+    tools_absent: dict[str, str] = Field(default_factory=dict)
 
 
 class RunManifest(RecordModel):
@@ -36,6 +69,7 @@ class RunManifest(RecordModel):
     config_lines: dict[str, int] = Field(default_factory=dict)
     #: The timing profiles the cells are measured with, by name; empty in older manifests.
     timing: dict[str, TimingProfile] = Field(default_factory=dict)
+    surroundings: Surroundings = Surroundings()
 
     @property
     def config_name(self) -> str:
@@ -53,6 +87,7 @@ class RunManifest(RecordModel):
         cells: tuple[Cell, ...],
         config_lines: Mapping[str, int],
         timing: Mapping[str, TimingProfile],
+        surroundings: Surroundings,
     ) -> RunManifest:
         """The manifest of a run that starts now on this machine."""
         return cls(
@@ -67,6 +102,7 @@ class RunManifest(RecordModel):
             planned_cells=tuple(cell.id for cell in cells),
             config_lines=dict(config_lines),
             timing=dict(timing),
+            surroundings=surroundings,
         )
 
 

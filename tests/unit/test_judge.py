@@ -27,7 +27,7 @@ from bench.records.record import (
     ReferenceRecord,
     Status,
 )
-from bench.records.run import RunManifest
+from bench.records.run import RunManifest, Surroundings
 from bench.records.run_directory import RunDirectory
 from targets.ethos_u55.accelerators import Accelerator
 from targets.ethos_u55.memory_modes import MemoryMode
@@ -385,6 +385,7 @@ def test_a_red_sweep_stays_red(base: Record, tmp_path: Path, taken: str, of: int
         cells=group.cells,
         config_lines={},
         timing={},
+        surroundings=Surroundings(),
     )
 
     def outcome(name: str, take: Callable[[Record], Record]) -> Status:

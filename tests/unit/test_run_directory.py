@@ -23,7 +23,7 @@ from bench.judging.verdicts import FAILURES, judge_cell
 from bench.measuring.measurements import EVENTS, keep_measurement
 from bench.records.cases import Case, CaseOutcome, Selection
 from bench.records.record import AccuracyRecord, Record, Verdict
-from bench.records.run import OrderRecord, RunManifest
+from bench.records.run import OrderRecord, RunManifest, Surroundings
 from bench.records.run_directory import RunDirectory
 from bench.report.run_view import RunView, read_run, write_junit
 from bench.report.table import render, unmeasured_table, unreadable_table, workload_tables
@@ -63,6 +63,7 @@ def make_run(path: Path) -> RunDirectory:
             cells=cells,
             config_lines={},
             timing={},
+            surroundings=Surroundings(),
         ),
     )
     cases = [
