@@ -11,6 +11,8 @@ MINUTES ?= 30
 # How many random graphs `make fuzz-graphs` tries, and the first seed.
 GRAPHS ?= 20000
 SEED   ?= 1
+# The versions of Vela with a lock file of ours.
+VELAS  ?= 5.0.0 5.1.0 5.2.0
 
 # Tests of one file stay on one worker, so that a slow module fixture is built once.
 PYTEST = $(BIN)/pytest -n $(JOBS) --dist loadfile
@@ -26,7 +28,7 @@ junit = $(if $(JUNIT),--junit-xml=$(JUNIT)/$(1).xml)
 
 .DEFAULT_GOAL := help
 .PHONY: help bench board test coverage lint format lock clean fuzz fuzz-inputs fuzz-graphs speed \
-  fidelity architectures firmware test-fvp test-images test-board fuzz-board faults kills foreign big-data
+  fidelity architectures firmware test-fvp test-images test-board fuzz-board faults kills foreign big-data vela-locks
 
 help: ## list the targets
 	@grep -hE '^[a-z-]+:.*## ' $(MAKEFILE_LIST) | sed -E 's/:.*## /\t/' | expand -t 14
@@ -120,6 +122,14 @@ lint: $(VENV)/.dev-ready ## check style, spelling, types and import contracts
 format: $(VENV)/.dev-ready ## let ruff rewrite the sources
 	$(BIN)/ruff check --fix .
 	$(BIN)/ruff format .
+
+# A version that the bench should know: make vela-locks VELAS=5.3.0
+vela-locks: ## make the lock files of versions of Vela for grid.vela; VELAS="5.0.0 5.2.0" (needs uv)
+	for version in $(VELAS); do \
+	  echo "ethos-u-vela==$$version" | uv pip compile --quiet --universal --python-version 3.10 \
+	    --generate-hashes --no-emit-index-url --no-header --no-annotate - \
+	    -o bench/compiler/locks/vela-$$version.txt || exit 1; \
+	done
 
 lock: ## renew the lock files from pyproject.toml (needs uv)
 	uv pip compile --quiet --universal --python-version 3.10 --generate-hashes \

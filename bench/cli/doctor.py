@@ -38,7 +38,7 @@ def doctor(
             raise ConfigError(f"unknown target {name!r}; {suggest(name, list(TARGETS))}")
     chosen = tuple(target or settings.grid.targets)
     heading, bad = "", 0
-    for place, finding in examine(chosen, settings.targets, boot=boot):
+    for place, finding in examine(chosen, settings, boot=boot):
         if place != heading:
             heading = place
             print(place if place == BENCH else f"target {place}")

@@ -7,16 +7,18 @@ import shutil
 import sys
 import tempfile
 from collections.abc import Iterator, Mapping, Sequence
-from importlib.metadata import version
 from pathlib import Path
 
-from bench.cache import default_root
-from bench.compiler import require_vela
+from bench.cache import ArtefactCache, default_root
+from bench.compiler import beside_the_bench, shipped_locks
 from bench.core.errors import BenchError, CacheError
 from bench.core.text import paragraph
+from bench.measuring.compilation import VelaInstallations
+from bench.measuring.progress import ignore
+from bench.plan.cell import INSTALLED_VELA
+from bench.plan.config import BenchConfig
 from targets.checkup import Finding, State, found, missing
 from targets.registry import TARGETS
-from targets.settings import TargetSettings
 
 __all__ = ["BENCH", "examine", "lines_of"]
 
@@ -27,14 +29,14 @@ _MARKS = {State.OK: "ok     ", State.NOTE: "note   ", State.MISSING: "MISSING"}
 
 
 def examine(
-    targets: Sequence[str], settings: TargetSettings, *, boot: bool
+    targets: Sequence[str], config: BenchConfig, *, boot: bool
 ) -> Iterator[tuple[str, Finding]]:
     """Check the bench and `targets`; yields (target or `BENCH`, finding) as they are made."""
-    for finding in _bench(os.environ):
+    for finding in _bench(config, os.environ):
         yield BENCH, finding
     with tempfile.TemporaryDirectory(prefix="bench-doctor-") as name:
         for target in targets:
-            for finding in TARGETS[target].check(settings, Path(name), boot=boot):
+            for finding in TARGETS[target].check(config.targets, Path(name), boot=boot):
                 yield target, finding
 
 
@@ -46,14 +48,32 @@ def lines_of(finding: Finding) -> list[str]:
     return lines
 
 
-def _bench(environment: Mapping[str, str]) -> Iterator[Finding]:
+def _bench(config: BenchConfig, environment: Mapping[str, str]) -> Iterator[Finding]:
     yield found("python", sys.version.split()[0])
-    try:
-        require_vela()
-        yield found("vela", version("ethos-u-vela"))
-    except BenchError as error:
-        yield missing("vela", error)
-    yield _cache(default_root(environment))
+    root = default_root(environment)
+    if INSTALLED_VELA in config.grid.vela:
+        try:
+            yield found("vela", beside_the_bench().version)
+        except BenchError as error:
+            yield missing("vela", error)
+    yield from _velas(config, VelaInstallations(ArtefactCache(root), config.vela.locks, ignore))
+    yield _cache(root)
+
+
+def _velas(config: BenchConfig, installations: VelaInstallations) -> Iterator[Finding]:
+    """The other versions: those of the grid, and those that are ready."""
+    wanted = [vela for vela in config.grid.vela if vela != INSTALLED_VELA]
+    for vela in dict.fromkeys([*wanted, *config.vela.locks, *shipped_locks()]):
+        try:
+            ready = installations.find(vela) is not None
+        except BenchError as error:
+            yield missing(f"vela {vela}", error)
+            continue
+        if ready:
+            yield found(f"vela {vela}", "installed in the cache")
+        elif vela in wanted:
+            text = "not installed yet: the first run installs it, with pip and by hash"
+            yield Finding(f"vela {vela}", State.NOTE, text)
 
 
 def _cache(root: Path) -> Finding:

@@ -65,6 +65,7 @@ def compiled_model(record: Record, cache: ArtefactCache) -> Path:
         record.cell.id,
         record.model.sha256,
         compilation.options,
+        compilation.vela_version,
         compilation.config_sha256,
     )
     entry = store.find(product)

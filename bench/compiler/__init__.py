@@ -5,7 +5,10 @@
 of targets, cells or caches.
 """
 
-from bench.compiler.options import VelaOptions, require_vela, vela_version
+from bench.compiler.installation import VelaInstallation, beside_the_bench, vela_version
+from bench.compiler.installing import install_vela
+from bench.compiler.lock_files import LockFile, find_lock, is_vela_version, shipped_locks
+from bench.compiler.options import VelaOptions
 from bench.compiler.report import (
     LayerReport,
     MemoryArea,
@@ -21,15 +24,21 @@ __all__ = [
     "COMPILE_BOUNDS",
     "CompiledModel",
     "LayerReport",
+    "LockFile",
     "MemoryArea",
     "MemoryReport",
     "Placement",
+    "VelaInstallation",
     "VelaOptions",
     "VelaReport",
     "VelaRunner",
     "VelaServer",
+    "beside_the_bench",
     "compile_model",
+    "find_lock",
+    "install_vela",
+    "is_vela_version",
     "read_report",
-    "require_vela",
+    "shipped_locks",
     "vela_version",
 ]

@@ -3,11 +3,10 @@
 from __future__ import annotations
 
 import re
-import shlex
 import signal
-import sys
 from collections.abc import Sequence
 
+from bench.compiler.installation import VelaInstallation
 from bench.core.errors import CompilerError
 from bench.core.processes import Bounds, memory_words, ran_out_of_memory, signal_name
 from bench.core.text import one_line, without_tracebacks
@@ -42,7 +41,7 @@ def reason_of(words: str) -> str:
 
 
 def ended_badly(
-    status: int, words: str, arguments: Sequence[str], bounds: Bounds, version: str
+    status: int, words: str, arguments: Sequence[str], bounds: Bounds, vela: VelaInstallation
 ) -> CompilerError:
     """The error for an exit status other than 0; negative: the signal that ended Vela."""
     if bounds.memory_bytes is not None and ran_out_of_memory(words):
@@ -50,7 +49,7 @@ def ended_badly(
             f"wanted more than the {memory_words(bounds.memory_bytes)} of memory it may have",
             arguments,
             words,
-            version,
+            vela,
             cure="if the model is meant to be so large, raise vela.memory_mib",
         )
     reason = reason_of(words)
@@ -58,25 +57,26 @@ def ended_badly(
         what = (
             "was killed from outside (SIGKILL), most likely because the machine had no memory left"
         )
-        return failure(what, arguments, words, version, cure="run fewer workers at a time")
+        return failure(what, arguments, words, vela, cure="run fewer workers at a time")
     if status < 0:
         said = f", after it said: {reason}" if reason else ""
         what = f"crashed ({signal_name(-status)}), which it does on a damaged model file{said}"
-        return failure(what, arguments, words, version, cure="convert the model again")
+        return failure(what, arguments, words, vela, cure="convert the model again")
     if not reason:
-        return failure(f"failed with exit code {status} and no word", arguments, words, version)
-    return failure(f"failed: {reason} (exit code {status})", arguments, words, version)
+        return failure(f"failed with exit code {status} and no word", arguments, words, vela)
+    return failure(f"failed: {reason} (exit code {status})", arguments, words, vela)
 
 
 def failure(
-    what: str, arguments: Sequence[str], words: str, version: str, cure: str = _CURE
+    what: str, arguments: Sequence[str], words: str, vela: VelaInstallation, cure: str = _CURE
 ) -> CompilerError:
     """The error that says `what` in its first line, and below it the command and Vela's words."""
-    command = (sys.executable, "-m", "ethosu.vela", *arguments)
     said = [f"    {_cut(line, _LINE_LENGTH)}" for line in _lines(words)[-_TAIL_LINES:]]
     listing = "\n".join(said) or "    (nothing)"
     return CompilerError(
-        f"Vela {version} {what}\n  command: {shlex.join(command)}\n  it said:\n{listing}", cure=cure
+        f"Vela {vela.version} {what}\n  command: {vela.shell_command(arguments)}\n"
+        f"  it said:\n{listing}",
+        cure=cure,
     )
 
 

@@ -3,46 +3,20 @@
 from __future__ import annotations
 
 import hashlib
-import importlib.metadata
-import importlib.util
 from pathlib import Path
 from typing import Any, Literal
 
 from bench.compiler.ini import CONFIG_BYTES_MAX, check_sections
-from bench.core.errors import ConfigError, PrerequisiteError
+from bench.compiler.installation import BUNDLED_CONFIG, DISTRIBUTION, VelaInstallation
+from bench.core.errors import ConfigError
 from bench.core.files import read_regular
 from bench.core.schema import StrictModel
 from bench.core.units import KIB
-from bench.core.versions import installed_version
 from targets.ethos_u55.accelerators import Accelerator
 from targets.ethos_u55.memory_modes import MemoryMode
 from targets.ethos_u55.system_configs import DEFAULT_SYSTEM_CONFIG
 
-__all__ = ["BUNDLED_CONFIG", "VelaOptions", "require_vela", "vela_version"]
-
-#: The configuration file in Vela's own package, as `--config` names it.
-BUNDLED_CONFIG = "Arm/vela.ini"
-
-_DISTRIBUTION = "ethos-u-vela"
-_CURE_ABSENT = "install it into this Python environment: pip install ethos-u-vela"
-
-
-def vela_version() -> str:
-    """The version of the installed Vela, such as `5.2.0`.
-
-    Raises `PrerequisiteError` when Vela is not installed in this Python environment.
-    """
-    try:
-        return installed_version(_DISTRIBUTION)
-    except importlib.metadata.PackageNotFoundError as error:
-        raise PrerequisiteError(
-            "Vela (package ethos-u-vela) is not installed", cure=_CURE_ABSENT
-        ) from error
-
-
-def require_vela() -> None:
-    """Raise `PrerequisiteError` unless Vela is installed with its configuration file."""
-    _bundled_config_path()
+__all__ = ["VelaOptions"]
 
 
 class VelaOptions(StrictModel):
@@ -64,13 +38,13 @@ class VelaOptions(StrictModel):
     #: Further arguments, as they are.
     extra: tuple[str, ...] = ()
 
-    def check(self) -> None:
-        """Read the configuration file and reject what Vela would misread or silently ignore.
+    def check(self, vela: VelaInstallation) -> None:
+        """Read the configuration file and reject what `vela` would misread or silently ignore.
 
         Raises `ConfigError`, which names the file and key; see `bench.compiler.ini` for the rules.
-        Raises `PrerequisiteError` if the bundled file is needed and Vela is not installed.
+        Raises `PrerequisiteError` if the bundled file is needed and `vela` has none.
         """
-        check_sections(self._config_path(), self.system_config, self.memory_mode.value)
+        check_sections(self._config_path(vela), self.system_config, self.memory_mode.value)
 
     def arguments(self, model: str, output_dir: str, config: str | None = None) -> tuple[str, ...]:
         """Vela's command-line arguments, every option that matters given explicitly.
@@ -125,35 +99,34 @@ class VelaOptions(StrictModel):
         arguments = self.arguments("{model}", "{output_dir}", config)
         return ("{python}", "-m", "ethosu.vela", *arguments)
 
-    def fingerprint(self, config_sha256: str) -> dict[str, Any]:
+    def fingerprint(self, version: str, config_sha256: str) -> dict[str, Any]:
         """Everything besides the model that decides what Vela writes, as JSON-able data.
 
-        Holds Vela's version and the sha256 of the configuration file's bytes (see `config_sha256`),
-        never its path, so that a cache key survives a move and notices an edit. Raises
-        `PrerequisiteError` when Vela is absent.
+        Holds Vela's `version` and the sha256 of the configuration file's bytes (see
+        `config_sha256`), never its path, so that a cache key survives a move and notices an edit.
         """
         return {
-            "compiler": _DISTRIBUTION,
-            "version": vela_version(),
+            "compiler": DISTRIBUTION,
+            "version": version,
             # The name of a custom file changes nothing in the output; its content does.
             "arguments": list(self.arguments("{model}", "{output_dir}", "{config}")),
             "config_sha256": config_sha256,
         }
 
-    def config_sha256(self) -> str:
-        """The sha256 of the configuration file's bytes.
+    def config_sha256(self, vela: VelaInstallation) -> str:
+        """The sha256 of the bytes of the configuration file that `vela` would read.
 
-        Raises `ConfigError` when it cannot be read, `PrerequisiteError` when Vela is absent.
+        Raises `ConfigError` when it cannot be read, `PrerequisiteError` when `vela` has none.
         """
-        return hashlib.sha256(_read_bytes(self._config_path())).hexdigest()
+        return hashlib.sha256(_read_bytes(self._config_path(vela))).hexdigest()
 
     def _config_argument(self) -> str:
         # A relative path of two parts would be looked up inside Vela's package, so a custom
         # file is always given absolutely.
         return BUNDLED_CONFIG if self.config_file is None else str(self.config_file.resolve())
 
-    def _config_path(self) -> Path:
-        return _bundled_config_path() if self.config_file is None else self.config_file.resolve()
+    def _config_path(self, vela: VelaInstallation) -> Path:
+        return vela.bundled_config() if self.config_file is None else self.config_file.resolve()
 
 
 def _read_bytes(path: Path) -> bytes:
@@ -164,17 +137,3 @@ def _read_bytes(path: Path) -> bytes:
             f"cannot read the Vela configuration file {path}: {error.strerror or error}",
             cure="give the path of an existing .ini file, or none for Arm's own",
         ) from error
-
-
-def _bundled_config_path() -> Path:
-    """Where the installed Vela keeps `Arm/vela.ini`; found without importing Vela."""
-    version = vela_version()
-    package = importlib.util.find_spec("ethosu")
-    for location in (package.submodule_search_locations or ()) if package else ():
-        path = Path(location) / "config_files" / BUNDLED_CONFIG
-        if path.is_file():
-            return path
-    raise PrerequisiteError(
-        f"Vela {version} is installed without its configuration file {BUNDLED_CONFIG}",
-        cure="reinstall it: pip install --force-reinstall ethos-u-vela",
-    )

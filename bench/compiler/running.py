@@ -8,13 +8,13 @@ from __future__ import annotations
 import json
 import os
 import subprocess
-import sys
 from collections.abc import Sequence
 from pathlib import Path
 from types import TracebackType
 from typing import Protocol
 
 from bench.compiler import fork_server
+from bench.compiler.installation import VelaInstallation, vela_version
 from bench.core.logging import logger
 from bench.core.processes import Bounds, Ended, TimedOutError, run_to_end
 from bench.core.servers import End, LostError, Server
@@ -22,10 +22,6 @@ from bench.core.servers import End, LostError, Server
 __all__ = ["VelaRunner", "VelaServer", "run_alone"]
 
 _LOG = logger(__name__)
-
-#: Vela writes its CSV files in the locale's encoding and fails on a tensor name that the locale
-#: cannot spell.
-_ENVIRONMENT = {"PYTHONUTF8": "1"}
 
 
 class VelaRunner(Protocol):
@@ -40,15 +36,21 @@ class VelaRunner(Protocol):
         ...
 
 
-def run_alone(arguments: Sequence[str], work: Path, bounds: Bounds) -> Ended:
-    """A `VelaRunner`: `python -m ethosu.vela` as a separate process."""
+def run_alone(
+    arguments: Sequence[str], work: Path, bounds: Bounds, vela: VelaInstallation | None = None
+) -> Ended:
+    """A `VelaRunner`: `python -m ethosu.vela` as a separate process.
+
+    `vela` None: that beside the bench.
+    """
+    vela = vela or VelaInstallation(vela_version())
     return run_to_end(
-        [sys.executable, "-m", "ethosu.vela", *arguments],
+        [*vela.program("-m", "ethosu.vela"), *arguments],
         bounds,
         # `python -m` puts the working directory first on the import path; an empty one
         # cannot shadow Vela's modules.
         cwd=work,
-        environment={**os.environ, **_ENVIRONMENT},
+        environment={**os.environ, **vela.environment},
         stderr=subprocess.STDOUT,
     )
 
@@ -60,11 +62,13 @@ class VelaServer:
     the first compile, and again when it had to be killed.
     """
 
-    def __init__(self) -> None:
+    def __init__(self, vela: VelaInstallation | None = None) -> None:
+        """`vela` None: that beside the bench."""
+        self._vela = vela or VelaInstallation(vela_version())
         self._server = Server(
-            (sys.executable, str(Path(fork_server.__file__).resolve())),
+            self._vela.program(str(Path(fork_server.__file__).resolve())),
             # A fork has only the thread that forks, so there must be no other thread.
-            environment={**_ENVIRONMENT, "OPENBLAS_NUM_THREADS": "1"},
+            environment={**self._vela.environment, "OPENBLAS_NUM_THREADS": "1"},
         )
 
     def __enter__(self) -> VelaServer:
@@ -100,7 +104,7 @@ class VelaServer:
                 raise TimedOutError(_read(words)) from error
             words.unlink(missing_ok=True)
             _LOG.info("Vela's process was lost (%s): Vela runs again in a separate process", error)
-            return run_alone(arguments, work, bounds)
+            return run_alone(arguments, work, bounds, self._vela)
         said = _read(words)
         words.unlink(missing_ok=True)
         return Ended(status, said)

@@ -5,10 +5,12 @@ from __future__ import annotations
 import hashlib
 import tempfile
 from collections.abc import Sequence
+from functools import partial
 from pathlib import Path
 
 from bench.compiler.failures import ended_badly, failure
-from bench.compiler.options import VelaOptions, require_vela, vela_version
+from bench.compiler.installation import VelaInstallation, beside_the_bench
+from bench.compiler.options import VelaOptions
 from bench.compiler.report import VelaReport, debug_name, per_layer_name, read_report, summary_name
 from bench.compiler.running import VelaRunner, run_alone
 from bench.core.errors import ModelError
@@ -65,41 +67,41 @@ def compile_model(
     output_dir: Path,
     *,
     bounds: Bounds = COMPILE_BOUNDS,
-    runner: VelaRunner = run_alone,
+    vela: VelaInstallation | None = None,
+    runner: VelaRunner | None = None,
 ) -> CompiledModel:
     """Compile the `.tflite` at `model` with Vela and read its report.
 
     Writes to `output_dir` (created if missing) `<model>_vela.tflite`, Vela's two CSV files, its
     debug database, and its output as `<model>_vela.log`. Earlier files with these names are
     replaced only when the compile succeeds. It is not an error if no operator of a network runs on
-    the NPU: `report.npu_operators` is then 0. `runner` decides how Vela's process is
-    started; it does not change the result.
+    the NPU: `report.npu_operators` is then 0. `vela` None is that beside the bench. `runner`, which
+    must be of `vela`, decides how Vela's process is started; it does not change the result.
 
     Raises `ConfigError` (options), `ModelError` (no such file), `PrerequisiteError` (no
     Vela) and `CompilerError` (Vela failed, took more time or memory than `bounds`, or wrote
     something unreadable).
     """
-    require_vela()
-    options.check()
+    vela = vela or beside_the_bench()
+    options.check(vela)
     if not model.is_file():
         raise ModelError(f"there is no model file {model}", cure="check the path")
-    version = vela_version()
     output_dir.mkdir(parents=True, exist_ok=True)
     # A directory of its own, so that everything found there was written by this compile.
     with tempfile.TemporaryDirectory(prefix=".vela-", dir=output_dir) as scratch:
         work = Path(scratch).resolve()
         stem = model.stem
         arguments = options.arguments(str(model.resolve()), str(work))
-        words = _run(runner, arguments, work, bounds, version)
+        words = _run(runner or partial(run_alone, vela=vela), arguments, work, bounds, vela)
         optimised = work / f"{stem}_vela.tflite"
         if not optimised.is_file() or optimised.stat().st_size == 0:
-            raise failure("reported success but wrote no model", arguments, words, version)
-        report = read_report(work, stem, options.system_config, version)
+            raise failure("reported success but wrote no model", arguments, words, vela)
+        report = read_report(work, stem, options.system_config, vela.version)
         log = work / f"{stem}_vela.log"
         log.write_text(words, encoding="utf-8")
         database = work / debug_name(stem)
         if not database.is_file():
-            raise failure("reported success but no debug database", arguments, words, version)
+            raise failure("reported success but no debug database", arguments, words, vela)
         _forget_place(database, work)
         content = optimised.read_bytes()
         compiled = CompiledModel(
@@ -107,8 +109,8 @@ def compile_model(
             sha256=hashlib.sha256(content).hexdigest(),
             size_bytes=len(content),
             options=_portable(options),
-            vela_version=version,
-            config_sha256=options.config_sha256(),
+            vela_version=vela.version,
+            config_sha256=options.config_sha256(vela),
             command=options.recorded_command(),
             report=report,
         )
@@ -137,14 +139,18 @@ def _portable(options: VelaOptions) -> VelaOptions:
 
 
 def _run(
-    runner: VelaRunner, arguments: Sequence[str], work: Path, bounds: Bounds, version: str
+    runner: VelaRunner,
+    arguments: Sequence[str],
+    work: Path,
+    bounds: Bounds,
+    vela: VelaInstallation,
 ) -> str:
     """Run Vela to its end and return its output; nothing of it survives this call."""
     try:
         ended = runner(arguments, work, bounds)
     except TimedOutError as error:
         what = f"did not finish within {bounds.seconds:g} s and was stopped"
-        raise failure(what, arguments, str(error), version) from error
+        raise failure(what, arguments, str(error), vela) from error
     if ended.status:
-        raise ended_badly(ended.status, ended.output, arguments, bounds, version)
+        raise ended_badly(ended.status, ended.output, arguments, bounds, vela)
     return ended.output

@@ -48,7 +48,10 @@ def keep_inputs(
                 update["metric"] = workload.metric.model_copy(update={"file": file})
             workload = workload.model_copy(update=update)
         workloads[name] = workload
-    vela = config.vela.model_copy(update={"config_file": kept(config.vela.config_file)})
+    locks = {version: kept(path) for version, path in config.vela.locks.items()}
+    vela = config.vela.model_copy(
+        update={"config_file": kept(config.vela.config_file), "locks": locks}
+    )
     return config.model_copy(update={"workloads": workloads, "vela": vela})
 
 

@@ -16,7 +16,7 @@ from bench.measuring.products import Product, ProductStore
 from bench.measuring.reference import REFERENCE_CODE
 from bench.measuring.sources import ModelSource, QuantisedModel
 from bench.measuring.testsets import TestSet
-from bench.plan.cell import Cell
+from bench.plan.cell import INSTALLED_VELA, Cell
 from targets.protocol import Capabilities, Job, Target
 
 __all__ = ["Preparation", "Ready", "measurement_code"]
@@ -110,7 +110,7 @@ class Preparation:
                 f"{cell.id}: the data set has streams: {plan.target.no_streams}",
                 cure="use another target, or a data set of independent inputs",
             )
-        compilation = self._compilation((family, plan.options))
+        compilation = self._compilation((family, plan.options, cell.vela))
         events = requested_events(plan.target)
         job = Job(
             cell_id=cell.id,
@@ -151,9 +151,11 @@ class Preparation:
     def _whole_test_set(self, family: _Family) -> TestSet:
         return self._models.test_set(self._workloads[family.workload], self._model(family))
 
-    def _compiled(self, place: tuple[_Family, VelaOptions]) -> Compilation:
-        family, options = place
-        name = "-".join(
-            [family.workload, family.variant, options.accelerator.slug, options.memory_mode.slug]
-        )
-        return self._compiler.compiled(name, self._model(family), options)
+    def _compiled(self, place: tuple[_Family, VelaOptions, str]) -> Compilation:
+        family, options, vela = place
+        parts = [
+            *(family.workload, family.variant, options.accelerator.slug, options.memory_mode.slug),
+            *([] if vela == INSTALLED_VELA else [f"Vela {vela}"]),
+        ]
+        name = "-".join(parts)
+        return self._compiler.compiled(name, self._model(family), options, vela)

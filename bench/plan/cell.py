@@ -1,4 +1,4 @@
-"""A cell: one point of the grid workload x variant x accelerator x memory mode x target."""
+"""A cell: one point of the grid workload x variant x accelerator x memory mode x target x Vela."""
 
 from __future__ import annotations
 
@@ -11,6 +11,7 @@ from targets.ethos_u55.system_configs import DEFAULT_SYSTEM_CONFIG
 
 __all__ = [
     "DEFAULT_TIMING",
+    "INSTALLED_VELA",
     "NAME_PATTERN",
     "Cell",
 ]
@@ -20,6 +21,9 @@ NAME_PATTERN = re.compile(r"[a-z][a-z0-9_]*")
 
 #: The timing profile that goes with a cell's system configuration.
 DEFAULT_TIMING = "default"
+
+#: The Vela that is installed beside the bench, whichever version that is.
+INSTALLED_VELA = "installed"
 
 
 @dataclass(frozen=True)
@@ -33,13 +37,15 @@ class Cell:
     target: str
     system_config: str = DEFAULT_SYSTEM_CONFIG
     timing: str = DEFAULT_TIMING
+    #: A version of Vela, such as `5.0.0`, or `INSTALLED_VELA`.
+    vela: str = INSTALLED_VELA
 
     @property
     def id(self) -> str:
         """Unique, file-name safe and stable: `mnist_fc-pruned-u55_128-shared_sram-sim`.
 
-        System configuration and timing profile are appended only if they are not the default, so
-        an id does not depend on what else is in the grid.
+        System configuration, timing profile and version of Vela are appended only if they are not
+        the default, so an id does not depend on what else is in the grid.
         """
         parts = [
             self.workload,
@@ -52,6 +58,8 @@ class Cell:
             parts.append(self.system_config.lower())
         if self.timing != DEFAULT_TIMING:
             parts.append(f"ta_{self.timing}")
+        if self.vela != INSTALLED_VELA:
+            parts.append(f"vela_{self.vela.replace('.', '_')}")
         return "-".join(parts)
 
     @property

@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 from collections.abc import Iterable
-from dataclasses import dataclass
+from dataclasses import dataclass, replace
 from itertools import product
 from math import prod
 
@@ -36,9 +36,9 @@ class Plan:
     """What one run has to do. Built from the configuration alone, so every worker agrees."""
 
     cells: tuple[Cell, ...]
-    #: One for each workload, variant, memory mode, target: its accelerators in rising order.
+    #: Cells that differ only in their accelerator, which rises.
     sweeps: tuple[Group, ...]
-    #: One for each workload, accelerator, memory mode, target: its ordered variants.
+    #: Cells that differ only in their variant, in the workload's order.
     orders: tuple[Group, ...]
 
     @property
@@ -51,8 +51,12 @@ class Plan:
         return next(c for c in self.cells if c.id == cell_id)
 
 
-def make_plan(config: BenchConfig, targets: Iterable[str] | None = None) -> Plan:
-    """Expand the grid of `config`; `targets` overrides the configured ones.
+def make_plan(
+    config: BenchConfig,
+    targets: Iterable[str] | None = None,
+    velas: Iterable[str] | None = None,
+) -> Plan:
+    """Expand the grid of `config`; `targets` and `velas` override the configured ones.
 
     Cells are ordered variant by variant, alternating between workloads, so that neighbouring
     workers begin with different trainings.
@@ -64,6 +68,7 @@ def make_plan(config: BenchConfig, targets: Iterable[str] | None = None) -> Plan
     names = grid.workloads or tuple(config.workloads)
     axes = (
         *(grid.macs, grid.memory_modes, grid.system_configs, grid.timing_profiles),
+        tuple(velas or grid.vela),
         tuple(targets or grid.targets),
     )
     # Before anything is expanded: a product of long lists fills all memory.
@@ -79,8 +84,8 @@ def make_plan(config: BenchConfig, targets: Iterable[str] | None = None) -> Plan
             if variant not in _variants_of(config, name):
                 continue
             cells += [
-                Cell(name, variant, macs, mode, target, system, timing)
-                for macs, mode, system, timing, target in product(*axes)
+                Cell(name, variant, macs, mode, target, system, timing, vela)
+                for macs, mode, system, timing, vela, target in product(*axes)
             ]
     if not cells:
         raise ConfigError(
@@ -131,12 +136,4 @@ def _orders(config: BenchConfig, cells: list[Cell]) -> tuple[Group, ...]:
 
 def base_of(cell: Cell) -> Cell:
     """The otherwise equal cell of the base variant."""
-    return Cell(
-        cell.workload,
-        BASE_VARIANT,
-        cell.accelerator,
-        cell.memory_mode,
-        cell.target,
-        cell.system_config,
-        cell.timing,
-    )
+    return replace(cell, variant=BASE_VARIANT)

@@ -26,6 +26,7 @@ from bench.pytest_plugin.ending import BoundedEnd
 from bench.pytest_plugin.scheduler import FamilyScheduling
 from bench.pytest_plugin.session import BenchSession, RunSetup, open_judge
 from bench.pytest_plugin.setup import (
+    checked_velas,
     kept_inputs,
     prepare_run,
     surveyed_inputs,
@@ -58,6 +59,12 @@ def pytest_addoption(parser: pytest.Parser) -> None:
         help="measure on this target instead of the configured ones; may be repeated",
     )
     group.addoption(
+        "--bench-vela",
+        action="append",
+        metavar="VERSION",
+        help="compile with this version of Vela instead of the configured ones; may be repeated",
+    )
+    group.addoption(
         "--bench-results",
         type=Path,
         metavar="DIR",
@@ -86,11 +93,13 @@ def pytest_configure(config: pytest.Config) -> None:
         setup = prepare_run(
             config_path=config.option.bench_config or config.rootpath / "bench.toml",
             targets=tuple(config.option.bench_target or ()),
+            velas=tuple(config.option.bench_vela or ()),
             results=config.option.bench_results,
             cache_root=config.option.bench_cache or default_root(os.environ),
             invocation=_extra_arguments(config),
         )
         if not config.option.collectonly:
+            setup = replace(setup, inputs=checked_velas(setup))
             setup = replace(setup, inputs=surveyed_inputs(setup))
             setup = replace(setup, unavailable=unavailable_targets(setup))
             setup = replace(setup, config=kept_inputs(setup))
@@ -132,6 +141,7 @@ def _extra_arguments(config: pytest.Config) -> tuple[str, ...]:
     if config.option.bench_config is not None:
         arguments.append(f"--bench-config={config.option.bench_config}")
     arguments += [f"--bench-target={name}" for name in config.option.bench_target or ()]
+    arguments += [f"--bench-vela={name}" for name in config.option.bench_vela or ()]
     if config.option.bench_cache is not None:
         arguments.append(f"--bench-cache={config.option.bench_cache}")
     return tuple(arguments)

@@ -11,16 +11,15 @@ from pathlib import Path
 from typing import Any
 
 from bench.cache import ArtefactCache
-from bench.compiler import VelaServer
 from bench.core.fingerprint import SourceTree
 from bench.core.logging import log_to_file, log_to_lines
 from bench.judging.judge import Judge
 from bench.judging.suites import reproduce_command
-from bench.measuring.compilation import Compiler
+from bench.measuring.compilation import Compiler, VelaInstallations, Velas
 from bench.measuring.engine import Engine
 from bench.measuring.planning import Lack, plan_cells
 from bench.measuring.products import ProductStore
-from bench.measuring.progress import append_to, device_progress, noting
+from bench.measuring.progress import Sink, append_to, device_progress, noting
 from bench.measuring.reference import CachedReference
 from bench.measuring.sources import ModelSource
 from bench.plan.cell import Cell
@@ -46,6 +45,8 @@ class RunSetup:
     #: Command-line arguments that a reproduce-command has to repeat.
     extra_arguments: tuple[str, ...]
     targets: tuple[str, ...]
+    #: The versions of Vela, as cells have them.
+    velas: tuple[str, ...]
     data: DataSource
     cache_root: Path
     run_path: Path
@@ -62,7 +63,12 @@ class RunSetup:
 
     def plan(self) -> Plan:
         """The cells and groups of the run."""
-        return make_plan(self.config, self.targets)
+        return make_plan(self.config, self.targets, self.velas)
+
+    def vela_installations(self, sink: Sink) -> VelaInstallations:
+        """The installed versions of Vela."""
+        cache = ArtefactCache(self.cache_root)
+        return VelaInstallations(cache, self.config.vela.locks, sink)
 
     def manifest(self, surroundings: Surroundings) -> RunManifest:
         """The manifest of this run, started now."""
@@ -84,6 +90,7 @@ class RunSetup:
                 "config_path": str(self.config_path),
                 "extra_arguments": list(self.extra_arguments),
                 "targets": list(self.targets),
+                "velas": list(self.velas),
                 "data": self.data.model_dump(mode="json"),
                 "cache_root": str(self.cache_root),
                 "run_path": str(self.run_path),
@@ -104,6 +111,7 @@ class RunSetup:
             config_path=Path(document["config_path"]),
             extra_arguments=tuple(document["extra_arguments"]),
             targets=tuple(document["targets"]),
+            velas=tuple(document["velas"]),
             data=DataSource.model_validate(document["data"]),
             cache_root=Path(document["cache_root"]),
             run_path=Path(document["run_path"]),
@@ -154,12 +162,12 @@ def open_judge(session: BenchSession, wanted: Iterable[Cell]) -> Iterator[Judge]
         for target in targets.values():
             stack.callback(target.close)
         builder = stack.enter_context(VariantBuilder())
-        vela = stack.enter_context(VelaServer())
+        velas = stack.enter_context(Velas(setup.vela_installations(sink)))
         engine = Engine(
             plan_cells(setup.config, wanted, _abilities(setup, targets)),
             store=store,
             models=ModelSource(store=store, builder=builder, data=setup.data),
-            compiler=Compiler(store=store, runner=vela, bounds=setup.config.vela.bounds),
+            compiler=Compiler(store=store, velas=velas, bounds=setup.config.vela.bounds),
             targets=targets,
             reference=reference,
             reference_samples=setup.config.reference.samples,

@@ -6,18 +6,16 @@ from itertools import product
 from pathlib import Path
 
 from bench.cache import ArtefactCache
-from bench.compiler import require_vela
+from bench.compiler import VelaInstallation, beside_the_bench, find_lock, is_vela_version
 from bench.core.errors import BenchError, ConfigError, TargetUnavailableError
 from bench.core.fingerprint import read_source_tree
 from bench.core.schema import suggest
 from bench.measuring.inputs import keep_inputs
 from bench.measuring.planning import vela_options
+from bench.measuring.progress import ignore
 from bench.measuring.user_files import check_user_files, survey_user_data
-from bench.plan.config import (
-    BenchConfig,
-    fingerprint,
-    parse_config,
-)
+from bench.plan.cell import INSTALLED_VELA
+from bench.plan.config import BenchConfig, fingerprint, named_velas, parse_config
 from bench.plan.config.document import read_text
 from bench.plan.config.lines import key_lines
 from bench.plan.grid import make_plan
@@ -27,13 +25,14 @@ from bench.tflite.reference import ReferenceRunner
 from models.data import resolve_mnist
 from targets.registry import TARGETS, TargetContext
 
-__all__ = ["kept_inputs", "prepare_run", "surveyed_inputs", "unavailable_targets"]
+__all__ = ["checked_velas", "kept_inputs", "prepare_run", "surveyed_inputs", "unavailable_targets"]
 
 
 def prepare_run(
     *,
     config_path: Path,
     targets: tuple[str, ...],
+    velas: tuple[str, ...],
     results: Path | None,
     cache_root: Path,
     invocation: tuple[str, ...],
@@ -45,6 +44,7 @@ def prepare_run(
     Args:
         config_path: the configuration file.
         targets: names that replace the configured targets; empty keeps those.
+        velas: versions of Vela that replace the configured ones; empty keeps those.
         results: where runs are kept; None means `results` beside the configuration.
         cache_root: the artefact cache.
         invocation: options that reproduce-commands repeat.
@@ -61,18 +61,22 @@ def prepare_run(
                 f"{config_path}: grid.targets: unknown target {name!r}; "
                 f"{suggest(name, list(TARGETS))}"
             )
+    compilers = _chosen_velas(config, config_path, velas)
     try:
-        plan = make_plan(config, chosen)
+        plan = make_plan(config, chosen, compilers)
     except BenchError as error:
         raise ConfigError(f"{config_path}: {error}") from error
     planned = plan.workloads
-    inputs = check_user_files(config, config_path, planned) | _check_vela(config, config_path)
+    inputs = check_user_files(config, config_path, planned)
+    if INSTALLED_VELA in compilers:
+        inputs |= _check_vela(config, config_path, beside_the_bench())
     root = results or config_path.resolve().parent / "results"
     return RunSetup(
         config=config,
         config_path=config_path,
         extra_arguments=invocation,
         targets=tuple(chosen),
+        velas=compilers,
         data=resolve_mnist(config.data.mnist),
         cache_root=cache_root,
         run_path=root / run_name(),
@@ -128,20 +132,56 @@ def unavailable_targets(setup: RunSetup) -> dict[str, tuple[str, str]]:
     return missing
 
 
-def _check_vela(config: BenchConfig, config_path: Path) -> dict[Path, str]:
-    """Check that Vela is installed and knows the grid's system configurations and memory modes.
+def checked_velas(setup: RunSetup) -> dict[Path, str]:
+    """Install each version of Vela that is not installed, and check that it fits the grid.
+
+    Returns the files that the configuration names, lock files among them, and the sha256 of each.
+    Raises `BenchError` if a version cannot be installed or does not know what the grid has.
+    """
+    installations = setup.vela_installations(ignore)
+    own = setup.config.vela.locks
+    found = dict(setup.inputs)
+    for vela in setup.velas:
+        found |= _check_vela(setup.config, setup.config_path, installations.obtain(vela))
+        if vela in own:
+            found[own[vela]] = find_lock(vela, own).sha256
+    return found
+
+
+def _check_vela(config: BenchConfig, config_path: Path, vela: VelaInstallation) -> dict[Path, str]:
+    """Check that `vela` knows the grid's system configurations and memory modes.
 
     Returns the configuration file that the user named, if any, and its sha256.
     """
-    require_vela()
     grid = config.grid
     found: dict[Path, str] = {}
     for system_config, memory_mode in product(grid.system_configs, grid.memory_modes):
         options = vela_options(config, grid.macs[0], memory_mode, system_config)
         try:
             if options.config_file is not None:
-                found[options.config_file] = options.config_sha256()
-            options.check()
+                found[options.config_file] = options.config_sha256(vela)
+            options.check(vela)
         except ConfigError as error:
             raise ConfigError(f"{config_path}: grid.system_configs: {error}") from error
     return found
+
+
+def _chosen_velas(
+    config: BenchConfig, config_path: Path, override: tuple[str, ...]
+) -> tuple[str, ...]:
+    """The versions of Vela as cells have them. Raises `ConfigError` if one has no lock file."""
+    place = "--bench-vela" if override else f"{config_path}: grid.vela"
+    for name in override:
+        if name != INSTALLED_VELA and not is_vela_version(name):
+            raise ConfigError(
+                f"{place}: {name!r} is no version of Vela",
+                cure=f"write it in full, such as 5.0.0, or {INSTALLED_VELA}",
+            )
+    chosen = named_velas(override) if override else config.grid.vela
+    for vela in chosen:
+        if vela != INSTALLED_VELA:
+            try:
+                find_lock(vela, config.vela.locks)
+            except ConfigError as error:
+                raise ConfigError(f"{place}: {error.what}", cure=error.cure) from error
+    return chosen

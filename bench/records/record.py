@@ -15,7 +15,7 @@ from pydantic import Field, model_validator
 from bench.compiler import VelaOptions, VelaReport
 from bench.core.schema import RecordModel
 from bench.core.text import one_line
-from bench.plan.cell import Cell
+from bench.plan.cell import INSTALLED_VELA, Cell
 from bench.plan.config import Binding
 from bench.plan.metrics import MetricName
 from bench.records.figures import Category, Figure, Number, shown
@@ -114,6 +114,8 @@ class CellIdentity(RecordModel):
     target: str
     system_config: str
     timing: str
+    #: The version of Vela that the grid names, or `installed`; see `compilation.vela_version`.
+    vela: str = INSTALLED_VELA
 
     @classmethod
     def of(cls, cell: Cell) -> CellIdentity:
@@ -127,6 +129,7 @@ class CellIdentity(RecordModel):
             target=cell.target,
             system_config=cell.system_config,
             timing=cell.timing,
+            vela=cell.vela,
         )
 
 

@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from collections.abc import Iterable, Sequence
+from collections.abc import Callable, Iterable, Mapping, Sequence, Sized
 
 from rich.console import Console, RenderableType
 from rich.table import Table
@@ -24,6 +24,12 @@ __all__ = ["render", "unmeasured_table", "unreadable_table", "workload_tables"]
 #: The accelerator whose sizes and beats the table shows if it is in the grid: that of the article.
 _SHOWN = Accelerator.U55_128
 _ABSENT = "-"
+#: Axes of the grid that have a column where a table has several values of them.
+_MORE_AXES: Mapping[str, Callable[[Record], str]] = {
+    "system": lambda record: record.cell.system_config.removeprefix("Ethos_U55_"),
+    "timing": lambda record: record.cell.timing,
+    "Vela": lambda record: record.compilation.vela_version,
+}
 
 
 def render(renderables: Iterable[RenderableType], width: int) -> str:
@@ -110,6 +116,9 @@ def _workload_table(
     )
     table.add_column("variant", no_wrap=True)
     table.add_column("memory", no_wrap=True)
+    axes = {h: of for h, of in _MORE_AXES.items() if len({of(r) for r in records}) > 1}
+    for heading in axes:
+        table.add_column(heading, no_wrap=True)
     for heading in ("accuracy", "orig. KiB", "enc. KiB", "model KiB", "AXI1 rd"):
         table.add_column(heading, justify="right")
     for accelerator in macs:
@@ -118,17 +127,15 @@ def _workload_table(
     table.add_column("effic.", justify="right")
     table.add_column("bound by", no_wrap=True)
     table.add_column("verdict", no_wrap=True)
-    lines: dict[tuple[str, str], list[Record]] = {}
+    lines: dict[tuple[str, ...], list[Record]] = {}
     for record in records:
-        identity = record.cell
-        mode = f"{identity.memory_mode.value}"
-        lines.setdefault((identity.variant, mode), []).append(record)
-    for (variant, mode), row in lines.items():
+        identity = (record.cell.variant, record.cell.memory_mode.value)
+        lines.setdefault((*identity, *(of(record) for of in axes.values())), []).append(record)
+    for place, row in lines.items():
         by_macs = {r.cell.macs: r for r in row}
         main = by_macs.get(shown, row[0])
         table.add_row(
-            variant,
-            mode,
+            *place,
             _accuracy(main),
             f"{main.compilation.report.original_weights_bytes / KIB:.2f}",
             _kib(main, MetricName.ENCODED_WEIGHTS),
@@ -140,12 +147,18 @@ def _workload_table(
             _verdict(row),
         )
         if target != "vela":
-            table.add_row(*_vela_cells(by_macs, macs), style="dim")
+            table.add_row(*_aside(_vela_cells(by_macs, macs), axes), style="dim")
         published = [(p, r) for r in row for p in matching(r)]
-        for place in dict.fromkeys((p.source, p.measured_on, p.vela) for p, _ in published):
-            some = [p for p, _ in published if (p.source, p.measured_on, p.vela) == place]
-            table.add_row(*_published_cells(some, macs, shown, main), style="dim")
+        for origin in dict.fromkeys((p.source, p.measured_on, p.vela) for p, _ in published):
+            some = [p for p, _ in published if (p.source, p.measured_on, p.vela) == origin]
+            cells = _published_cells(some, macs, shown, main)
+            table.add_row(*_aside(cells, axes), style="dim")
     return table
+
+
+def _aside(cells: Sequence[str], axes: Sized) -> list[str]:
+    """A row beside a cell's own, which leaves the columns of further axes empty."""
+    return [*cells[:2], *([""] * len(axes)), *cells[2:]]
 
 
 def _samples(records: Sequence[Record]) -> str:

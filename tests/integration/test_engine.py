@@ -9,12 +9,12 @@ from pathlib import Path
 import pytest
 
 from bench.cache import ArtefactCache
-from bench.compiler import VelaOptions, VelaServer
+from bench.compiler import VelaOptions
 from bench.core.arrays import Array
 from bench.core.errors import BenchError, ModelError, TargetError, TargetUnavailableError
 from bench.core.fingerprint import read_source_tree
 from bench.measuring import testsets
-from bench.measuring.compilation import Compilation, Compiler
+from bench.measuring.compilation import Compilation, Compiler, VelaInstallations, Velas
 from bench.measuring.engine import Engine
 from bench.measuring.planning import plan_cells
 from bench.measuring.products import ProductStore
@@ -71,9 +71,11 @@ class ToldCompiler(Compiler):
 
     told: Told
 
-    def compiled(self, name: str, model: QuantisedModel, options: VelaOptions) -> Compilation:
+    def compiled(
+        self, name: str, model: QuantisedModel, options: VelaOptions, vela: str
+    ) -> Compilation:
         self.told.steps.append(f"compile {name}")
-        return super().compiled(name, model, options)
+        return super().compiled(name, model, options, vela)
 
 
 class ToldSimulator(SimulatorTarget):
@@ -151,7 +153,8 @@ def engine_of(
     kept = CachedReference(ReferenceRunner(), store)
     targets: dict[str, Target] = {"sim": sim, "vela": VelaEstimate(kept)}
     models = ToldModels(store=store, builder=VariantBuilder(), data=SUBSET)
-    compiler = ToldCompiler(store=store, runner=VelaServer(), bounds=config.vela.bounds)
+    velas = Velas(VelaInstallations(store.cache, config.vela.locks, ignore))
+    compiler = ToldCompiler(store=store, velas=velas, bounds=config.vela.bounds)
     models.told = compiler.told = told
     cells = make_plan(config).cells
     plans = plan_cells(config, cells, {name: t.capabilities() for name, t in targets.items()})

@@ -8,7 +8,7 @@ from typing import Any
 
 import pytest
 
-from bench.compiler import VelaOptions, require_vela
+from bench.compiler import VelaOptions, beside_the_bench
 from bench.core.errors import ConfigError
 from targets.ethos_u55.accelerators import Accelerator
 from targets.ethos_u55.memory_modes import MemoryMode
@@ -32,7 +32,7 @@ def write_ini(path: Path, sections: dict[str, dict[str, str]]) -> Path:
 
 
 def fingerprint(options: VelaOptions) -> dict[str, Any]:
-    return options.fingerprint(options.config_sha256())
+    return options.fingerprint("5.2.0", options.config_sha256(beside_the_bench()))
 
 
 def custom(
@@ -71,14 +71,13 @@ def test_every_choice_stands_in_the_command_line() -> None:
 
 
 def test_the_bundled_configurations_for_the_u55_are_accepted_and_no_others() -> None:
-    require_vela()
     for name in ("Ethos_U55_High_End_Embedded", "Ethos_U55_Deep_Embedded"):
         for mode in MemoryMode:
-            bundled(system_config=name, memory_mode=mode).check()
+            bundled(system_config=name, memory_mode=mode).check(beside_the_bench())
     with pytest.raises(ConfigError, match="Ethos_U55_Deep_Embedded, Ethos_U55_High_End_Embedded"):
-        bundled(system_config="Ethos_U55_Highend").check()
+        bundled(system_config="Ethos_U55_Highend").check(beside_the_bench())
     with pytest.raises(ConfigError, match="must begin with Ethos_U55"):
-        bundled(system_config="Ethos_U65_Embedded").check()
+        bundled(system_config="Ethos_U65_Embedded").check(beside_the_bench())
 
 
 def test_a_custom_file_is_accepted_and_given_absolutely(
@@ -92,7 +91,7 @@ def test_a_custom_file_is_accepted_and_given_absolutely(
     monkeypatch.chdir(tmp_path)
     # Vela would look for a relative path of two parts inside its own package.
     options = custom(Path("boards/mine.ini"))
-    options.check()
+    options.check(beside_the_bench())
     arguments = options.arguments("m", "o")
     assert arguments[arguments.index("--config") + 1] == str(tmp_path / "boards" / "mine.ini")
     assert str(tmp_path) not in " ".join(options.recorded_command())
@@ -109,7 +108,7 @@ def test_inherited_keys_count(tmp_path: Path) -> None:
             "Memory_Mode.Shared_Sram": {"inherit": "Memory_Mode.Parent"},
         },
     )
-    custom(path).check()
+    custom(path).check(beside_the_bench())
 
 
 SOUND = {"System_Config.Ethos_U55_Mine": BASE, "Memory_Mode.Shared_Sram": MODE}
@@ -142,7 +141,7 @@ def test_what_vela_would_misread_is_refused_by_name(
             sections[name] = {key: value for key, value in merged.items() if value is not None}
     path = write_ini(tmp_path / "board.ini", sections)
     with pytest.raises(ConfigError) as caught:
-        custom(path).check()
+        custom(path).check(beside_the_bench())
     for words in ["board.ini", *named]:
         assert words in str(caught.value)
 
@@ -157,7 +156,7 @@ def test_a_circle_of_two_is_found(tmp_path: Path) -> None:
         },
     )
     with pytest.raises(ConfigError, match="circle"):
-        custom(path).check()
+        custom(path).check(beside_the_bench())
 
 
 def test_a_name_that_halves_the_flash_cycles_is_refused(tmp_path: Path) -> None:
@@ -165,7 +164,7 @@ def test_a_name_that_halves_the_flash_cycles_is_refused(tmp_path: Path) -> None:
         tmp_path / "a.ini", {"System_Config.My_Board": BASE, "Memory_Mode.Shared_Sram": MODE}
     )
     with pytest.raises(ConfigError, match="begin with Ethos_U55"):
-        custom(path, "My_Board").check()
+        custom(path, "My_Board").check(beside_the_bench())
 
 
 @pytest.mark.parametrize(
@@ -182,15 +181,15 @@ def test_an_unreadable_file_is_named(tmp_path: Path, name: str, content: bytes) 
     path = tmp_path / name
     path.write_bytes(content)
     with pytest.raises(ConfigError, match=name):
-        custom(path).check()
+        custom(path).check(beside_the_bench())
 
 
 def test_a_missing_file_is_named(tmp_path: Path) -> None:
     options = custom(tmp_path / "gone.ini")
     with pytest.raises(ConfigError, match=r"gone\.ini"):
-        options.check()
+        options.check(beside_the_bench())
     with pytest.raises(ConfigError, match=r"gone\.ini"):
-        options.config_sha256()
+        options.config_sha256(beside_the_bench())
 
 
 def test_the_fingerprint_sees_content_not_place(tmp_path: Path) -> None:

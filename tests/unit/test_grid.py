@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import re
 import shlex
+from dataclasses import replace
 from pathlib import Path
 
 import pytest
@@ -31,6 +32,8 @@ cells = st.builds(
     system_config=st.sampled_from(
         ["Ethos_U55_High_End_Embedded", "Ethos_U55_Deep_Embedded", "Ethos_U55_Mine"]
     ),
+    timing=st.sampled_from(["default", "ideal"]),
+    vela=st.sampled_from(["installed", "5.0.0", "5.1.0", "4.0.0rc1"]),
 )
 
 
@@ -84,7 +87,8 @@ def test_ids_differ_when_cells_do(a: Cell, b: Cell) -> None:
 def test_tests_of_one_family_are_scheduled_together(cell: Cell) -> None:
     nodeid = f"tests/regression/test_npu_cycles.py::test_npu_cycles[{cell.id}]"
     assert family_of(nodeid) == cell.family
-    assert base_of(cell).workload == cell.workload
+    base = base_of(cell)
+    assert base == replace(cell, variant="base"), "compared with a cell of other coordinates"
 
 
 def test_a_group_keeps_the_system_configurations_apart() -> None:
@@ -98,6 +102,18 @@ def test_a_group_keeps_the_system_configurations_apart() -> None:
     assert len(plan.sweeps) == 4
     for sweep in plan.sweeps:
         assert len({c.system_config for c in sweep.cells}) == 1
+
+
+def test_a_group_keeps_the_versions_of_vela_apart(default: BenchConfig) -> None:
+    plan = make_plan(default, velas=["installed", "5.0.0"])
+    usual = make_plan(default)
+    assert {cell.id for cell in usual.cells} <= {cell.id for cell in plan.cells}
+    assert len(plan.cells) == 2 * len(usual.cells)
+    for groups, before in ((plan.sweeps, usual.sweeps), (plan.orders, usual.orders)):
+        assert [len({cell.vela for cell in group.cells}) for group in groups] == [1] * len(groups)
+        ids = {group.id for group in groups}
+        assert len(ids) == len(groups) == 2 * len(before)
+        assert ids == {f"{g.id}{tail}" for g in before for tail in ("", "-vela_5_0_0")}
 
 
 def test_an_empty_grid_is_an_error(default: BenchConfig) -> None:

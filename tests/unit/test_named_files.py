@@ -17,7 +17,7 @@ from typing import NoReturn
 import numpy as np
 import pytest
 
-from bench.compiler import VelaOptions
+from bench.compiler import VelaOptions, beside_the_bench
 from bench.core.errors import BenchError, ModelError
 from bench.measuring.inputs import sha256_of
 from bench.plan.config import load_config
@@ -59,13 +59,13 @@ def vela_options(path: Path) -> None:
     options = VelaOptions(
         accelerator=Accelerator.U55_128, memory_mode=MemoryMode.SHARED_SRAM, config_file=path
     )
-    options.check()
+    options.check(beside_the_bench())
 
 
 def vela_fingerprint(path: Path) -> None:
     VelaOptions(
         accelerator=Accelerator.U55_128, memory_mode=MemoryMode.SHARED_SRAM, config_file=path
-    ).config_sha256()
+    ).config_sha256(beside_the_bench())
 
 
 def dataset(path: Path) -> None:

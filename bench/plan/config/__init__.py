@@ -4,7 +4,7 @@ The package does not touch models, caches or targets.
 """
 
 from bench.plan.config.limits import LimitRule
-from bench.plan.config.loading import load_config, parse_config
+from bench.plan.config.loading import load_config, named_velas, parse_config
 from bench.plan.config.settings import (
     BenchConfig,
     DataConfig,
@@ -39,6 +39,7 @@ __all__ = [
     "Workload",
     "fingerprint",
     "load_config",
+    "named_velas",
     "parse_config",
     "profile_name",
     "timing_of",

@@ -2,20 +2,22 @@
 
 from __future__ import annotations
 
-from collections.abc import Iterator
+from collections.abc import Iterable, Iterator
 from contextlib import contextmanager
 from pathlib import Path
 
 from pydantic import ValidationError
 
-from bench.core.errors import ConfigError
+from bench.compiler import vela_version
+from bench.core.errors import ConfigError, PrerequisiteError
 from bench.core.files import expanded
+from bench.plan.cell import INSTALLED_VELA
 from bench.plan.config.document import parse_document, read_text
 from bench.plan.config.reach import unreachable
 from bench.plan.config.settings import BenchConfig
 from bench.plan.config.workloads import CustomMetric, ModelFileWorkload, Workload
 
-__all__ = ["load_config", "parse_config"]
+__all__ = ["load_config", "named_velas", "parse_config"]
 
 
 def load_config(path: Path) -> BenchConfig:
@@ -41,7 +43,19 @@ def parse_config(text: str, path: Path) -> BenchConfig:
         raise ConfigError(
             "\n".join(dead), cure="correct the key or the grid, or remove what judges nothing"
         )
-    return _resolve_paths(config, path, _directory(path))
+    grid = config.grid.model_copy(update={"vela": named_velas(config.grid.vela)})
+    named = config.model_copy(update={"grid": grid})
+    return _resolve_paths(named, path, _directory(path))
+
+
+def named_velas(versions: Iterable[str]) -> tuple[str, ...]:
+    """`versions` of Vela as cells have them: that of the Vela beside the bench is `installed`."""
+    try:
+        here = vela_version()
+    except PrerequisiteError:
+        # Then no version is that of the Vela beside the bench.
+        return tuple(versions)
+    return tuple(INSTALLED_VELA if version == here else version for version in versions)
 
 
 def _explain(error: ValidationError, path: Path) -> str:
@@ -95,7 +109,11 @@ def _resolve_paths(config: BenchConfig, config_path: Path, root: Path) -> BenchC
             workload = workload.model_copy(update=update)
         workloads[name] = workload
     ini = at_root(config.vela.config_file, "vela.config_file")
-    vela = config.vela.model_copy(update={"config_file": ini})
+    locks = {
+        version: at_root(path, f'vela.locks."{version}"')
+        for version, path in config.vela.locks.items()
+    }
+    vela = config.vela.model_copy(update={"config_file": ini, "locks": locks})
     with _naming(config_path, "targets.fvp"):
         fvp = config.targets.fvp.resolved(root)
     with _naming(config_path, "targets.mps3"):

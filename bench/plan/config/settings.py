@@ -8,10 +8,11 @@ from typing import Any, Literal
 
 from pydantic import Field, field_validator, model_validator
 
+from bench.compiler import is_vela_version
 from bench.core.processes import Bounds
 from bench.core.schema import StrictModel, suggest
 from bench.core.units import MIB
-from bench.plan.cell import DEFAULT_TIMING, Cell
+from bench.plan.cell import DEFAULT_TIMING, INSTALLED_VELA, Cell
 from bench.plan.config.vela import VelaConfig
 from bench.plan.config.workloads import Workload, check_name
 from targets.ethos_u55.accelerators import Accelerator
@@ -46,6 +47,20 @@ class GridConfig(StrictModel):
     #: of the [timing] section, or `default`, which follows the system configuration.
     timing_profiles: tuple[str, ...] = (DEFAULT_TIMING,)
     targets: tuple[str, ...] = ("sim",)
+    #: Versions of Vela, such as `5.0.0`; the one beside the bench is `installed`, however it was
+    #: written.
+    vela: tuple[str, ...] = (INSTALLED_VELA,)
+
+    @field_validator("vela")
+    @classmethod
+    def _are_versions(cls, value: tuple[str, ...]) -> tuple[str, ...]:
+        for name in value:
+            if name != INSTALLED_VELA and not is_vela_version(name):
+                raise ValueError(
+                    f"{name!r} is no version of Vela: write it in full, such as '5.0.0', or "
+                    f"'{INSTALLED_VELA}' for the one beside the bench"
+                )
+        return value
 
 
 class SweepConfig(StrictModel):

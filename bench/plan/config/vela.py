@@ -7,6 +7,7 @@ from typing import Literal
 
 from pydantic import Field, field_validator
 
+from bench.compiler import is_vela_version
 from bench.core.processes import Bounds
 from bench.core.schema import StrictModel
 from bench.core.units import MIB
@@ -36,6 +37,8 @@ class VelaConfig(StrictModel):
     cpu_tensor_alignment: int | None = Field(default=None, ge=16, le=1 << 16)
     #: Further arguments of the command `vela`.
     extra: tuple[str, ...] = ()
+    #: Lock files of versions that the bench has none of, by version; see `grid.vela`.
+    locks: dict[str, Path] = Field(default_factory=dict)
     timeout_s: float = Field(default=600, gt=0, le=LONGEST_WAIT_S)
     #: How much memory one compile may take; a model that needs more is most likely damaged.
     memory_mib: int = Field(default=4096, ge=256)
@@ -50,6 +53,14 @@ class VelaConfig(StrictModel):
     def _is_a_power_of_two(cls, value: int | None) -> int | None:
         if value is not None and value & (value - 1):
             raise ValueError(f"{value} is no power of two")
+        return value
+
+    @field_validator("locks")
+    @classmethod
+    def _are_of_versions(cls, value: dict[str, Path]) -> dict[str, Path]:
+        for version in value:
+            if not is_vela_version(version):
+                raise ValueError(f"{version!r} is no version of Vela, such as '5.0.0'")
         return value
 
     @field_validator("extra")

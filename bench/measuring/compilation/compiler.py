@@ -6,9 +6,10 @@ from dataclasses import dataclass
 from pathlib import Path
 
 from bench.cache import JSON, Entry
-from bench.compiler import CompiledModel, VelaOptions, VelaRunner, compile_model
+from bench.compiler import CompiledModel, VelaOptions, compile_model
 from bench.core.errors import CompilerError
 from bench.core.processes import Bounds
+from bench.measuring.compilation.velas import Velas
 from bench.measuring.products import Product, ProductStore
 from bench.measuring.progress import Task
 from bench.measuring.sources import QuantisedModel
@@ -35,24 +36,35 @@ class Compilation:
 class Compiler:
     """Compiles models. Makes each when asked; remembers nothing."""
 
-    def __init__(self, *, store: ProductStore, runner: VelaRunner, bounds: Bounds) -> None:
+    def __init__(self, *, store: ProductStore, velas: Velas, bounds: Bounds) -> None:
         """`bounds` are those of one compile."""
         self._store = store
-        self._runner = runner
+        self._velas = velas
         self._bounds = bounds
 
-    def compiled(self, name: str, model: QuantisedModel, options: VelaOptions) -> Compilation:
-        """Compile `model` with Vela; `name` is for people.
+    def compiled(
+        self, name: str, model: QuantisedModel, options: VelaOptions, vela: str
+    ) -> Compilation:
+        """Compile `model` with the Vela that a cell's `vela` names; `name` is for people.
 
         Raises `CompilerError`, `ConfigError`, `PrerequisiteError`; see `compile_model`.
         """
-        sha256 = options.config_sha256()
-        product = compilation_product(self._store, name, model.record.sha256, options, sha256)
+        running = self._velas.running(vela)
+        installation = running.installation
+        sha256 = options.config_sha256(installation)
+        product = compilation_product(
+            self._store, name, model.record.sha256, options, installation.version, sha256
+        )
 
         def build(directory: Path) -> None:
             with Task.running("compile", name, self._store.sink):
                 made = compile_model(
-                    model.path, options, directory, bounds=self._bounds, runner=self._runner
+                    model.path,
+                    options,
+                    directory,
+                    bounds=self._bounds,
+                    vela=installation,
+                    runner=running.runner,
                 )
             if made.config_sha256 != sha256:
                 raise CompilerError(
@@ -77,12 +89,17 @@ class Compiler:
 
 
 def compilation_product(
-    store: ProductStore, name: str, model_sha256: str, options: VelaOptions, config_sha256: str
+    store: ProductStore,
+    name: str,
+    model_sha256: str,
+    options: VelaOptions,
+    version: str,
+    config_sha256: str,
 ) -> Product:
-    """Under what the cache holds what Vela makes of a quantised model."""
+    """Under what the cache holds what Vela `version` makes of a quantised model."""
     parameters: dict[str, JSON] = {
         "model": model_sha256,
-        "vela": options.fingerprint(config_sha256),
+        "vela": options.fingerprint(version, config_sha256),
     }
     return store.product("compiled", name, parameters, COMPILING_CODE)
 
