@@ -109,6 +109,8 @@ class LayerCycles(RecordModel):
     #: What the layer was in the model that was compiled (`Conv2D`), and the name of what it gives.
     operator: str = ""
     tensor: str = ""
+    #: The blocks in which its output is made, `height x width x depth`; empty for a copy.
+    block: str = ""
 
 
 @dataclass(frozen=True)

@@ -13,7 +13,7 @@ from bench.tflite.reader import read_graph
 from targets.artefact import Artefact
 from targets.artefact.debug_database import debug_database, read_database
 from targets.artefact.layers import NamedOperation, named_operations
-from targets.artefact.stream.operations import BlockOperation
+from targets.artefact.stream.operations import BlockOperation, Operation
 from targets.checkup import Finding, found
 from targets.ethos_u55.ports import PortMap
 from targets.protocol import Capabilities, Job, LayerCycles, Measurement, Source
@@ -173,7 +173,15 @@ def _layer_cycles(row: OperationTiming, named: NamedOperation | None) -> LayerCy
         total=round(row.total),
         bound_by=row.bound_by.value.lower(),
         vela_cycles=None if named is None else named.vela_cycles,
+        block=_block(row.operation),
     )
+
+
+def _block(operation: Operation) -> str:
+    if not isinstance(operation, BlockOperation):
+        return ""
+    block = operation.block
+    return f"{block.height}x{block.width}x{block.depth}"
 
 
 def _counted(
