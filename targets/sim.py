@@ -161,7 +161,7 @@ def layer_cycles(
 def _layer_cycles(row: OperationTiming, named: NamedOperation | None) -> LayerCycles:
     layer = None if named is None else named.layer
     return LayerCycles(
-        name=operation_label(row),
+        name=operation_label(row.operation),
         layer="" if layer is None else layer.name,
         operator="" if layer is None else layer.operator,
         tensor="" if layer is None else layer.tensor,

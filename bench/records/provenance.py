@@ -72,7 +72,9 @@ class Cause:
     changes: Mapping[str, tuple[str | None, str | None]]
 
     def __str__(self) -> str:
-        told = [_change(name, *values) for name, values in self.changes.items()]
+        # What the stage gave differs because something else does, and differs in every cell.
+        given = [name for name in self.changes if name not in _GIVEN] or self.changes
+        told = [_change(name, *self.changes[name]) for name in given]
         return f"{_TITLES[self.stage]}: {', '.join(told)}"
 
 
@@ -80,6 +82,8 @@ class Cause:
 #: trained model; the others belong to the training.
 _QUANTISE = "quantise."
 _TRAINING_DATA = "data_sha256"
+#: The hashes of what a stage gave.
+_GIVEN = frozenset({"float_sha256", "model_sha256", "compiled_sha256"})
 #: What the training gave, not what it was given.
 _RESULTS = frozenset({"float_accuracy"})
 #: Facts in a target's answer that another stage has, or that the run itself gave.

@@ -27,6 +27,7 @@ from targets.simulator.cpu.operator import CpuOperation
 from targets.simulator.cpu.variables import VARIABLE_OPERATORS, Variables, VariableStep
 from targets.simulator.execution.memory import Memory, MemoryMap, RegionInfo
 from targets.simulator.execution.program import Program
+from targets.simulator.observation import CpuOutput, NpuOutput, Observer
 from targets.simulator.tensors import Tensors
 
 __all__ = ["Graph"]
@@ -43,23 +44,29 @@ class Graph:
 
     def __init__(self, artefact: Artefact, max_size: float = 1.0) -> None:
         self._artefact = artefact
-        self._steps: list[_NpuStep | _CpuStep | VariableStep] = []
+        self._steps: list[_NpuStep | _CpuStep | _VariableStep] = []
         #: Why the graph as a whole cannot be run, although its NPU operators can.
         self._obstacle: CpuOperatorError | None = None
         variables = Variables(artefact)
+        operations = 0
         for operator in artefact.operators:
             try:
-                self._steps.append(_step(artefact, operator, variables, max_size))
+                self._steps.append(_step(artefact, operator, variables, max_size, operations))
             except CpuOperatorError as error:
                 self._obstacle = self._obstacle or error
+            if isinstance(operator, NpuOperator):
+                operations += len(operator.operations)
         need = artefact.arena_bytes + max((step.workspace for step in self._steps), default=0)
         self._rows = max(1, _SLICE_BYTES // max(1, need))
 
-    def run(self, sequence: Sequence[Sequence[Array]]) -> list[tuple[Array, ...]]:
+    def run(
+        self, sequence: Sequence[Sequence[Array]], observer: Observer | None = None
+    ) -> list[tuple[Array, ...]]:
         """Run a sequence of inferences; each continues from the state of the last.
 
         For every inference, `sequence` has one array `[n, ...]` per model input, and the result one
-        array `[n, ...]` per model output. All rows start from the model's initial state.
+        array `[n, ...]` per model output. All rows start from the model's initial state. `observer`
+        gets what every operation gives.
         Raises `CpuOperatorError` if an operator on the CPU cannot be run.
         """
         if self._obstacle is not None:
@@ -77,7 +84,7 @@ class Graph:
                 for index, values in zip(artefact.inputs, inputs, strict=True):
                     tensors.write(index, values[part])
                 for step in self._steps:
-                    step.run(tensors)
+                    step.run(tensors, observer)
                 for index, values in zip(artefact.outputs, result, strict=True):
                     values[part] = tensors.read(index).reshape(values[part].shape)
         return results
@@ -88,19 +95,24 @@ def _step(
     operator: NpuOperator | CpuOperator,
     variables: Variables,
     max_size: float,
-) -> _NpuStep | _CpuStep | VariableStep:
+    first: int,
+) -> _NpuStep | _CpuStep | _VariableStep:
     if isinstance(operator, NpuOperator):
-        return _NpuStep(artefact, operator, max_size)
+        return _NpuStep(artefact, operator, max_size, first)
     if operator.name in VARIABLE_OPERATORS:
-        return variables.step(operator)
+        return _VariableStep(variables.step(operator))
     return _CpuStep(CpuOperation(artefact, operator))
 
 
 class _NpuStep:
     """An `ethos-u` operator."""
 
-    def __init__(self, artefact: Artefact, operator: NpuOperator, max_size: float) -> None:
+    def __init__(
+        self, artefact: Artefact, operator: NpuOperator, max_size: float, first: int
+    ) -> None:
+        """`first` is the index of its first operation among those of all such operators."""
         self._operator = operator
+        self._first = first
         self._tensors = artefact.tensors
         regions: dict[int, RegionInfo] = {}
         #: Storage number -> region of the operator's own.
@@ -123,7 +135,7 @@ class _NpuStep:
             region.length for region in self._interfaces.values()
         )
 
-    def run(self, tensors: Tensors) -> None:
+    def run(self, tensors: Tensors, observer: Observer | None) -> None:
         storages = {_ARENA: tensors.arena}
         for storage, region in self._interfaces.items():
             storages[storage] = np.zeros((tensors.rows, region.length), np.uint8)
@@ -132,7 +144,12 @@ class _NpuStep:
                     content = np.ascontiguousarray(tensors.read(index)).reshape(tensors.rows, -1)
                     size = self._tensors[index].size
                     storages[storage][:, offset : offset + size] = content.view(np.uint8)
-        self._program.run(Memory(self._layout, storages, tensors.rows))
+        memory = Memory(self._layout, storages, tensors.rows)
+        if observer is None:
+            self._program.run(memory)
+        else:
+            told = observer
+            self._program.run(memory, lambda i, ofm: told(NpuOutput(self._first + i, ofm)))
         for storage, region in self._interfaces.items():
             for index, offset in region.slots:
                 if index in self._operator.outputs:
@@ -149,8 +166,22 @@ class _CpuStep:
     def __init__(self, operation: CpuOperation) -> None:
         self._operation = operation
 
-    def run(self, tensors: Tensors) -> None:
+    def run(self, tensors: Tensors, observer: Observer | None) -> None:
         operation = self._operation
         answers = operation.run([tensors.read(index) for index in operation.inputs])
         for index, values in zip(operation.outputs, answers, strict=True):
             tensors.write(index, values)
+            if observer is not None:
+                observer(CpuOutput(index, np.array(tensors.read(index))))
+
+
+class _VariableStep:
+    """An operator on resource variables. It only copies, so there is nothing to observe."""
+
+    workspace = 0
+
+    def __init__(self, step: VariableStep) -> None:
+        self._step = step
+
+    def run(self, tensors: Tensors, observer: Observer | None) -> None:
+        self._step.run(tensors)

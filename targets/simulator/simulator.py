@@ -18,6 +18,7 @@ from targets.ethos_u55.accelerators import Accelerator
 from targets.ethos_u55.memory_modes import MemoryMode
 from targets.ethos_u55.ports import BurstBytes, PortMap
 from targets.simulator.graph import Graph
+from targets.simulator.observation import Observer
 from targets.simulator.timing import NetworkTiming, TimingProfile, estimate
 from targets.simulator.timing.work import NetworkWork, network_work
 from targets.simulator.traffic.network import NetworkTraffic, OperationTraffic, operator_traffic
@@ -131,13 +132,14 @@ class Simulator:
             first += len(work.operations)
         return NetworkTiming.joined(parts)
 
-    def run(self, inputs: Sequence[Array]) -> SimulationResult:
+    def run(self, inputs: Sequence[Array], observer: Observer | None = None) -> SimulationResult:
         """Run `n` independent inferences, or `n` independent streams of inferences.
 
         `inputs` has one array for each model input, `[n, ...]`: the model's own shape, with its
         batch dimension of 1 replaced by `n`, in its own dtype. Streams are `[n, steps, ...]`, and
         each step continues from the state of the last. The outputs have the same form. Every row
-        and every stream starts from the model's initial state.
+        and every stream starts from the model's initial state. `observer` gets what each operation
+        gives.
 
         Raises `TargetError` when the inputs do not fit the model, and `CpuOperatorError` when an
         operator that Vela left to the CPU cannot be run.
@@ -148,8 +150,9 @@ class Simulator:
             raise TargetError(f"{self.artefact.name}: {problem}", cure=MISFIT_CURE)
         steps = steps_of(tensors, inputs)
         if steps is None:
-            outputs = self._graph.run([inputs])[0]
+            outputs = self._graph.run([inputs], observer)[0]
         else:
-            answers = self._graph.run([[array[:, i] for array in inputs] for i in range(steps)])
+            sequence = [[array[:, i] for array in inputs] for i in range(steps)]
+            answers = self._graph.run(sequence, observer)
             outputs = tuple(np.stack(columns, axis=1) for columns in zip(*answers, strict=True))
         return SimulationResult(outputs, self.traffic.operations, self._counters)

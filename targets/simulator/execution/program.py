@@ -3,7 +3,10 @@
 from __future__ import annotations
 
 from collections.abc import Sequence
+from dataclasses import dataclass
 from typing import Protocol
+
+import numpy as np
 
 from targets.artefact.stream.operations import (
     BlockOperation,
@@ -23,6 +26,7 @@ from targets.simulator.execution.known_bytes import Constants
 from targets.simulator.execution.memory import Memory, MemoryMap, Site
 from targets.simulator.execution.pooling import Pooling
 from targets.simulator.execution.preparation import Preparation
+from targets.simulator.observation import StreamObserver
 
 __all__ = ["Program"]
 
@@ -34,6 +38,15 @@ class _Step(Protocol):
     workspace: int
 
     def run(self, memory: Memory) -> None: ...
+
+
+@dataclass(frozen=True)
+class _Placed:
+    """A step, its operation's index in the stream, and the OFM it writes; None for a copy."""
+
+    step: _Step
+    index: int
+    ofm: FeatureMapPort | None
 
 
 class Program:
@@ -58,35 +71,38 @@ class Program:
         for operation in operations:
             budget.spend(operation, _site(operation))
         preparation = Preparation(layout, macs, Constants(layout))
-        self._steps: list[_Step] = []
-        for operation in operations:
-            step = _prepare(operation, preparation)
-            if step is not None:
-                self._steps.append(step)
+        self._steps: list[_Placed] = []
+        for index, operation in enumerate(operations):
+            placed = _prepare(operation, index, preparation)
+            if placed is not None:
+                self._steps.append(placed)
         #: Bytes that one row of a batch needs in addition to its memory.
-        self.workspace = max((step.workspace for step in self._steps), default=0)
+        self.workspace = max((each.step.workspace for each in self._steps), default=0)
 
-    def run(self, memory: Memory) -> None:
-        """Execute the stream on `memory`, all rows of it."""
-        for step in self._steps:
-            step.run(memory)
+    def run(self, memory: Memory, observer: StreamObserver | None = None) -> None:
+        """Execute the stream on `memory`, all rows of it; `observer` gets each OFM."""
+        for placed in self._steps:
+            placed.step.run(memory)
+            if observer is not None and placed.ofm is not None:
+                observer(placed.index, np.array(placed.ofm.read(memory)))
 
 
-def _prepare(operation: Operation, preparation: Preparation) -> _Step | None:
+def _prepare(operation: Operation, index: int, preparation: Preparation) -> _Placed | None:
     site = _site(operation)
     if isinstance(operation, Dma):
         if operation.destination_region is not None:
-            return DmaTransfer(operation, preparation, site)
+            return _Placed(DmaTransfer(operation, preparation, site), index, None)
         load_tables(operation, preparation, site)
         return None
     if not isinstance(operation, BlockOperation):
         return None
     step = _prepare_block(operation, preparation, site)
     # From here on, what this operation writes is no longer known.
-    region, extents = _output(operation, preparation.layout, site)
+    ofm = FeatureMapPort(operation.ofm, preparation.layout, site, writing=True)
+    region, extents = ofm.extents
     for first, end in extents:
         preparation.constants.forget(region, first, end, site)
-    return step
+    return _Placed(step, index, ofm)
 
 
 def _prepare_block(operation: BlockOperation, preparation: Preparation, site: Site) -> _Step:
@@ -98,12 +114,6 @@ def _prepare_block(operation: BlockOperation, preparation: Preparation, site: Si
         return Pooling(operation, preparation, site)
     assert isinstance(operation, Elementwise)
     return ElementwiseOperation(operation, preparation, site)
-
-
-def _output(
-    operation: BlockOperation, layout: MemoryMap, site: Site
-) -> tuple[int, tuple[tuple[int, int], ...]]:
-    return FeatureMapPort(operation.ofm, layout, site, writing=True).extents
 
 
 def _site(operation: Operation) -> Site:

@@ -13,7 +13,13 @@ from dataclasses import dataclass
 
 from bench.core.units import KIB
 from targets.artefact.layers import NamedOperation
-from targets.artefact.stream.operations import BlockOperation, Conv, Depthwise, Dma
+from targets.artefact.stream.operations import (
+    BlockOperation,
+    Conv,
+    Depthwise,
+    Dma,
+    Operation,
+)
 from targets.ethos_u55.accelerators import MAC_COUNTS
 from targets.ethos_u55.ports import BEAT_BYTES
 from targets.simulator.timing.results import Bound, NetworkTiming, OperationTiming
@@ -61,13 +67,13 @@ class Layer:
         return waited / self.total if self.total else 0.0
 
 
-def operation_label(row: OperationTiming) -> str:
+def operation_label(operation: Operation) -> str:
     """An operation's kind, the shape of its OFM, and the word of the stream that issues it."""
     made = ""
-    if isinstance(row.operation, BlockOperation):
-        ofm = row.operation.ofm
+    if isinstance(operation, BlockOperation):
+        ofm = operation.ofm
         made = f" {ofm.height}x{ofm.width}x{ofm.depth}"
-    return f"{type(row.operation).__name__}{made} @{row.operation.word}"
+    return f"{type(operation).__name__}{made} @{operation.word}"
 
 
 def layers_of(timing: NetworkTiming, names: Mapping[int, NamedOperation]) -> tuple[Layer, ...]:
@@ -75,7 +81,11 @@ def layers_of(timing: NetworkTiming, names: Mapping[int, NamedOperation]) -> tup
     rows: dict[str, list[OperationTiming]] = {}
     for row in timing.operations:
         if row.total > 0:
-            name = names[row.index].layer.name if row.index in names else operation_label(row)
+            name = (
+                names[row.index].layer.name
+                if row.index in names
+                else operation_label(row.operation)
+            )
             rows.setdefault(name, []).append(row)
     return tuple(Layer(name, tuple(each)) for name, each in rows.items())
 

@@ -39,7 +39,7 @@ def chrome_trace(
     for span in timing.commands:
         events += _bars(span, "command fetch", {})
     for row in timing.operations:
-        layer = layers.get(operation_label(row), "")
+        layer = layers.get(operation_label(row.operation), "")
         label = f"{row.index} {type(row.operation).__name__} {layer}".rstrip()
         for span in row.spans:
             events += _bars(span, label, {"layer": layer, **_arguments(row)})
