@@ -8,7 +8,19 @@ from typing import Annotated
 
 import typer
 
-from bench.cli import cache, cells, disasm, doctor, layers, report, schema, trace, version, zoo
+from bench.cli import (
+    cache,
+    cells,
+    compare,
+    disasm,
+    doctor,
+    layers,
+    report,
+    schema,
+    trace,
+    version,
+    zoo,
+)
 from bench.core.errors import BenchError
 from bench.core.logging import log_to_terminal
 from bench.core.text import printable
@@ -25,6 +37,7 @@ commands = typer.Typer(
 )
 commands.command()(layers.layers)
 commands.command()(trace.trace)
+commands.command()(compare.compare)
 commands.command()(version.version)
 commands.command()(cells.cells)
 commands.command()(report.report)

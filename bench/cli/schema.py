@@ -1,14 +1,37 @@
-"""`bench schema`: what a record looks like."""
+"""`bench schema`: what records and comparisons look like."""
 
 from __future__ import annotations
 
-__all__ = ["schema"]
+from enum import Enum
+from typing import Annotated
+
+import typer
+
+__all__ = ["Document", "schema"]
 
 
-def schema() -> None:
-    """Print the JSON Schema of a cell's record."""
+class Document(str, Enum):
+    """A JSON document of the bench's."""
+
+    RECORD = "record"
+    COMPARISON = "comparison"
+
+
+def schema(
+    document: Annotated[
+        Document,
+        typer.Argument(help="A cell's record, or what `bench compare --format json` prints."),
+    ] = Document.RECORD,
+) -> None:
+    """Print the JSON Schema of a document."""
     import json
 
+    from bench.core.schema import RecordModel
+    from bench.history.comparison import Comparison
     from bench.records.record import Record
 
-    print(json.dumps(Record.model_json_schema(), indent=2, sort_keys=True))
+    models: dict[Document, type[RecordModel]] = {
+        Document.RECORD: Record,
+        Document.COMPARISON: Comparison,
+    }
+    print(json.dumps(models[document].model_json_schema(), indent=2, sort_keys=True))

@@ -19,6 +19,7 @@ import typer.main
 
 from bench.cli import main as cli
 from bench.compiler.ini import check_sections
+from bench.history.comparison import Comparison
 from bench.plan.config import BenchConfig, load_config, parse_config
 from bench.plan.metrics import MetricName
 from bench.records.record import Record, Status
@@ -257,6 +258,12 @@ def test_prose_is_wrapped_at_one_width(page: Path) -> None:
 def test_record_schema_is_current() -> None:
     stored = json.loads((ROOT / "docs" / "record.schema.json").read_text(encoding="utf-8"))
     assert stored == Record.model_json_schema(), "run: bench schema > docs/record.schema.json"
+
+
+def test_comparison_schema_is_current() -> None:
+    stored = json.loads((ROOT / "docs" / "comparison.schema.json").read_text(encoding="utf-8"))
+    cure = "run: bench schema comparison > docs/comparison.schema.json"
+    assert stored == Comparison.model_json_schema(), cure
 
 
 @pytest.mark.parametrize(

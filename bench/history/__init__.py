@@ -1,0 +1,1 @@
+"""What runs have in common and where they part: the history of figures, and comparisons."""
