@@ -28,7 +28,7 @@ junit = $(if $(JUNIT),--junit-xml=$(JUNIT)/$(1).xml)
 
 .DEFAULT_GOAL := help
 .PHONY: help bench board test coverage lint format lock clean fuzz fuzz-inputs fuzz-graphs speed \
-  fidelity architectures firmware test-fvp test-images test-board fuzz-board faults kills foreign big-data vela-locks
+  fidelity architectures firmware test-fvp test-images test-board fuzz-board faults kills foreign big-data velas vela-locks
 
 help: ## list the targets
 	@grep -hE '^[a-z-]+:.*## ' $(MAKEFILE_LIST) | sed -E 's/:.*## /\t/' | expand -t 14
@@ -122,6 +122,11 @@ lint: $(VENV)/.dev-ready ## check style, spelling, types and import contracts
 format: $(VENV)/.dev-ready ## let ruff rewrite the sources
 	$(BIN)/ruff check --fix .
 	$(BIN)/ruff format .
+
+velas: $(VENV)/.dev-ready ## compare Vela 5.0.0 with 5.2.0 on the models in BENCH_MODEL_ZOO and the study, and write the page
+	@test -n "$(BENCH_MODEL_ZOO)" || \
+	  { echo "bench: set BENCH_MODEL_ZOO to a directory of quantised .tflite models"; exit 1; }
+	$(BIN)/python -m benchmarks.vela_versions $(BENCH_MODEL_ZOO) --processes $(JOBS) $(ARGS)
 
 # A version that the bench should know: make vela-locks VELAS=5.3.0
 vela-locks: ## make the lock files of versions of Vela for grid.vela; VELAS="5.0.0 5.2.0" (needs uv)

@@ -40,6 +40,7 @@ from targets.artefact.debug_database import read_database
 from targets.ethos_u55.accelerators import Accelerator
 from targets.ethos_u55.memory_modes import MemoryMode
 from tests.support.bench_runs import ROOT, BenchRun, BenchRunner
+from tests.support.benchmark_runs import run_benchmark
 from tests.support.models.tflite_factory import mlp
 
 OLD = "5.0.0"
@@ -315,3 +316,39 @@ def test_what_compiles_with_the_old_version_is_still_known_to_be_its(run: BenchR
     )
     assert trace.returncode == 0, trace.stderr
     assert json.loads((run.directory.path / "trace.json").read_text(encoding="utf-8"))
+
+
+def test_the_page_of_two_versions(
+    past: Past, network: bytes, tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    """`make velas` on one small model."""
+    monkeypatch.setenv("BENCH_CACHE", str(past.cache))
+    zoo = tmp_path / "zoo"
+    zoo.mkdir()
+    (zoo / "Small-Net.tflite").write_bytes(network)
+    page = tmp_path / "page.md"
+    ran = run_benchmark(
+        tmp_path,
+        "vela_versions",
+        zoo,
+        *("--no-study", "--macs", "64", "--modes", "Shared_Sram", "Sram_Only"),
+        *("--processes", "0", "--page", page, "--work", tmp_path / "work"),
+    )
+    assert ran.returncode == 0, ran.output[-3000:]
+    cells = {one["cell"]: one for one in ran.results}
+    assert set(cells) == {
+        f"small_net-base-u55_64-{mode}-sim" for mode in ("shared_sram", "sram_only")
+    }
+    text = page.read_text(encoding="utf-8")
+    for name, one in cells.items():
+        assert one["versions"] == [OLD, vela_version()]
+        old_cycles, new_cycles = one["figures"]["npu_cycles"]
+        grown = sum(layer["new"] - layer["old"] for layer in one["layers"])
+        # Idle time between the operations belongs to no layer.
+        assert abs(new_cycles - old_cycles - grown) < 50
+        # Its softmax has one operation more in 5.2.0.
+        assert "npu_cycles" in one["worse"]
+        softmax = next(layer for layer in one["layers"] if layer["operator"] == "Softmax")
+        assert softmax["operations_new"] == softmax["operations_old"] + 1
+        assert re.search(rf"\| `{name}` \| \+[\d,]+ .*{softmax['name']} \+", text)
+        assert f"{old_cycles:,.0f} → {new_cycles:,.0f}" in text
