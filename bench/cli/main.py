@@ -9,6 +9,7 @@ from typing import Annotated
 import typer
 
 from bench.cli import (
+    baseline,
     cache,
     cells,
     compare,
@@ -44,6 +45,7 @@ commands.command()(report.report)
 commands.command()(schema.schema)
 commands.command()(doctor.doctor)
 commands.command()(disasm.disasm)
+commands.add_typer(baseline.commands, name="baseline")
 commands.add_typer(cache.commands, name="cache")
 commands.add_typer(zoo.commands, name="zoo")
 

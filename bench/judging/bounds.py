@@ -12,7 +12,8 @@ from bench.plan.metrics import NPU_FIGURES, MetricName
 from bench.plan.tolerance import Tolerance
 from bench.records.figures import Absent, Category, Number
 from bench.records.metric_values import metric_value
-from bench.records.record import Record, ReferenceRecord, Status
+from bench.records.quality import ReferenceRecord
+from bench.records.record import Record, Status
 
 __all__ = ["Bound", "Tolerated", "bounds_of", "left_the_npu"]
 

@@ -5,29 +5,38 @@ from __future__ import annotations
 from collections.abc import Mapping, Sequence
 from itertools import pairwise
 
+from bench.baselines.accepted import Baselines
 from bench.judging.bounds import left_the_npu
 from bench.judging.remarks import caveat, told_figure
+from bench.judging.reproducing import Reproduce
 from bench.judging.sweep import SweepResult
-from bench.judging.verdicts import Reproduce
 from bench.plan.config import Binding, LimitRule
 from bench.plan.metrics import NPU_FIGURES, Better, MetricName, describe
 from bench.records.figures import Absent, Category
+from bench.records.layers import layer_summaries
 from bench.records.metric_values import metric_value
 from bench.records.record import Record, Status, Verdict
 from targets.ethos_u55.accelerators import Accelerator
 from targets.protocol import Source
 
-__all__ = ["judge_order", "judge_sweep", "lost_figures", "sweep_caveat"]
+__all__ = [
+    "judge_order",
+    "judge_sweep",
+    "judge_sweep_against_accepted",
+    "layer_efficiencies",
+    "lost_figures",
+    "sweep_caveat",
+]
 
 
 def sweep_caveat(records: Mapping[Accelerator, Record]) -> str:
     """The remark that must accompany the first and the last cycle count of a sweep."""
     first, last = records[min(records)], records[max(records)]
     words = caveat(last, MetricName.NPU_CYCLES)
-    if last.measurement.source is not Source.SIMULATED:
-        return words
-    vela = [record.compilation.report.cycles_total for record in (first, last)]
-    return f"estimate; Vela's: {vela[0]:,} -> {vela[1]:,}"
+    if last.measurement.source is Source.SIMULATED:
+        vela = [record.compilation.report.cycles_total for record in (first, last)]
+        words = f"estimate; Vela's: {vela[0]:,} -> {vela[1]:,}"
+    return f" ({words})" if words else ""
 
 
 def judge_sweep(
@@ -60,6 +69,57 @@ def judge_sweep(
         reproduce=reproduce("mac_sweep", group_id),
         key=key if expected else "",
     )
+
+
+#: How far a scaling efficiency may fall: a tenth of what doubling the MACs in vain costs, from 32
+#: to 256 of them (0.25 -> 0.125).
+_EFFICIENCY = 0.0125
+
+
+def judge_sweep_against_accepted(
+    group_id: str, result: SweepResult, accepted: Baselines, reproduce: Reproduce
+) -> Verdict | None:
+    """Compare the outcome of a MAC sweep with the accepted one; None if there are no baselines."""
+    before = accepted.sweeps.get(group_id)
+    if before is None and not accepted.sweeps:
+        return None
+    measured = Category(value=f"{result.binding}-bound, efficiency {result.efficiency:.4f}")
+    command = reproduce("mac_sweep", group_id)
+    if before is None:
+        return Verdict(
+            status=Status.NO_BASELINE,
+            subject=group_id,
+            metric="mac_sweep",
+            measured=measured,
+            reason=f"{accepted.origin} does not have this sweep",
+            reproduce=command,
+        )
+    fell = before.efficiency - result.efficiency > _EFFICIENCY
+    rose = result.efficiency - before.efficiency > _EFFICIENCY
+    starved = before.binding == "compute" != result.binding
+    freed = before.binding != "compute" == result.binding
+    status = Status.FAIL if fell or starved else Status.IMPROVED if rose or freed else Status.PASS
+    return Verdict(
+        status=status,
+        subject=group_id,
+        metric="mac_sweep",
+        measured=measured,
+        baseline=Category(value=f"{before.binding}-bound, efficiency {before.efficiency:.4f}"),
+        reason=f"accepted {before.since} in {accepted.origin}; a change of the efficiency by more "
+        f"than {_EFFICIENCY} counts; {result.reason}",
+        reproduce=command,
+    )
+
+
+def layer_efficiencies(records: Mapping[Accelerator, Record]) -> dict[str, float]:
+    """Layer -> scaling efficiency from the smallest to the largest accelerator."""
+    small, large = min(records), max(records)
+    before, after = layer_summaries(records[small]), layer_summaries(records[large])
+    return {
+        name: round((before[name].cycles / after[name].cycles) / (large / small), 4)
+        for name in after
+        if name in before and after[name].cycles
+    }
 
 
 #: The figures that must not fall along the configured order of variants.

@@ -4,11 +4,22 @@ from __future__ import annotations
 
 from collections.abc import Callable, Sequence
 
+from bench.baselines.accepted import BaselineSet
 from bench.core.errors import BenchError, TargetUnavailableError
+from bench.judging.baseline import judge_against_accepted
 from bench.judging.bounds import left_the_npu
-from bench.judging.groups import judge_order, judge_sweep, lost_figures, sweep_caveat
+from bench.judging.groups import (
+    judge_order,
+    judge_sweep,
+    judge_sweep_against_accepted,
+    layer_efficiencies,
+    lost_figures,
+    sweep_caveat,
+)
+from bench.judging.policy import Policy
+from bench.judging.reproducing import Reproduce
 from bench.judging.sweep import classify
-from bench.judging.verdicts import Reproduce, judge_cell
+from bench.judging.verdicts import judge_cell, together
 from bench.plan.cell import Cell
 from bench.plan.config import BenchConfig
 from bench.plan.grid import Group, base_of
@@ -43,12 +54,16 @@ class Judge:
         measure: Callable[[Cell], Record],
         run: RunDirectory,
         reproduce: Reproduce,
+        baselines: BaselineSet,
+        policy: Policy,
     ) -> None:
         """`measure` makes the record of a cell without verdicts, or raises `BenchError`."""
         self._config = config
         self._measure = measure
         self._run = run
         self._reproduce = reproduce
+        self._baselines = baselines
+        self._policy = policy
         self._judged: dict[str, Record] = {}
 
     def cell(self, cell: Cell) -> Record | UnmeasuredRecord:
@@ -61,7 +76,17 @@ class Judge:
             known = base if isinstance(base, Record) else None
             absent = "" if isinstance(base, Record) else base.reason
             rules = self._config.workloads[cell.workload].limits
-            verdicts = judge_cell(record, known, rules, self._reproduce, absent)
+            limited = judge_cell(record, known, rules, self._reproduce, absent)
+            accepted = self._baselines.of(cell.target, cell.workload)
+            compared = judge_against_accepted(
+                record,
+                accepted,
+                self._config.baselines,
+                self._config.sweep.memory_share_from,
+                self._reproduce,
+            )
+            covered = cell.id in accepted.cells
+            verdicts = self._policy.applied(together(limited, compared, covered=covered))
             judged = record.model_copy(update={"verdicts": verdicts})
             self._run.write_record(judged)
             self._judged[cell.id] = judged
@@ -84,6 +109,7 @@ class Judge:
                 reason=error.what,
                 cure=error.cure,
             )
+            found = self._policy.applied_to(found)
             self._run.write_unmeasured(found)
             return found
 
@@ -94,7 +120,6 @@ class Judge:
         return sweep
 
     def _swept(self, group: Group) -> SweepRecord:
-        cells = tuple(cell.id for cell in group.cells)
         workload = self._config.workloads[group.workload]
         mode = group.cells[0].memory_mode
         expected = workload.expect_bound.get(mode)
@@ -109,7 +134,7 @@ class Judge:
             found = Status.INCOMPLETE, "it is not known what binds the layers of a cell"
         if found is not None:
             verdict = self._unjudged(group, "mac_sweep", *found, key if expected else "")
-            return SweepRecord(id=group.id, cells=cells, verdict=verdict)
+            return self._sweep_record(group, verdict, None)
         by_macs = {record.cell.macs: record for record in records}
         cycles = {
             macs: int(value)
@@ -123,17 +148,34 @@ class Judge:
         left = [reason for record in records if (reason := left_the_npu(record, workload.limits))]
         if left and expected:
             verdict = verdict.model_copy(update={"status": Status.FAIL, "reason": left[0]})
+        accepted = self._baselines.of(group.cells[0].target, group.workload)
+        compared = judge_sweep_against_accepted(group.id, result, accepted, self._reproduce)
+        record = self._sweep_record(group, verdict, compared)
+        return record.model_copy(
+            update={
+                "binding": result.binding,
+                "efficiency": result.efficiency,
+                "memory": result.memory,
+                "memory_share": result.memory_share,
+                "reason": result.reason,
+                "disagreement": result.disagreement,
+                "explanation": explanation,
+                "layers": layer_efficiencies(by_macs),
+            }
+        )
+
+    def _sweep_record(
+        self, group: Group, verdict: Verdict, compared: Verdict | None
+    ) -> SweepRecord:
+        """The record of a sweep, so far without figures; what was not judged says nothing more."""
+        if compared is not None and verdict.status is Status.NO_BASELINE:
+            verdict, compared = compared, None
+        first, *second = self._policy.applied([verdict, *([compared] if compared else [])])
         return SweepRecord(
             id=group.id,
-            cells=cells,
-            binding=result.binding,
-            efficiency=result.efficiency,
-            memory=result.memory,
-            memory_share=result.memory_share,
-            reason=result.reason,
-            disagreement=result.disagreement,
-            explanation=explanation,
-            verdict=verdict,
+            cells=tuple(cell.id for cell in group.cells),
+            verdict=first,
+            baseline_verdict=second[0] if second else None,
         )
 
     def order(self, group: Group) -> OrderRecord:
@@ -147,7 +189,7 @@ class Judge:
             tolerance = workload.order_tolerance
             verdicts = judge_order(group.id, records, tolerance, self._reproduce, workload.limits)
         cells = tuple(cell.id for cell in group.cells)
-        order = OrderRecord(id=group.id, cells=cells, verdicts=tuple(verdicts))
+        order = OrderRecord(id=group.id, cells=cells, verdicts=self._policy.applied(verdicts))
         self._run.write_order(order)
         return order
 

@@ -11,7 +11,12 @@ from targets.protocol import Source
 __all__ = ["caveat", "told_figure"]
 
 #: Figures that are an estimate if the target does not measure them.
-_TIMES = frozenset({MetricName.NPU_CYCLES, MetricName.INFERENCE_MS, MetricName.ACTIVE_SHARE})
+_TIMES = frozenset(
+    {
+        *(MetricName.NPU_CYCLES, MetricName.INFERENCE_MS),
+        *(MetricName.ACTIVE_SHARE, MetricName.MEMORY_WAIT),
+    }
+)
 
 
 def told_figure(record: Record, metric: MetricName, value: float) -> str:
@@ -32,6 +37,9 @@ def caveat(record: Record, metric: MetricName) -> str:
         compared = record.reference
         return difference(compared) if compared and compared.mismatches else ""
     source = record.measurement.source
+    if metric is MetricName.MEMORY_WAIT and not record.measurement.layers:
+        # No other target tells where its cycles go.
+        return "Vela's estimate"
     if metric not in _TIMES or source not in (Source.ESTIMATE, Source.SIMULATED):
         return ""
     if source is Source.ESTIMATE:

@@ -15,6 +15,7 @@ SUITES: dict[str, tuple[MetricName, ...]] = {
     "npu_cycles": (MetricName.NPU_CYCLES, MetricName.INFERENCE_MS, MetricName.ACTIVE_SHARE),
     "reference": (MetricName.REFERENCE,),
     "cpu_operators": (MetricName.CPU_OPERATORS, MetricName.MACS),
+    "memory_bound": (MetricName.MEMORY_WAIT,),
     "axi_traffic": (MetricName.AXI0_READ, MetricName.AXI0_WRITE, MetricName.AXI1_READ),
 }
 

@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 from bench.plan.tolerance import WIDEST_BY_DTYPE, Tolerance
-from bench.records.record import OutputDifference, ReferenceRecord
+from bench.records.quality import OutputDifference, ReferenceRecord
 
 __all__ = ["difference", "exceeded", "tolerance_words"]
 

@@ -2,29 +2,26 @@
 
 from __future__ import annotations
 
-from collections.abc import Callable, Iterable, Sequence
+from collections.abc import Iterable, Sequence
 
 from bench.judging.bounds import Bound, Tolerated, bounds_of, left_the_npu
 from bench.judging.remarks import caveat
+from bench.judging.reproducing import Reproduce
 from bench.plan.config import LimitRule
 from bench.plan.metrics import NPU_FIGURES, MetricName, describe
 from bench.records.figures import Absent, Number, shown_number
 from bench.records.metric_values import metric_value
 from bench.records.record import Record, Status, Verdict
 
-__all__ = ["FAILURES", "Reproduce", "decisive", "judge_cell", "worst"]
-
-#: Makes the command that repeats the judgement of a metric (or group) for a subject.
-Reproduce = Callable[[str, str], str]
+__all__ = ["decisive", "judge_cell", "together", "worst"]
 
 #: Figures that a part must have room for.
 _MEMORY = frozenset(
     {MetricName.SRAM, MetricName.FLASH, MetricName.DEVICE_MODEL, MetricName.ENCODED_WEIGHTS}
 )
-#: Statuses that make a run fail.
-FAILURES = frozenset({Status.FAIL, Status.INCOMPLETE})
 _SEVERITY = (
     Status.PASS,
+    Status.IMPROVED,
     Status.NO_BASELINE,
     Status.UNAVAILABLE,
     Status.INCOMPLETE,
@@ -32,21 +29,48 @@ _SEVERITY = (
 )
 
 
+#: Statuses of what does not fail, the most telling first.
+_JUDGED = (Status.IMPROVED, Status.PASS, Status.NO_BASELINE)
+
+
 def worst(verdicts: Iterable[Verdict]) -> Verdict:
-    """The verdict that decides among `verdicts` (at least one)."""
-    return max(verdicts, key=lambda v: _SEVERITY.index(v.status))
+    """The verdict that decides among `verdicts` (at least one): one that fails, if any does."""
+    return max(verdicts, key=lambda v: (v.fails, _SEVERITY.index(v.status)))
 
 
 def decisive(verdicts: Iterable[Verdict]) -> Verdict:
-    """The verdict that stands for a suite: the worst if it fails, else one that passed.
+    """The verdict that stands for a suite: the worst if it fails, else one that was judged.
 
     A suite whose metrics partly have no limit has judged the others all the same.
     """
     found = list(verdicts)
     decided = worst(found)
-    if decided.status in FAILURES:
+    if decided.fails:
         return decided
-    return next((v for v in found if v.status is Status.PASS), decided)
+    for status in _JUDGED:
+        if judged := [v for v in found if v.status is status]:
+            return judged[0]
+    return decided
+
+
+def together(
+    limited: Iterable[Verdict], compared: Iterable[Verdict], *, covered: bool
+) -> tuple[Verdict, ...]:
+    """The verdicts by limits and those by accepted figures, without what says nothing more.
+
+    `covered` says whether the cell has accepted figures; what it had no figure of is then known.
+    """
+    against = list(compared)
+    said = {verdict.metric for verdict in against}
+    kept = [
+        verdict.model_copy(update={"foreseen": True})
+        if covered and verdict.status is Status.UNAVAILABLE
+        else verdict
+        for verdict in limited
+        if verdict.metric not in said
+        or verdict.status not in (Status.NO_BASELINE, Status.UNAVAILABLE)
+    ]
+    return (*kept, *against)
 
 
 def judge_cell(
@@ -124,7 +148,8 @@ class _Maker:
         if configured and self._promised:
             lost = f"{configured[0].key} has lost its figure: {absent.reason}"
             return self._make(Status.FAIL, absent, lost, configured[0])
-        return self._make(Status.UNAVAILABLE, absent, absent.reason, None)
+        verdict = self._make(Status.UNAVAILABLE, absent, absent.reason, None)
+        return verdict.model_copy(update={"foreseen": not self._promised})
 
     def unlimited(self, value: float, workload: str) -> Verdict:
         return self._make(

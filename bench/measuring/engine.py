@@ -25,7 +25,8 @@ from bench.measuring.reference import compare_outputs
 from bench.measuring.sources import ModelSource
 from bench.plan.cell import Cell
 from bench.records.measurement import MeasurementRecord
-from bench.records.record import CellIdentity, Record, ReferenceRecord
+from bench.records.quality import ReferenceRecord
+from bench.records.record import CellIdentity, Record
 from bench.tflite.reference import Reference
 from targets.protocol import BatchTarget, Measurement, Target
 

@@ -22,7 +22,7 @@ from bench.plan.config import CustomMetric
 from bench.plan.metrics import AccuracyMetric, MetricName, describe
 from bench.records.binding import CellBinding, binding_of_layers, binding_of_report
 from bench.records.measurement import MeasurementRecord
-from bench.records.record import AccuracyRecord
+from bench.records.quality import AccuracyRecord
 from targets.protocol import Capabilities
 
 __all__ = ["accuracy_of", "binding", "promised"]

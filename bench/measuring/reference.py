@@ -13,7 +13,7 @@ from bench.core.arrays import Array, digest_arrays, load_arrays, row_slices, sav
 from bench.core.schema import StrictModel
 from bench.measuring.products import ProductStore
 from bench.measuring.progress import Task
-from bench.records.record import OutputDifference, ReferenceRecord
+from bench.records.quality import OutputDifference, ReferenceRecord
 from bench.tflite.reference import Reference, ReferenceOutputs
 
 __all__ = ["REFERENCE_CODE", "CachedReference", "compare_outputs"]

@@ -34,6 +34,7 @@ class MetricName(str, Enum):
     NPU_CYCLES = "npu_cycles"
     INFERENCE_MS = "inference_ms"
     ACTIVE_SHARE = "npu_active_share"
+    MEMORY_WAIT = "memory_wait_share"
     AXI0_READ = "axi0_read_beats"
     AXI0_WRITE = "axi0_write_beats"
     AXI1_READ = "axi1_read_beats"
@@ -68,6 +69,9 @@ _INFO = {
     ),
     MetricName.INFERENCE_MS: MetricInfo("NPU time", "ms", Better.LOWER, of_npu=True),
     MetricName.ACTIVE_SHARE: MetricInfo("share of time the NPU is active", "", Better.HIGHER),
+    MetricName.MEMORY_WAIT: MetricInfo(
+        "share of cycles that wait for a memory", "", Better.LOWER, of_npu=True
+    ),
     MetricName.AXI0_READ: MetricInfo(
         "AXI0 read", "beats", Better.LOWER, "AXI0_RD_DATA_BEAT_RECEIVED", of_npu=True
     ),

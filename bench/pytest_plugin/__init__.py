@@ -6,6 +6,7 @@ before work begins; workers receive that setup as data, so all collect the same 
 
 from __future__ import annotations
 
+import argparse
 import os
 from collections.abc import Iterable, Iterator
 from contextlib import ExitStack
@@ -15,11 +16,15 @@ from typing import Any
 
 import pytest
 
+from bench.baselines.accepted import BaselineSet
+from bench.baselines.origins import keep_with_run
 from bench.cache import default_root
-from bench.core.errors import BenchError
+from bench.core.errors import BenchError, ConfigError
 from bench.judging.judge import Judge
+from bench.judging.policy import Policy
 from bench.plan.cell import Cell
 from bench.plan.grid import Group, base_of
+from bench.pytest_plugin.baselines import baselines_of_run
 from bench.pytest_plugin.cases import CaseCollector
 from bench.pytest_plugin.check import Check
 from bench.pytest_plugin.ending import BoundedEnd
@@ -76,6 +81,24 @@ def pytest_addoption(parser: pytest.Parser) -> None:
         metavar="DIR",
         help="the artefact cache (default: $BENCH_CACHE or the user's cache directory)",
     )
+    group.addoption(
+        "--bench-baseline",
+        metavar="FILE|RUN|git:REV",
+        help="judge against these figures instead of the accepted ones: a file or directory of "
+        "baselines, the directory of a run, or a git revision (git:merge-base in a pull request)",
+    )
+    group.addoption(
+        "--bench-update-baselines",
+        metavar="REASON",
+        help="accept what this run measures; the reason stays with each figure that changes",
+    )
+    group.addoption(
+        "--bench-ci",
+        action=argparse.BooleanOptionalAction,
+        default=None,
+        help="whether what was not judged fails: figures without a limit or baseline, and targets "
+        "that are not there (default: yes if the variable CI is set)",
+    )
 
 
 @pytest.hookimpl(tryfirst=True)
@@ -98,13 +121,16 @@ def pytest_configure(config: pytest.Config) -> None:
             cache_root=config.option.bench_cache or default_root(os.environ),
             invocation=_extra_arguments(config),
         )
+        setup = replace(setup, failing=_policy(config, setup).failing)
         if not config.option.collectonly:
             setup = replace(setup, inputs=checked_velas(setup))
             setup = replace(setup, inputs=surveyed_inputs(setup))
             setup = replace(setup, unavailable=unavailable_targets(setup))
             setup = replace(setup, config=kept_inputs(setup))
+            baselines = _judged_against(config, setup)
             surroundings = read_surroundings(setup.config_path, os.environ)
-            RunDirectory.create(setup.run_path, setup.manifest(surroundings))
+            run = RunDirectory.create(setup.run_path, setup.manifest(surroundings))
+            keep_with_run(run, baselines)
     except BenchError as error:
         raise pytest.UsageError(str(error)) from error
     session = BenchSession(setup)
@@ -115,12 +141,40 @@ def pytest_configure(config: pytest.Config) -> None:
         config.option.xmlpath = str(setup.run_path / "pytest.xml")
     cases = CaseCollector(session)
     config.pluginmanager.register(cases, "bench-cases")
-    terminal = TerminalReport(session.run, config, cases, setup.unavailable)
+    terminal = TerminalReport(session, config, cases)
     config.pluginmanager.register(terminal, "bench-terminal")
     config.pluginmanager.register(BoundedEnd(), "bench-ending")
     signals = StopOnSignals()
     config.pluginmanager.register(signals, "bench-signals")
     config.add_cleanup(signals.restore)
+
+
+def _policy(config: pytest.Config, setup: RunSetup) -> Policy:
+    """What fails: more in CI, where nobody looks at what was not judged."""
+    chosen: bool | None = config.option.bench_ci
+    in_ci = os.environ.get("CI", "").lower() in ("true", "1") if chosen is None else chosen
+    improvement = setup.config.baselines.improvement
+    if config.option.bench_update_baselines is not None:
+        # This run makes the baselines that CI wants.
+        return Policy.at_a_desk()
+    return Policy.in_ci(improvement) if in_ci else Policy.at_a_desk(improvement)
+
+
+def _judged_against(config: pytest.Config, setup: RunSetup) -> BaselineSet:
+    """The accepted figures; none for a run that makes new ones."""
+    update: str | None = config.option.bench_update_baselines
+    if update is None:
+        return baselines_of_run(setup, config.option.bench_baseline)
+    if not update.strip():
+        raise ConfigError(
+            "--bench-update-baselines: the reason is empty",
+            cure='say why the figures change: --bench-update-baselines="Vela 5.2.0"',
+        )
+    if config.option.bench_baseline is not None:
+        raise ConfigError("--bench-update-baselines and --bench-baseline exclude each other")
+    # A damaged file is an error now, and not after hours.
+    baselines_of_run(setup, None)
+    return BaselineSet(origin="nothing, as this run makes the baselines")
 
 
 def _is_main_job(config: pytest.Config) -> bool:
@@ -144,6 +198,8 @@ def _extra_arguments(config: pytest.Config) -> tuple[str, ...]:
     arguments += [f"--bench-vela={name}" for name in config.option.bench_vela or ()]
     if config.option.bench_cache is not None:
         arguments.append(f"--bench-cache={config.option.bench_cache}")
+    if config.option.bench_baseline is not None:
+        arguments.append(f"--bench-baseline={config.option.bench_baseline}")
     return tuple(arguments)
 
 

@@ -1,4 +1,4 @@
-"""From verdicts to pytest outcomes: PASS passes, FAIL and INCOMPLETE fail, all else is a skip."""
+"""From verdicts to pytest outcomes: what was judged passes or fails, all else is a skip."""
 
 from __future__ import annotations
 
@@ -9,8 +9,8 @@ import pytest
 
 from bench.core.errors import BenchError
 from bench.judging.judge import Judge
-from bench.judging.suites import SUITES
-from bench.judging.verdicts import FAILURES, decisive
+from bench.judging.suites import suite_of
+from bench.judging.verdicts import decisive
 from bench.plan.cell import Cell
 from bench.plan.grid import Group
 from bench.records.record import Record, Status, UnmeasuredRecord, Verdict
@@ -18,6 +18,11 @@ from bench.records.record import Record, Status, UnmeasuredRecord, Verdict
 __all__ = ["Check"]
 
 _T = TypeVar("_T")
+
+_NO_BASELINE = (
+    "NO_BASELINE: neither a limit nor an accepted figure says what it should be; "
+    "`bench baseline accept` accepts what this run measured"
+)
 
 
 class Check:
@@ -34,8 +39,7 @@ class Check:
             self._tell(outcome)
             return
         self._report_figures(outcome)
-        metrics = {metric.value for metric in SUITES[suite]}
-        self._assert([v for v in outcome.verdicts if v.metric in metrics])
+        self._assert([v for v in outcome.verdicts if suite_of(v.metric) == suite])
 
     def sweep(self, group: Group) -> None:
         """Assert the outcome of a MAC sweep."""
@@ -46,7 +50,7 @@ class Check:
             self._property("memory_share", f"{record.memory_share:.4f}")
         if record.disagreement:
             self._property("disagreement", record.disagreement)
-        self._assert([record.verdict])
+        self._assert(record.verdicts)
 
     def order(self, group: Group) -> None:
         """Assert that size and cycles rise along the configured order of variants."""
@@ -56,9 +60,9 @@ class Check:
     def _tell(self, outcome: UnmeasuredRecord) -> None:
         cure = f"\n  -> {outcome.cure}" if outcome.cure else ""
         what = f"{outcome.cell.id}: {{}}: {outcome.error}: {outcome.reason}{cure}"
-        if outcome.status is Status.UNAVAILABLE:
-            pytest.skip(what.format("UNAVAILABLE"))
-        pytest.fail(what.format("could not be measured"), pytrace=False)
+        if outcome.fails:
+            pytest.fail(what.format("could not be measured"), pytrace=False)
+        pytest.skip(what.format("UNAVAILABLE"))
 
     def _report_figures(self, record: Record) -> None:
         report = record.compilation.report
@@ -88,11 +92,13 @@ class Check:
     def _assert(self, verdicts: Sequence[Verdict]) -> None:
         if not verdicts:
             pytest.fail("nothing was judged", pytrace=False)
-        decided = decisive(verdicts).status
-        if decided in FAILURES:
-            bad = [v.line for v in verdicts if v.status in FAILURES]
-            pytest.fail("\n".join(bad), pytrace=False)
-        if decided is not Status.PASS:
+        decided = decisive(verdicts)
+        if decided.fails:
+            pytest.fail("\n".join(v.line for v in verdicts if v.fails), pytrace=False)
+        if decided.status is Status.NO_BASELINE:
+            # Without the cell's name, so that pytest tells all of them in one line.
+            pytest.skip(_NO_BASELINE)
+        if decided.status is Status.UNAVAILABLE:
             pytest.skip("; ".join(f"{v.status.value.upper()}: {v.line}" for v in verdicts))
 
 

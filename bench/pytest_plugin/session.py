@@ -10,10 +10,12 @@ from dataclasses import dataclass, field
 from pathlib import Path
 from typing import Any
 
+from bench.baselines.origins import kept_with_run
 from bench.cache import ArtefactCache
 from bench.core.fingerprint import SourceTree
 from bench.core.logging import log_to_file, log_to_lines
 from bench.judging.judge import Judge
+from bench.judging.policy import Policy
 from bench.judging.suites import reproduce_command
 from bench.measuring.compilation import Compiler, VelaInstallations, Velas
 from bench.measuring.engine import Engine
@@ -25,6 +27,7 @@ from bench.measuring.sources import ModelSource
 from bench.plan.cell import Cell
 from bench.plan.config import BenchConfig, timing_of
 from bench.plan.grid import Plan, make_plan
+from bench.records.record import Status
 from bench.records.run import RunManifest, Surroundings
 from bench.records.run_directory import RunDirectory
 from bench.tflite.reference import ReferenceRunner
@@ -60,6 +63,8 @@ class RunSetup:
     config_lines: Mapping[str, int] = field(default_factory=dict)
     #: Targets that are not available here -> what is missing, and the cure.
     unavailable: Mapping[str, tuple[str, str]] = field(default_factory=dict)
+    #: The statuses that make the run fail.
+    failing: frozenset[Status] = Policy.at_a_desk().failing
 
     def plan(self) -> Plan:
         """The cells and groups of the run."""
@@ -99,6 +104,7 @@ class RunSetup:
                 "inputs": {str(path): sha256 for path, sha256 in self.inputs.items()},
                 "config_lines": dict(self.config_lines),
                 "unavailable": dict(self.unavailable),
+                "failing": sorted(status.value for status in self.failing),
             }
         )
 
@@ -120,6 +126,7 @@ class RunSetup:
             inputs={Path(path): sha256 for path, sha256 in document["inputs"].items()},
             config_lines=document["config_lines"],
             unavailable={name: (a, b) for name, (a, b) in document["unavailable"].items()},
+            failing=frozenset(Status(value) for value in document["failing"]),
         )
 
 
@@ -176,7 +183,14 @@ def open_judge(session: BenchSession, wanted: Iterable[Cell]) -> Iterator[Judge]
         def reproduce(metric: str, subject: str) -> str:
             return reproduce_command(metric, subject, setup.extra_arguments)
 
-        yield Judge(setup.config, engine.record, session.run, reproduce)
+        yield Judge(
+            setup.config,
+            engine.record,
+            session.run,
+            reproduce,
+            kept_with_run(session.run),
+            Policy(setup.failing),
+        )
 
 
 def _abilities(setup: RunSetup, targets: Mapping[str, Target]) -> dict[str, Capabilities | Lack]:

@@ -5,7 +5,7 @@ from __future__ import annotations
 import shutil
 import threading
 import time
-from collections.abc import Iterator, Mapping
+from collections.abc import Iterator
 from typing import Any
 
 import pytest
@@ -13,12 +13,11 @@ import pytest
 from bench.core.errors import BenchError
 from bench.core.logging import log_to_file, logger
 from bench.core.text import one_line
-from bench.judging.verdicts import FAILURES
 from bench.measuring.progress import Follower, ProgressEvent
+from bench.pytest_plugin.baselines import update_baselines
 from bench.pytest_plugin.cases import CaseCollector
+from bench.pytest_plugin.session import BenchSession
 from bench.records.record import Status
-from bench.records.run_directory import RunDirectory
-from bench.report.cases import CaseView
 from bench.report.run_view import RunView, read_run, write_junit
 from bench.report.table import render, unmeasured_table, unreadable_table, workload_tables
 
@@ -32,6 +31,10 @@ _STATUS_S = 5.0
 #: Work of these kinds is announced when it starts and ends; other work is only counted.
 _ANNOUNCED = frozenset({"train", "download"})
 _TABLE_WIDTH = 170
+_ACCEPT = (
+    "some figures have neither a limit nor an accepted value; `bench baseline accept` accepts "
+    "what this run measured"
+)
 
 
 class TerminalReport:
@@ -39,26 +42,27 @@ class TerminalReport:
 
     def __init__(
         self,
-        run: RunDirectory,
+        session: BenchSession,
         config: pytest.Config,
         cases: CaseCollector,
-        unavailable: Mapping[str, tuple[str, str]],
     ) -> None:
-        self._run = run
+        self._setup = session.setup
+        self._run = session.run
         self._cases = cases
-        self._unavailable = unavailable
         self._config = config
         self._stop = threading.Event()
         self._thread: threading.Thread | None = None
         self._view = RunView.empty()
         #: Where the reports are, or why there are none.
         self._reports = ""
+        #: What became of the baselines.
+        self._baselines: list[str] = []
 
     def pytest_report_header(self) -> list[str]:
         """Name the targets that are not available; the rest is measured without them."""
         return [
             f"bench: target {name} is UNAVAILABLE: {what}\n  -> {cure}"
-            for name, (what, cure) in self._unavailable.items()
+            for name, (what, cure) in self._setup.unavailable.items()
         ]
 
     def pytest_sessionstart(self, session: pytest.Session) -> None:
@@ -81,7 +85,8 @@ class TerminalReport:
             missing = f"{self._config.option.xmlpath}: {error.strerror}"
         if missing:
             self._reports = f"a report is missing: {missing}"
-        failed = missing or not self._view.records or any(_fails(v) for v in self._view.cases)
+        missing = missing or self._update_baselines(session.exitstatus)
+        failed = missing or not self._view.records or any(view.fails for view in self._view.cases)
         if session.exitstatus == pytest.ExitCode.OK and failed:
             session.exitstatus = pytest.ExitCode.TESTS_FAILED
 
@@ -100,6 +105,24 @@ class TerminalReport:
             return f"{type(error).__name__}: {error}; the traceback is in {path}"
         self._reports = f"records {self._run.path / 'cells'}, JUnit {written}"
         return self._cases.problem
+
+    def _update_baselines(self, status: int) -> str:
+        """Accept what was measured, if that was asked for. Returns the reason of a failure."""
+        reason = self._config.option.bench_update_baselines
+        if reason is None:
+            if any(v.status is Status.NO_BASELINE for r in self._view.records for v in r.verdicts):
+                self._baselines = [_ACCEPT]
+            return ""
+        if status not in (pytest.ExitCode.OK, pytest.ExitCode.TESTS_FAILED):
+            # Half a run would leave half of the figures old, and nobody would know which.
+            self._baselines = ["baselines: not updated, as the run did not come to its end"]
+            return "the baselines were not updated"
+        try:
+            self._baselines = update_baselines(self._setup, self._view, reason)
+        except BenchError as error:
+            self._baselines = [f"baselines: not updated: {error}"]
+            return str(error)
+        return ""
 
     def pytest_terminal_summary(self, terminalreporter: Any) -> None:
         """Print the tables, and say how much of the plan was measured and where it is kept."""
@@ -123,8 +146,8 @@ class TerminalReport:
         if not view.records:
             told.insert(0, "a run without a figure has failed")
         terminalreporter.write_line(f"bench: {'; '.join([measured, *told])}")
-        if self._reports:
-            terminalreporter.write_line(f"bench: {self._reports}")
+        for line in (*self._baselines, *([self._reports] if self._reports else [])):
+            terminalreporter.write_line(f"bench: {one_line(line)}")
 
     def _follow(self) -> None:
         reporter = self._config.pluginmanager.get_plugin("terminalreporter")
@@ -140,10 +163,6 @@ class TerminalReport:
                     reporter._tw.line()
                 for line in lines:
                     reporter.write_line(f"bench: {one_line(line)}")
-
-
-def _fails(case: CaseView) -> bool:
-    return case.status in FAILURES
 
 
 class ProgressLines:

@@ -8,6 +8,7 @@ from types import MappingProxyType
 from bench.core.units import KIB
 from bench.plan.metrics import MetricName, describe
 from bench.records.figures import Absent
+from bench.records.layers import wait_share
 from bench.records.record import Record
 from targets.ethos_u55.memory_modes import MemoryMode
 
@@ -99,6 +100,11 @@ def _active_share(record: Record) -> float | Absent:
     return active / (active + idle)
 
 
+def _memory_wait(record: Record) -> float | Absent:
+    share = wait_share(record)
+    return Absent(reason="no layer runs on the NPU") if share is None else share
+
+
 _VALUES: Mapping[MetricName, Callable[[Record], float | Absent]] = MappingProxyType(
     {
         MetricName.ACCURACY: _accuracy,
@@ -110,6 +116,7 @@ _VALUES: Mapping[MetricName, Callable[[Record], float | Absent]] = MappingProxyT
         MetricName.MACS: lambda r: float(r.compilation.report.macs),
         MetricName.INFERENCE_MS: _inference_ms,
         MetricName.ACTIVE_SHARE: _active_share,
+        MetricName.MEMORY_WAIT: _memory_wait,
         MetricName.REFERENCE: _mismatches,
         MetricName.CPU_OPERATORS: _cpu_operators,
     }

@@ -131,6 +131,11 @@ def provenance_of(record: Record) -> Provenance:
     )
 
 
+#: What a stage gave. It differs whenever something before it does, so it is told only if nothing
+#: else of its stage is known to differ.
+_GIVEN = frozenset({"float_sha256", "model_sha256", "compiled_sha256"})
+
+
 def _known(name: str, value: str) -> dict[str, str]:
     return {name: value} if value else {}
 
@@ -157,7 +162,8 @@ def first_cause(before: Provenance, after: Provenance) -> Cause | None:
         }
         both = {name: pair for name, pair in differing.items() if None not in pair}
         if both:
-            return Cause(stage, both)
+            taken = {name: pair for name, pair in both.items() if name not in _GIVEN}
+            return Cause(stage, taken or both)
         if differing and half_known is None:
             half_known = Cause(stage, differing)
     return half_known

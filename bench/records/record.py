@@ -21,19 +21,17 @@ from bench.plan.metrics import MetricName
 from bench.records.figures import Category, Figure, Number, shown
 from bench.records.measurement import MeasurementRecord
 from bench.records.migration import migrated
+from bench.records.quality import AccuracyRecord, ReferenceRecord
 from targets.ethos_u55.accelerators import Accelerator
 from targets.ethos_u55.memory_modes import MemoryMode
 
 __all__ = [
-    "AccuracyRecord",
     "CellIdentity",
     "CompilationRecord",
     "DataIdentity",
     "JudgedModel",
     "ModelRecord",
-    "OutputDifference",
     "Record",
-    "ReferenceRecord",
     "Status",
     "SweepRecord",
     "UnmeasuredRecord",
@@ -46,6 +44,8 @@ class Status(str, Enum):
 
     PASS = "pass"
     FAIL = "fail"
+    #: Better than the accepted figure, which is to be accepted anew.
+    IMPROVED = "improved"
     #: A figure was measured, but nothing says what it should be.
     NO_BASELINE = "no_baseline"
     #: A figure that the target should have given is missing.
@@ -54,19 +54,33 @@ class Status(str, Enum):
     UNAVAILABLE = "unavailable"
 
 
+_FAILURES = (Status.FAIL, Status.INCOMPLETE, Status.FAIL.value, Status.INCOMPLETE.value)
+
+
+def _with_failing(document: Any) -> Any:
+    """`document` with what its status means, where nothing else is said, as in older records."""
+    if isinstance(document, dict) and "fails" not in document:
+        return {**document, "fails": document.get("status") in _FAILURES}
+    return document
+
+
 class Verdict(RecordModel):
     """One judgement of one figure of one cell or group."""
 
     status: Status
     #: Id of the cell or group.
     subject: str
-    #: A `MetricName`, or `mac_sweep`, or `variant_order`.
+    #: A `MetricName`, or `memory_bound`, `mac_sweep`, `variant_order`.
     metric: str
     measured: Figure
     #: What must accompany the figure, such as that it is an estimate; or empty.
     remark: str = ""
     #: The bound that the configuration states; None if there is none.
     limit: Number | Category | None = Field(default=None, discriminator="kind")
+    #: The accepted figure with which it was compared; None if it was not.
+    baseline: Number | Category | None = Field(default=None, discriminator="kind")
+    #: The largest difference from the baseline that does not count; None if any counts.
+    tolerance: Number | None = None
     #: `at least`, `at most`, `exactly`, or empty.
     direction: str = ""
     reason: str
@@ -74,13 +88,35 @@ class Verdict(RecordModel):
     reproduce: str
     #: The key of the configuration that states the bound (`workloads.x.limits[0].max`), or empty.
     key: str = ""
+    #: Whether a missing figure was to be expected: the target never gives it, or it was accepted
+    #: as missing.
+    foreseen: bool = False
+    #: Whether it makes the run fail; if nothing is said, by the status. In CI more does.
+    fails: bool = False
+
+    @model_validator(mode="before")
+    @classmethod
+    def _fails_by_its_status(cls, document: Any) -> Any:
+        return _with_failing(document)
 
     @property
     def finding(self) -> str:
         """What was measured and what it should be, in a few words."""
         remark = f" ({self.remark})" if self.remark else ""
         wanted = f", must be {self.direction} {shown(self.limit)}" if self.limit else ""
-        return f"{self.metric} {shown(self.measured)}{remark}{wanted}"
+        before = f", was {shown(self.baseline)}{self._change}" if self.baseline else ""
+        return f"{self.metric} {shown(self.measured)}{remark}{wanted}{before}"
+
+    @property
+    def _change(self) -> str:
+        """By how much it differs from the accepted figure: ` (+2.5 %)`."""
+        match self.baseline, self.measured:
+            case Number(value=before, unit=unit), Number(value=after) if after != before:
+                # Of a share the difference says more: from 0.01 to 0.02 is hardly a change.
+                if unit and before:
+                    return f" ({(after - before) / abs(before):+.1%})"
+                return f" ({after - before:+,.4g})"
+        return ""
 
     @property
     def line(self) -> str:
@@ -176,45 +212,6 @@ class CompilationRecord(RecordModel):
     cpu_operators: tuple[str, ...] | None = None
 
 
-class AccuracyRecord(RecordModel):
-    """The quality of the outputs over a labelled test set."""
-
-    #: A metric of the bench's (`top1`), or a function of the user's (`metrics.py:within_one`).
-    metric: str
-    value: float
-    samples: int
-    #: Share of the inputs' values that were cut to the range of the model's inputs, 0..1.
-    saturated: float = 0.0
-
-
-class OutputDifference(RecordModel):
-    """One output of the target against the reference interpreter's, bit by bit."""
-
-    dtype: str
-    elements: int
-    mismatches: int
-    #: The largest difference, in quantisation steps.
-    largest: int
-
-
-class ReferenceRecord(RecordModel):
-    """The target's outputs against those of the reference interpreter, bit by bit."""
-
-    #: Who gave them, with versions.
-    interpreter: str
-    #: Why a correct NPU may differ from them, in which case nothing is judged; empty: it may not.
-    inexact: str = ""
-    #: Inputs compared; the first ones of the test set.
-    samples: int
-    elements: int
-    #: Elements that differ; a correct NPU has none.
-    mismatches: int
-    #: The largest difference, in quantisation steps.
-    largest: int
-    #: The same of each output, in the model's order; empty in older records.
-    outputs: tuple[OutputDifference, ...] = ()
-
-
 class Record(JudgedModel):
     """Everything known of one measured cell."""
 
@@ -252,6 +249,13 @@ class UnmeasuredRecord(JudgedModel):
     reason: str
     #: What to do about it; empty where that is not known.
     cure: str = ""
+    #: Whether it makes the run fail; if nothing is said, by the status.
+    fails: bool = False
+
+    @model_validator(mode="before")
+    @classmethod
+    def _fails_by_its_status(cls, document: Any) -> Any:
+        return _with_failing(document)
 
 
 class SweepRecord(JudgedModel):
@@ -269,4 +273,13 @@ class SweepRecord(JudgedModel):
     disagreement: str = ""
     #: What limits the cell of the largest accelerator, in the target's own words.
     explanation: str = ""
+    #: Layer -> its own scaling efficiency, where the target tells.
+    layers: dict[str, float] = Field(default_factory=dict)
     verdict: Verdict
+    #: Against the accepted outcome, where there is one.
+    baseline_verdict: Verdict | None = None
+
+    @property
+    def verdicts(self) -> tuple[Verdict, ...]:
+        """All its verdicts."""
+        return (self.verdict, *(one for one in (self.baseline_verdict,) if one is not None))

@@ -184,6 +184,11 @@ class RunDirectory:
         """How the tests ended, in that order; one that is half written is left out."""
         return read_lines(self.path, "outcomes.jsonl", CaseOutcome)
 
+    @property
+    def baselines(self) -> Path:
+        """The accepted figures that the run is judged against, as they were when it began."""
+        return self.path / "baselines.json"
+
     def write_junit(self, text: str) -> Path:
         """Store the merged JUnit file."""
         return self._write_text(self.path / "junit.xml", text)

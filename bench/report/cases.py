@@ -9,8 +9,8 @@ from __future__ import annotations
 from collections.abc import Iterable, Iterator, Mapping, Sequence
 from dataclasses import dataclass, field
 
-from bench.judging.suites import SUITES
-from bench.judging.verdicts import FAILURES, decisive
+from bench.judging.suites import SUITES, suite_of
+from bench.judging.verdicts import decisive
 from bench.records.cases import Case, CaseOutcome
 from bench.records.reading import Unreadable
 from bench.records.record import Record, Status, SweepRecord, UnmeasuredRecord, Verdict
@@ -67,6 +67,8 @@ class CaseView:
     key: str = ""
     seconds: float = 0
     verdicts: tuple[Verdict, ...] = field(default=())
+    #: Whether it makes the run fail.
+    fails: bool = False
 
     @property
     def name(self) -> str:
@@ -92,7 +94,7 @@ def _view(case: Case, findings: Findings, outcome: CaseOutcome | None) -> CaseVi
     seconds = outcome.seconds if outcome else 0
     failed = outcome is not None and outcome.outcome == "failed"
     for view in (_judged(case, findings, seconds), _not_measured(case, findings, seconds)):
-        if view is not None and (view.status in FAILURES or not failed):
+        if view is not None and (view.fails or not failed):
             return view
     if failed:
         assert outcome is not None
@@ -127,9 +129,10 @@ def _judged(case: Case, findings: Findings, seconds: float) -> CaseView | None:
         decided.finding,
         "\n".join(_told(verdict) for verdict in verdicts),
         error="Incomplete" if decided.status is Status.INCOMPLETE else "",
-        key=decided.key if decided.status in FAILURES else "",
+        key=decided.key if decided.fails else "",
         seconds=seconds,
         verdicts=verdicts,
+        fails=decided.fails,
     )
 
 
@@ -138,34 +141,35 @@ def _not_measured(case: Case, findings: Findings, seconds: float) -> CaseView | 
     if not found:
         return None
     # If there are several cells, the one that failed decides.
-    decisive = min(found, key=lambda record: record.status is Status.UNAVAILABLE)
-    text = f"{decisive.cell.id}: {decisive.reason}"
-    if decisive.cure:
-        text += f"\n  -> {decisive.cure}"
-    headline = decisive.reason.splitlines()[0] if decisive.reason else decisive.error
-    return CaseView(case, decisive.status, headline, text, decisive.error, seconds=seconds)
+    one = min(found, key=lambda record: (not record.fails, record.status is Status.UNAVAILABLE))
+    text = f"{one.cell.id}: {one.reason}"
+    if one.cure:
+        text += f"\n  -> {one.cure}"
+    headline = one.reason.splitlines()[0] if one.reason else one.error
+    return CaseView(case, one.status, headline, text, one.error, seconds=seconds, fails=one.fails)
 
 
 def _told(verdict: Verdict) -> str:
     """A verdict in one line; the command to reproduce it is added only if something is wrong."""
-    if verdict.status in FAILURES:
+    if verdict.fails:
         return verdict.line
     return f"{verdict.finding} [{verdict.status.value}: {verdict.reason}]"
 
 
 def _unjudged(case: Case, error: str, text: str, seconds: float) -> CaseView:
     first = text.strip().splitlines()[0] if text.strip() else error
-    return CaseView(case, Status.INCOMPLETE, first, text, error, seconds=seconds)
+    return CaseView(case, Status.INCOMPLETE, first, text, error, seconds=seconds, fails=True)
 
 
 def _verdicts(case: Case, findings: Findings) -> tuple[Verdict, ...]:
     if case.suite in SUITES:
         record = findings.records.get(case.subject)
-        metrics = {metric.value for metric in SUITES[case.suite]}
-        return tuple(v for v in record.verdicts if v.metric in metrics) if record else ()
+        return (
+            tuple(v for v in record.verdicts if suite_of(v.metric) == case.suite) if record else ()
+        )
     sweep, order = findings.sweeps.get(case.subject), findings.orders.get(case.subject)
     if case.suite == "mac_sweep" and sweep is not None:
-        return (sweep.verdict,)
+        return sweep.verdicts
     if case.suite == "variant_order" and order is not None:
         return order.verdicts
     return ()

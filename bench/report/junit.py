@@ -19,6 +19,8 @@ from bench.report.cases import CaseView
 
 __all__ = ["junit_xml"]
 
+#: Statuses of what was judged and is as good as it should be.
+_PASSED = (Status.PASS, Status.IMPROVED)
 #: The suite of judgements over several cells.
 _GROUPS = "groups"
 
@@ -75,19 +77,20 @@ def _case(view: CaseView, config: str, config_lines: Mapping[str, int]) -> TestC
     # If a limit decided, this is its line, which a reviewer wants to see.
     line = _line(view.key, config_lines)
     headline, text = xml_text(view.headline), xml_text(view.text)
+    passed = not view.fails and view.status in _PASSED
     case = TestCase(
         view.name,
         classname=classname,
         elapsed_sec=view.seconds,
-        stdout=text if view.status is Status.PASS else None,
+        stdout=text if passed else None,
         file=config if line else None,
         line=str(line) if line else None,
     )
-    if view.status is Status.FAIL:
-        case.add_failure_info(headline, text)
-    elif view.status is Status.INCOMPLETE:
+    if view.status is Status.INCOMPLETE:
         case.add_error_info(headline, text, view.error)
-    elif view.status is not Status.PASS:
+    elif view.fails:
+        case.add_failure_info(headline, text)
+    elif not passed:
         case.add_skipped_info(headline, text)
     return case
 

@@ -6,14 +6,8 @@ from bench.plan.cell import Cell
 from bench.plan.metrics import AccuracyMetric
 from bench.records.binding import binding_of_report
 from bench.records.measurement import MeasurementRecord
-from bench.records.record import (
-    AccuracyRecord,
-    CellIdentity,
-    CompilationRecord,
-    DataIdentity,
-    ModelRecord,
-    Record,
-)
+from bench.records.quality import AccuracyRecord
+from bench.records.record import CellIdentity, CompilationRecord, DataIdentity, ModelRecord, Record
 from targets.ethos_u55.accelerators import Accelerator
 from targets.ethos_u55.memory_modes import MemoryMode
 from targets.protocol import Source

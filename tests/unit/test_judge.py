@@ -10,8 +10,10 @@ from hypothesis import given
 from hypothesis import strategies as st
 from pydantic import ValidationError
 
+from bench.baselines.accepted import BaselineSet
 from bench.judging.groups import judge_order, judge_sweep
 from bench.judging.judge import Judge
+from bench.judging.policy import Policy
 from bench.judging.sweep import SweepResult
 from bench.judging.verdicts import judge_cell, worst
 from bench.plan.config import LimitRule, parse_config
@@ -20,18 +22,15 @@ from bench.plan.metrics import AccuracyMetric as Metric
 from bench.plan.metrics import MetricName
 from bench.records.figures import Absent
 from bench.records.metric_values import metric_value
-from bench.records.record import (
-    AccuracyRecord,
-    CellIdentity,
-    Record,
-    ReferenceRecord,
-    Status,
-)
+from bench.records.quality import AccuracyRecord, ReferenceRecord
+from bench.records.record import CellIdentity, Record, Status
 from bench.records.run import RunManifest, Surroundings
 from bench.records.run_directory import RunDirectory
 from targets.ethos_u55.accelerators import Accelerator
 from targets.ethos_u55.memory_modes import MemoryMode
 from tests.support.records import dense_layer_record
+
+NOTHING = BaselineSet(origin="nothing")
 
 
 def reproduce(metric: str, subject: str) -> str:
@@ -360,6 +359,7 @@ def test_each_figure_that_can_be_absent_is_taken_away(base: Record) -> None:
         MetricName.SRAM,
         MetricName.FLASH,
         MetricName.MACS,
+        MetricName.MEMORY_WAIT,
     }
     for field in ("report", "device_model_bytes"):
         document = base.model_dump(mode="json")
@@ -395,7 +395,8 @@ def test_a_red_sweep_stays_red(base: Record, tmp_path: Path, taken: str, of: int
             record = promising(record, MetricName.NPU_CYCLES)
             records[cell] = take(record) if number == of else record
         run = RunDirectory.create(tmp_path / name, manifest)
-        verdict = Judge(config, records.__getitem__, run, reproduce).sweep(group).verdict
+        judge = Judge(config, records.__getitem__, run, reproduce, NOTHING, Policy.at_a_desk())
+        verdict = judge.sweep(group).verdict
         return verdict.status
 
     assert outcome("whole", lambda record: record) is Status.FAIL

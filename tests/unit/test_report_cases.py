@@ -11,7 +11,6 @@ from hypothesis import strategies as st
 from junitparser import JUnitXml
 
 from bench.judging.suites import GROUP_SUITES, SUITES
-from bench.judging.verdicts import FAILURES
 from bench.records.cases import Case, CaseOutcome
 from bench.records.figures import Category
 from bench.records.record import CellIdentity, Status, SweepRecord, UnmeasuredRecord, Verdict
@@ -188,9 +187,9 @@ def test_no_test_is_lost_and_none_looks_better_than_it_ended(
     assert [view.case for view in views] == cases
     for view, (_, how) in zip(views, tests, strict=True):
         if how == "failed":
-            assert view.status in FAILURES
+            assert view.fails
         if not view.verdicts and lost is None:
-            assert view.status in FAILURES, "nothing is known of it"
+            assert view.fails, "nothing is known of it"
 
 
 def test_names_do_not_depend_on_the_outcome() -> None:

@@ -19,10 +19,11 @@ from rich.console import Console
 
 from bench.core.errors import BenchError, TargetError
 from bench.judging.suites import SUITES
-from bench.judging.verdicts import FAILURES, judge_cell
+from bench.judging.verdicts import judge_cell
 from bench.measuring.measurements import EVENTS, keep_measurement
 from bench.records.cases import Case, CaseOutcome, Selection
-from bench.records.record import AccuracyRecord, Record, Verdict
+from bench.records.quality import AccuracyRecord
+from bench.records.record import Record, Verdict
 from bench.records.run import OrderRecord, RunManifest, Surroundings
 from bench.records.run_directory import RunDirectory
 from bench.report.run_view import RunView, read_run, write_junit
@@ -129,7 +130,7 @@ def test_a_sound_run_reads_whole(run: RunDirectory) -> None:
     view = read_run(run)
     assert view.unreadable == ()
     assert [record.cell.variant for record in view.records] == list(VARIANTS)
-    assert not any(case.status in FAILURES for case in view.cases)
+    assert not any(case.fails for case in view.cases)
 
 
 def _edited(change: Callable[[dict[str, Any]], object]) -> Callable[[Path], None]:

@@ -14,7 +14,8 @@ from bench.judging.verdicts import judge_cell
 from bench.plan.config import LimitRule, parse_config
 from bench.plan.metrics import MetricName
 from bench.plan.tolerance import WIDEST, WIDEST_BY_DTYPE, Tolerance
-from bench.records.record import OutputDifference, Record, ReferenceRecord, Status, Verdict
+from bench.records.quality import OutputDifference, ReferenceRecord
+from bench.records.record import Record, Status, Verdict
 from targets.ethos_u55.accelerators import Accelerator
 from tests.support.records import dense_layer_record
 

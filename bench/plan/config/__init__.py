@@ -3,6 +3,7 @@
 The package does not touch models, caches or targets.
 """
 
+from bench.plan.config.baselines import BaselineConfig, Widths
 from bench.plan.config.limits import LimitRule
 from bench.plan.config.loading import load_config, named_velas, parse_config
 from bench.plan.config.settings import (
@@ -26,6 +27,7 @@ from bench.plan.config.workloads import (
 
 __all__ = [
     "BASE_VARIANT",
+    "BaselineConfig",
     "BenchConfig",
     "Binding",
     "CustomMetric",
@@ -36,6 +38,7 @@ __all__ = [
     "ReferenceConfig",
     "SweepConfig",
     "TrainedWorkload",
+    "Widths",
     "Workload",
     "fingerprint",
     "load_config",

@@ -13,6 +13,7 @@ from bench.core.processes import Bounds
 from bench.core.schema import StrictModel, suggest
 from bench.core.units import MIB
 from bench.plan.cell import DEFAULT_TIMING, INSTALLED_VELA, Cell
+from bench.plan.config.baselines import BaselineConfig
 from bench.plan.config.vela import VelaConfig
 from bench.plan.config.workloads import Workload, check_name
 from targets.ethos_u55.accelerators import Accelerator
@@ -101,6 +102,7 @@ class BenchConfig(StrictModel):
     sweep: SweepConfig = SweepConfig()
     data: DataConfig = DataConfig()
     reference: ReferenceConfig = ReferenceConfig()
+    baselines: BaselineConfig = BaselineConfig()
     #: The user's own timing profiles, by name.
     timing: dict[str, TimingProfile] = Field(default_factory=dict)
     #: Settings of single targets: `[targets.fvp]`, `[targets.mps3]`.

@@ -1,0 +1,1 @@
+"""Accepted figures: what they are, their files, and where else they can come from."""
