@@ -144,7 +144,7 @@ class BenchRunner:
 
     def environment(self) -> dict[str, str]:
         # A test under xdist must not make the bench it starts believe to be a worker.
-        return {k: v for k, v in os.environ.items() if not re.match("PYTEST_|XDIST", k)}
+        return {k: v for k, v in os.environ.items() if not re.match("PYTEST_|XDIST|CI$", k)}
 
     def start(
         self, config: Path, *arguments: str, results: Path | None = None
