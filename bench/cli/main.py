@@ -15,6 +15,7 @@ from bench.cli import (
     compare,
     disasm,
     doctor,
+    history,
     layers,
     report,
     schema,
@@ -47,6 +48,7 @@ commands.command()(doctor.doctor)
 commands.command()(disasm.disasm)
 commands.add_typer(baseline.commands, name="baseline")
 commands.add_typer(cache.commands, name="cache")
+commands.add_typer(history.commands, name="history")
 commands.add_typer(zoo.commands, name="zoo")
 
 

@@ -1,1 +1,1 @@
-"""What runs have in common and where they part: the history of figures, and comparisons."""
+"""The history: the figures of all runs, the steps in them, and comparisons of two runs."""

@@ -20,6 +20,7 @@ from bench.baselines.accepted import BaselineSet
 from bench.baselines.origins import keep_with_run
 from bench.cache import default_root
 from bench.core.errors import BenchError, ConfigError
+from bench.history.store import HistoryStore
 from bench.judging.judge import Judge
 from bench.judging.policy import Policy
 from bench.plan.cell import Cell
@@ -28,6 +29,7 @@ from bench.pytest_plugin.baselines import baselines_of_run
 from bench.pytest_plugin.cases import CaseCollector
 from bench.pytest_plugin.check import Check
 from bench.pytest_plugin.ending import BoundedEnd
+from bench.pytest_plugin.history import HistoryKeeper, history_store
 from bench.pytest_plugin.scheduler import FamilyScheduling
 from bench.pytest_plugin.session import BenchSession, RunSetup, open_judge
 from bench.pytest_plugin.setup import (
@@ -99,6 +101,12 @@ def pytest_addoption(parser: pytest.Parser) -> None:
         help="whether what was not judged fails: figures without a limit or baseline, and targets "
         "that are not there (default: yes if the variable CI is set)",
     )
+    group.addoption(
+        "--bench-history",
+        type=Path,
+        metavar="FILE",
+        help="add the run to this history, or fail (default: history.sqlite beside the runs)",
+    )
 
 
 @pytest.hookimpl(tryfirst=True)
@@ -123,6 +131,8 @@ def pytest_configure(config: pytest.Config) -> None:
         )
         setup = replace(setup, failing=_policy(config, setup).failing)
         if not config.option.collectonly:
+            if config.option.bench_history is not None:
+                HistoryStore(config.option.bench_history).require_writable()
             setup = replace(setup, inputs=checked_velas(setup))
             setup = replace(setup, inputs=surveyed_inputs(setup))
             setup = replace(setup, unavailable=unavailable_targets(setup))
@@ -143,6 +153,13 @@ def pytest_configure(config: pytest.Config) -> None:
     config.pluginmanager.register(cases, "bench-cases")
     terminal = TerminalReport(session, config, cases)
     config.pluginmanager.register(terminal, "bench-terminal")
+    history = HistoryKeeper(
+        history_store(setup, config.option.bench_history),
+        session.run,
+        lambda: terminal.view,
+        required=config.option.bench_history is not None,
+    )
+    config.pluginmanager.register(history, "bench-history")
     config.pluginmanager.register(BoundedEnd(), "bench-ending")
     signals = StopOnSignals()
     config.pluginmanager.register(signals, "bench-signals")

@@ -58,6 +58,11 @@ class TerminalReport:
         #: What became of the baselines.
         self._baselines: list[str] = []
 
+    @property
+    def view(self) -> RunView:
+        """The run as its reports have it; empty before it ended, or if it could not be read."""
+        return self._view
+
     def pytest_report_header(self) -> list[str]:
         """Name the targets that are not available; the rest is measured without them."""
         return [

@@ -86,7 +86,10 @@ def _inference_ms(record: Record) -> float | Absent:
     cycles = _counter(record, _ACTIVE)
     if isinstance(cycles, Absent):
         return cycles
-    return 1000 * cycles / record.compilation.report.core_clock_hz
+    clock = record.compilation.report.core_clock_hz
+    if not clock:
+        return Absent(reason="the record states a clock of 0 Hz")
+    return 1000 * cycles / clock
 
 
 def _active_share(record: Record) -> float | Absent:

@@ -189,6 +189,11 @@ class RunDirectory:
         """The accepted figures that the run is judged against, as they were when it began."""
         return self.path / "baselines.json"
 
+    def is_complete(self) -> bool:
+        """Whether every chosen test came to its end; one that was not run did not."""
+        chosen = {case.nodeid for case in self.cases().found}
+        return bool(chosen) and chosen <= {outcome.nodeid for outcome in self.outcomes().found}
+
     def write_junit(self, text: str) -> Path:
         """Store the merged JUnit file."""
         return self._write_text(self.path / "junit.xml", text)

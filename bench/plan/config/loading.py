@@ -114,12 +114,17 @@ def _resolve_paths(config: BenchConfig, config_path: Path, root: Path) -> BenchC
         for version, path in config.vela.locks.items()
     }
     vela = config.vela.model_copy(update={"config_file": ini, "locks": locks})
+    history = config.history.model_copy(
+        update={"path": at_root(config.history.path, "history.path")}
+    )
     with _naming(config_path, "targets.fvp"):
         fvp = config.targets.fvp.resolved(root)
     with _naming(config_path, "targets.mps3"):
         mps3 = config.targets.mps3.resolved(root)
     targets = config.targets.model_copy(update={"fvp": fvp, "mps3": mps3})
-    return config.model_copy(update={"workloads": workloads, "vela": vela, "targets": targets})
+    return config.model_copy(
+        update={"workloads": workloads, "vela": vela, "history": history, "targets": targets}
+    )
 
 
 @contextmanager

@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import hashlib
 from collections.abc import Iterable
+from pathlib import Path
 from typing import Any, Literal
 
 from pydantic import Field, field_validator, model_validator
@@ -26,6 +27,7 @@ __all__ = [
     "BenchConfig",
     "DataConfig",
     "GridConfig",
+    "HistoryConfig",
     "ReferenceConfig",
     "SweepConfig",
     "fingerprint",
@@ -93,6 +95,13 @@ class DataConfig(StrictModel):
     mnist: Literal["auto", "full", "subset"] = "auto"
 
 
+class HistoryConfig(StrictModel):
+    """Where the figures of all runs are kept."""
+
+    #: None = `history.sqlite` beside the runs.
+    path: Path | None = None
+
+
 class BenchConfig(StrictModel):
     """The whole of `bench.toml`."""
 
@@ -103,6 +112,7 @@ class BenchConfig(StrictModel):
     data: DataConfig = DataConfig()
     reference: ReferenceConfig = ReferenceConfig()
     baselines: BaselineConfig = BaselineConfig()
+    history: HistoryConfig = HistoryConfig()
     #: The user's own timing profiles, by name.
     timing: dict[str, TimingProfile] = Field(default_factory=dict)
     #: Settings of single targets: `[targets.fvp]`, `[targets.mps3]`.
