@@ -19,9 +19,11 @@ __all__ = ["commands"]
 class _ShowsByDefault(TyperGroup):
     """`bench history METRIC CELL` is short for `bench history show METRIC CELL`."""
 
+    default_verb = "show"
+
     def parse_args(self, ctx: Any, args: list[str]) -> list[str]:
         if args and args[0] not in {*self.commands, "--help"}:
-            args = ["show", *args]
+            args = [self.default_verb, *args]
         return super().parse_args(ctx, args)
 
 
