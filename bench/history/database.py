@@ -126,9 +126,12 @@ def _opened_for_reading(path: Path) -> sqlite3.Connection:
 
 def _check(connection: sqlite3.Connection, path: Path) -> None:
     """Raise `HistoryError` for what is no history, or that of a later bench."""
+    # One view of the file: another process may be making its tables just now.
+    connection.execute("BEGIN")
+    (objects,) = connection.execute("SELECT count(*) FROM sqlite_master").fetchone()
     (application,) = connection.execute("PRAGMA application_id").fetchone()
     version = layout_version(connection)
-    (objects,) = connection.execute("SELECT count(*) FROM sqlite_master").fetchone()
+    connection.execute("COMMIT")
     if application != APPLICATION_ID and (application or version or objects):
         raise HistoryError(
             f"{path}: is a database of another program", cure="name another file for the history"
