@@ -10,6 +10,7 @@ import typer
 
 from bench.cli import (
     baseline,
+    bisect,
     cache,
     cells,
     compare,
@@ -40,6 +41,7 @@ commands = typer.Typer(
 commands.command()(layers.layers)
 commands.command()(trace.trace)
 commands.command()(compare.compare)
+commands.command()(bisect.bisect)
 commands.command()(version.version)
 commands.command()(cells.cells)
 commands.command()(report.report)
