@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import os
 import re
+import shlex
 import signal
 import subprocess
 import sys
@@ -15,6 +16,7 @@ import pytest
 from bench.core.arrays import Array
 from tests.support.bench_runs import ROOT
 from tests.support.models.tflite_factory import mlp
+from tests.support.models.vela_files import require_vela
 
 CELL = "net-base-u55_64-shared_sram-sim"
 CONFIG = """
@@ -95,6 +97,19 @@ def weights(kept: float) -> bytes:
     return mlp(layers, softmax=True)
 
 
+def bench(line: str, cache: Path) -> subprocess.CompletedProcess[str]:
+    """A command that the bench proposed."""
+    words = shlex.split(line)
+    assert words[0] == "bench"
+    return subprocess.run(
+        [sys.executable, "-m", "bench.cli", *words[1:]],
+        cwd=ROOT,
+        env=os.environ | {"BENCH_CACHE": str(cache)},
+        capture_output=True,
+        text=True,
+    )
+
+
 @pytest.fixture(scope="module")
 def repository(tmp_path_factory: pytest.TempPathFactory) -> Repository:
     """A sparse model becomes dense in commit 6; commit 3 is broken, and so is 4."""
@@ -125,15 +140,7 @@ def test_the_commit_that_changed_the_figure_is_found(repository: Repository) -> 
     assert "halfway from good to bad" in output
     repository.assert_clean()
     # What it proposes in the end works.
-    words = output.splitlines()[-1].split()
-    assert words[:2] == ["bench", "compare"]
-    compared = subprocess.run(
-        [sys.executable, "-m", "bench.cli", *words[1:]],
-        cwd=ROOT,
-        env=os.environ | {"BENCH_CACHE": str(repository.cache)},
-        capture_output=True,
-        text=True,
-    )
+    compared = bench(output.splitlines()[-1], repository.cache)
     assert compared.returncode == 1, compared.stderr
     assert "outputs differ first in layer dense_1" in compared.stdout
     # The same again measures nothing.
@@ -208,3 +215,18 @@ def test_what_cannot_be_searched_is_one_message(repository: Repository, tmp_path
         assert words in errors
         assert "Traceback" not in errors
     repository.assert_clean()
+
+
+def test_versions_of_vela_are_searched_and_compared(repository: Repository, tmp_path: Path) -> None:
+    require_vela("5.1.0", tmp_path)
+    status, output, errors = repository.bisect(
+        *(CELL, "npu_cycles", "--over", "vela", "--good", "5.1.0", "--bad", "5.2.0")
+    )
+    assert status == 0, output + errors
+    assert "first bad: Vela 5.2.0\nlast good: Vela 5.1.0\n" in output
+    assert "cause:     Vela: version 5.1.0 -> 5.2.0" in output
+    # One of them is installed beside the bench, and its cell has no version in its id.
+    compared = bench(output.splitlines()[-1], repository.cache)
+    assert "1 cell, 1 regressed" in compared.stdout, compared.stderr
+    backwards = [*reversed(output.splitlines()[-1].split()[2:])]
+    assert bench(f"bench compare {' '.join(backwards)}", repository.cache).returncode == 0

@@ -42,6 +42,7 @@ from targets.ethos_u55.memory_modes import MemoryMode
 from tests.support.bench_runs import ROOT, BenchRun, BenchRunner
 from tests.support.benchmark_runs import run_benchmark
 from tests.support.models.tflite_factory import mlp
+from tests.support.models.vela_files import require_vela
 
 OLD = "5.0.0"
 OPTIONS = VelaOptions(accelerator=Accelerator.U55_128, memory_mode=MemoryMode.SHARED_SRAM)
@@ -95,19 +96,10 @@ def _maker(cache: Path, gate: Path) -> subprocess.Popen[str]:
     )
 
 
-def _require_index(directory: Path) -> None:
-    pip = [sys.executable, "-m", "pip", "download", "--quiet", "--no-deps", "--retries=1"]
-    asked = subprocess.run(
-        [*pip, f"ethos-u-vela=={OLD}", "--dest", str(directory)], capture_output=True, check=False
-    )
-    if asked.returncode:
-        pytest.skip(f"no package index has Vela {OLD}: NO SECOND VELA WAS INSTALLED OR COMPARED")
-
-
 @pytest.fixture(scope="module")
 def past(tmp_path_factory: pytest.TempPathFactory) -> Past:
     directory = tmp_path_factory.mktemp("velas")
-    _require_index(directory)
+    require_vela(OLD, directory)
     cache, gate = directory / "cache", directory / "gate"
     gate.touch()
     first = _maker(cache, gate)

@@ -14,6 +14,7 @@ from hypothesis import assume, given
 from hypothesis import strategies as st
 from markdown_it import MarkdownIt
 
+from bench.cli.sides import read_side
 from bench.core.errors import BenchError
 from bench.history.compare import compare, compare_figure
 from bench.history.comparison import CellOutcome, Comparison, FigureOutcome, Floors, OutputOutcome
@@ -205,6 +206,36 @@ def test_a_run_of_schema_1_is_compared(tmp_path: Path) -> None:
     assert outcomes(comparison)[MetricName.NPU_CYCLES] is FigureOutcome.REGRESSED
     assert outcomes(comparison)[MetricName.DEVICE_MODEL] is FigureOutcome.UNCHANGED
     assert compare(old, old, EXACT).passed
+
+
+def test_the_cells_of_a_version_of_vela_are_compared_without_it(tmp_path: Path) -> None:
+    def of_vela(name: str, version: str, cycles: int) -> Record:
+        suffix = "" if version == "5.2.0" else f"-vela_{version.replace('.', '_')}"
+        id_ = dense_layer_record(name).cell.id + suffix
+        return record_with(
+            name,
+            cell={"id": id_},
+            compilation={"vela_version": version},
+            measurement={"counters": {**CYCLES, "NPU_ACTIVE": cycles}},
+        )
+
+    names = ("base", "pruned")
+    records = [of_vela(n, v, c) for n in names for v, c in (("5.0.0", 100), ("5.2.0", 120))]
+    planned = [of_vela("lost", "5.0.0", 1).cell.id]
+    run = written_run(tmp_path / "run", records, planned).path
+    old, new = read_side(f"{run}@5.0.0"), read_side(f"{run}@5.2.0")
+    ids = [dense_layer_record(name).cell.id for name in names]
+    assert [*new.cells] == [*new.records] == [*read_side(f"{run}@installed").cells] == ids
+    assert [*old.cells] == [*ids, dense_layer_record("lost").cell.id]
+    comparison = compare(new, old, EXACT)
+    assert (comparison.totals.improved, comparison.totals.only_in_b) == (2, 1)
+    assert {group.cause for group in comparison.causes} == {"Vela: version 5.2.0 -> 5.0.0"}
+    for wrong in ("5.1.0", "", "@5.0.0"):
+        with pytest.raises(BenchError, match=r"no cell of Vela|is no run"):
+            read_side(f"{run}@{wrong}")
+    # A directory may have such a name itself.
+    run.rename(tmp_path / "run@5.0.0")
+    assert len(read_side(str(tmp_path / "run@5.0.0")).cells) == 5
 
 
 # --- floors and directions, whatever the figures ------------------------------------------------

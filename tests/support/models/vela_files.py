@@ -14,7 +14,7 @@ from ai_edge_litert import schema_py_generated as schema
 from bench.core.arrays import Array
 from tests.support.models.tflite_factory import Op, Tensor, mlp, model_bytes
 
-__all__ = ["mixed_graph", "run_vela", "small_mlp", "zoo"]
+__all__ = ["mixed_graph", "require_vela", "run_vela", "small_mlp", "zoo"]
 
 
 def run_vela(model: bytes, directory: Path, *extra: str, macs: int = 128) -> Path:
@@ -91,3 +91,17 @@ def zoo() -> Path:
     if not directory or not Path(directory).is_dir():
         pytest.skip("BENCH_MODEL_ZOO is not set to a directory of .tflite models: NOT tested")
     return Path(directory)
+
+
+def require_vela(version: str, directory: Path) -> None:
+    """Skip the test, loudly, if no package index has this version of Vela."""
+    pip = [sys.executable, "-m", "pip", "download", "--quiet", "--no-deps", "--retries=1"]
+    asked = subprocess.run(
+        [*pip, f"ethos-u-vela=={version}", "--dest", str(directory)],
+        capture_output=True,
+        check=False,
+    )
+    if asked.returncode:
+        pytest.skip(
+            f"no package index has Vela {version}: NO SECOND VELA WAS INSTALLED OR COMPARED"
+        )
