@@ -70,6 +70,7 @@ speed: $(VENV)/.dev-ready ## compare the speed of simulator and TFLite-Micro; ne
 	  { echo "bench: set BENCH_MODEL_ZOO to a directory of quantised .tflite models"; exit 1; }
 	$(BIN)/python -m benchmarks.simulator_speed $(BENCH_MODEL_ZOO) $(ARGS)
 	$(BIN)/python -m benchmarks.timing_speed $(BENCH_MODEL_ZOO)
+	$(BIN)/python -m benchmarks.history_store
 
 fidelity: $(VENV)/.dev-ready ## compare the cycle model with published counts; needs BENCH_REFERENCE, BENCH_MODEL_ZOO
 	@test -n "$(BENCH_REFERENCE)" || \

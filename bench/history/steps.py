@@ -21,6 +21,8 @@ from bench.history.series import Point
 
 __all__ = ["Step", "find_steps", "is_noisy", "noisy_breaks"]
 
+_BOARD = FigureSource.BOARD.value
+
 #: Runs that a level lasts at least; less is an outlier.
 _SHORTEST = 3
 #: Runs that differ from the runs around them are outliers if they are no larger a share.
@@ -64,7 +66,7 @@ def is_noisy(points: Sequence[Point]) -> bool:
 
 def _repeatable(point: Point) -> bool:
     """Whether the figure is the same each time it is measured of the same model."""
-    return point.source != FigureSource.BOARD.value
+    return point.source != _BOARD
 
 
 def find_steps(points: Sequence[Point]) -> tuple[Step, ...]:

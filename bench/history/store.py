@@ -4,12 +4,12 @@ from __future__ import annotations
 
 import json
 import sqlite3
-from collections.abc import Iterable, Mapping
+from collections.abc import Iterable, Mapping, Sequence
 from dataclasses import dataclass
 from itertools import groupby
 from operator import itemgetter
 from pathlib import Path
-from typing import Any
+from typing import Any, TypeAlias
 
 from bench.core.errors import ConfigError
 from bench.core.schema import suggest
@@ -50,6 +50,17 @@ _PROVENANCES = """
     SELECT id, facts FROM provenances
     WHERE id IN (SELECT cells.provenance FROM cells WHERE {chosen})
 """
+_Types: TypeAlias = frozenset[type]
+_TEXT: _Types = frozenset({str})
+_MAYBE_TEXT: _Types = frozenset({str, type(None)})
+_WHOLE: _Types = frozenset({int})
+_MAYBE_WHOLE: _Types = frozenset({int, type(None)})
+_MAYBE_REAL: _Types = frozenset({float, type(None)})
+#: The types of the columns of `_POINTS`.
+_TYPES: tuple[_Types, ...] = (
+    *(_TEXT, _WHOLE, _MAYBE_TEXT, _TEXT, _TEXT, _MAYBE_REAL),
+    *(_MAYBE_TEXT, _MAYBE_TEXT, _TEXT, _TEXT, _TEXT, _MAYBE_WHOLE),
+)
 #: SQLite finds one name by the index, and goes through all for a pattern.
 _ONE_CELL, _MANY_CELLS = "cells.cell = :cell", "cells.cell GLOB :cell"
 
@@ -158,16 +169,17 @@ def _runs(connection: sqlite3.Connection, selection: Selection) -> dict[int, Run
     return {row["id"]: _summary(row) for row in rows}
 
 
-def _require_types(types: type | tuple[type, ...], *values: object) -> None:
+def _require_types(types: _Types, values: Iterable[object]) -> None:
     """Columns have no types in SQLite; a file that was damaged may hold anything anywhere."""
-    if not all(isinstance(value, types) for value in values):
-        raise sqlite3.DatabaseError(f"a value is no {types}")
+    wrong = set(map(type, values)) - types
+    if wrong:
+        raise sqlite3.DatabaseError(f"it holds a value of the wrong type ({wrong.pop().__name__})")
 
 
 def _summary(row: sqlite3.Row) -> RunSummary:
-    _require_types(str, row["name"], row["started"], row["host"], row["revision_absent"])
-    _require_types((str, type(None)), row["revision"], row["branch"], row["ci_job"])
-    _require_types(int, row["started_s"], row["planned_cells"])
+    _require_types(_TEXT, [row[name] for name in ("name", "started", "host", "revision_absent")])
+    _require_types(_MAYBE_TEXT, [row[name] for name in ("revision", "branch", "ci_job")])
+    _require_types(_WHOLE, [row["started_s"], row["planned_cells"]])
     if abs(row["started_s"]) > _ANY_TIME_S:
         raise sqlite3.DatabaseError("runs.started_s is no time")
     return RunSummary(
@@ -192,17 +204,19 @@ def _tools(text: str) -> dict[str, str]:
         tools = dict(json.loads(text))
     except (ValueError, TypeError):
         raise sqlite3.DatabaseError("runs.tools is no JSON object") from None
-    _require_types(str, *tools.values())
+    _require_types(_TEXT, tools.values())
     return tools
 
 
 def _series(
     metric: str,
-    rows: Iterable[tuple[Any, ...]],
+    rows: Sequence[tuple[Any, ...]],
     runs: Mapping[int, RunSummary],
     provenances: Mapping[int, str],
 ) -> tuple[Series, ...]:
     """`rows` are those of `_POINTS`."""
+    for types, column in zip(_TYPES, zip(*rows, strict=True), strict=True):
+        _require_types(types, column)
     place = {number: i for i, number in enumerate(runs)}
     chosen = sorted(
         (row for row in rows if row[1] in place), key=lambda row: (row[0], place[row[1]])
@@ -231,9 +245,6 @@ def _point(  # noqa: PLR0913 (a row of the query)
     vela_version: str,
     provenance: int | None,
 ) -> Point:
-    _require_types(str, outcome, reason, model_origin, model_sha256, vela_version)
-    _require_types((str, type(None)), absent, source)
-    _require_types((float, type(None)), value)
     if outcome != "measured":
         absent = f"{outcome.upper()}: {reason}"
     elif absent is None:

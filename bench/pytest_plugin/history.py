@@ -60,7 +60,8 @@ class HistoryKeeper:
             problem = f"{type(error).__name__}: {error}; the traceback is in {path}"
         else:
             runs = f"{done.runs:,} run{'' if done.runs == 1 else 's'}"
-            self._told = f"history {self._store.path}: {runs}; this one with {done.cells:,} cells"
+            cells = f"{done.cells:,} cell{'' if done.cells == 1 else 's'}"
+            self._told = f"history {self._store.path}: {runs}; this one with {cells}"
             return
         self._told = (
             f"the HISTORY lacks this run: {problem}\n"
