@@ -38,13 +38,19 @@ class CellPlan:
     timing: TimingProfile
     #: What its target can do, or why it does nothing for this cell.
     target: Capabilities | Lack
+    #: Which measurement of the same job it is: a target that does not repeat its counts is asked
+    #: several times. Each is kept under its number, 0 the one that is judged.
+    repetition: int = 0
 
 
 def plan_cells(
-    config: BenchConfig, cells: Iterable[Cell], targets: Mapping[str, Capabilities | Lack]
+    config: BenchConfig,
+    cells: Iterable[Cell],
+    targets: Mapping[str, Capabilities | Lack],
+    repetition: int = 0,
 ) -> dict[Cell, CellPlan]:
     """The plan of each of `cells`. `targets` has what each can do, or why it is not available."""
-    return {cell: _plan(config, cell, targets[cell.target]) for cell in cells}
+    return {cell: _plan(config, cell, targets[cell.target], repetition) for cell in cells}
 
 
 def vela_options(
@@ -64,7 +70,9 @@ def vela_options(
     )
 
 
-def _plan(config: BenchConfig, cell: Cell, target: Capabilities | Lack) -> CellPlan:
+def _plan(
+    config: BenchConfig, cell: Cell, target: Capabilities | Lack, repetition: int
+) -> CellPlan:
     timing_name, timing = timing_of(config, cell)
     return CellPlan(
         cell=cell,
@@ -73,6 +81,7 @@ def _plan(config: BenchConfig, cell: Cell, target: Capabilities | Lack) -> CellP
         timing_name=timing_name,
         timing=timing,
         target=target if isinstance(target, Lack) else _able(target, cell),
+        repetition=repetition,
     )
 
 

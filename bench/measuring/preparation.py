@@ -134,6 +134,8 @@ class Preparation:
                 "events": list(events),
                 "timing": plan.timing.model_dump(mode="json"),
                 "timing_name": plan.timing_name,
+                # The first has the key that it always had.
+                **({"repetition": plan.repetition} if plan.repetition else {}),
             },
             prepared.code,
         )

@@ -16,6 +16,14 @@ from typing import Any
 
 import pytest
 
+from bench.assembly.session import BenchSession, RunSetup, open_judge
+from bench.assembly.setup import (
+    checked_velas,
+    kept_inputs,
+    prepare_run,
+    surveyed_inputs,
+    unavailable_targets,
+)
 from bench.baselines.accepted import BaselineSet
 from bench.baselines.origins import keep_with_run
 from bench.cache import default_root
@@ -31,14 +39,6 @@ from bench.pytest_plugin.check import Check
 from bench.pytest_plugin.ending import BoundedEnd
 from bench.pytest_plugin.history import HistoryKeeper, history_store
 from bench.pytest_plugin.scheduler import FamilyScheduling
-from bench.pytest_plugin.session import BenchSession, RunSetup, open_judge
-from bench.pytest_plugin.setup import (
-    checked_velas,
-    kept_inputs,
-    prepare_run,
-    surveyed_inputs,
-    unavailable_targets,
-)
 from bench.pytest_plugin.signals import StopOnSignals
 from bench.pytest_plugin.surroundings import read_surroundings
 from bench.pytest_plugin.terminal import TerminalReport

@@ -11,11 +11,11 @@ from collections import Counter
 from collections.abc import Sequence
 from pathlib import Path
 
+from bench.assembly.session import RunSetup
 from bench.baselines.accepted import Baselines, BaselineSet
 from bench.baselines.accepting import Change, accept
 from bench.baselines.files import FileName, read_directory, update_files
 from bench.baselines.origins import by_file, read_origin
-from bench.pytest_plugin.session import RunSetup
 from bench.report.run_view import RunView
 
 __all__ = ["baselines_of_run", "update_baselines"]

@@ -12,9 +12,9 @@ from typing import Any
 
 import pytest
 
+from bench.assembly.session import BenchSession
 from bench.core.errors import BenchError
 from bench.judging.suites import GROUP_SUITES, SUITES
-from bench.pytest_plugin.session import BenchSession
 from bench.records.cases import Case, CaseOutcome, Selection
 from bench.records.record import CellIdentity, Status, UnmeasuredRecord
 

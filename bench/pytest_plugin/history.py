@@ -8,12 +8,12 @@ from typing import Any
 
 import pytest
 
+from bench.assembly.session import RunSetup
 from bench.core.errors import BenchError
 from bench.core.logging import log_to_file, logger
 from bench.core.text import one_line
 from bench.history.rows import rows_of_run
 from bench.history.store import HISTORY_FILE, Appended, HistoryStore
-from bench.pytest_plugin.session import RunSetup
 from bench.records.run_directory import RunDirectory
 from bench.report.run_view import RunView
 

@@ -10,13 +10,13 @@ from typing import Any
 
 import pytest
 
+from bench.assembly.session import BenchSession
 from bench.core.errors import BenchError
 from bench.core.logging import log_to_file, logger
 from bench.core.text import one_line
 from bench.measuring.progress import Follower, ProgressEvent
 from bench.pytest_plugin.baselines import update_baselines
 from bench.pytest_plugin.cases import CaseCollector
-from bench.pytest_plugin.session import BenchSession
 from bench.records.record import Status
 from bench.report.run_view import RunView, read_run, write_junit
 from bench.report.table import render, unmeasured_table, unreadable_table, workload_tables

@@ -10,6 +10,8 @@ import pytest
 from hypothesis import given
 from hypothesis import strategies as st
 
+from bench.assembly.session import RunSetup
+from bench.assembly.setup import prepare_run
 from bench.cache import ArtefactCache
 from bench.compiler import VelaInstallation, VelaOptions, find_lock, shipped_locks, vela_version
 from bench.core.errors import ConfigError, PrerequisiteError
@@ -18,8 +20,6 @@ from bench.measuring.inputs import keep_inputs, sha256_of
 from bench.measuring.progress import ignore
 from bench.plan.config import BenchConfig, parse_config
 from bench.plan.grid import make_plan
-from bench.pytest_plugin.session import RunSetup
-from bench.pytest_plugin.setup import prepare_run
 from bench.records.record import CellIdentity, Record
 from bench.report.table import render, workload_tables
 from targets.ethos_u55.accelerators import Accelerator

@@ -1,4 +1,4 @@
-"""What a pytest process knows about the run: set up once by the controller, sent to the workers."""
+"""What a process knows about the run: set up once by the controller, sent to the workers."""
 
 from __future__ import annotations
 
@@ -36,7 +36,7 @@ from models.service import VariantBuilder
 from targets.protocol import Capabilities, Target
 from targets.registry import TARGETS, TargetContext
 
-__all__ = ["BenchSession", "RunSetup", "open_judge"]
+__all__ = ["BenchSession", "RunSetup", "Tools", "open_judge", "open_tools"]
 
 
 @dataclass(frozen=True)
@@ -136,7 +136,7 @@ def _process_name() -> str:
 
 
 class BenchSession:
-    """What every pytest process knows about the run: the plan, and where results go."""
+    """What every process of a run knows about it: the plan, and where results go."""
 
     def __init__(self, setup: RunSetup) -> None:
         self.setup = setup
@@ -144,48 +144,80 @@ class BenchSession:
         self.run = RunDirectory(setup.run_path)
 
 
+@dataclass(frozen=True)
+class Tools:
+    """What the engines of one process share: it starts slowly, or is held only once."""
+
+    setup: RunSetup
+    store: ProductStore
+    models: ModelSource
+    compiler: Compiler
+    reference: CachedReference
+    targets: Mapping[str, Target]
+
+    def engine(self, config: BenchConfig, wanted: Iterable[Cell], repetition: int = 0) -> Engine:
+        """An engine for the cells `wanted`, as `config` has them.
+
+        `repetition` tells measurements that are made again from the first, in the cache too.
+        """
+        abilities = _abilities(self.setup, self.targets)
+        return Engine(
+            plan_cells(config, wanted, abilities, repetition),
+            store=self.store,
+            models=self.models,
+            compiler=self.compiler,
+            targets=self.targets,
+            reference=self.reference,
+            reference_samples=config.reference.samples,
+        )
+
+
 @contextmanager
-def open_judge(session: BenchSession, wanted: Iterable[Cell]) -> Iterator[Judge]:
-    """The judge of the run in this process, for the cells `wanted`; ends what it started.
+def open_tools(setup: RunSetup, run: RunDirectory, sink: Sink) -> Iterator[Tools]:
+    """The tools of this process; ends what it started. `sink` is told what is being done.
 
     Raises `BenchError` if this process has loaded other code than the one that set up the run.
     """
-    setup = session.setup
     setup.code.require_unchanged(*setup.code.modules)
-    sink = append_to(session.run.progress)
     store = ProductStore(ArtefactCache(setup.cache_root), setup.code, sink)
     reference = CachedReference(ReferenceRunner(setup.config.reference.bounds), store)
     context = TargetContext(
         reference=reference,
         settings=setup.config.targets,
-        logs=session.run.logs,
+        logs=run.logs,
         progress=device_progress(sink),
     )
     with ExitStack() as stack:
         # First, and so closed last.
-        stack.enter_context(log_to_file(session.run.log(_process_name())))
+        stack.enter_context(log_to_file(run.log(_process_name())))
         stack.enter_context(log_to_lines(noting(sink)))
         targets = {name: TARGETS[name].make(context) for name in setup.targets}
         for target in targets.values():
             stack.callback(target.close)
         builder = stack.enter_context(VariantBuilder())
         velas = stack.enter_context(Velas(setup.vela_installations(sink)))
-        engine = Engine(
-            plan_cells(setup.config, wanted, _abilities(setup, targets)),
+        yield Tools(
+            setup=setup,
             store=store,
             models=ModelSource(store=store, builder=builder, data=setup.data),
             compiler=Compiler(store=store, velas=velas, bounds=setup.config.vela.bounds),
-            targets=targets,
             reference=reference,
-            reference_samples=setup.config.reference.samples,
+            targets=targets,
         )
 
-        def reproduce(metric: str, subject: str) -> str:
-            return reproduce_command(metric, subject, setup.extra_arguments)
 
+@contextmanager
+def open_judge(session: BenchSession, wanted: Iterable[Cell]) -> Iterator[Judge]:
+    """The judge of the run in this process, for the cells `wanted`; see `open_tools`."""
+    setup = session.setup
+
+    def reproduce(metric: str, subject: str) -> str:
+        return reproduce_command(metric, subject, setup.extra_arguments)
+
+    with open_tools(setup, session.run, append_to(session.run.progress)) as tools:
         yield Judge(
             setup.config,
-            engine.record,
+            tools.engine(setup.config, wanted).record,
             session.run,
             reproduce,
             kept_with_run(session.run),

@@ -5,6 +5,7 @@ from __future__ import annotations
 from itertools import product
 from pathlib import Path
 
+from bench.assembly.session import RunSetup
 from bench.cache import ArtefactCache
 from bench.compiler import VelaInstallation, beside_the_bench, find_lock, is_vela_version
 from bench.core.errors import BenchError, ConfigError, TargetUnavailableError
@@ -19,7 +20,6 @@ from bench.plan.config import BenchConfig, fingerprint, named_velas, parse_confi
 from bench.plan.config.document import read_text
 from bench.plan.config.lines import key_lines
 from bench.plan.grid import make_plan
-from bench.pytest_plugin.session import RunSetup
 from bench.records.run_directory import RunDirectory, run_name
 from bench.tflite.reference import ReferenceRunner
 from models.data import resolve_mnist
