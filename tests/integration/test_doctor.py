@@ -44,6 +44,27 @@ def test_only_what_was_asked_for_is_missed(tmp_path: Path) -> None:
     assert "-> switch the board on, or correct console and uart in [targets.mps3]" in text
 
 
+def test_each_version_of_vela_is_ready_or_what_to_do_is_said(
+    tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    monkeypatch.setenv("BENCH_CACHE", str(tmp_path / "cache"))
+    config = tmp_path / "bench.toml"
+    config.write_text(GRID.replace("[workloads]", 'vela = ["installed", "5.0.0"]\n[workloads]'))
+    status, text = doctor(config)
+    assert status == 0, text
+    assert "note    vela 5.0.0: not installed yet: the first run installs it" in text
+    # Others are of no interest until they are there.
+    assert "5.1.0" not in text
+    assert not (tmp_path / "cache").exists(), "looking is not installing"
+    config.write_text(GRID.replace("[workloads]", 'vela = ["9.9.9"]\n[workloads]'))
+    status, text = doctor(config)
+    assert status == 1
+    assert "MISSING vela 9.9.9: there is no lock file for Vela 9.9.9" in text
+    assert '"9.9.9" = "vela-9.9.9.txt"' in text
+    # What no cell is compiled with need not be there.
+    assert "ok      vela:" not in text
+
+
 def configured(board: Board, directory: Path, **changes: object) -> Path:
     config = directory / "bench.toml"
     config.write_text(GRID + board.table(**changes), encoding="utf-8")

@@ -283,6 +283,20 @@ def test_its_failures_are_told_and_bounded_as_those_of_the_installed(
         compile_model(large, OPTIONS, tmp_path / "out", bounds=Bounds(300, 100 << 20), vela=old)
 
 
+def test_the_doctor_finds_it_ready(past: Past, tmp_path: Path) -> None:
+    config = tmp_path / "bench.toml"
+    config.write_text(GRID, encoding="utf-8")
+    said = subprocess.run(
+        [sys.executable, "-m", "bench.cli", "doctor", f"--config={config}"],
+        cwd=ROOT,
+        env={**os.environ, "BENCH_CACHE": str(past.cache)},
+        capture_output=True,
+        text=True,
+        check=True,
+    ).stdout
+    assert f"ok      vela {OLD}: installed in the cache" in said
+
+
 def test_another_file_than_the_locked_one_is_never_installed(past: Past, tmp_path: Path) -> None:
     lock = find_lock(OLD, {})
     content = re.sub(rb"(?<=sha256:)[0-9a-f]{8}", b"00000000", lock.content)
