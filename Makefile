@@ -12,7 +12,7 @@ MINUTES ?= 30
 GRAPHS ?= 20000
 SEED   ?= 1
 # The versions of Vela with a lock file of ours.
-VELAS  ?= 5.0.0 5.1.0 5.2.0
+VELAS  ?= 4.4.1 4.5.0 5.0.0 5.1.0 5.2.0
 
 # Tests of one file stay on one worker, so that a slow module fixture is built once.
 PYTEST = $(BIN)/pytest -n $(JOBS) --dist loadfile

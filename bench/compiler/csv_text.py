@@ -18,7 +18,7 @@ from dataclasses import dataclass, replace
 from bench.core.errors import CompilerError
 from bench.core.text import one_line
 
-__all__ = ["LAYER_COLUMNS", "Table", "parse_layers", "parse_summary"]
+__all__ = ["LAYER_COLUMNS", "Table", "checked_table", "parse_layers", "parse_summary"]
 
 #: The per-layer columns of Vela 5.2.0. The file can be read only because `Name` is last.
 LAYER_COLUMNS = (
@@ -42,7 +42,7 @@ LAYER_COLUMNS = (
 _INTEGER = re.compile(r"[0-9]{1,19}")
 _NUMBER = re.compile(r"[0-9]+(\.[0-9]+)?([eE][+-]?[0-9]{1,3})?")
 _RECORD_START = re.compile(r"[^,]*,[^,]*,(?:NPU|CPU),[0-9]+,")
-_CURE = "use the Vela version this bench is pinned to, or teach bench/compiler the new format"
+_CURE = "use a version of Vela that the bench has a lock file for, or teach bench/compiler this one"
 
 
 @dataclass(frozen=True)
@@ -105,7 +105,7 @@ def parse_summary(text: str, file: str, vela_version: str) -> Table:
         raise table.error(f"not a CSV file: {error}") from error
     if not rows:
         raise table.error("the file is empty")
-    return _checked(Table(file, vela_version, rows[0], tuple(rows[1:])))
+    return checked_table(Table(file, vela_version, rows[0], tuple(rows[1:])))
 
 
 def parse_layers(text: str, file: str, vela_version: str) -> Table:
@@ -127,7 +127,7 @@ def parse_layers(text: str, file: str, vela_version: str) -> Table:
         raise table.error(f"unknown order of columns: {header!r}")
     lines = body.removesuffix("\n").split("\n") if body else []
     rows = tuple(tuple(record.split(",", len(columns) - 1)) for record in _records(lines, table))
-    return _checked(Table(file, vela_version, columns, rows))
+    return checked_table(Table(file, vela_version, columns, rows))
 
 
 def _records(lines: Sequence[str], table: Table) -> list[str]:
@@ -143,8 +143,11 @@ def _records(lines: Sequence[str], table: Table) -> list[str]:
     return records
 
 
-def _checked(table: Table) -> Table:
-    """The table with its text, including names of tensors, made safe to show."""
+def checked_table(table: Table) -> Table:
+    """The table with its text, including names of tensors, made safe to show.
+
+    Raises `CompilerError` if a column appears twice or a row has another length.
+    """
     for column in table.columns:
         if table.columns.count(column) > 1:
             raise table.error("the column appears twice", column)

@@ -6,10 +6,12 @@ known size. Everything about cycles and traffic is Vela's *estimate*.
 
 from __future__ import annotations
 
+from collections.abc import Sequence
 from enum import Enum
 from pathlib import Path
 
 from bench.compiler.csv_text import Table, parse_layers, parse_summary
+from bench.compiler.older_core import is_of_older_core, older_layers, older_summary
 from bench.core.errors import CompilerError
 from bench.core.schema import RecordModel
 
@@ -128,8 +130,8 @@ class VelaReport(RecordModel):
     dram: MemoryReport
     on_chip_flash: MemoryReport
     off_chip_flash: MemoryReport
-    #: Operators left to the CPU.
-    cpu_operators: int
+    #: Operators left to the CPU; None from the older core, which does not say.
+    cpu_operators: int | None
     #: Operators on the NPU, without those fused into another one (as Vela prints them).
     npu_operators: int
     layers: tuple[LayerReport, ...]
@@ -167,10 +169,11 @@ def read_report(directory: Path, network: str, system_config: str, version: str)
     """
     summary = directory / summary_name(network, system_config)
     layers = directory / per_layer_name(network)
-    return build_report(
-        parse_summary(_read(summary, version), summary.name, version),
-        parse_layers(_read(layers, version), layers.name, version),
-    )
+    totals = parse_summary(_read(summary, version), summary.name, version)
+    text = _read(layers, version)
+    if is_of_older_core(totals):
+        return build_report(older_summary(totals), older_layers(text, layers.name, version))
+    return build_report(totals, parse_layers(text, layers.name, version))
 
 
 def build_report(summary: Table, layers: Table) -> VelaReport:
@@ -178,13 +181,7 @@ def build_report(summary: Table, layers: Table) -> VelaReport:
     if len(summary.rows) != 1:
         raise summary.error(f"expected one row of values, found {len(summary.rows)}")
     parsed = tuple(_layer(layers, row) for row in range(len(layers.rows)))
-    cpu_operators = sum(layer.target is Placement.CPU for layer in parsed)
-    # In this column Vela counts its operators before cascading, CPU and NPU together.
-    operators = summary.integer("passes_before_fusing")
-    if cpu_operators > operators:
-        raise layers.error(
-            f"{cpu_operators} operators on the CPU, but {operators} in {summary.file}"
-        )
+    cpu_operators, npu_operators = _operators(summary, layers, parsed)
     return VelaReport(
         network=summary.text("network"),
         accelerator_configuration=summary.text("accelerator_configuration"),
@@ -204,9 +201,23 @@ def build_report(summary: Table, layers: Table) -> VelaReport:
         on_chip_flash=_memory(summary, MemoryArea.ON_CHIP_FLASH),
         off_chip_flash=_memory(summary, MemoryArea.OFF_CHIP_FLASH),
         cpu_operators=cpu_operators,
-        npu_operators=operators - cpu_operators,
+        npu_operators=npu_operators,
         layers=parsed,
     )
+
+
+def _operators(
+    summary: Table, layers: Table, parsed: Sequence[LayerReport]
+) -> tuple[int | None, int]:
+    """How many operators are on the CPU and on the NPU."""
+    if "Target" not in layers.columns:
+        return None, len(parsed)
+    on_cpu = sum(layer.target is Placement.CPU for layer in parsed)
+    # In this column Vela counts its operators before cascading, CPU and NPU together.
+    operators = summary.integer("passes_before_fusing")
+    if on_cpu > operators:
+        raise layers.error(f"{on_cpu} operators on the CPU, but {operators} in {summary.file}")
+    return on_cpu, operators - on_cpu
 
 
 def _memory(summary: Table, area: MemoryArea) -> MemoryReport:
@@ -225,7 +236,8 @@ def _memory(summary: Table, area: MemoryArea) -> MemoryReport:
 
 
 def _layer(layers: Table, row: int) -> LayerReport:
-    target = layers.text("Target", row)
+    # The older core lists what is on the NPU, and says so nowhere.
+    target = layers.text("Target", row) if "Target" in layers.columns else Placement.NPU.value
     if target not in {placement.value for placement in Placement}:
         raise layers.error(f"neither NPU nor CPU: {target!r}", "Target", row)
     op_cycles = layers.integer("Op Cycles", row)
@@ -253,5 +265,5 @@ def _read(path: Path, version: str) -> str:
     except (OSError, UnicodeDecodeError) as error:
         raise CompilerError(
             f"cannot read {path.name}, which Vela {version} should have written: {error}",
-            cure="use the Vela version this bench is pinned to",
+            cure="use a version of Vela that the bench has a lock file for",
         ) from error

@@ -102,7 +102,7 @@ def compile_model(
         database = work / debug_name(stem)
         if not database.is_file():
             raise failure("reported success but no debug database", arguments, words, vela)
-        _forget_place(database, work)
+        _forget_places(database, work, model.resolve().parent)
         content = optimised.read_bytes()
         compiled = CompiledModel(
             file_name=optimised.name,
@@ -126,10 +126,12 @@ def compile_model(
     return compiled
 
 
-def _forget_place(database: Path, work: Path) -> None:
-    """Remove the directory of this compile from the head of its debug database."""
-    content = database.read_bytes()
-    database.write_bytes(content.replace(f'"{work}/'.encode(), b'"', 1))
+def _forget_places(database: Path, *places: Path) -> None:
+    """Remove the directories of this machine from the head of a debug database."""
+    head, table, tables = database.read_bytes().partition(b"<table")
+    for place in places:
+        head = head.replace(f'"{place}/'.encode(), b'"')
+    database.write_bytes(head + table + tables)
 
 
 def _portable(options: VelaOptions) -> VelaOptions:

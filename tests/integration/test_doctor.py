@@ -49,14 +49,16 @@ def test_each_version_of_vela_is_ready_or_what_to_do_is_said(
 ) -> None:
     monkeypatch.setenv("BENCH_CACHE", str(tmp_path / "cache"))
     config = tmp_path / "bench.toml"
-    config.write_text(GRID.replace("[workloads]", 'vela = ["installed", "5.0.0"]\n[workloads]'))
+    config.write_text(
+        GRID.replace("[workloads]", 'vela = ["installed", "5.0.0"]\n[workloads]'), "utf-8"
+    )
     status, text = doctor(config)
     assert status == 0, text
     assert "note    vela 5.0.0: not installed yet: the first run installs it" in text
     # Others are of no interest until they are there.
     assert "5.1.0" not in text
     assert not (tmp_path / "cache").exists(), "looking is not installing"
-    config.write_text(GRID.replace("[workloads]", 'vela = ["9.9.9"]\n[workloads]'))
+    config.write_text(GRID.replace("[workloads]", 'vela = ["9.9.9"]\n[workloads]'), "utf-8")
     status, text = doctor(config)
     assert status == 1
     assert "MISSING vela 9.9.9: there is no lock file for Vela 9.9.9" in text

@@ -29,6 +29,7 @@ from tests.support.models.tflite_factory import (
     model_bytes,
     single_operator,
 )
+from tests.support.models.vela_files import mixed_graph
 
 OPTIONS = VelaOptions(accelerator=Accelerator.U55_128, memory_mode=MemoryMode.SHARED_SRAM)
 
@@ -231,6 +232,25 @@ def test_a_float_model_compiles_to_nothing_on_the_npu(tmp_path: Path) -> None:
     path.write_bytes(single_operator(Op("TANH", (0,), (1,)), *tensors))
     report = compile_model(path, OPTIONS, tmp_path).report
     assert (report.npu_operators, report.cpu_operators, report.cycles_total) == (0, 1, 0)
+
+
+def test_the_older_core_reports_each_run_of_the_npu_and_the_cpu_not_at_all(
+    tmp_path: Path,
+) -> None:
+    older = OPTIONS.model_copy(update={"extra": ("--debug-force-legacy-core",)})
+    (tmp_path / "mixed.tflite").write_bytes(mixed_graph())
+    made = compile_model(tmp_path / "mixed.tflite", older, tmp_path / "out")
+    # Two runs of the NPU, with an operator of the CPU between them.
+    assert (made.report.npu_operators, made.report.cpu_operators) == (6, None)
+    assert {layer.target for layer in made.report.layers} == {Placement.NPU}
+    total = sum(layer.op_cycles for layer in made.report.layers)
+    assert abs(total - made.report.cycles_total) <= 6 < total
+    stored = b"".join(path.read_bytes() for path in sorted((tmp_path / "out").glob("*.[cx]*")))
+    assert str(tmp_path).encode() not in stored, "a place on this machine"
+    tensors = [Tensor("x", (1, 8), "float32")], [Tensor("y", (1, 8), "float32")]
+    (tmp_path / "cpu.tflite").write_bytes(single_operator(Op("TANH", (0,), (1,)), *tensors))
+    report = compile_model(tmp_path / "cpu.tflite", older, tmp_path / "out").report
+    assert (report.npu_operators, report.layers, report.cycles_total) == (0, (), 0)
 
 
 def test_a_rejected_file_gives_velas_words_and_the_command(tmp_path: Path) -> None:

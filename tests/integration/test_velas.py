@@ -30,6 +30,7 @@ from bench.compiler import (
     compile_model,
     find_lock,
     install_vela,
+    shipped_locks,
     vela_version,
 )
 from bench.core.errors import CompilerError, PrerequisiteError
@@ -46,6 +47,11 @@ from tests.support.models.vela_files import require_vela
 
 OLD = "5.0.0"
 OPTIONS = VelaOptions(accelerator=Accelerator.U55_128, memory_mode=MemoryMode.SHARED_SRAM)
+
+#: What is installed besides: one of Vela's older core, or every version that has a lock file.
+VERSIONS = [v for v in shipped_locks() if v not in (OLD, vela_version())]
+if not os.environ.get("BENCH_TEST_VELAS"):
+    VERSIONS = ["4.5.0"]
 
 #: Waits for the file `argv[2]`, then obtains the installation from the cache `argv[1]`.
 MAKER = """
@@ -322,6 +328,24 @@ def test_what_compiles_with_the_old_version_is_still_known_to_be_its(run: BenchR
     )
     assert trace.returncode == 0, trace.stderr
     assert json.loads((run.directory.path / "trace.json").read_text(encoding="utf-8"))
+
+
+@pytest.mark.parametrize("version", VERSIONS)
+def test_what_a_shipped_lock_installs_is_measured(
+    version: str, past: Past, network: bytes, tmp_path: Path
+) -> None:
+    (tmp_path / "net.tflite").write_bytes(network)
+    runner = BenchRunner(tmp_path)
+    runner.cache = past.cache
+    ran = runner.run(runner.write_config(GRID), "-n", "0", f"--bench-vela={version}")
+    assert ran.returncode == 0, ran.output[-3000:]
+    for record in ran.records().values():
+        assert record.compilation.vela_version == version
+        assert record.compilation.cpu_operators == ()
+        assert record.reference is not None
+        assert record.reference.mismatches == 0
+        layers = {layer.layer for layer in record.measurement.layers}
+        assert len(layers) == 4, layers
 
 
 def test_the_page_of_two_versions(

@@ -183,7 +183,7 @@ def test_the_memory_of_another_search_is_not_taken(tmp_path: Path) -> None:
 
 def test_versions_of_vela_stand_in_their_order() -> None:
     known = [*shipped_locks()]
-    assert known == ["5.0.0", "5.1.0", "5.2.0"]
+    assert known == ["4.4.1", "4.5.0", "5.0.0", "5.1.0", "5.2.0"]
     assert versions_between("5.0.0", "5.2.0", {}) == ("5.0.0", "5.1.0", "5.2.0")
     assert versions_between("5.2.0", "5.0.0", {}) == ("5.2.0", "5.1.0", "5.0.0")
     own = {name: Path(name) for name in ("5.10.0", "5.9.0", "5.10.0rc2", "5.10.0rc10")}

@@ -15,12 +15,11 @@ from targets.settings import LONGEST_WAIT_S
 
 __all__ = ["VelaConfig"]
 
-#: Options that the bench gives itself, that make Vela do something else than compile, or whose
-#: report it cannot read (that of the older core).
+#: Options that the bench gives itself, or that make Vela do something else than compile.
 _OURS = (
     *("--accelerator-config", "--memory-mode", "--system-config", "--config", "--optimise"),
     *("--output-format", "--output-dir", "--verbose-performance", "--enable-debug-db"),
-    *("--arena-cache-size", "--cpu-tensor-alignment", "--debug-force-legacy-core"),
+    *("--arena-cache-size", "--cpu-tensor-alignment"),
     *("--api-version", "--help", "--list-config-files", "--supported-ops-report", "--version"),
 )
 
