@@ -15,9 +15,9 @@ from bench.baselines.accepted import (
     accepted_as_measured,
 )
 from bench.core.errors import BenchError
-from bench.plan.metrics import Better, MetricName, describe
+from bench.plan.metrics import MetricName, describe
 from bench.records.figures import Absent, shown_number
-from bench.records.metric_values import metric_value
+from bench.records.metric_values import is_worse, metric_value
 from bench.records.provenance import first_cause
 from bench.records.record import Record, SweepRecord
 
@@ -125,14 +125,15 @@ def _figures(
             continue
         unit = describe(metric).unit
         figures[metric] = AcceptedFigure(value=value, unit=unit, since=today, reason=reason)
-        changes.append(_change(record.cell.id, metric, row, value))
+        changes.append(_change(record, metric, row, value))
     return figures
 
 
-def _change(cell: str, metric: MetricName, row: AcceptedFigure | None, value: float) -> Change:
+def _change(record: Record, metric: MetricName, row: AcceptedFigure | None, value: float) -> Change:
+    cell = record.cell.id
     if row is None:
         return Change(cell, metric, Kind.NEW, None, value)
-    worse = (value > row.value) == (describe(metric).better is Better.LOWER)
+    worse = is_worse(record, metric, row.value, value)
     return Change(cell, metric, Kind.WORSE if worse else Kind.BETTER, row.value, value)
 
 

@@ -15,7 +15,7 @@ from bench.baselines.text import parse
 from bench.core.errors import BenchError
 from bench.core.git import GitError, run_git
 
-__all__ = ["GIT", "read_revision"]
+__all__ = ["GIT", "files_of_revision", "read_revision"]
 
 #: What a revision begins with, on the command line.
 GIT = "git:"
@@ -66,6 +66,31 @@ def read_revision(
         except ValueError as error:
             raise BenchError(f"{origin}:{inside}: is no baselines file: {error}") from error
     return BaselineSet(origin=origin, files=files)
+
+
+def files_of_revision(
+    text: str, directory: Path, environment: Mapping[str, str]
+) -> tuple[FileName, ...]:
+    """The targets and workloads that have a file in `directory` as `text` has it, sorted.
+
+    Raises like `read_revision`.
+    """
+    place = _existing(directory)
+    commit = _commit(text, place, environment)
+    top = Path(run_git(place, "rev-parse", "--show-toplevel", environment=environment).strip())
+    if not directory.resolve().is_relative_to(top):
+        raise BenchError(f"{directory}: is outside the repository {top}")
+    inside = directory.resolve().relative_to(top)
+    words = ("ls-tree", "-r", "-z", "--name-only", "--full-tree", commit, "--", str(inside))
+    paths = map(Path, run_git(place, *words, environment=environment).split("\0"))
+    below = (path.relative_to(inside) for path in paths if path.is_relative_to(inside))
+    return tuple(
+        sorted(
+            (path.parts[0], path.stem)
+            for path in below
+            if path.match("*/*.toml") and len(path.parts) == 2
+        )
+    )
 
 
 def _existing(directory: Path) -> Path:

@@ -8,7 +8,7 @@ from typing import TYPE_CHECKING, Annotated
 
 import typer
 
-from bench.cli.options import CacheRoot
+from bench.cli.options import CacheRoot, ConfigFile
 
 if TYPE_CHECKING:
     from bench.history.comparison import Comparison, Floors
@@ -16,7 +16,10 @@ if TYPE_CHECKING:
 
 __all__ = ["Format", "compare"]
 
-_SIDE = "A run: its directory, or its name below results/."
+_SIDE = (
+    "A run (its directory, or its name below results/; RUN@5.0.0 for one version of Vela), or "
+    "accepted figures (a file or directory of baselines, or git:REVISION)."
+)
 
 
 class Format(str, Enum):
@@ -45,15 +48,16 @@ def compare(
         ),
     ] = None,
     form: Annotated[Format, typer.Option("--format", help="How to print it.")] = Format.TEXT,
+    config: ConfigFile = Path("bench.toml"),
     cache: CacheRoot = None,
 ) -> None:
-    """Compare two runs: cell by cell, metric by metric, layer by layer, with the first cause.
+    """Compare two runs or accepted figures, cell by cell and layer by layer, with the first cause.
 
     The exit status is 1 if a figure is worse in B or missing there.
     """
     from bench.history.compare import compare as compared
 
-    sides = _selected(a, cells), _selected(b, cells)
+    sides = _selected(a, config, cells), _selected(b, config, cells)
     comparison = compared(*sides, _floors(relative, absolute or []))
     comparison = _with_layers(comparison, *sides, cache)
     print(_printed(comparison, form), end="")
@@ -61,14 +65,14 @@ def compare(
         raise typer.Exit(1)
 
 
-def _selected(named: str, patterns: list[str] | None) -> Side:
+def _selected(named: str, config: Path, patterns: list[str] | None) -> Side:
     from dataclasses import replace
     from fnmatch import fnmatchcase
 
     from bench.cli.sides import read_side
     from bench.core.errors import ConfigError
 
-    side = read_side(named)
+    side = read_side(named, config)
     if patterns is None:
         return side
     kept = {

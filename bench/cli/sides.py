@@ -1,4 +1,8 @@
-"""What a user names to be compared: a run's directory, or a run below `results/`.
+"""What a user names to be compared: a run, or accepted figures.
+
+A run is its directory or its name below `results/`. Accepted figures are a file of baselines, a
+directory of them, or `git:REVISION`, which means the files of the configured directory as that
+revision has them.
 
 `RUN@5.0.0` stands for the cells of the run that this version of Vela compiled, under the names that
 they have without it. So versions of Vela are compared, in one run or in two.
@@ -6,30 +10,39 @@ they have without it. So versions of Vela are compared, in one run or in two.
 
 from __future__ import annotations
 
+import os
 import re
 from dataclasses import replace
 from pathlib import Path
 
+from bench.baselines.files import all_files
+from bench.baselines.origins import read_origin
+from bench.baselines.revisions import GIT, files_of_revision, read_revision
 from bench.core.errors import ConfigError
-from bench.history.side import Side, side_of_run
+from bench.history.side import Side, side_of_baselines, side_of_run
 from bench.plan.cell import INSTALLED_VELA
+from bench.plan.config import load_config
 from bench.records.run_directory import RunDirectory
 
 __all__ = ["read_side"]
 
 #: Where runs are kept if nothing else is said.
 _RESULTS = Path("results")
+#: The manifest, without which a directory is no run.
+_RUN_FILE = "run.json"
 #: The end of an id with a version of Vela.
 _VERSION = re.compile(r"-vela_[0-9a-z_]+$")
 
 
-def read_side(named: str) -> Side:
-    """The figures that `named` stands for.
+def read_side(named: str, config: Path) -> Side:
+    """The figures that `named` stands for. `config` says where baselines are.
 
     Raises:
         ConfigError: it is nothing that can be compared.
         BenchError: it cannot be read.
     """
+    if named.startswith(GIT):
+        return _of_revision(named, load_config(config).baselines.beside(config))
     path = _directory(named)
     if path is not None:
         return side_of_run(RunDirectory(path))
@@ -37,15 +50,32 @@ def read_side(named: str) -> Side:
     path = _directory(run) if mark else None
     if path is not None:
         return _of_vela(side_of_run(RunDirectory(path)), named, version)
+    accepted = Path(named)
+    if named and (accepted.is_file() or any(all_files(accepted))):
+        files = all_files(accepted) if accepted.is_dir() else ()
+        return side_of_baselines(read_origin(named, accepted, files, os.environ), named)
     raise ConfigError(
-        f"{named!r} is no run: there is no directory {named} and no {_RESULTS / named}",
-        cure="name the directory of a run, such as results/latest, or its name below results/",
+        f"{named!r} is neither a run nor a file of baselines: there is no such file, and no "
+        f"{_RUN_FILE} in {named or '.'} or {_RESULTS / named}",
+        cure="name the directory of a run, such as results/latest, its name below results/, a file "
+        f"or directory of baselines, or a revision: {GIT}main",
     )
+
+
+def _of_revision(named: str, directory: Path) -> Side:
+    text = named.removeprefix(GIT)
+    files = files_of_revision(text, directory, os.environ)
+    if not files:
+        raise ConfigError(
+            f"{named} has no baselines in {directory}",
+            cure="name a revision that has some, or the directory: [baselines] directory",
+        )
+    return side_of_baselines(read_revision(text, directory, files, os.environ), named)
 
 
 def _directory(named: str) -> Path | None:
     places = (Path(named), _RESULTS / named)
-    return next((path for path in places if path.is_dir()), None)
+    return next((path for path in places if (path / _RUN_FILE).is_file()), None)
 
 
 def _of_vela(side: Side, named: str, version: str) -> Side:

@@ -141,7 +141,7 @@ def compare_figure(
 def _figure(side: CellSide, metric: MetricName) -> Number | Absent:
     if side.unmeasured:
         return Absent(reason=side.unmeasured)
-    return side.figures.get(metric, Absent(reason="it was not accepted"))
+    return side.figures.get(metric, Absent(reason="there is no accepted figure"))
 
 
 def _missing(
@@ -172,12 +172,17 @@ def _judged(
         return FigureOutcome.INCOMPARABLE, reason
     if not _counts(metric, floors, before, after):
         return FigureOutcome.UNCHANGED, ""
-    better = b.accuracy_better if metric is MetricName.ACCURACY else describe(metric).better
-    if better is None:
-        return (
-            FigureOutcome.INCOMPARABLE,
-            f"nothing says which way {b.accuracy_metric} improves; a limit with min or max does",
-        )
+    better = describe(metric).better
+    if metric is MetricName.ACCURACY:
+        # Both mean the same figure of merit, as far as they say; accepted figures do not.
+        known = a.accuracy_better or b.accuracy_better
+        if known is None:
+            name = a.accuracy_metric or b.accuracy_metric or "this figure of merit"
+            return (
+                FigureOutcome.INCOMPARABLE,
+                f"nothing says which way {name} improves; a run with a limit (min or max) does",
+            )
+        better = known
     improved = (after > before) is (better is Better.HIGHER)
     return (FigureOutcome.IMPROVED if improved else FigureOutcome.REGRESSED), ""
 

@@ -9,16 +9,17 @@ from __future__ import annotations
 from collections.abc import Mapping
 from dataclasses import dataclass, field
 
-from bench.plan.metrics import AccuracyMetric, Better, MetricName, describe
+from bench.baselines.accepted import BaselineSet
+from bench.plan.metrics import Better, MetricName, describe
 from bench.records.figures import Absent, Number
 from bench.records.layers import LayerSummary, layer_summaries
-from bench.records.metric_values import metric_value
+from bench.records.metric_values import better_of, metric_value
 from bench.records.provenance import Provenance, provenance_of
 from bench.records.reading import Unreadable
 from bench.records.record import Record
 from bench.records.run_directory import RunDirectory
 
-__all__ = ["CellSide", "Side", "side_of_run"]
+__all__ = ["CellSide", "Side", "side_of_baselines", "side_of_run"]
 
 
 @dataclass(frozen=True)
@@ -30,7 +31,7 @@ class CellSide:
     #: Name of the figure of merit (`top1`); empty if it is not known.
     accuracy_metric: str = ""
     #: Which way the accuracy improves; None if nothing says so.
-    accuracy_better: Better | None = Better.HIGHER
+    accuracy_better: Better | None = None
     layers: Mapping[str, LayerSummary] = field(default_factory=dict)
     #: Layer -> cycles in which its weights are decoded; empty where the target does not tell.
     weight_decode: Mapping[str, int] = field(default_factory=dict)
@@ -89,12 +90,11 @@ def _measured(record: Record) -> CellSide:
     vela: dict[str, int] = {}
     for layer in record.compilation.report.layers:
         vela[layer.name] = vela.get(layer.name, 0) + layer.op_cycles
-    name, better = _merit(record)
     return CellSide(
         figures={metric: _figure(record, metric) for metric in MetricName},
         made=provenance_of(record),
-        accuracy_metric=name,
-        accuracy_better=better,
+        accuracy_metric=record.accuracy.metric if record.accuracy else "",
+        accuracy_better=better_of(record, MetricName.ACCURACY) if record.accuracy else None,
         layers=layer_summaries(record),
         weight_decode=decode,
         vela_layers=vela,
@@ -109,19 +109,24 @@ def _figure(record: Record, metric: MetricName) -> Number | Absent:
     return Number(value=value, unit=describe(metric).unit)
 
 
-def _merit(record: Record) -> tuple[str, Better | None]:
-    """The figure of merit, and which way it improves.
+def side_of_baselines(baselines: BaselineSet, name: str) -> Side:
+    """The accepted figures in `baselines`, which the user calls `name`.
 
-    Nothing says it of a function of the user's but the limit that judged it.
+    They do not say which figure of merit the accuracy is, nor what the outputs were.
     """
-    if record.accuracy is None:
-        return "", Better.HIGHER
-    name = record.accuracy.metric
-    if name in (AccuracyMetric.MSE, AccuracyMetric.MAE):
-        return name, Better.LOWER
-    if name in [metric.value for metric in AccuracyMetric]:
-        return name, Better.HIGHER
-    bounds = {v.direction for v in record.verdicts if v.metric == MetricName.ACCURACY}
-    if bounds == {"at least"}:
-        return name, Better.HIGHER
-    return name, Better.LOWER if bounds == {"at most"} else None
+    return Side(
+        name=name,
+        origin="" if baselines.origin == name else baselines.origin,
+        cells={
+            id_: CellSide(
+                figures={
+                    metric: Number(value=row.value, unit=row.unit)
+                    for metric, row in cell.figures.items()
+                },
+                made=cell.made,
+                layers=cell.layers,
+            )
+            for each in baselines.files.values()
+            for id_, cell in each.cells.items()
+        },
+    )

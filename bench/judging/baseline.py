@@ -15,10 +15,10 @@ from bench.judging.memory import judge_memory_bound, memory_story
 from bench.judging.remarks import caveat
 from bench.judging.reproducing import Reproduce
 from bench.plan.config import BaselineConfig, Widths
-from bench.plan.metrics import NPU_FIGURES, Better, MetricName, describe
+from bench.plan.metrics import NPU_FIGURES, MetricName, describe
 from bench.records.figures import Absent, Number, shown_number
 from bench.records.layers import layer_summaries
-from bench.records.metric_values import metric_value
+from bench.records.metric_values import is_worse, metric_value
 from bench.records.provenance import first_cause, provenance_of
 from bench.records.record import Record, Status, Verdict
 from targets.protocol import Source
@@ -168,7 +168,7 @@ def _compared(
     if not widths.exceeded(figure.value, value):
         status = Status.PASS
     else:
-        worse = (value > figure.value) == (describe(metric).better is Better.LOWER)
+        worse = is_worse(record, metric, figure.value, value)
         status = Status.FAIL if worse else Status.IMPROVED
         why += f"; {_tolerated(metric, floor, origin)}{comparison.words}"
         why += _layers_that_changed(comparison, metric)

@@ -11,6 +11,7 @@ __all__ = [
     "Better",
     "MetricInfo",
     "MetricName",
+    "accuracy_better",
     "describe",
 ]
 
@@ -112,3 +113,10 @@ class AccuracyMetric(str, Enum):
     MSE = "mse"
     #: Mean absolute error against the labels, in the labels' unit.
     MAE = "mae"
+
+
+def accuracy_better(name: str) -> Better | None:
+    """Which way a figure of merit improves; None for a function of the user's."""
+    if name in (AccuracyMetric.MSE, AccuracyMetric.MAE):
+        return Better.LOWER
+    return Better.HIGHER if name in [metric.value for metric in AccuracyMetric] else None

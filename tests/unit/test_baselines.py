@@ -112,6 +112,17 @@ def test_kinds_of_changes(record: Record) -> None:
     assert [c.kind for c in seen.changes] == [Kind.NEW]
 
 
+def test_a_larger_error_is_worse(record: Record) -> None:
+    def with_error(value: float) -> Record:
+        assert record.accuracy is not None
+        merit = record.accuracy.model_copy(update={"metric": "mse", "value": value})
+        return record.model_copy(update={"accuracy": merit})
+
+    for value, kind in ((0.6, Kind.WORSE), (0.4, Kind.BETTER)):
+        done = accept(accepted(with_error(0.5)), [with_error(value)], [], reason="", today=LATER)
+        assert [change.kind for change in done.changes] == [kind]
+
+
 def test_worse_figures_need_a_reason(record: Record) -> None:
     before = accepted(record)
     worse = accept(before, [with_cycles(record, 1001)], [], reason="", today=LATER)

@@ -14,17 +14,20 @@ from hypothesis import assume, given
 from hypothesis import strategies as st
 from markdown_it import MarkdownIt
 
+from bench.baselines.accepted import BaselineSet
+from bench.baselines.files import update_files
 from bench.cli.sides import read_side
 from bench.core.errors import BenchError
 from bench.history.compare import compare, compare_figure
 from bench.history.comparison import CellOutcome, Comparison, FigureOutcome, Floors, OutputOutcome
-from bench.history.side import CellSide, Side, side_of_run
+from bench.history.side import CellSide, Side, side_of_baselines, side_of_run
 from bench.plan.metrics import Better, MetricName, describe
 from bench.records.figures import Absent, Number
 from bench.records.record import Record
 from bench.records.run_directory import RunDirectory
 from bench.report.comparison_markdown import code_span, comparison_markdown
 from bench.report.comparison_text import comparison_text
+from tests.support.baselines import accepted
 from tests.support.records import dense_layer_record
 from tests.support.sides import record_with, side_of, written_run
 
@@ -223,19 +226,68 @@ def test_the_cells_of_a_version_of_vela_are_compared_without_it(tmp_path: Path) 
     records = [of_vela(n, v, c) for n in names for v, c in (("5.0.0", 100), ("5.2.0", 120))]
     planned = [of_vela("lost", "5.0.0", 1).cell.id]
     run = written_run(tmp_path / "run", records, planned).path
-    old, new = read_side(f"{run}@5.0.0"), read_side(f"{run}@5.2.0")
+
+    def side(named: str) -> Side:
+        return read_side(named, tmp_path / "bench.toml")
+
+    old, new = side(f"{run}@5.0.0"), side(f"{run}@5.2.0")
     ids = [dense_layer_record(name).cell.id for name in names]
-    assert [*new.cells] == [*new.records] == [*read_side(f"{run}@installed").cells] == ids
+    assert [*new.cells] == [*new.records] == [*side(f"{run}@installed").cells] == ids
     assert [*old.cells] == [*ids, dense_layer_record("lost").cell.id]
     comparison = compare(new, old, EXACT)
     assert (comparison.totals.improved, comparison.totals.only_in_b) == (2, 1)
     assert {group.cause for group in comparison.causes} == {"Vela: version 5.2.0 -> 5.0.0"}
     for wrong in ("5.1.0", "", "@5.0.0"):
-        with pytest.raises(BenchError, match=r"no cell of Vela|is no run"):
-            read_side(f"{run}@{wrong}")
+        with pytest.raises(BenchError, match=r"no cell of Vela|is neither a run"):
+            side(f"{run}@{wrong}")
     # A directory may have such a name itself.
     run.rename(tmp_path / "run@5.0.0")
-    assert len(read_side(str(tmp_path / "run@5.0.0")).cells) == 5
+    assert len(side(str(tmp_path / "run@5.0.0")).cells) == 5
+
+
+def test_a_run_is_compared_with_accepted_figures_and_these_with_others(tmp_path: Path) -> None:
+    records = [dense_layer_record("base"), dense_layer_record("pruned")]
+    update_files(tmp_path / "baselines", [("vela", "w")], lambda _, before: accepted(*records))
+    slower = record_with(measurement={"counters": CYCLES}, compilation={"vela_version": "6.0.0"})
+    run = written_run(tmp_path / "run", [slower, records[1]]).path
+
+    def side(named: Path) -> Side:
+        return read_side(str(named), tmp_path / "bench.toml")
+
+    directory, file = tmp_path / "baselines", tmp_path / "baselines" / "vela" / "w.toml"
+    for a in (directory, file):
+        comparison = compare(side(a), side(run), EXACT)
+        assert outcomes(comparison)[MetricName.NPU_CYCLES] is FigureOutcome.REGRESSED
+        assert (comparison.totals.regressed, comparison.totals.unchanged) == (1, 1)
+        (cause,) = comparison.causes
+        assert cause.cause.startswith("Vela: version ")
+        # What accepted figures do not say is unknown, and no difference.
+        assert comparison.cells[0].outputs.outcome is OutputOutcome.UNKNOWN
+        assert comparison.cells[1].layers == ()
+    assert compare(side(file), side(directory), EXACT).passed
+    assert compare(side(run), side(file), EXACT).passed
+    fewer = side_of(tmp_path / "fewer", records[0])
+    assert not compare(side(file), fewer, EXACT).passed
+    file.write_text("[cells", encoding="utf-8")
+    with pytest.raises(BenchError, match="is no baselines file"):
+        side(file)
+
+
+def test_an_error_is_compared_with_its_accepted_figure(tmp_path: Path) -> None:
+    """Accepted figures do not say what the accuracy is; the run does, whichever side it is on."""
+
+    def mse(value: float) -> Record:
+        return record_with(accuracy={"metric": "mse", "value": value})
+
+    def baselines(value: float) -> Side:
+        files = {"vela/w": accepted(mse(value))}
+        return side_of_baselines(BaselineSet(origin="o", files=files), "n")
+
+    run = side_of(tmp_path / "a", mse(0.5))
+    for a, b in ((baselines(0.4), run), (run, baselines(0.6))):
+        assert outcomes(compare(a, b, EXACT))[MetricName.ACCURACY] is FigureOutcome.REGRESSED
+    both = compare(baselines(0.4), baselines(0.5), EXACT)
+    assert outcomes(both)[MetricName.ACCURACY] is FigureOutcome.INCOMPARABLE
 
 
 # --- floors and directions, whatever the figures ------------------------------------------------
@@ -247,7 +299,7 @@ FLOORS = st.floats(0, 1e6, allow_nan=False)
 def cell(metric: MetricName, value: float | None) -> CellSide:
     unit = describe(metric).unit
     figure = Absent(reason="r") if value is None else Number(value=value, unit=unit)
-    return CellSide(figures={metric: figure})
+    return CellSide(figures={metric: figure}, accuracy_metric="top1", accuracy_better=Better.HIGHER)
 
 
 @given(st.sampled_from(MetricName), VALUES, VALUES, FLOORS, FLOORS)

@@ -306,3 +306,24 @@ def test_each_metric_says_which_way_is_better() -> None:
         MetricName.ACCURACY,
         MetricName.ACTIVE_SHARE,
     }
+
+
+@pytest.mark.parametrize(
+    ("merit", "value", "status"),
+    [
+        ("top1", 0.5, Status.FAIL),
+        ("top1", 0.99, Status.IMPROVED),
+        ("mse", 0.5, Status.IMPROVED),
+        ("mse", 0.99, Status.FAIL),
+        ("mae", 0.99, Status.FAIL),
+        # Nothing says which way a function of the user's improves, so no change of it may pass.
+        ("m.py:f", 0.5, Status.FAIL),
+        ("m.py:f", 0.99, Status.FAIL),
+    ],
+)
+def test_an_accuracy_improves_as_its_figure_of_merit_does(
+    record: Record, merit: str, value: float, status: Status
+) -> None:
+    before = changed(record, "accuracy", metric=merit, value=0.95)
+    after = changed(record, "accuracy", metric=merit, value=value)
+    assert judged(after, accepted(before))["accuracy"].status is status
