@@ -67,10 +67,15 @@ class ChildRuns:
         if not config.is_file():
             return _unknown(f"it has no {config.name}")
         results = self.directory / name
+        # A search repeats the past, so it has no place in the history of runs. What the bench of an
+        # older version keeps is beside its run.
+        own = root == Path(bench.__file__).resolve().parent.parent
+        history = [f"--bench-history={self.directory / 'history.sqlite'}"] if own else []
         command = [
             *(sys.executable, "-m", "pytest", "-q", "-p", "no:cacheprovider"),
             *(f"--bench-config={config}", f"--bench-results={results}"),
-            *(f"--bench-cache={self.cache}", *options, f"{test}::test_{suite}[{cell}]"),
+            *(f"--bench-cache={self.cache}", *history, *options),
+            f"{test}::test_{suite}[{cell}]",
         ]
         environment = {k: v for k, v in self.environment.items() if not _OF_PYTEST.match(k)}
         # The bench of the version, wherever another one is installed.

@@ -23,7 +23,7 @@ from bench.history.comparison import (
     VelaLayerComparison,
 )
 from bench.history.side import CellSide, Side
-from bench.plan.metrics import Better, MetricName, describe
+from bench.plan.metrics import NPU_FIGURES, Better, MetricName, describe
 from bench.records.figures import Absent, Number
 from bench.records.provenance import Stage, first_cause
 
@@ -183,8 +183,26 @@ def _judged(
                 f"nothing says which way {name} improves; a run with a limit (min or max) does",
             )
         better = known
-    improved = (after > before) is (better is Better.HIGHER)
-    return (FigureOutcome.IMPROVED if improved else FigureOutcome.REGRESSED), ""
+    if (after > before) is not (better is Better.HIGHER):
+        return FigureOutcome.REGRESSED, ""
+    left = _left_the_npu(a, b) if metric in NPU_FIGURES else ""
+    return (FigureOutcome.INCOMPARABLE, left) if left else (FigureOutcome.IMPROVED, "")
+
+
+def _left_the_npu(a: CellSide, b: CellSide) -> str:
+    """Why a figure of B's NPU alone may look better; empty if as much runs on it as on A's.
+
+    An operator on the CPU takes its cycles, beats and weights with it.
+    """
+    then, now = (_figure(side, MetricName.CPU_OPERATORS) for side in (a, b))
+    if isinstance(now, Absent):
+        return "" if isinstance(then, Absent) else "B does not say what runs on the CPU"
+    if isinstance(then, Absent):
+        known = "A does not say how many do"
+        return f"{now.value:.0f} operators run on the CPU in B, and {known}" if now.value else ""
+    if now.value > then.value:
+        return f"{now.value - then.value:.0f} more operators run on the CPU in B"
+    return ""
 
 
 def _counts(metric: MetricName, floors: Floors, before: float, after: float) -> bool:

@@ -24,6 +24,8 @@ CONFIG = """
 macs = [64]
 memory_modes = ["Shared_Sram"]
 targets = ["sim"]
+[history]
+path = "results/history.sqlite"
 [workloads]
 net = "models/net.tflite"
 """
@@ -225,6 +227,8 @@ def test_versions_of_vela_are_searched_and_compared(repository: Repository, tmp_
     assert status == 0, output + errors
     assert "first bad: Vela 5.2.0\nlast good: Vela 5.1.0\n" in output
     assert "cause:     Vela: version 5.1.0 -> 5.2.0" in output
+    # A search repeats the past: it is no part of the history.
+    assert not (repository.root / "results" / "history.sqlite").exists()
     # One of them is installed beside the bench, and its cell has no version in its id.
     compared = bench(output.splitlines()[-1], repository.cache)
     assert "1 cell, 1 regressed" in compared.stdout, compared.stderr

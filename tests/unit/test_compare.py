@@ -245,6 +245,30 @@ def test_the_cells_of_a_version_of_vela_are_compared_without_it(tmp_path: Path) 
     assert len(side(str(tmp_path / "run@5.0.0")).cells) == 5
 
 
+def test_an_operator_that_leaves_the_npu_makes_nothing_better(tmp_path: Path) -> None:
+    def side(name: str, cycles: int, operators: tuple[str, ...] | None) -> Side:
+        return side_of(
+            tmp_path / name,
+            record_with(
+                measurement={"counters": {**CYCLES, "NPU_ACTIVE": cycles}},
+                compilation={"cpu_operators": operators},
+            ),
+        )
+
+    def cycles(a: Side, b: Side) -> FigureOutcome:
+        return outcomes(compare(a, b, EXACT))[MetricName.NPU_CYCLES]
+
+    whole, left = side("a", 1000, ()), side("b", 900, ("SOFTMAX",))
+    old = side("c", 1000, None)
+    assert cycles(whole, left) is cycles(old, left) is FigureOutcome.INCOMPARABLE
+    assert compare(whole, left, EXACT).cells[0].outcome is CellOutcome.REGRESSED
+    assert not compare(old, left, EXACT).passed
+    assert cycles(left, whole) is FigureOutcome.REGRESSED
+    assert cycles(old, side("d", 900, ())) is FigureOutcome.IMPROVED
+    assert cycles(left, side("e", 800, ("SOFTMAX",))) is FigureOutcome.IMPROVED
+    assert cycles(old, side("f", 900, None)) is FigureOutcome.IMPROVED
+
+
 def test_a_run_is_compared_with_accepted_figures_and_these_with_others(tmp_path: Path) -> None:
     records = [dense_layer_record("base"), dense_layer_record("pruned")]
     update_files(tmp_path / "baselines", [("vela", "w")], lambda _, before: accepted(*records))
