@@ -99,6 +99,7 @@ def _job(source: Path, directory: Path, inferences: int) -> Job:
         memory_mode=mode,
         source_model=source,
         compiled_model=compiled.path(directory),
+        vela_version=compiled.vela_version,
         report=compiled.report,
         timing=named_profile(PROFILE),
         timing_name=PROFILE,

@@ -76,8 +76,9 @@ class Job:
     memory_mode: MemoryMode
     #: The quantised model that Vela compiled.
     source_model: Path
-    #: What Vela wrote.
+    #: What Vela wrote, and its version.
     compiled_model: Path
+    vela_version: str
     report: VelaReport
     #: The memories behind the AXI ports, for targets that simulate or set them, and its name.
     timing: TimingProfile

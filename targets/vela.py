@@ -7,7 +7,6 @@ come from the reference interpreter, which runs the model that Vela was given.
 from __future__ import annotations
 
 from collections.abc import Iterator, Mapping, Sequence
-from importlib.metadata import version
 from pathlib import Path
 
 from bench.compiler import MemoryReport
@@ -35,7 +34,7 @@ EVENTS = frozenset(
 
 def check_vela(settings: TargetSettings, logs: Path, *, boot: bool) -> Iterator[Finding]:
     """See `Checkup`."""
-    yield found("estimate", f"of ethos-u-vela {version('ethos-u-vela')}")
+    yield found("estimate", "of the Vela that compiles each cell")
 
 
 class VelaEstimate:
@@ -51,11 +50,8 @@ class VelaEstimate:
         )
 
     def fingerprint(self) -> Mapping[str, str]:
-        """The packages that the figures come from."""
-        return {
-            "ethos-u-vela": version("ethos-u-vela"),
-            **self._reference.fingerprint(),
-        }
+        """The interpreters; the estimate is part of what Vela gave, with its version."""
+        return self._reference.fingerprint()
 
     def programs(self) -> Sequence[str]:
         """None."""
@@ -76,7 +72,7 @@ class VelaEstimate:
             unavailable={event: _NOT_ESTIMATED for event in job.events if event not in estimates},
             kinds={event: "estimate" for event in job.events if event in estimates},
             provenance={
-                "cycles": f"ethos-u-vela {version('ethos-u-vela')}, performance estimate",
+                "cycles": f"ethos-u-vela {job.vela_version}, performance estimate",
                 **_origin_of_outputs(reference),
             },
         )

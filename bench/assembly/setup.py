@@ -13,7 +13,7 @@ from bench.core.fingerprint import read_source_tree
 from bench.core.schema import suggest
 from bench.measuring.inputs import keep_inputs
 from bench.measuring.planning import vela_options
-from bench.measuring.progress import ignore
+from bench.measuring.progress import Sink
 from bench.measuring.user_files import check_user_files, survey_user_data
 from bench.plan.cell import INSTALLED_VELA
 from bench.plan.config import BenchConfig, fingerprint, named_velas, parse_config
@@ -132,13 +132,13 @@ def unavailable_targets(setup: RunSetup) -> dict[str, tuple[str, str]]:
     return missing
 
 
-def checked_velas(setup: RunSetup) -> dict[Path, str]:
+def checked_velas(setup: RunSetup, sink: Sink) -> dict[Path, str]:
     """Install each version of Vela that is not installed, and check that it fits the grid.
 
     Returns the files that the configuration names, lock files among them, and the sha256 of each.
     Raises `BenchError` if a version cannot be installed or does not know what the grid has.
     """
-    installations = setup.vela_installations(ignore)
+    installations = setup.vela_installations(sink)
     own = setup.config.vela.locks
     found = dict(setup.inputs)
     for vela in setup.velas:

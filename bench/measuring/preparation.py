@@ -118,6 +118,7 @@ class Preparation:
             memory_mode=cell.memory_mode,
             source_model=model.path,
             compiled_model=compilation.path,
+            vela_version=compilation.record.vela_version,
             report=compilation.record.report,
             timing=plan.timing,
             timing_name=plan.timing_name,

@@ -41,7 +41,7 @@ from bench.pytest_plugin.history import HistoryKeeper, history_store
 from bench.pytest_plugin.scheduler import FamilyScheduling
 from bench.pytest_plugin.signals import StopOnSignals
 from bench.pytest_plugin.surroundings import read_surroundings
-from bench.pytest_plugin.terminal import TerminalReport
+from bench.pytest_plugin.terminal import TerminalReport, say_at_once
 from bench.records.run_directory import RunDirectory
 
 __all__ = ["check", "judge"]
@@ -133,7 +133,7 @@ def pytest_configure(config: pytest.Config) -> None:
         if not config.option.collectonly:
             if config.option.bench_history is not None:
                 HistoryStore(config.option.bench_history).require_writable()
-            setup = replace(setup, inputs=checked_velas(setup))
+            setup = replace(setup, inputs=checked_velas(setup, say_at_once))
             setup = replace(setup, inputs=surveyed_inputs(setup))
             setup = replace(setup, unavailable=unavailable_targets(setup))
             setup = replace(setup, config=kept_inputs(setup))

@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import shutil
+import sys
 import threading
 import time
 from collections.abc import Iterator
@@ -21,7 +22,7 @@ from bench.records.record import Status
 from bench.report.run_view import RunView, read_run, write_junit
 from bench.report.table import render, unmeasured_table, unreadable_table, workload_tables
 
-__all__ = ["ProgressLines", "TerminalReport"]
+__all__ = ["ProgressLines", "TerminalReport", "say_at_once"]
 
 _LOG = logger(__name__)
 
@@ -35,6 +36,13 @@ _ACCEPT = (
     "some figures have neither a limit nor an accepted value; `bench baseline accept` accepts "
     "what this run measured"
 )
+
+
+def say_at_once(event: ProgressEvent) -> None:
+    """Tell of work that is done before pytest shows anything."""
+    if event.state in ("started", "update"):
+        line = one_line(f"bench: {event.kind} {event.task} {event.text}".rstrip())
+        print(line, file=sys.stderr, flush=True)
 
 
 class TerminalReport:

@@ -49,6 +49,7 @@ def job(tmp_path_factory: pytest.TempPathFactory) -> Job:
         memory_mode=MemoryMode.SHARED_SRAM,
         source_model=source,
         compiled_model=compiled.path(directory),
+        vela_version=compiled.vela_version,
         report=compiled.report,
         timing=PROFILES["u55_high_end"],
         timing_name="u55_high_end",

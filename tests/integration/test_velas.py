@@ -43,7 +43,7 @@ from targets.ethos_u55.memory_modes import MemoryMode
 from tests.support.bench_runs import ROOT, BenchRun, BenchRunner
 from tests.support.benchmark_runs import run_benchmark
 from tests.support.models.tflite_factory import mlp
-from tests.support.models.vela_files import require_vela
+from tests.support.models.vela_files import require_vela, zoo
 
 OLD = "5.0.0"
 OPTIONS = VelaOptions(accelerator=Accelerator.U55_128, memory_mode=MemoryMode.SHARED_SRAM)
@@ -289,6 +289,26 @@ def test_its_failures_are_told_and_bounded_as_those_of_the_installed(
         compile_model(large, OPTIONS, tmp_path / "out", bounds=Bounds(300, 100 << 20), vela=old)
 
 
+def test_the_estimate_of_a_version_is_said_to_be_its(run: BenchRun, tmp_path: Path) -> None:
+    (tmp_path / "net.tflite").write_bytes(
+        (run.directory.path.parents[1] / "net.tflite").read_bytes()
+    )
+    runner = BenchRunner(tmp_path)
+    runner.cache = run.cache
+    estimated = runner.run(runner.write_config(GRID), "-n", "0", "--bench-target=vela")
+    assert estimated.returncode == 0, estimated.output[-3000:]
+    for record in estimated.records().values():
+        version = record.compilation.vela_version
+        told = record.measurement.provenance["cycles"]
+        assert told == f"ethos-u-vela {version}, performance estimate"
+        estimate = record.compilation.report.cycles_total
+        assert record.measurement.counters["NPU_ACTIVE"] == estimate
+    assert {r.compilation.vela_version for r in estimated.records().values()} == {
+        OLD,
+        vela_version(),
+    }
+
+
 def test_the_doctor_finds_it_ready(past: Past, tmp_path: Path) -> None:
     config = tmp_path / "bench.toml"
     config.write_text(GRID, encoding="utf-8")
@@ -339,6 +359,7 @@ def test_what_a_shipped_lock_installs_is_measured(
     runner.cache = past.cache
     ran = runner.run(runner.write_config(GRID), "-n", "0", f"--bench-vela={version}")
     assert ran.returncode == 0, ran.output[-3000:]
+    assert f"bench: install Vela {version}\n" in ran.output
     for record in ran.records().values():
         assert record.compilation.vela_version == version
         assert record.compilation.cpu_operators == ()
@@ -348,19 +369,42 @@ def test_what_a_shipped_lock_installs_is_measured(
         assert len(layers) == 4, layers
 
 
+def test_the_shipped_page_is_of_today(
+    past: Past, tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    """Two of its cells, measured again; after a change of figures, `make velas` renews it."""
+    monkeypatch.setenv("BENCH_CACHE", str(past.cache))
+    (tmp_path / "zoo").mkdir()
+    model = tmp_path / "zoo" / "kws_ref_model.tflite"
+    model.write_bytes((zoo() / model.name).read_bytes())
+    page = tmp_path / "page.md"
+    ran = run_benchmark(
+        tmp_path,
+        "vela_versions",
+        model.parent,
+        *("--no-study", "--macs", "64", "256", "--modes", "Shared_Sram"),
+        *("--processes", "0", "--page", page, "--work", tmp_path / "work"),
+    )
+    assert ran.returncode == 0, ran.output[-3000:]
+    rows = [row for row in page.read_text(encoding="utf-8").splitlines() if row[:3] == "| `"]
+    assert len(rows) == 4
+    shipped = (ROOT / "docs" / "vela-versions.md").read_text(encoding="utf-8").splitlines()
+    assert [row for row in rows if row not in shipped] == [], "run make velas"
+
+
 def test_the_page_of_two_versions(
     past: Past, network: bytes, tmp_path: Path, monkeypatch: pytest.MonkeyPatch
 ) -> None:
     """`make velas` on one small model."""
     monkeypatch.setenv("BENCH_CACHE", str(past.cache))
-    zoo = tmp_path / "zoo"
-    zoo.mkdir()
-    (zoo / "Small-Net.tflite").write_bytes(network)
+    models = tmp_path / "zoo"
+    models.mkdir()
+    (models / "Small-Net.tflite").write_bytes(network)
     page = tmp_path / "page.md"
     ran = run_benchmark(
         tmp_path,
         "vela_versions",
-        zoo,
+        models,
         *("--no-study", "--macs", "64", "--modes", "Shared_Sram", "Sram_Only"),
         *("--processes", "0", "--page", page, "--work", tmp_path / "work"),
     )

@@ -35,6 +35,7 @@ def compiled_job(
         memory_mode=memory_mode,
         source_model=source,
         compiled_model=compiled.path(directory),
+        vela_version=compiled.vela_version,
         report=compiled.report,
         timing=PROFILES["u55_high_end"],
         timing_name="u55_high_end",
