@@ -223,12 +223,14 @@ def test_a_step_of_four_standard_deviations_is_found_where_it_is() -> None:
 
 
 def test_outliers_are_no_steps() -> None:
-    for seed in range(50):
+    false = 0
+    for seed in range(100):
         values = gauss(30, seed)
         values[7] += 50
         values[20] -= 80
-        clean = [v for i, v in enumerate(values) if i not in (7, 20)]
-        assert bool(noisy_breaks(values)) <= bool(noisy_breaks(clean)) or seed % 25 == 0
+        values[21] -= 80
+        false += bool(noisy_breaks(values))
+    assert false <= 5
 
 
 def test_a_new_level_needs_three_runs() -> None:
