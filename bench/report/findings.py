@@ -26,7 +26,8 @@ def finding_lines(
     for record in records:
         if record.cell.macs is shown and record.measurement.explanation:
             subjects.setdefault(headline(record.measurement.explanation), []).append(record)
-    lines = [f"{_names(same)}: {words}" for words, same in subjects.items()]
+    several = len({record.compilation.vela_version for record in records}) > 1
+    lines = [f"{_names(same, several)}: {words}" for words, same in subjects.items()]
     ids = {record.cell.id for record in records}
     lines += [
         f"{sweep.id}: {sweep.disagreement}"
@@ -36,12 +37,18 @@ def finding_lines(
     return [Text(one_line(line)) for line in lines]
 
 
-def _names(records: Sequence[Record]) -> str:
-    """The cells to which they belong: variants, and the memory modes that these share."""
+def _names(records: Sequence[Record], tell_vela: bool) -> str:
+    """The cells to which they belong: variants, and the memory modes that these share.
+
+    With `tell_vela` also the versions of Vela.
+    """
     variants: dict[str, list[str]] = {}
     for record in records:
-        variants.setdefault(record.cell.variant, []).append(record.cell.memory_mode.value)
-    by_modes: dict[str, list[str]] = {}
-    for variant, modes in variants.items():
-        by_modes.setdefault(" and ".join(dict.fromkeys(modes)), []).append(variant)
-    return "; ".join(f"{', '.join(names)}, {modes}" for modes, names in by_modes.items())
+        place = record.cell.memory_mode.value
+        if tell_vela:
+            place += f" under Vela {record.compilation.vela_version}"
+        variants.setdefault(record.cell.variant, []).append(place)
+    by_places: dict[str, list[str]] = {}
+    for variant, places in variants.items():
+        by_places.setdefault(" and ".join(dict.fromkeys(places)), []).append(variant)
+    return "; ".join(f"{', '.join(names)}, {places}" for places, names in by_places.items())

@@ -224,3 +224,19 @@ def test_the_table_has_a_row_for_each_version_and_names_it() -> None:
     deep = rows(here, of("installed", "5.2.0", system_config="Ethos_U55_Deep_Embedded"))
     assert ["High_End" in deep[0], "Deep" in deep[1]] == [True, True]
     assert "ideal" in rows(here, of("installed", "5.2.0", timing="ideal"))[1]
+
+
+def test_what_limits_a_cell_is_said_of_its_version() -> None:
+    def of(version: str, words: str) -> Record:
+        record = dense_layer_record("base")
+        compilation = record.compilation.model_copy(update={"vela_version": version})
+        measurement = record.measurement.model_copy(update={"explanation": words})
+        return record.model_copy(update={"compilation": compilation, "measurement": measurement})
+
+    text = render(
+        workload_tables([of("5.2.0", "flash binds."), of("5.0.0", "SRAM binds.")], []), 200
+    )
+    assert "base, Shared_Sram under Vela 5.2.0: flash binds" in text
+    assert "base, Shared_Sram under Vela 5.0.0: SRAM binds" in text
+    alone = render(workload_tables([of("5.2.0", "flash binds.")], []), 200)
+    assert "base, Shared_Sram: flash binds" in alone
