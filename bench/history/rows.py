@@ -41,6 +41,8 @@ _OF_THE_COMPILER = frozenset(
         *(MetricName.SRAM, MetricName.FLASH, MetricName.CPU_OPERATORS, MetricName.MACS),
     }
 )
+#: Figures of the layers' cycles, which no target measures.
+_ESTIMATES = frozenset({MetricName.MEMORY_WAIT})
 #: Figures that are computed from a counter -> its PMU event.
 _COUNTED = {MetricName.INFERENCE_MS: "NPU_ACTIVE", MetricName.ACTIVE_SHARE: "NPU_ACTIVE"}
 #: Kinds of a counter that nothing has verified; see `MeasurementRecord.kinds`.
@@ -172,6 +174,8 @@ def _figure(record: Record, metric: MetricName) -> FigureRow:
 def _source(record: Record, metric: MetricName) -> FigureSource:
     if metric in _OF_THE_COMPILER:
         return FigureSource.COMPILER
+    if metric in _ESTIMATES:
+        return FigureSource.ESTIMATE
     measured = record.measurement
     event = _COUNTED.get(metric, describe(metric).event)
     if event is not None and measured.kinds.get(event) in _ESTIMATED:

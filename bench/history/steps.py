@@ -58,9 +58,10 @@ class Step:
 
 
 def is_noisy(points: Sequence[Point]) -> bool:
-    """Whether chance has a part in the series of `points`, which all have a value."""
-    return any(not _repeatable(point) for point in points) or any(
-        is_retrained(before, after) for before, after in pairwise(points)
+    """Whether chance has a part in the series. Points without a value do not count."""
+    known = [point for point in points if point.value is not None]
+    return any(not _repeatable(point) for point in known) or any(
+        is_retrained(before, after) for before, after in pairwise(known)
     )
 
 
@@ -74,16 +75,10 @@ def find_steps(points: Sequence[Point]) -> tuple[Step, ...]:
     places = [i for i, point in enumerate(points) if point.value is not None]
     known = [points[i] for i in places]
     values = [point.value for point in known if point.value is not None]
-    exact = [
-        i
-        for i in range(1, len(values))
-        if values[i] != values[i - 1] and _is_no_chance(known[i - 1], known[i])
-    ]
-    levels = dict.fromkeys(exact, (0.0, 0.0))
-    for i in exact:
-        levels[i] = (values[i - 1], values[i])
-    if is_noisy(known):
-        levels |= {i: level for i, level in _noisy_levels(values).items() if i not in levels}
+    levels = _noisy_levels(values) if is_noisy(known) else {}
+    for i in range(1, len(values)):
+        if values[i] != values[i - 1] and _is_no_chance(known[i - 1], known[i]):
+            levels[i] = (values[i - 1], values[i])
     return tuple(
         Step(places[i], *levels[i], changes_between(known[i - 1], known[i])) for i in sorted(levels)
     )

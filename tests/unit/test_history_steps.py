@@ -13,13 +13,13 @@ from hypothesis import given
 from hypothesis import strategies as st
 
 from bench.history.causes import is_retrained
-from bench.history.rows import RunRows
+from bench.history.rows import RunRows, rows_of_run
 from bench.history.series import Point, Selection
 from bench.history.steps import find_steps, is_noisy, noisy_breaks
 from bench.history.store import HistoryStore
-from bench.records.record import Record
+from bench.records.record import Record, Status, UnmeasuredRecord
 from targets.protocol import Source
-from tests.support.history import CELL, changed, run_rows, with_cycles
+from tests.support.history import CELL, changed, manifest, run_rows, with_cycles
 from tests.support.records import dense_layer_record
 
 
@@ -131,6 +131,21 @@ def test_another_model_of_the_same_recipe_is_noise(tmp_path: Path, record: Recor
     assert is_retrained(found[0], found[1])
     assert is_noisy(found)
     assert not is_noisy([found[0], found[0]])
+
+
+def test_a_run_without_the_cell_makes_no_noise(tmp_path: Path, record: Record) -> None:
+    lost = UnmeasuredRecord(
+        cell=record.cell, status=Status.INCOMPLETE, error="WorkerDied", reason="it died"
+    )
+    same = trained(record, "a" * 64)
+    runs = [
+        run_rows(1, [same]),
+        rows_of_run("run-2", manifest(2), [], [lost], complete=True),
+        run_rows(3, [with_cycles(same, 1001)]),
+    ]
+    found = points(tmp_path, runs)
+    assert not is_noisy(found)
+    assert [step.index for step in find_steps(found)] == [2]
 
 
 def test_another_recipe_or_another_file_is_no_noise(tmp_path: Path, record: Record) -> None:

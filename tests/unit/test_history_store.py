@@ -91,6 +91,8 @@ def test_every_figure_of_a_record_is_kept_or_has_its_reason(
         (MetricName.DEVICE_MODEL, "compiler"),
         (MetricName.NPU_CYCLES, "estimate"),
         (MetricName.INFERENCE_MS, "estimate"),
+        (MetricName.ACTIVE_SHARE, "estimate"),
+        (MetricName.MEMORY_WAIT, "estimate"),
         (MetricName.AXI1_READ, "simulated"),
         (MetricName.ACCURACY, "simulated"),
     ],
@@ -102,6 +104,26 @@ def test_each_figure_says_what_it_is(
     simulated = changed(record, "measurement", source=Source.SIMULATED, kinds=kinds)
     store.append(run_rows(1, [simulated]))
     assert the(store.series(metric.value, CELL, ALL)).points[0].source == source
+
+
+def test_no_figure_is_labelled_as_something_that_the_bench_does_not_know() -> None:
+    """Who adds a metric says here what its figures are on a board."""
+    board = changed(dense_layer_record("base"), "measurement", source=Source.BOARD)
+    rows = run_rows(1, [board])
+    sources: dict[str, set[str]] = {}
+    for figure in rows.cells[0].figures:
+        sources.setdefault(figure.source.value, set()).add(figure.metric)
+    assert sources == {
+        "compiler": {
+            *("encoded_weights_kib", "encoding_ratio", "device_model_kib", "sram_kib"),
+            *("flash_kib", "cpu_operators", "macs"),
+        },
+        "estimate": {"memory_wait_share"},
+        "board": {
+            *("accuracy", "reference_mismatches", "npu_cycles", "inference_ms"),
+            *("npu_active_share", "axi0_read_beats", "axi0_write_beats", "axi1_read_beats"),
+        },
+    }
 
 
 def test_a_run_is_there_once_however_often_it_is_added(store: HistoryStore, record: Record) -> None:
