@@ -147,4 +147,6 @@ def _tell(finding: Finding, row: Row, over: Over, directory: Path) -> None:
     # Cells of other versions of Vela have other ids; see `bench.cli.sides`.
     marks = [f"@{row.names[at]}" if over is Over.VELA else "" for at in positions]
     sides = [f"{run}{mark}" for run, mark in zip(runs, marks, strict=True)]
-    print(shell_words(["bench", "compare", *sides]))
+    # Somebody may have removed the runs of a search that began long ago.
+    if all(run.is_dir() for run in runs):
+        print(shell_words(["bench", "compare", *sides]))

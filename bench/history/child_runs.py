@@ -102,9 +102,14 @@ class ChildRuns:
 
 
 def cause_between(before: Path, after: Path) -> str:
-    """The first cause by which the only cells of two runs differ; empty if there is none."""
-    (a,), (b,) = (RunDirectory(path).records().found for path in (before, after))
-    cause = first_cause(provenance_of(a), provenance_of(b))
+    """The first cause by which the only cells of two runs differ.
+
+    It is empty if there is none, or if a run is no longer there.
+    """
+    records = [RunDirectory(path).records().found for path in (before, after)]
+    if [len(found) for found in records] != [1, 1]:
+        return ""
+    cause = first_cause(*(provenance_of(found[0]) for found in records))
     return "" if cause is None else str(cause)
 
 

@@ -12,7 +12,7 @@ from pathlib import Path
 
 from bench.cache import ArtefactCache
 from bench.core.arrays import Array, digest_arrays
-from bench.core.errors import CacheError
+from bench.core.errors import CacheError, ModelError
 from bench.history.first_difference import MOST_INPUTS, Pair
 from bench.history.layer_outputs import RunningModel
 from bench.measuring.datasets import fit_dataset, fitted_dataset
@@ -59,8 +59,9 @@ def _first_inputs(
             inputs = tuple(
                 array.reshape(data.samples, data.steps, *array.shape[1:]) for array in inputs
             )
-        if digest_arrays(inputs) == data.sha256:
-            return tuple(array[:most] for array in inputs)
+        if digest_arrays(inputs) != data.sha256:
+            raise ModelError(f"the models do not take the same inputs ({data.name})")
+        return tuple(array[:most] for array in inputs)
     path = _file(cache, _DATA_KINDS, data.sha256, f"the data set {data.name}")
     with tempfile.TemporaryDirectory(prefix="bench-inputs-") as name:
         fit_dataset(path, model, Path(name))

@@ -12,11 +12,14 @@ from pathlib import Path
 
 from bench.core.errors import ConfigError
 from bench.core.git import GitError, run_git
+from bench.core.logging import logger
 from bench.core.text import one_line
 from bench.history.bisect import Measured
 from bench.history.child_runs import ChildRuns, own_root
 
 __all__ = ["Revisions", "revisions_between"]
+
+_LOG = logger(__name__)
 
 #: Seconds that git may take to check out a work tree.
 _CHECKOUT_S = 600.0
@@ -63,6 +66,8 @@ class Revisions:
     def _remove(self, parent: Path) -> None:
         with _signals_held_back():
             shutil.rmtree(parent, ignore_errors=True)
+        if parent.exists():
+            _LOG.warning("%s cannot be removed; remove it by hand", parent)
         # Of this one, and of those whose bench was killed.
         with contextlib.suppress(GitError):
             self._git("worktree", "prune")

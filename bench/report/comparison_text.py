@@ -13,6 +13,7 @@ from bench.history.comparison import (
     SideName,
 )
 from bench.report.comparison_words import (
+    cell_count,
     change_words,
     changed_figures,
     floor_words,
@@ -63,7 +64,7 @@ def _lines(comparison: Comparison) -> Iterator[str]:
 
 def _side(name: str, side: SideName) -> str:
     origin = f"{side.origin}, " if side.origin else ""
-    return one_line(f"{name}  {side.name}  ({origin}{side.cells:,} cells)")
+    return one_line(f"{name}  {side.name}  ({origin}{cell_count(side.cells)})")
 
 
 def _causes(comparison: Comparison) -> Iterator[str]:

@@ -12,6 +12,7 @@ from pathlib import Path
 import numpy as np
 import pytest
 
+from bench.core.arrays import Array
 from bench.history.comparison import Comparison, OutputOutcome
 from bench.records.provenance import Stage
 from tests.support.bench_runs import ROOT, BenchRunner
@@ -38,13 +39,14 @@ class Runs:
         weights = [rng.integers(-127, 128, shape).astype(np.int8) for shape in shapes]
         # Zeros compress well; the other model has none.
         layers = [weights[0], weights[1] * (rng.random(shapes[1]) > 0.9), weights[2]]
-        self.paths = []
-        self.runner = runner
-        for model in (layers, weights):
-            (directory / "net.tflite").write_bytes(mlp(model, softmax=True))
-            run = runner.run(config, "-n", "0")
-            assert run.returncode == 0, run.output
-            self.paths.append(run.directory.path)
+        self.runner, self.config = runner, config
+        self.paths = [self.run(model) for model in (layers, weights)]
+
+    def run(self, layers: list[Array]) -> Path:
+        (self.runner.directory / "net.tflite").write_bytes(mlp(layers, softmax=True))
+        run = self.runner.run(self.config, "-n", "0")
+        assert run.returncode == 0, run.output
+        return run.directory.path
 
     def compare(
         self, *arguments: str, cwd: Path = ROOT, cache: Path | None = None
@@ -138,6 +140,16 @@ def test_where_the_models_are_gone_it_says_so_and_compares_the_rest(
     assert "outputs differ; first layer not known: the compiled model" in text
     assert "measure the cell again" in text
     assert not (tmp_path / "none").exists()
+
+
+def test_models_with_other_inputs_are_compared_but_for_their_layers_outputs(runs: Runs) -> None:
+    rng = np.random.default_rng(9)
+    wider = runs.run([rng.integers(-127, 128, (10, 72)).astype(np.int8)])
+    result = runs.compare(str(runs.paths[0]), str(wider))
+    assert result.returncode == 1, result.stderr
+    text = " ".join(result.stdout.split())
+    assert "the models do not take the same inputs (random seed 0)" in text
+    assert "data: test sha256" in text
 
 
 def test_what_is_no_run_is_an_error(runs: Runs, tmp_path: Path) -> None:

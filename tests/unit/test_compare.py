@@ -406,6 +406,24 @@ def test_text_fits_a_terminal_and_names_every_cell(large: Comparison) -> None:
     assert "w-variant_119-" in next(line for line in lines if line.startswith("REGRESSED"))
 
 
+def test_a_name_obeys_no_terminal_and_no_markup(tmp_path: Path) -> None:
+    record = dense_layer_record("base")
+    evil = "\x1b[2Jconv\n| x |\u202e</details>"
+    (layer, *rest) = record.compilation.report.layers
+    changed = layer.model_copy(update={"name": evil, "op_cycles": 9})
+    report = record.compilation.report.model_copy(update={"layers": (changed, *rest)})
+    measured = {"counters": CYCLES, "unavailable": {"AXI0_RD_DATA_BEAT_RECEIVED": evil}}
+    a = side_of(tmp_path / "a", record)
+    b = side_of(tmp_path / "b", record_with(compilation={"report": report}, measurement=measured))
+    comparison = compare(a, b, EXACT)
+    for text in (comparison_text(comparison), comparison_markdown(comparison)):
+        assert "[2Jconv\\n" in text
+        assert not {"\x1b", "\u202e"} & set(text)
+    (*_, layers) = tables(comparison_markdown(comparison))
+    assert {len(row) for row in layers} == {5}
+    assert layers[-1][0].endswith("</details>")
+
+
 def test_text_shows_what_rounding_would_hide(tmp_path: Path) -> None:
     a = side_of(tmp_path / "a", record_with(accuracy={"value": 0.95}))
     b = side_of(tmp_path / "b", record_with(accuracy={"value": 0.95 - 1e-9}))
