@@ -23,10 +23,10 @@ from bench.records.provenance import first_cause, provenance_of
 from bench.records.record import Record, Status, Verdict
 from targets.protocol import Source
 
-__all__ = ["judge_against_accepted"]
+__all__ = ["DETERMINISTIC", "judge_against_accepted"]
 
 #: Targets that give the same counts for the same job, whenever they are asked.
-_DETERMINISTIC = frozenset({Source.SIMULATED, Source.ESTIMATE})
+DETERMINISTIC = frozenset({Source.SIMULATED, Source.ESTIMATE})
 #: Figures that depend on the test set.
 _OF_THE_DATA = frozenset({MetricName.ACCURACY, MetricName.REFERENCE})
 #: Figures whose change is one of the layers.
@@ -111,7 +111,7 @@ class _Comparison:
             config=config,
             origin=origin,
             cause=str(cause) if cause else "",
-            exact=same_model and record.measurement.source in _DETERMINISTIC,
+            exact=same_model and record.measurement.source in DETERMINISTIC,
             other_data=other,
             other_training=other if not same_model and training[0] != training[1] else "",
         )

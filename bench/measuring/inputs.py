@@ -47,6 +47,12 @@ def keep_inputs(
                 file = kept(workload.metric.file)
                 update["metric"] = workload.metric.model_copy(update={"file": file})
             workload = workload.model_copy(update=update)
+        elif workload.frozen:
+            frozen = {
+                variant: one.model_copy(update={"model": kept(one.model)})
+                for variant, one in workload.frozen.items()
+            }
+            workload = workload.model_copy(update={"frozen": frozen})
         workloads[name] = workload
     locks = {version: kept(path) for version, path in config.vela.locks.items()}
     vela = config.vela.model_copy(

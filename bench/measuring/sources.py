@@ -11,12 +11,13 @@ from pathlib import Path
 from bench.cache import JSON, Entry
 from bench.core.address import shown
 from bench.core.download import fetch
+from bench.core.errors import ModelError
 from bench.core.schema import StrictModel
 from bench.core.versions import installed_version
 from bench.measuring.products import Product, ProductStore
 from bench.measuring.progress import Task
 from bench.measuring.testsets import TestSet, obtain_test_set
-from bench.plan.config import TrainedWorkload, Workload
+from bench.plan.config import FrozenModel, TrainedWorkload, Workload
 from bench.records.record import ModelRecord
 from bench.tflite.adaptation import adapt, needs_adapting
 from bench.tflite.model_file import ModelFile, check_quantised, load_quantised
@@ -31,6 +32,7 @@ __all__ = [
     "TRAINING_CODE",
     "ModelSource",
     "QuantisedModel",
+    "frozen_model",
 ]
 
 #: The builder's client, which sets up its process, and what runs in that process.
@@ -62,13 +64,16 @@ class ModelSource:
         self._data = data
 
     def quantised(self, name: str, workload: Workload, variant: str) -> QuantisedModel:
-        """The quantised model of a variant of `workload`: trained, downloaded, or a file.
+        """The quantised model of a variant of `workload`: trained, frozen, downloaded, or a file.
 
         Raises:
             BuildError, DownloadError: training or downloading failed.
             ModelError: the file is missing, damaged or not a quantised model.
         """
         if isinstance(workload, TrainedWorkload):
+            frozen = workload.frozen.get(variant)
+            if frozen is not None:
+                return frozen_model(workload, variant, frozen)
             return self._trained(name, workload, variant)
         if workload.model is not None:
             return self._adapted(name, workload.model, {"file": workload.model.name})
@@ -162,6 +167,26 @@ class ModelSource:
             "packages": {name: installed_version(name) for name in _TRAINING_PACKAGES},
         }
         return self._store.product("variant", f"{name}-{variant}", parameters, TRAINING_CODE)
+
+
+def frozen_model(workload: TrainedWorkload, variant: str, frozen: FrozenModel) -> QuantisedModel:
+    """A variant that is a file. Raises `ModelError` if it is not the model that was frozen."""
+    file = load_quantised(frozen.model)
+    if file.sha256 != frozen.sha256:
+        raise ModelError(
+            f"{frozen.model}: is not the frozen model: its sha256 is {file.sha256}, and "
+            f"frozen.{variant}.sha256 is {frozen.sha256}",
+            cure="restore the file from version control, or freeze the variant again: bench freeze",
+        )
+    known = {
+        "architecture": workload.architecture,
+        "method": workload.variants[variant].method,
+        **_settings(workload, variant),
+        "seed": str(workload.seed),
+        **_named("quantise", workload.quantise),
+    }
+    provenance = {"frozen": frozen.model.name, **(known if frozen.recipe else {})}
+    return _quantised(frozen.model, file, "frozen", provenance)
 
 
 def _quantised(

@@ -1,4 +1,4 @@
-"""The files that a user names for their own model, checked before they are used."""
+"""The files that the configuration names, checked before they are used."""
 
 from __future__ import annotations
 
@@ -10,6 +10,7 @@ from pathlib import Path
 from bench.core.errors import BenchError, ConfigError, ModelError
 from bench.core.logging import logger
 from bench.measuring.datasets import LABELS, open_archive, require_fit, survey_dataset
+from bench.measuring.frozen import check_frozen_variants
 from bench.measuring.inputs import sha256_of
 from bench.measuring.testsets import judged_output_of
 from bench.plan.config import BenchConfig, CustomMetric, ModelFileWorkload
@@ -31,11 +32,13 @@ def check_user_files(
 ) -> dict[Path, str]:
     """Check the files of the `planned` workloads; returns models and metrics, with their sha256.
 
+    Frozen variants are among the models.
+
     Of data sets only the headers are read: whether the arrays that they declare fit the model, and
     whether there are labels where a limit needs them. See `survey_user_data` for the values. Raises
     `BenchError`, which names configuration, key and file.
     """
-    found: dict[Path, str] = {}
+    found = check_frozen_variants(config, config_path, planned)
     for key, workload in _planned(config, config_path, planned):
         if workload.dataset is not None:
             _check_labels(workload, workload.dataset, key)

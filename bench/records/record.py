@@ -183,7 +183,8 @@ class DataIdentity(RecordModel):
 class ModelRecord(RecordModel):
     """The quantised model that was given to Vela."""
 
-    origin: Literal["trained", "file"]
+    #: `frozen`: a trained variant that is kept as a file.
+    origin: Literal["trained", "frozen", "file"]
     sha256: str
     size_bytes: int
     #: How it was made (seed, epochs, library versions) or where it came from.

@@ -3,7 +3,7 @@
 The package does not touch models, caches or targets.
 """
 
-from bench.plan.config.baselines import BaselineConfig, Widths
+from bench.plan.config.baselines import BaselineConfig, ToleranceRule, Widths
 from bench.plan.config.limits import LimitRule
 from bench.plan.config.loading import load_config, named_velas, parse_config
 from bench.plan.config.settings import (
@@ -21,6 +21,7 @@ from bench.plan.config.workloads import (
     BASE_VARIANT,
     Binding,
     CustomMetric,
+    FrozenModel,
     ModelFileWorkload,
     TrainedWorkload,
     Workload,
@@ -33,12 +34,14 @@ __all__ = [
     "Binding",
     "CustomMetric",
     "DataConfig",
+    "FrozenModel",
     "GridConfig",
     "HistoryConfig",
     "LimitRule",
     "ModelFileWorkload",
     "ReferenceConfig",
     "SweepConfig",
+    "ToleranceRule",
     "TrainedWorkload",
     "Widths",
     "Workload",

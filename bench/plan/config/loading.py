@@ -107,6 +107,14 @@ def _resolve_paths(config: BenchConfig, config_path: Path, root: Path) -> BenchC
                 file = at_root(workload.metric.file, f"{key}.metric")
                 update["metric"] = workload.metric.model_copy(update={"file": file})
             workload = workload.model_copy(update=update)
+        elif workload.frozen:
+            frozen = {
+                variant: one.model_copy(
+                    update={"model": at_root(one.model, f"workloads.{name}.frozen.{variant}.model")}
+                )
+                for variant, one in workload.frozen.items()
+            }
+            workload = workload.model_copy(update={"frozen": frozen})
         workloads[name] = workload
     ini = at_root(config.vela.config_file, "vela.config_file")
     locks = {

@@ -16,7 +16,7 @@ from bench.core.units import MIB
 from bench.plan.cell import DEFAULT_TIMING, INSTALLED_VELA, Cell
 from bench.plan.config.baselines import BaselineConfig
 from bench.plan.config.vela import VelaConfig
-from bench.plan.config.workloads import Workload, check_name
+from bench.plan.config.workloads import TrainedWorkload, Workload, check_name
 from targets.ethos_u55.accelerators import Accelerator
 from targets.ethos_u55.memory_modes import MemoryMode
 from targets.ethos_u55.system_configs import DEFAULT_SYSTEM_CONFIG
@@ -142,6 +142,24 @@ class BenchConfig(StrictModel):
             for i, rule in enumerate(workload.limits):
                 place = f"workloads.{key}.limits[{i}].variants"
                 _known(place, "variant", rule.variants or (), list(workload.variants))
+        return self
+
+    @model_validator(mode="after")
+    def _frozen_parents_have_frozen_children(self) -> BenchConfig:
+        for name in self.grid.workloads or self.workloads:
+            workload = self.workloads[name]
+            if not isinstance(workload, TrainedWorkload):
+                continue
+            for variant in workload.variants:
+                if variant in workload.frozen or variant not in (self.grid.variants or (variant,)):
+                    continue
+                for parent in workload.lineage(variant)[1:]:
+                    if parent in workload.frozen:
+                        raise ValueError(
+                            f"workloads.{name}.frozen.{parent}: {variant!r} is made from it, and a "
+                            "frozen model has no float weights to go on from: freeze "
+                            f"{variant!r} too (bench freeze {name}), or remove this entry"
+                        )
         return self
 
     @model_validator(mode="after")

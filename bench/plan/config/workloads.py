@@ -2,6 +2,8 @@
 
 from __future__ import annotations
 
+import hashlib
+import json
 from pathlib import Path
 from typing import Annotated, Any, Literal
 
@@ -19,6 +21,7 @@ __all__ = [
     "BASE_VARIANT",
     "Binding",
     "CustomMetric",
+    "FrozenModel",
     "ModelFileWorkload",
     "TrainedWorkload",
     "Workload",
@@ -31,6 +34,9 @@ BASE_VARIANT = "base"
 #: What limits a network over the MAC sweep; see `bench.judging.sweep`.
 Binding = Literal["compute", "memory", "overhead"]
 
+
+#: A recipe is compared with that of the same variant only, so few digits tell them apart.
+_RECIPE_DIGITS = 12
 
 #: The seeds that every generator of random numbers takes: 32 bits, unsigned.
 Seed = Annotated[int, Field(ge=0, lt=1 << 32)]
@@ -54,6 +60,16 @@ class _WorkloadBase(StrictModel):
     expect_bound: dict[MemoryMode, Binding] = Field(default_factory=dict)
 
 
+class FrozenModel(StrictModel):
+    """The quantised model of a variant, kept as a file: it is measured, and not made again."""
+
+    #: Relative to the configuration file.
+    model: Path
+    sha256: str = Field(pattern=r"^[0-9a-f]{64}$")
+    #: `TrainedWorkload.recipe_sha256` when it was made; empty for a model that was not made here.
+    recipe: str = Field(default="", pattern=rf"^([0-9a-f]{{{_RECIPE_DIGITS}}})?$")
+
+
 class TrainedWorkload(_WorkloadBase):
     """A workload whose variants the project trains itself (see `models.registry`)."""
 
@@ -61,6 +77,8 @@ class TrainedWorkload(_WorkloadBase):
     seed: Seed = 0
     quantise: QuantiseSpec = QuantiseSpec()
     variants: dict[str, VariantSpec]
+    #: Variants that are files; `bench freeze` writes this.
+    frozen: dict[str, FrozenModel] = Field(default_factory=dict)
     #: Variants from smallest to largest: encoded size and cycles must not fall along it.
     order: tuple[str, ...] = ()
     #: Fraction by which a figure may be below the previous one and still count as equal.
@@ -88,12 +106,36 @@ class TrainedWorkload(_WorkloadBase):
         for name, spec in self.variants.items():
             check_name("variant", name)
             self._check_parents(name, spec)
-        for name in self.order:
-            if name not in self.variants:
-                raise ValueError(
-                    f"order: unknown variant {name!r}; {suggest(name, list(self.variants))}"
-                )
+        for key, names in (("order", self.order), ("frozen", self.frozen)):
+            for name in names:
+                if name not in self.variants:
+                    known = suggest(name, list(self.variants))
+                    raise ValueError(f"{key}: unknown variant {name!r}; {known}")
         return self
+
+    def lineage(self, variant: str) -> tuple[str, ...]:
+        """`variant`, the one that it is made from, and so on."""
+        spec = self.variants[variant]
+        before = () if isinstance(spec, TrainSpec) else self.lineage(spec.parent)
+        return variant, *before
+
+    def recipe_sha256(self, variant: str) -> str:
+        """The beginning of the sha256 of everything stated here that decides how `variant` is made.
+
+        What is left at its default is not in it, so a setting that later versions of the bench add
+        does not change it.
+        """
+        recipe = {
+            "architecture": self.architecture,
+            "seed": self.seed,
+            "quantise": self.quantise.model_dump(mode="json", exclude_defaults=True),
+            "steps": [
+                [spec.method, spec.model_dump(mode="json", exclude_defaults=True)]
+                for spec in map(self.variants.__getitem__, self.lineage(variant))
+            ],
+        }
+        digest = hashlib.sha256(json.dumps(recipe, sort_keys=True).encode()).hexdigest()
+        return digest[:_RECIPE_DIGITS]
 
     def _check_parents(self, name: str, spec: VariantSpec) -> None:
         seen = [name]

@@ -1,0 +1,1 @@
+"""The verbs about what varies: `bench calibrate` measures it, `bench freeze` ends it."""
