@@ -24,6 +24,7 @@ from bench.cli import (
     version,
     zoo,
 )
+from bench.cli.noise import calibrate, freeze
 from bench.core.errors import BenchError
 from bench.core.logging import log_to_terminal
 from bench.core.text import printable
@@ -48,6 +49,8 @@ commands.command()(report.report)
 commands.command()(schema.schema)
 commands.command()(doctor.doctor)
 commands.command()(disasm.disasm)
+commands.command()(calibrate.calibrate)
+commands.command()(freeze.freeze)
 commands.add_typer(baseline.commands, name="baseline")
 commands.add_typer(cache.commands, name="cache")
 commands.add_typer(history.commands, name="history")
