@@ -19,7 +19,7 @@ PYTEST = $(BIN)/pytest -n $(JOBS) --dist loadfile
 # Also in processes that are killed at last: `sitecustomize.py` there tells how.
 COVERED = PYTHONPATH=$(CURDIR)/tests/support/coverage_site$${PYTHONPATH:+:$$PYTHONPATH} $(PYTEST) --cov
 MODULE_TESTS = tests/unit tests/processes
-SYSTEM_TESTS = tests/integration tests/operators tests/fuzz tests/faults
+SYSTEM_TESTS = tests/integration tests/operators tests/fuzz tests/faults tests/study
 # Per cent of lines and branches that MODULE_TESTS alone must run.
 FLOOR ?= 72
 # Where to write what the tests came to, as JUnit XML; nowhere if it is empty.
@@ -28,7 +28,7 @@ junit = $(if $(JUNIT),--junit-xml=$(JUNIT)/$(1).xml)
 
 .DEFAULT_GOAL := help
 .PHONY: help bench board test coverage lint format lock clean fuzz fuzz-inputs fuzz-graphs speed \
-  fidelity architectures firmware test-fvp test-images test-board fuzz-board faults kills foreign big-data velas vela-locks
+  fidelity architectures study firmware test-fvp test-images test-board fuzz-board faults kills foreign big-data velas vela-locks
 
 help: ## list the targets
 	@grep -hE '^[a-z-]+:.*## ' $(MAKEFILE_LIST) | sed -E 's/:.*## /\t/' | expand -t 14
@@ -61,6 +61,9 @@ fuzz-inputs: $(VENV)/.dev-ready ## give the bench damaged configurations, models
 fuzz-graphs: $(VENV)/.dev-ready ## compare simulator and TFLite-Micro on random graphs; GRAPHS=20000 SEED=1
 	BENCH_FUZZ_GRAPHS=$(GRAPHS) BENCH_FUZZ_SEED=$(SEED) $(BIN)/pytest -n $(JOBS) \
 	  tests/operators/test_random_graphs.py $(ARGS)
+
+study: $(VENV)/.dev-ready ## seed regressions and harmless changes, see which alarm, and write the page of them
+	$(BIN)/python -m tests.study $(ARGS)
 
 architectures: $(VENV)/.dev-ready ## play all architectures of tests/operators through the bench and write their page
 	$(BIN)/python -m tests.operators.architectures --processes $(JOBS) $(ARGS)

@@ -7,7 +7,7 @@ from dataclasses import dataclass
 from enum import Enum
 
 from bench.assembly.session import Tools
-from bench.judging.baseline import DETERMINISTIC
+from bench.judging.comparison import DETERMINISTIC
 from bench.measuring.engine import Engine
 from bench.plan.cell import Cell
 from bench.plan.config import BenchConfig, TrainedWorkload

@@ -17,7 +17,8 @@ from bench.baselines.accepted import (
 from bench.core.errors import BenchError
 from bench.plan.metrics import MetricName, describe
 from bench.records.figures import Absent, shown_number
-from bench.records.metric_values import is_worse, metric_value
+from bench.records.merit import is_worse
+from bench.records.metric_values import metric_value
 from bench.records.provenance import first_cause
 from bench.records.record import Record, SweepRecord
 

@@ -13,7 +13,8 @@ from bench.baselines.accepted import BaselineSet
 from bench.plan.metrics import Better, MetricName, describe
 from bench.records.figures import Absent, Number
 from bench.records.layers import LayerSummary, layer_summaries
-from bench.records.metric_values import better_of, metric_value
+from bench.records.merit import better_of, merit_of
+from bench.records.metric_values import metric_value
 from bench.records.provenance import Provenance, provenance_of
 from bench.records.reading import Unreadable
 from bench.records.record import Record
@@ -93,7 +94,7 @@ def _measured(record: Record) -> CellSide:
     return CellSide(
         figures={metric: _figure(record, metric) for metric in MetricName},
         made=provenance_of(record),
-        accuracy_metric=record.accuracy.metric if record.accuracy else "",
+        accuracy_metric=merit_of(record),
         accuracy_better=better_of(record, MetricName.ACCURACY) if record.accuracy else None,
         layers=layer_summaries(record),
         weight_decode=decode,

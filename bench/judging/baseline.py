@@ -8,25 +8,23 @@ again, and a board, vary from run to run; there a change counts if it exceeds th
 from __future__ import annotations
 
 from collections.abc import Iterable
-from dataclasses import dataclass
 
-from bench.baselines.accepted import AcceptedCell, AcceptedFigure, Baselines
+from bench.baselines.accepted import AcceptedFigure, Baselines
+from bench.judging.comparison import SAME_MODEL, Comparison
+from bench.judging.making import made_number, made_verdict
 from bench.judging.memory import judge_memory_bound, memory_story
 from bench.judging.remarks import caveat
 from bench.judging.reproducing import Reproduce
-from bench.plan.config import BaselineConfig, Widths
-from bench.plan.metrics import NPU_FIGURES, MetricName, describe
+from bench.plan.config import BaselineConfig
+from bench.plan.metrics import NPU_FIGURES, Better, MetricName, describe
 from bench.records.figures import Absent, Number, shown_number
 from bench.records.layers import layer_summaries
-from bench.records.metric_values import is_worse, metric_value
-from bench.records.provenance import first_cause, provenance_of
+from bench.records.merit import better_of, is_worse
+from bench.records.metric_values import metric_value
 from bench.records.record import Record, Status, Verdict
-from targets.protocol import Source
 
-__all__ = ["DETERMINISTIC", "judge_against_accepted"]
+__all__ = ["judge_against_accepted"]
 
-#: Targets that give the same counts for the same job, whenever they are asked.
-DETERMINISTIC = frozenset({Source.SIMULATED, Source.ESTIMATE})
 #: Figures that depend on the test set.
 _OF_THE_DATA = frozenset({MetricName.ACCURACY, MetricName.REFERENCE})
 #: Figures whose change is one of the layers.
@@ -34,12 +32,14 @@ _OF_THE_LAYERS = frozenset({MetricName.NPU_CYCLES, MetricName.INFERENCE_MS})
 #: Layers to name; the others change less.
 _LAYERS = 3
 
-_EXACT = Widths()
-_SAME_MODEL = "the model is the accepted one, so any change counts"
-
 
 def judge_against_accepted(
-    record: Record, baselines: Baselines, config: BaselineConfig, share: float, reproduce: Reproduce
+    record: Record,
+    baselines: Baselines,
+    config: BaselineConfig,
+    share: float,
+    reproduce: Reproduce,
+    stated: Better | None = None,
 ) -> tuple[Verdict, ...]:
     """Compare each figure of a cell with the accepted one.
 
@@ -49,6 +49,7 @@ def judge_against_accepted(
         config: what counts as a change.
         share: from which share of its cycles on a cell is memory-bound; `[sweep]` states it.
         reproduce: makes the command shown in the verdict.
+        stated: which way an accuracy of the user's own improves, if a limit says it.
 
     Returns:
         A verdict for each metric that has a figure or an accepted one. Nothing if there are no
@@ -57,13 +58,13 @@ def judge_against_accepted(
     accepted = baselines.cells.get(record.cell.id)
     if accepted is None:
         return tuple(_unaccepted(record, baselines, reproduce)) if baselines.cells else ()
-    comparison = _Comparison.of(record, accepted, baselines.origin, config)
+    comparison = Comparison(record, accepted, config, stated, baselines.origin)
     verdicts = [
         verdict
         for metric in MetricName
         if (verdict := _judged(comparison, metric, reproduce)) is not None
     ]
-    bound = judge_memory_bound(record, accepted, share, comparison.words, reproduce)
+    bound = judge_memory_bound(record, accepted, share, lambda: comparison.words, reproduce)
     return (*verdicts, *([bound] if bound else []))
 
 
@@ -75,64 +76,7 @@ def _unaccepted(record: Record, baselines: Baselines, reproduce: Reproduce) -> I
             yield _verdict(record, metric, Status.NO_BASELINE, value, why, reproduce)
 
 
-@dataclass(frozen=True)
-class _Comparison:
-    """A cell beside its accepted self."""
-
-    record: Record
-    accepted: AcceptedCell
-    config: BaselineConfig
-    #: Where the accepted figures are from.
-    origin: str
-    #: The first difference between what both were made from, in words; empty if there is none.
-    cause: str
-    #: Whether any change of a figure counts.
-    exact: bool
-    #: Why the figures that depend on the test set cannot be compared; empty if they can.
-    other_data: str
-    #: The same for all figures: the model was trained on other data.
-    other_training: str
-
-    @classmethod
-    def of(
-        cls, record: Record, accepted: AcceptedCell, origin: str, config: BaselineConfig
-    ) -> _Comparison:
-        made, now = accepted.made, provenance_of(record)
-        cause = first_cause(made, now)
-        same_model = made.quantisation.get("model_sha256") == record.model.sha256
-        names = made.data.get("name"), record.data.name
-        other = (
-            f"accepted on other data ({names[0]}, not {names[1]})" if len(set(names)) > 1 else ""
-        )
-        training = made.data.get("training_sha256"), now.data.get("training_sha256")
-        return cls(
-            record=record,
-            accepted=accepted,
-            config=config,
-            origin=origin,
-            cause=str(cause) if cause else "",
-            exact=same_model and record.measurement.source in DETERMINISTIC,
-            other_data=other,
-            other_training=other if not same_model and training[0] != training[1] else "",
-        )
-
-    @property
-    def words(self) -> str:
-        """The cause as the end of a sentence."""
-        return f"; cause: {self.cause}" if self.cause else "; cause: nothing recorded differs"
-
-    def told(self, figure: AcceptedFigure) -> str:
-        """Since when a figure stands, and why."""
-        reason = f", {figure.reason!r}" if figure.reason else ""
-        return f"accepted {figure.since}{reason} in {self.origin}"
-
-    def widths(self, metric: MetricName, figure: AcceptedFigure) -> tuple[Widths, str]:
-        if self.exact and not figure.earlier:
-            return _EXACT, _SAME_MODEL
-        return self.config.widths(metric, self.record.cell.id)
-
-
-def _judged(comparison: _Comparison, metric: MetricName, reproduce: Reproduce) -> Verdict | None:
+def _judged(comparison: Comparison, metric: MetricName, reproduce: Reproduce) -> Verdict | None:
     record = comparison.record
     value = metric_value(record, metric)
     figure = comparison.accepted.figures.get(metric)
@@ -155,7 +99,7 @@ def _judged(comparison: _Comparison, metric: MetricName, reproduce: Reproduce) -
 
 
 def _compared(
-    comparison: _Comparison,
+    comparison: Comparison,
     metric: MetricName,
     value: float,
     figure: AcceptedFigure,
@@ -165,13 +109,24 @@ def _compared(
     widths, origin = comparison.widths(metric, figure)
     floor = widths.floor(figure.value)
     why = comparison.told(figure)
-    if not widths.exceeded(figure.value, value):
+    worse = is_worse(record, metric, figure.value, value, comparison.stated)
+    counts = widths.exceeded(figure.value, value)
+    if metric is MetricName.ACCURACY and comparison.other_merit:
+        why += f"; {comparison.other_merit}: accept it anew{comparison.words}"
+        status = Status.INCOMPLETE
+    elif comparison.changed_data and metric is MetricName.ACCURACY and not (counts and worse):
+        # A test set of one easy input has no errors: what is not worse is no proof either.
+        why += "; the test set has changed since, so nothing is proven: accept it anew"
+        why += comparison.words
+        status = Status.INCOMPLETE
+    elif not counts:
         status = Status.PASS
     else:
-        worse = is_worse(record, metric, figure.value, value)
         status = Status.FAIL if worse else Status.IMPROVED
         why += f"; {_tolerated(metric, floor, origin)}{comparison.words}"
         why += _layers_that_changed(comparison, metric)
+        if better_of(record, metric, comparison.stated) is None:
+            why += "; nothing says which way it improves: a limit with min or max does"
         if metric is MetricName.MEMORY_WAIT and worse:
             why += memory_story(record, comparison.accepted)
         if status is Status.IMPROVED:
@@ -181,11 +136,11 @@ def _compared(
 
 def _tolerated(metric: MetricName, floor: float, origin: str) -> str:
     if not floor:
-        return origin if origin == _SAME_MODEL else f"{origin} tolerates no change"
+        return origin if origin == SAME_MODEL else f"{origin} tolerates no change"
     return f"{origin} tolerates {shown_number(floor, describe(metric).unit)}"
 
 
-def _left_the_npu(comparison: _Comparison) -> str:
+def _left_the_npu(comparison: Comparison) -> str:
     """What operators have left the NPU since; the NPU's figures then leave something out."""
     left = comparison.record.compilation.cpu_operators or ()
     before = comparison.accepted.figures.get(MetricName.CPU_OPERATORS)
@@ -198,7 +153,7 @@ def _left_the_npu(comparison: _Comparison) -> str:
     )
 
 
-def _layers_that_changed(comparison: _Comparison, metric: MetricName) -> str:
+def _layers_that_changed(comparison: Comparison, metric: MetricName) -> str:
     if metric not in _OF_THE_LAYERS:
         return ""
     before, after = comparison.accepted.layers, layer_summaries(comparison.record)
@@ -231,15 +186,23 @@ def _verdict(
     floor: float = 0,
 ) -> Verdict:
     unit = describe(metric).unit
-    absent = isinstance(value, Absent)
-    return Verdict(
-        status=status,
-        subject=record.cell.id,
-        metric=metric.value,
-        measured=value if isinstance(value, Absent) else Number(value=value, unit=unit),
-        remark="" if absent else caveat(record, metric),
-        baseline=None if figure is None else Number(value=figure.value, unit=figure.unit),
-        tolerance=Number(value=floor, unit=unit) if floor else None,
-        reason=reason,
-        reproduce=reproduce(metric.value, record.cell.id),
+    baseline = None if figure is None else made_number(figure.value, figure.unit)
+    if isinstance(value, Absent):
+        measured: Number | Absent = value
+    elif baseline is not None and baseline.value == value:
+        measured = baseline
+    else:
+        measured = made_number(value, unit)
+    return made_verdict(
+        status,
+        record.cell.id,
+        metric.value,
+        measured,
+        reason,
+        reproduce(metric.value, record.cell.id),
+        {
+            "remark": "" if isinstance(value, Absent) else caveat(record, metric),
+            "baseline": baseline,
+            "tolerance": made_number(floor, unit) if floor else None,
+        },
     )

@@ -8,14 +8,14 @@ from dataclasses import dataclass
 from bench.judging.remarks import told_figure
 from bench.judging.tolerances import exceeded, tolerance_words
 from bench.plan.config import BASE_VARIANT, LimitRule
-from bench.plan.metrics import NPU_FIGURES, MetricName
+from bench.plan.metrics import NPU_FIGURES, Better, MetricName
 from bench.plan.tolerance import Tolerance
 from bench.records.figures import Absent, Category, Number
 from bench.records.metric_values import metric_value
 from bench.records.quality import ReferenceRecord
 from bench.records.record import Record, Status
 
-__all__ = ["Bound", "Tolerated", "bounds_of", "left_the_npu"]
+__all__ = ["Bound", "Tolerated", "bounds_of", "left_the_npu", "stated_direction"]
 
 
 @dataclass(frozen=True)
@@ -91,6 +91,16 @@ def left_the_npu(record: Record, rules: Sequence[LimitRule]) -> str:
         f"{len(left)} of its operators {verb} on the CPU ({names}), so this figure is not the "
         "whole network's; a limit on cpu_operators allows them"
     )
+
+
+def stated_direction(metric: MetricName, rules: Sequence[LimitRule]) -> Better | None:
+    """Which way `metric` improves by the limits on it; None if they do not say it, or both."""
+    mine = [rule for rule in rules if rule.metric is metric]
+    least = any(rule.min is not None or rule.max_drop_from_base is not None for rule in mine)
+    most = any(rule.max is not None or rule.max_ratio_to_base is not None for rule in mine)
+    if least == most:
+        return None
+    return Better.HIGHER if least else Better.LOWER
 
 
 def _matches(rule: LimitRule, record: Record) -> bool:

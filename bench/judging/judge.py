@@ -7,7 +7,7 @@ from collections.abc import Callable, Sequence
 from bench.baselines.accepted import BaselineSet
 from bench.core.errors import BenchError, TargetUnavailableError
 from bench.judging.baseline import judge_against_accepted
-from bench.judging.bounds import left_the_npu
+from bench.judging.bounds import left_the_npu, stated_direction
 from bench.judging.groups import (
     judge_order,
     judge_sweep,
@@ -19,7 +19,7 @@ from bench.judging.groups import (
 from bench.judging.policy import Policy
 from bench.judging.reproducing import Reproduce
 from bench.judging.sweep import classify
-from bench.judging.verdicts import judge_cell, together
+from bench.judging.verdicts import judge_cell
 from bench.plan.cell import Cell
 from bench.plan.config import BenchConfig
 from bench.plan.grid import Group, base_of
@@ -76,7 +76,6 @@ class Judge:
             known = base if isinstance(base, Record) else None
             absent = "" if isinstance(base, Record) else base.reason
             rules = self._config.workloads[cell.workload].limits
-            limited = judge_cell(record, known, rules, self._reproduce, absent)
             accepted = self._baselines.of(cell.target, cell.workload)
             compared = judge_against_accepted(
                 record,
@@ -84,9 +83,18 @@ class Judge:
                 self._config.baselines,
                 self._config.sweep.memory_share_from,
                 self._reproduce,
+                stated_direction(MetricName.ACCURACY, rules),
             )
-            covered = cell.id in accepted.cells
-            verdicts = self._policy.applied(together(limited, compared, covered=covered))
+            limited = judge_cell(
+                record,
+                known,
+                rules,
+                self._reproduce,
+                absent,
+                {verdict.metric for verdict in compared},
+                covered=cell.id in accepted.cells,
+            )
+            verdicts = self._policy.applied((*limited, *compared))
             judged = record.model_copy(update={"verdicts": verdicts})
             self._run.write_record(judged)
             self._judged[cell.id] = judged

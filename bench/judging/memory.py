@@ -6,7 +6,7 @@ from a larger NPU, and every further byte of weights costs time.
 
 from __future__ import annotations
 
-from collections.abc import Iterator
+from collections.abc import Callable, Iterator
 
 from bench.baselines.accepted import AcceptedCell
 from bench.judging.reproducing import Reproduce
@@ -37,12 +37,16 @@ _CAUSES = (
 
 
 def judge_memory_bound(
-    record: Record, accepted: AcceptedCell, share: float, cause: str, reproduce: Reproduce
+    record: Record,
+    accepted: AcceptedCell,
+    share: float,
+    cause: Callable[[], str],
+    reproduce: Reproduce,
 ) -> Verdict | None:
     """Whether the cell has turned from compute- to memory-bound; None if it is not known.
 
-    `share` is the share of its cycles from which on a cell counts as memory-bound, and `cause` the
-    end of a sentence that tells why its figures changed.
+    `share` is the share of its cycles from which on a cell counts as memory-bound, and `cause`
+    gives the end of a sentence that tells why its figures changed.
     """
     before = accepted.memory_share
     if before is None:
@@ -56,7 +60,7 @@ def judge_memory_bound(
         f"memory-bound from {share:.0%} on"
     )
     if status is Status.FAIL:
-        why += f"{cause}{memory_story(record, accepted)}"
+        why += f"{cause()}{memory_story(record, accepted)}"
     return Verdict(
         status=status,
         subject=record.cell.id,

@@ -32,7 +32,10 @@ class Policy:
 
     def applied(self, verdicts: Iterable[Verdict]) -> tuple[Verdict, ...]:
         """The verdicts, each with whether it fails."""
-        return tuple(one.model_copy(update={"fails": self._fails(one)}) for one in verdicts)
+        return tuple(
+            one if one.fails is (fails := self._fails(one)) else _failing(one, fails)
+            for one in verdicts
+        )
 
     def applied_to(self, unmeasured: UnmeasuredRecord) -> UnmeasuredRecord:
         """The same for a cell that could not be measured."""
@@ -42,3 +45,7 @@ class Policy:
         # A figure that the target never gives was never promised; a lost one is a FAIL already.
         foreseen = verdict.status is Status.UNAVAILABLE and verdict.foreseen
         return verdict.status in self.failing and not foreseen
+
+
+def _failing(verdict: Verdict, fails: bool) -> Verdict:
+    return verdict.model_copy(update={"fails": fails})

@@ -23,12 +23,12 @@ SUITES: dict[str, tuple[MetricName, ...]] = {
 GROUP_SUITES = ("mac_sweep", "variant_order")
 
 
+_SUITE_OF = {metric.value: suite for suite, metrics in SUITES.items() for metric in metrics}
+
+
 def suite_of(metric: str) -> str:
     """The suite that judges `metric`; for groups, the suite has the name of the judgement."""
-    for suite, metrics in SUITES.items():
-        if metric in {m.value for m in metrics}:
-            return suite
-    return metric
+    return _SUITE_OF.get(metric, metric)
 
 
 def reproduce_command(metric: str, subject: str, extra: tuple[str, ...] = ()) -> str:

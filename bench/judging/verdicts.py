@@ -2,9 +2,10 @@
 
 from __future__ import annotations
 
-from collections.abc import Iterable, Sequence
+from collections.abc import Collection, Iterable, Sequence
 
 from bench.judging.bounds import Bound, Tolerated, bounds_of, left_the_npu
+from bench.judging.making import made_number, made_verdict
 from bench.judging.remarks import caveat
 from bench.judging.reproducing import Reproduce
 from bench.plan.config import LimitRule
@@ -13,7 +14,7 @@ from bench.records.figures import Absent, Number, shown_number
 from bench.records.metric_values import metric_value
 from bench.records.record import Record, Status, Verdict
 
-__all__ = ["decisive", "judge_cell", "together", "worst"]
+__all__ = ["decisive", "judge_cell", "worst"]
 
 #: Figures that a part must have room for.
 _MEMORY = frozenset(
@@ -53,34 +54,17 @@ def decisive(verdicts: Iterable[Verdict]) -> Verdict:
     return decided
 
 
-def together(
-    limited: Iterable[Verdict], compared: Iterable[Verdict], *, covered: bool
-) -> tuple[Verdict, ...]:
-    """The verdicts by limits and those by accepted figures, without what says nothing more.
-
-    `covered` says whether the cell has accepted figures; what it had no figure of is then known.
-    """
-    against = list(compared)
-    said = {verdict.metric for verdict in against}
-    kept = [
-        verdict.model_copy(update={"foreseen": True})
-        if covered and verdict.status is Status.UNAVAILABLE
-        else verdict
-        for verdict in limited
-        if verdict.metric not in said
-        or verdict.status not in (Status.NO_BASELINE, Status.UNAVAILABLE)
-    ]
-    return (*kept, *against)
-
-
 def judge_cell(
     record: Record,
     base: Record | None,
     rules: Sequence[LimitRule],
     reproduce: Reproduce,
     base_absent: str = "",
+    compared: Collection[str] = (),
+    *,
+    covered: bool = False,
 ) -> tuple[Verdict, ...]:
-    """Judge every metric of one cell.
+    """Judge every metric of one cell by its limits.
 
     Args:
         record: the measured cell.
@@ -89,6 +73,9 @@ def judge_cell(
         rules: all limit rules of the workload; those that match the cell are applied.
         reproduce: makes the command shown in the verdict.
         base_absent: why there is no base.
+        compared: the metrics that have a verdict by an accepted figure. Where no limit is for
+            them, there is nothing more to say.
+        covered: whether the cell has accepted figures; of what it had no figure is then known.
 
     Returns:
         At least one verdict per metric: one for each bound that applies, or one that says why none
@@ -96,11 +83,15 @@ def judge_cell(
     """
     verdicts: list[Verdict] = []
     for metric in MetricName:
-        make = _Maker(record, metric, reproduce)
         bounds = bounds_of(metric, record, base, rules, base_absent)
+        if not bounds and metric.value in compared:
+            continue
+        make = _Maker(record, metric, reproduce, covered=covered)
         value = metric_value(record, metric)
         if isinstance(value, Absent):
-            verdicts.append(make.missing(value, bounds))
+            missing = make.missing(value, bounds)
+            if missing.status is not Status.UNAVAILABLE or metric.value not in compared:
+                verdicts.append(missing)
             continue
         left = left_the_npu(record, rules) if metric in NPU_FIGURES else ""
         verdicts += [make.bounded(value, bound, left) for bound in bounds]
@@ -112,32 +103,39 @@ def judge_cell(
 class _Maker:
     """Makes the verdicts of one metric of one cell."""
 
-    def __init__(self, record: Record, metric: MetricName, reproduce: Reproduce) -> None:
+    def __init__(
+        self, record: Record, metric: MetricName, reproduce: Reproduce, *, covered: bool
+    ) -> None:
         self._subject = record.cell.id
         self._metric = metric
         self._promised = record.promised is None or metric in record.promised
         self._command = reproduce(metric.value, record.cell.id)
         self._caveat = caveat(record, metric)
+        self._foreseen = covered or not self._promised
 
     def _make(
         self, status: Status, value: float | Absent, reason: str, bound: Bound | Tolerated | None
     ) -> Verdict:
         limit = bound.limit(describe(self._metric).unit) if bound else None
-        return Verdict(
-            status=status,
-            subject=self._subject,
-            metric=self._metric.value,
-            measured=value if isinstance(value, Absent) else self._number(value),
-            remark="" if isinstance(value, Absent) else self._caveat,
-            limit=limit,
-            direction=bound.direction if bound and limit is not None else "",
-            reason=reason,
-            reproduce=self._command,
-            key=bound.key if bound else "",
+        absent = isinstance(value, Absent)
+        return made_verdict(
+            status,
+            self._subject,
+            self._metric.value,
+            value if isinstance(value, Absent) else self._number(value),
+            reason,
+            self._command,
+            {
+                "remark": "" if absent else self._caveat,
+                "limit": limit,
+                "direction": bound.direction if bound and limit is not None else "",
+                "key": bound.key if bound else "",
+                "foreseen": self._foreseen and absent,
+            },
         )
 
     def _number(self, value: float) -> Number:
-        return Number(value=value, unit=describe(self._metric).unit)
+        return made_number(value, describe(self._metric).unit)
 
     def missing(self, absent: Absent, bounds: Sequence[Bound | Tolerated]) -> Verdict:
         """The verdict without a figure: a limit that has lost its figure fails."""
@@ -148,8 +146,7 @@ class _Maker:
         if configured and self._promised:
             lost = f"{configured[0].key} has lost its figure: {absent.reason}"
             return self._make(Status.FAIL, absent, lost, configured[0])
-        verdict = self._make(Status.UNAVAILABLE, absent, absent.reason, None)
-        return verdict.model_copy(update={"foreseen": not self._promised})
+        return self._make(Status.UNAVAILABLE, absent, absent.reason, None)
 
     def unlimited(self, value: float, workload: str) -> Verdict:
         return self._make(

@@ -40,9 +40,13 @@ def layer_summaries(record: Record) -> dict[str, LayerSummary]:
 
 def wait_share(record: Record) -> float | None:
     """Share of the cycles in which the multipliers wait for a memory, 0..1; None without layers."""
-    layers = layer_summaries(record).values()
-    total = sum(layer.cycles for layer in layers)
-    return sum(layer.waits for layer in layers) / total if total else None
+    rows = record.measurement.layers
+    if rows:
+        total, waits = sum(row.total for row in rows), sum(map(_waits, rows))
+    else:
+        layers = _of_vela(record.compilation.report).values()
+        total, waits = sum(one.cycles for one in layers), sum(one.waits for one in layers)
+    return waits / total if total else None
 
 
 def _of_target(rows: Iterable[LayerCycles]) -> dict[str, LayerSummary]:

@@ -6,13 +6,13 @@ from collections.abc import Callable, Mapping
 from types import MappingProxyType
 
 from bench.core.units import KIB
-from bench.plan.metrics import Better, MetricName, accuracy_better, describe
+from bench.plan.metrics import MetricName, describe
 from bench.records.figures import Absent
 from bench.records.layers import wait_share
 from bench.records.record import Record
 from targets.ethos_u55.memory_modes import MemoryMode
 
-__all__ = ["better_of", "is_worse", "metric_value"]
+__all__ = ["metric_value"]
 
 _ACTIVE, _IDLE = "NPU_ACTIVE", "NPU_IDLE"
 
@@ -21,31 +21,6 @@ def metric_value(record: Record, metric: MetricName) -> float | Absent:
     """The figure of `metric` in its unit, or the reason why there is none."""
     event = describe(metric).event
     return _VALUES[metric](record) if event is None else _counter(record, event)
-
-
-def better_of(record: Record, metric: MetricName) -> Better | None:
-    """Which way the figure of `metric` improves in `record`; None if nothing says so.
-
-    The accuracy improves as its figure of merit does: an error downwards. Of a function of the
-    user's, only the limit that judged it says so.
-    """
-    if metric is not MetricName.ACCURACY or record.accuracy is None:
-        return describe(metric).better
-    known = accuracy_better(record.accuracy.metric)
-    bounds = {v.direction for v in record.verdicts if v.metric == metric and v.direction}
-    if known is None and len(bounds) == 1:
-        by_limit = {"at least": Better.HIGHER, "at most": Better.LOWER}
-        known = by_limit.get(bounds.pop())
-    return known
-
-
-def is_worse(record: Record, metric: MetricName, before: float, after: float) -> bool:
-    """Whether a figure that went from `before` to `after`, which differ, got worse.
-
-    If nothing says which way it improves, every change counts as one for the worse.
-    """
-    better = better_of(record, metric)
-    return better is None or (after > before) == (better is Better.LOWER)
 
 
 def _counter(record: Record, event: str) -> float | Absent:

@@ -16,7 +16,7 @@ from pydantic import Field
 from bench.core.schema import RecordModel
 from bench.records.record import Record
 
-__all__ = ["Cause", "Provenance", "Stage", "first_cause", "provenance_of"]
+__all__ = ["Cause", "Provenance", "Stage", "first_cause", "provenance_of", "training_data_of"]
 
 
 class Stage(str, Enum):
@@ -110,6 +110,7 @@ def provenance_of(record: Record) -> Provenance:
             "name": record.data.name,
             "test_sha256": record.data.sha256,
             "samples": str(record.data.samples),
+            **_known("metric", record.accuracy.metric if record.accuracy else ""),
             **_known("training_sha256", model.provenance.get(_TRAINING_DATA, "")),
         },
         training=training,
@@ -134,6 +135,11 @@ def provenance_of(record: Record) -> Provenance:
 #: What a stage gave. It differs whenever something before it does, so it is told only if nothing
 #: else of its stage is known to differ.
 _GIVEN = frozenset({"float_sha256", "model_sha256", "compiled_sha256"})
+
+
+def training_data_of(record: Record) -> str | None:
+    """The sha256 of the data on which a model was trained; None for a model file."""
+    return record.model.provenance.get(_TRAINING_DATA)
 
 
 def _known(name: str, value: str) -> dict[str, str]:

@@ -8,9 +8,10 @@ from hypothesis import strategies as st
 
 from bench.baselines.accepted import Baselines
 from bench.judging.baseline import judge_against_accepted
+from bench.judging.bounds import stated_direction
 from bench.judging.policy import Policy
-from bench.judging.verdicts import decisive, judge_cell, together, worst
-from bench.plan.config import BaselineConfig
+from bench.judging.verdicts import decisive, judge_cell, worst
+from bench.plan.config import BaselineConfig, LimitRule
 from bench.plan.config.baselines import ToleranceRule
 from bench.plan.metrics import Better, MetricName, describe
 from bench.records.figures import Number
@@ -161,6 +162,8 @@ def test_changed_data_of_the_same_name_is_compared_and_named(record: Record) -> 
     verdict = judged(worse, accepted(record))["accuracy"]
     assert verdict.status is Status.FAIL
     assert "cause: data: test sha256 000000000000 -> ffffffffffff" in verdict.reason
+    same = judged(shuffled, accepted(record))["accuracy"]
+    assert same.status is Status.INCOMPLETE, "a smaller test set proves nothing"
 
 
 def layers(**cycles: tuple[int, int]) -> tuple[LayerCycles, ...]:
@@ -229,15 +232,19 @@ def test_what_fails_depends_on_where_it_runs(record: Record) -> None:
         v for v in judge_cell(record, record, (), reproduce) if v.metric == absent[0].metric
     ]
     assert [v.fails for v in Policy.in_ci().applied(promised)] == [True]
-    known = together(promised, (), covered=True)
+    every = judge_cell(record, record, (), reproduce, covered=True)
+    known = [v for v in every if v.metric == absent[0].metric]
     assert [v.fails for v in Policy.in_ci().applied(known)] == [False], "it was accepted as missing"
 
 
 def test_what_is_judged_is_not_also_unjudged(record: Record) -> None:
-    limited = judge_cell(record, record, (), reproduce)
-    compared = judge_against_accepted(record, accepted(record), NO_TOLERANCES, SHARE, reproduce)
-    both = [v for v in together(limited, compared, covered=True) if v.metric == "npu_cycles"]
-    assert [v.status for v in both] == [Status.PASS]
+    compared = judged(record, accepted(record))
+    limited = judge_cell(record, record, (), reproduce, "", compared, covered=True)
+    assert "npu_cycles" not in {v.metric for v in limited}
+    rules = [LimitRule(metric=MetricName.NPU_CYCLES, max=1)]
+    limited = judge_cell(record, record, rules, reproduce, "", compared, covered=True)
+    found = [v.status for v in limited if v.metric == "npu_cycles"]
+    assert found == [Status.FAIL], "a limit is judged all the same"
 
 
 CYCLES = st.integers(1, 100_000)
@@ -308,22 +315,44 @@ def test_each_metric_says_which_way_is_better() -> None:
     }
 
 
+def with_accuracy(record: Record, merit: str, value: float) -> Record:
+    return record.model_copy(
+        update={"accuracy": AccuracyRecord(metric=merit, value=value, samples=10)}
+    )
+
+
 @pytest.mark.parametrize(
-    ("merit", "value", "status"),
+    ("merit", "limit", "rising"),
     [
-        ("top1", 0.5, Status.FAIL),
-        ("top1", 0.99, Status.IMPROVED),
-        ("mse", 0.5, Status.IMPROVED),
-        ("mse", 0.99, Status.FAIL),
-        ("mae", 0.99, Status.FAIL),
-        # Nothing says which way a function of the user's improves, so no change of it may pass.
-        ("m.py:f", 0.5, Status.FAIL),
-        ("m.py:f", 0.99, Status.FAIL),
+        ("top1", {"min": 0}, Status.IMPROVED),
+        ("auc", {"min": 0}, Status.IMPROVED),
+        ("mse", {"max": 9}, Status.FAIL),
+        ("mae", {"max": 9}, Status.FAIL),
+        ("metrics.py:f", {"max": 9}, Status.FAIL),
+        ("metrics.py:f", {"min": 0}, Status.IMPROVED),
+        ("metrics.py:f", None, Status.FAIL),
     ],
 )
-def test_an_accuracy_improves_as_its_figure_of_merit_does(
-    record: Record, merit: str, value: float, status: Status
+def test_an_error_improves_downwards_and_an_unknown_figure_never(
+    record: Record, merit: str, limit: dict[str, float] | None, rising: Status
 ) -> None:
-    before = changed(record, "accuracy", metric=merit, value=0.95)
-    after = changed(record, "accuracy", metric=merit, value=value)
-    assert judged(after, accepted(before))["accuracy"].status is status
+    rules = [LimitRule(metric=MetricName.ACCURACY, **limit)] if limit else []
+    before, after = (with_accuracy(record, merit, value) for value in (0.5, 0.9))
+    stated = stated_direction(MetricName.ACCURACY, rules)
+
+    def status(now: Record, accepted_one: Record) -> Status:
+        found = judge_against_accepted(
+            now, accepted(accepted_one), NO_TOLERANCES, SHARE, reproduce, stated
+        )
+        return next(v.status for v in found if v.metric == "accuracy")
+
+    assert status(after, before) is rising
+    falling = {Status.FAIL: Status.IMPROVED, Status.IMPROVED: Status.FAIL}[rising]
+    assert status(before, after) is (falling if limit else Status.FAIL)
+
+
+def test_another_figure_of_merit_is_not_compared(record: Record) -> None:
+    verdict = judged(with_accuracy(record, "f1", 0.99), accepted(record))["accuracy"]
+    assert verdict.status is Status.INCOMPLETE
+    assert "accepted as top1, measured as f1" in verdict.reason
+    assert "cause: data: metric top1 -> f1" in verdict.reason

@@ -12,7 +12,7 @@ from pydantic import Field, model_validator
 from bench.core.schema import StrictModel
 from bench.plan.metrics import MetricName
 
-__all__ = ["DEFAULT_TOLERANCES", "BaselineConfig", "ToleranceRule", "Widths"]
+__all__ = ["DEFAULT_TOLERANCES", "OWN", "BaselineConfig", "ToleranceRule", "Widths"]
 
 
 class Widths(StrictModel):
@@ -91,6 +91,8 @@ DEFAULT_TOLERANCES: Final = MappingProxyType(
     }
 )
 _EXACT = Widths()
+#: What states a tolerance that no configuration does.
+OWN: Final = "the bench's own tolerance"
 
 
 class BaselineConfig(StrictModel):
@@ -113,4 +115,4 @@ class BaselineConfig(StrictModel):
         for i in reversed(range(len(self.tolerances))):
             if self.tolerances[i].matches(metric, cell_id):
                 return self.tolerances[i], f"baselines.tolerances[{i}]"
-        return DEFAULT_TOLERANCES.get(metric, _EXACT), "the bench's own tolerance"
+        return DEFAULT_TOLERANCES.get(metric, _EXACT), OWN
