@@ -171,7 +171,8 @@ def _faults_of(path: Path) -> Iterator[None]:
         if "no such" in words or "decode" in words:
             raise _damaged(path, words) from error
         raise HistoryError(f"{path}: {words}", cure=_ANOTHER_PLACE) from error
-    except sqlite3.DatabaseError as error:
+    except (sqlite3.DatabaseError, UnicodeDecodeError) as error:
+        # The second if what SQLite says of the damage quotes some of it.
         raise _damaged(path, str(error)) from error
     except OSError as error:
         raise HistoryError(f"{path}: {error.strerror}", cure=_ANOTHER_PLACE) from error

@@ -14,7 +14,7 @@ from bench.judging.comparison import SAME_MODEL, Comparison
 from bench.judging.making import made_number, made_verdict
 from bench.judging.memory import judge_memory_bound, memory_story
 from bench.judging.remarks import caveat
-from bench.judging.reproducing import Reproduce
+from bench.judging.reproducing import Reproduce, once_a_suite
 from bench.plan.config import BaselineConfig
 from bench.plan.metrics import NPU_FIGURES, Better, MetricName, describe
 from bench.records.figures import Absent, Number, shown_number
@@ -55,16 +55,17 @@ def judge_against_accepted(
         A verdict for each metric that has a figure or an accepted one. Nothing if there are no
         baselines at all for the workload and target.
     """
+    command = once_a_suite(reproduce)
     accepted = baselines.cells.get(record.cell.id)
     if accepted is None:
-        return tuple(_unaccepted(record, baselines, reproduce)) if baselines.cells else ()
+        return tuple(_unaccepted(record, baselines, command)) if baselines.cells else ()
     comparison = Comparison(record, accepted, config, stated, baselines.origin)
     verdicts = [
         verdict
         for metric in MetricName
-        if (verdict := _judged(comparison, metric, reproduce)) is not None
+        if (verdict := _judged(comparison, metric, command)) is not None
     ]
-    bound = judge_memory_bound(record, accepted, share, lambda: comparison.words, reproduce)
+    bound = judge_memory_bound(record, accepted, share, lambda: comparison.words, command)
     return (*verdicts, *([bound] if bound else []))
 
 
@@ -109,16 +110,12 @@ def _compared(
     widths, origin = comparison.widths(metric, figure)
     floor = widths.floor(figure.value)
     why = comparison.told(figure)
-    worse = is_worse(record, metric, figure.value, value, comparison.stated)
-    counts = widths.exceeded(figure.value, value)
-    if metric is MetricName.ACCURACY and comparison.other_merit:
-        why += f"; {comparison.other_merit}: accept it anew{comparison.words}"
+    counts = abs(value - figure.value) > floor
+    worse = counts and is_worse(record, metric, figure.value, value, comparison.stated)
+    unproven = comparison.unproven(worse=worse) if metric is MetricName.ACCURACY else ""
+    if unproven:
         status = Status.INCOMPLETE
-    elif comparison.changed_data and metric is MetricName.ACCURACY and not (counts and worse):
-        # A test set of one easy input has no errors: what is not worse is no proof either.
-        why += "; the test set has changed since, so nothing is proven: accept it anew"
-        why += comparison.words
-        status = Status.INCOMPLETE
+        why += f"; {unproven}: accept it anew{comparison.words}"
     elif not counts:
         status = Status.PASS
     else:

@@ -63,17 +63,15 @@ class Comparison:
         same = self.same_model or before == training_data_of(self.record)
         return "" if same else self.other_data
 
-    @property
-    def changed_data(self) -> bool:
-        """Whether the test set has other content under the same name."""
-        before = self.accepted.made.data.get("test_sha256")
-        return not self.other_data and before != self.record.data.sha256
-
-    @property
-    def other_merit(self) -> str:
-        """How the accepted accuracy is another figure of merit; empty if it is not."""
-        before, now = self.accepted.made.data.get("metric"), merit_of(self.record)
-        return f"accepted as {before}, measured as {now}" if before and before != now else ""
+    def unproven(self, *, worse: bool) -> str:
+        """Why the accuracy says nothing about the accepted one; empty if it does."""
+        made, merit = self.accepted.made.data, merit_of(self.record)
+        if made.get("metric", merit) != merit:
+            return f"accepted as {made['metric']}, measured as {merit}"
+        if worse or self.other_data or made.get("test_sha256") == self.record.data.sha256:
+            return ""
+        # A test set of one easy input has no errors: what is not worse is no proof either.
+        return "the test set has changed since, so nothing is proven"
 
     def told(self, figure: AcceptedFigure) -> str:
         """Since when a figure stands, and why."""

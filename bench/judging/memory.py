@@ -9,6 +9,7 @@ from __future__ import annotations
 from collections.abc import Callable, Iterator
 
 from bench.baselines.accepted import AcceptedCell
+from bench.judging.making import made_verdict
 from bench.judging.reproducing import Reproduce
 from bench.plan.metrics import MetricName, describe
 from bench.records.binding import MEMORIES, CellBinding
@@ -61,19 +62,19 @@ def judge_memory_bound(
     )
     if status is Status.FAIL:
         why += f"{cause()}{memory_story(record, accepted)}"
-    return Verdict(
-        status=status,
-        subject=record.cell.id,
-        metric=MEMORY_BOUND,
-        measured=Category(value=_word(is_)),
-        baseline=Category(value=_word(was)),
-        reason=why,
-        reproduce=reproduce(MEMORY_BOUND, record.cell.id),
+    return made_verdict(
+        status,
+        record.cell.id,
+        MEMORY_BOUND,
+        _WORDS[is_],
+        why,
+        reproduce(MEMORY_BOUND, record.cell.id),
+        {"baseline": _WORDS[was]},
     )
 
 
-def _word(bound: bool) -> str:
-    return "memory-bound" if bound else "not memory-bound"
+#: Whether memory binds a cell -> in words.
+_WORDS = {True: Category(value="memory-bound"), False: Category(value="not memory-bound")}
 
 
 def memory_story(record: Record, accepted: AcceptedCell) -> str:

@@ -7,7 +7,7 @@ from collections.abc import Collection, Iterable, Sequence
 from bench.judging.bounds import Bound, Tolerated, bounds_of, left_the_npu
 from bench.judging.making import made_number, made_verdict
 from bench.judging.remarks import caveat
-from bench.judging.reproducing import Reproduce
+from bench.judging.reproducing import Reproduce, once_a_suite
 from bench.plan.config import LimitRule
 from bench.plan.metrics import NPU_FIGURES, MetricName, describe
 from bench.records.figures import Absent, Number, shown_number
@@ -81,12 +81,13 @@ def judge_cell(
         At least one verdict per metric: one for each bound that applies, or one that says why none
         applies. A bound that cannot be compared with anything is never ignored.
     """
+    command = once_a_suite(reproduce)
     verdicts: list[Verdict] = []
     for metric in MetricName:
         bounds = bounds_of(metric, record, base, rules, base_absent)
         if not bounds and metric.value in compared:
             continue
-        make = _Maker(record, metric, reproduce, covered=covered)
+        make = _Maker(record, metric, command, covered=covered)
         value = metric_value(record, metric)
         if isinstance(value, Absent):
             missing = make.missing(value, bounds)
