@@ -23,7 +23,8 @@ def agreeing(
 ) -> Iterator[tuple[Sequence[Sample], tuple[str, ...]]]:
     """The largest groups of cells that vary alike, each with patterns of their ids.
 
-    Targets are never put together. Of each, all cells are if they vary alike, else those of a
+    Memory modes and targets are never put together, nor versions of Vela: what varies with one may
+    stand still with another. Of each, all cells are together if they vary alike, else those of a
     workload, else those of a variant, else each is alone. In a group none varies, or all do.
     """
     for group in _split(samples, _LEVELS[0]):
@@ -47,7 +48,7 @@ def degrees_of_freedom(values: npt.NDArray[np.float64]) -> float:
 
 #: By what cells are put together, the widest first.
 _LEVELS: tuple[Callable[[Sample], str], ...] = (
-    lambda sample: sample.target,
+    lambda sample: sample.place,
     lambda sample: sample.workload,
     lambda sample: sample.variant,
     lambda sample: sample.cell,
@@ -55,11 +56,11 @@ _LEVELS: tuple[Callable[[Sample], str], ...] = (
 
 
 def _of_workloads(samples: Sequence[Sample]) -> tuple[str, ...]:
-    return tuple(dict.fromkeys(f"{s.workload}-*-{s.target}*" for s in samples))
+    return tuple(dict.fromkeys(f"{s.workload}-*-{s.place}" for s in samples))
 
 
 def _of_variants(samples: Sequence[Sample]) -> tuple[str, ...]:
-    return tuple(dict.fromkeys(f"{s.workload}-{s.variant}-*-{s.target}*" for s in samples))
+    return tuple(dict.fromkeys(f"{s.workload}-{s.variant}-*-{s.place}" for s in samples))
 
 
 def _of_cells(samples: Sequence[Sample]) -> tuple[str, ...]:

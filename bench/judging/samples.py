@@ -34,7 +34,8 @@ class Sample:
     cell: str
     workload: str
     variant: str
-    target: str
+    #: Memory mode, target, and whatever else ends its id: `shared_sram-sim`.
+    place: str
     values: tuple[float, ...]
 
     @property

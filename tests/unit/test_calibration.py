@@ -18,6 +18,7 @@ from bench.plan.config import Widths
 from bench.plan.metrics import MetricName
 
 RATE = 0.01
+PLACE = "shared_sram-sim"
 CYCLES, ACCURACY = MetricName.NPU_CYCLES, MetricName.ACCURACY
 
 #: Figures of one cell that differ by some per cent, or not at all.
@@ -28,7 +29,7 @@ six_runs = figures.map(lambda values: tuple(itertools.islice(itertools.cycle(val
 
 def sample(values: tuple[float, ...] | list[float], workload: str = "net") -> Sample:
     return Sample(
-        f"{workload}-base-u55_128-shared_sram-sim", workload, "base", "sim", tuple(values)
+        f"{workload}-base-u55_128-shared_sram-sim", workload, "base", PLACE, tuple(values)
     )
 
 
@@ -111,7 +112,7 @@ def alarms(metric: MetricName, runs: int, cells: int, correlated: float, trials:
         noise = 0.01 * (math.sqrt(correlated) * shared + math.sqrt(1 - correlated) * own)
         values = 50_000 * np.exp(noise) if metric is CYCLES else 0.9 + noise
         samples = [
-            Sample(f"net-v{i}-sim", "net", f"v{i}", "sim", tuple(row[:runs]))
+            Sample(f"net-v{i}-sim", "net", f"v{i}", PLACE, tuple(row[:runs]))
             for i, row in enumerate(values)
         ]
         pooled, _ = calibrate(metric, samples, 0.05)
@@ -152,7 +153,7 @@ def test_cells_that_vary_alike_share_a_tolerance_with_more_degrees_of_freedom() 
     samples = [sample(noisy(1, 0.01), "a"), sample(noisy(2, 0.01), "b")]
     (pooled,), still = calibrate(CYCLES, samples, RATE)
     assert not still
-    assert pooled.patterns == ("a-*-sim*", "b-*-sim*")
+    assert pooled.patterns == ("a-*-shared_sram-sim", "b-*-shared_sram-sim")
     assert 7 < pooled.degrees <= 14
     # The same model in two cells says nothing new.
     twins = [samples[0], replace(samples[0], cell="a-base-u55_256-shared_sram-sim")]
@@ -163,26 +164,30 @@ def test_cells_that_vary_alike_share_a_tolerance_with_more_degrees_of_freedom() 
 def test_cells_that_vary_differently_have_tolerances_of_their_own() -> None:
     samples = [sample(noisy(1, 0.001), "a"), sample(noisy(2, 0.05), "b")]
     pooled, _ = calibrate(CYCLES, samples, RATE)
-    assert [p.patterns for p in pooled] == [("a-*-sim*",), ("b-*-sim*",)]
+    assert [p.patterns for p in pooled] == [("a-*-shared_sram-sim",), ("b-*-shared_sram-sim",)]
     assert pooled[0].reach < pooled[1].reach / 5
 
 
-def test_targets_are_never_put_together() -> None:
-    values = noisy(1, 0.01)
+def test_what_varies_in_one_place_gives_no_tolerance_in_another() -> None:
+    """With the weights in SRAM, cycles hardly vary; a board varies where the simulator does not."""
+    places = ("shared_sram-mps3", "shared_sram-sim", "sram_only-sim", "sram_only-sim-vela_5_0_0")
     samples = [
-        Sample(f"net-base-u55_128-shared_sram-{target}", "net", "base", target, values)
-        for target in ("mps3", "sim")
+        Sample(f"net-base-u55_128-{place}", "net", "base", place, noisy(1, 0.01))
+        for place in places
     ]
     pooled, _ = calibrate(CYCLES, samples, RATE)
-    assert [p.patterns for p in pooled] == [("net-*-mps3*",), ("net-*-sim*",)]
+    assert [p.patterns for p in pooled] == [(f"net-*-{place}",) for place in places]
+    for one_pooled, own in zip(pooled, samples, strict=True):
+        covered = [s for s in samples if fnmatchcase(s.cell, one_pooled.patterns[0])]
+        assert covered == [own]
 
 
 def test_what_never_varied_gets_no_tolerance_and_no_part_of_anothers() -> None:
-    still_one = Sample("net-a-u55_128-shared_sram-sim", "net", "a", "sim", (5.0,) * 8)
-    varying = Sample("net-b-u55_128-shared_sram-sim", "net", "b", "sim", noisy(1, 0.01))
+    still_one = Sample("net-a-u55_128-shared_sram-sim", "net", "a", PLACE, (5.0,) * 8)
+    varying = Sample("net-b-u55_128-shared_sram-sim", "net", "b", PLACE, noisy(1, 0.01))
     (pooled,), (still,) = calibrate(CYCLES, [still_one, varying], RATE)
     assert still.samples == (still_one,)
-    assert pooled.patterns == ("net-b-*-sim*",)
+    assert pooled.patterns == ("net-b-*-shared_sram-sim",)
     assert not any(fnmatchcase(still_one.cell, pattern) for pattern in pooled.patterns)
     # 7 comparisons without a difference: the exact bound of one in three.
     assert still.most_often == pytest.approx(0.348, abs=0.001)

@@ -231,7 +231,8 @@ def _calibrated(
             there = tuple(value for value in values if not isinstance(value, Absent))
             if len(there) == len(values):
                 cell = one.cell
-                samples.append(Sample(cell.id, cell.workload, cell.variant, cell.target, there))
+                place = cell.id.removeprefix(f"{cell.family}-{cell.accelerator.slug}-")
+                samples.append(Sample(cell.id, cell.workload, cell.variant, place, there))
             elif there:
                 tell(
                     f"{one.cell.id}: {metric.value} is missing in {len(values) - len(there)} of "

@@ -57,10 +57,11 @@ class ToleranceRule(Widths):
 #: Where nothing is calibrated: for a model that was trained again, or a target that does not
 #: repeat its counts. What is not here (counts of elements, operators and MACs) is compared exactly.
 #:
-#: Relative widths: eight seeds of the default grid's variants at 128 MACs and Shared_Sram, measured
-#: by `bench calibrate` (docs/baselines.md has the table). Beside each is the standard deviation of
-#: the network that varies more, and the tolerance that 1 false alarm in 1,000 comparisons needs.
-#: Absolute widths are floors for small networks, each with its own reason.
+#: Relative widths: eight seeds of the default grid's variants at 128 MACs, in Shared_Sram if
+#: nothing else is said, measured by `bench calibrate` (docs/baselines.md has the table). Beside
+#: each is the standard deviation of the network that varies more, and the tolerance that 1 false
+#: alarm in 1,000 comparisons needs. Absolute widths are floors for small networks, each with its
+#: own reason.
 DEFAULT_TOLERANCES: Final = MappingProxyType(
     {
         # 0.0029 of 1,000 test images; 0.016.
@@ -71,8 +72,8 @@ DEFAULT_TOLERANCES: Final = MappingProxyType(
         MetricName.ENCODING_RATIO: Widths(relative=0.06, absolute=0.005),
         # 0.69 %; 4.5 %. It holds the streams.
         MetricName.DEVICE_MODEL: Widths(relative=0.05, absolute=0.25),
-        # 0.075 % in Shared_Sram; in Sram_Only it holds the constants, and so varies like them.
-        MetricName.SRAM: Widths(relative=0.04, absolute=0.25),
+        # 0.075 % in Shared_Sram. In Sram_Only it holds the constants: 0.74 %; 4.8 %.
+        MetricName.SRAM: Widths(relative=0.05, absolute=0.25),
         # 0.69 %; 4.0 %. It holds the streams.
         MetricName.FLASH: Widths(relative=0.04, absolute=0.25),
         # 0.71 %; 4.5 %. Equal networks were 251 cycles apart, by how streams fall into bursts.
@@ -83,8 +84,9 @@ DEFAULT_TOLERANCES: Final = MappingProxyType(
         MetricName.ACTIVE_SHARE: Widths(absolute=0.025),
         # 0.0035; 0.022.
         MetricName.MEMORY_WAIT: Widths(absolute=0.025),
-        # 0.22 %, 0.10 % and 0.71 %; 1.4 %, 0.66 % and 4.6 %. Weights come through AXI1, or, in
-        # Sram_Only, through AXI0. 64 beats of 8 bytes are 32 steps of a stream.
+        # 0.22 %, 0.10 % and 0.71 %; 1.4 %, 0.66 % and 4.6 %. In Sram_Only the weights come through
+        # AXI0, of which 0.66 % and 4.2 % are known, and the others stood still. 64 beats of 8 bytes
+        # are 32 steps of a stream.
         MetricName.AXI0_READ: Widths(relative=0.05, absolute=64),
         MetricName.AXI0_WRITE: Widths(relative=0.02, absolute=64),
         MetricName.AXI1_READ: Widths(relative=0.05, absolute=64),
