@@ -193,6 +193,15 @@ def test_what_never_varied_gets_no_tolerance_and_no_part_of_anothers() -> None:
     assert still.most_often == pytest.approx(0.348, abs=0.001)
 
 
+def test_the_tolerance_of_what_varies_is_not_thinned_by_what_does_not() -> None:
+    """Three runs are too few for a test to tell them apart."""
+    varying = [sample((995.0, 1000.0, 1004.0), workload) for workload in ("a", "b")]
+    still_ones = [sample((1000.0,) * 3, workload) for workload in ("c", "d")]
+    alone, _ = calibrate(CYCLES, varying, RATE)
+    beside, _ = calibrate(CYCLES, [*varying, *still_ones], RATE)
+    assert min(p.spread for p in beside) == pytest.approx(alone[0].spread)
+
+
 def test_power_is_that_of_the_normal_distribution() -> None:
     found = one(CYCLES, noisy(3, 0.01))
     assert isinstance(found, Pooled)

@@ -87,6 +87,22 @@ def test_what_does_not_fit_is_refused_with_the_lines_to_write() -> None:
     assert "relative = 0.02" in refused.value.cure
 
 
+@pytest.mark.parametrize("begin", ["", '[baselines]\ndirectory = "x"\n'])
+@pytest.mark.parametrize("cells", ["net-*", "other-*", "new-*"])
+def test_tolerances_that_are_scattered_over_the_file_stay_where_they_are(
+    begin: str, cells: str
+) -> None:
+    first = tolerances_toml([rule(0.1)])
+    second = tolerances_toml([rule(0.2, cells="other-*")])
+    text = f"{begin}{first}{SMALL}[reference]\nsamples = 3\n{second}"
+    changed = with_tolerances(text, [rule(0.5, cells=cells)], PATH)
+    lines = [line for line in changed.splitlines() if line]
+    kept = [line for line in text.splitlines() if line in lines]
+    assert len(kept) >= len(text.splitlines()) - 1
+    found = {r.cells: r.relative for r in parse_config(changed, PATH).baselines.tolerances}
+    assert found == {("net-*",): 0.1, ("other-*",): 0.2} | {(cells,): 0.5}
+
+
 def test_frozen_variants_get_a_table_and_keep_it() -> None:
     first = with_frozen(DEFAULT, "mnist_fc", {"pruned_clustered": frozen("a.tflite")}, PATH)
     assert first.startswith(DEFAULT)
