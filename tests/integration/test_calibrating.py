@@ -182,9 +182,7 @@ def test_a_model_file_is_measured_again_where_counts_may_vary(tmp_path: Path) ->
         (("calibrate", "--cell", "nett-*"), "--cell nett-*: no cell of the grid"),
         (("calibrate", "--metric", "npu_cycle"), "did you mean 'npu_cycles'"),
         (("calibrate", "--false-alarms", "1"), "is no share between 0 and 1"),
-        (("calibrate", "--runs", "2"), "--runs"),
         (("freeze", "net"), "'net' is a model file"),
-        (("freeze", "nett"), "no trained variant is called 'nett'"),
         (("freeze", "--directory", "/elsewhere"), "is not beside the configuration"),
     ],
 )
