@@ -74,12 +74,21 @@ def judge_sweep(
 #: How far a scaling efficiency may fall: a tenth of what doubling the MACs in vain costs, from 32
 #: to 256 of them (0.25 -> 0.125).
 _EFFICIENCY = 0.0125
+#: Layers to name.
+_LAYERS = 3
 
 
 def judge_sweep_against_accepted(
-    group_id: str, result: SweepResult, accepted: Baselines, reproduce: Reproduce
+    group_id: str,
+    result: SweepResult,
+    layers: Mapping[str, float],
+    accepted: Baselines,
+    reproduce: Reproduce,
 ) -> Verdict | None:
-    """Compare the outcome of a MAC sweep with the accepted one; None if there are no baselines."""
+    """Compare the outcome of a MAC sweep with the accepted one; None if there are no baselines.
+
+    `layers` has the scaling efficiency of each, of which a failure names the lowest.
+    """
     before = accepted.sweeps.get(group_id)
     if before is None and not accepted.sweeps:
         return None
@@ -99,6 +108,7 @@ def judge_sweep_against_accepted(
     starved = before.binding == "compute" != result.binding
     freed = before.binding != "compute" == result.binding
     status = Status.FAIL if fell or starved else Status.IMPROVED if rose or freed else Status.PASS
+    worst = _lowest(layers) if fell or starved else ""
     return Verdict(
         status=status,
         subject=group_id,
@@ -106,9 +116,17 @@ def judge_sweep_against_accepted(
         measured=measured,
         baseline=Category(value=f"{before.binding}-bound, efficiency {before.efficiency:.4f}"),
         reason=f"accepted {before.since} in {accepted.origin}; a change of the efficiency by more "
-        f"than {_EFFICIENCY} counts; {result.reason}",
+        f"than {_EFFICIENCY} counts; {result.reason}"
+        + (_lowest(layers) if fell or starved else ""),
         reproduce=command,
     )
+
+
+def _lowest(layers: Mapping[str, float]) -> str:
+    """The layers that gain least from more MACs."""
+    named = sorted(layers, key=layers.__getitem__)[:_LAYERS]
+    told = ", ".join(f"{name} {layers[name]:.2f}" for name in named)
+    return f"; the layers that gain least from more MACs: {told}" if told else ""
 
 
 def layer_efficiencies(records: Mapping[Accelerator, Record]) -> dict[str, float]:

@@ -157,7 +157,8 @@ class Judge:
         if left and expected:
             verdict = verdict.model_copy(update={"status": Status.FAIL, "reason": left[0]})
         accepted = self._baselines.of(group.cells[0].target, group.workload)
-        compared = judge_sweep_against_accepted(group.id, result, accepted, self._reproduce)
+        layers = layer_efficiencies(by_macs)
+        compared = judge_sweep_against_accepted(group.id, result, layers, accepted, self._reproduce)
         record = self._sweep_record(group, verdict, compared)
         return record.model_copy(
             update={
@@ -168,7 +169,7 @@ class Judge:
                 "reason": result.reason,
                 "disagreement": result.disagreement,
                 "explanation": explanation,
-                "layers": layer_efficiencies(by_macs),
+                "layers": layers,
             }
         )
 

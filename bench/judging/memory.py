@@ -14,7 +14,7 @@ from bench.judging.reproducing import Reproduce
 from bench.plan.metrics import MetricName, describe
 from bench.records.binding import MEMORIES, CellBinding
 from bench.records.figures import Absent, Category, shown_number
-from bench.records.layers import LayerSummary, layer_summaries
+from bench.records.layers import LayerSummary, layer_summaries, wait_shares
 from bench.records.metric_values import metric_value
 from bench.records.record import Record, Status, Verdict
 
@@ -79,7 +79,12 @@ _WORDS = {True: Category(value="memory-bound"), False: Category(value="not memor
 
 def memory_story(record: Record, accepted: AcceptedCell) -> str:
     """Which layers wait more than before, what grew with it, and what would end it."""
+    shares = (f"{share:.0%} for {name}" for name, share in wait_shares(record).items())
     parts = [
+        (
+            "cycles that wait",
+            ", ".join(shares),
+        ),
         ("layers", ", ".join(_waiting(layer_summaries(record), accepted.layers))),
         ("what changed with it", ", ".join(_grown(record, accepted))),
         ("", record.measurement.explanation),

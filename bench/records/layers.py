@@ -11,7 +11,7 @@ from bench.records.binding import MEMORIES
 from bench.records.record import Record
 from targets.protocol import LayerCycles
 
-__all__ = ["LayerSummary", "layer_summaries", "wait_share"]
+__all__ = ["LayerSummary", "layer_summaries", "wait_share", "wait_shares"]
 
 #: The word of the stream in an operation's name (`Conv 1x1x128 @72`), which moves with the code.
 _WORD = re.compile(r" @\d+$")
@@ -47,6 +47,20 @@ def wait_share(record: Record) -> float | None:
         layers = _of_vela(record.compilation.report).values()
         total, waits = sum(one.cycles for one in layers), sum(one.waits for one in layers)
     return waits / total if total else None
+
+
+def wait_shares(record: Record) -> dict[str, float]:
+    """Memory -> share of the cycles in which the multipliers wait for it, 0..1; the largest first.
+
+    A layer waits for the memory that binds most of it.
+    """
+    layers = layer_summaries(record).values()
+    total = sum(layer.cycles for layer in layers)
+    waits: dict[str, int] = {}
+    for layer in layers:
+        if layer.waits and layer.bound in MEMORIES:
+            waits[layer.bound] = waits.get(layer.bound, 0) + layer.waits
+    return {name: waits[name] / total for name in sorted(waits, key=lambda name: -waits[name])}
 
 
 def _of_target(rows: Iterable[LayerCycles]) -> dict[str, LayerSummary]:

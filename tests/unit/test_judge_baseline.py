@@ -2,16 +2,20 @@
 
 from __future__ import annotations
 
+import datetime
+
 import pytest
 from hypothesis import given
 from hypothesis import strategies as st
 
-from bench.baselines.accepted import Baselines
+from bench.baselines.accepted import AcceptedSweep, Baselines
 from bench.judging.baseline import judge_against_accepted
 from bench.judging.bounds import stated_direction
+from bench.judging.groups import judge_sweep_against_accepted
 from bench.judging.policy import Policy
+from bench.judging.sweep import SweepResult
 from bench.judging.verdicts import decisive, judge_cell, worst
-from bench.plan.config import BaselineConfig, LimitRule
+from bench.plan.config import BaselineConfig, Binding, LimitRule
 from bench.plan.config.baselines import ToleranceRule
 from bench.plan.metrics import Better, MetricName, describe
 from bench.records.figures import Number
@@ -204,6 +208,7 @@ def test_a_cell_that_turns_memory_bound_fails_within_its_cycles(record: Record) 
     assert verdict.status is Status.FAIL
     assert "a waits 200 of its 600 cycles for flash" in verdict.reason
     assert "0 when accepted" in verdict.reason
+    assert "cycles that wait: 20% for flash" in verdict.reason
     assert found["memory_wait_share"].status is Status.FAIL
     back = judged(before, accepted(turned))
     assert back["memory_bound"].status is Status.IMPROVED
@@ -280,6 +285,62 @@ def test_a_stricter_tolerance_never_passes_what_a_looser_one_fails(
     ]
     if found[1] is Status.FAIL:
         assert found[0] is Status.FAIL
+
+
+@given(measured=CYCLES, one=CYCLES, other=CYCLES)
+def test_a_stricter_limit_never_passes_what_a_looser_one_fails(
+    measured: int, one: int, other: int
+) -> None:
+    base = dense_layer_record("base")
+    strict, loose = sorted((one, other))
+    now = with_cycles(base, measured)
+
+    def fails(limit: LimitRule) -> bool:
+        return any(v.fails for v in judge_cell(now, base, [limit], reproduce) if v.limit)
+
+    assert fails(LimitRule(metric=MetricName.NPU_CYCLES, max=strict)) >= fails(
+        LimitRule(metric=MetricName.NPU_CYCLES, max=loose)
+    )
+    assert fails(LimitRule(metric=MetricName.NPU_CYCLES, min=loose)) >= fails(
+        LimitRule(metric=MetricName.NPU_CYCLES, min=strict)
+    )
+
+
+def sweep(binding: Binding, efficiency: float) -> SweepResult:
+    return SweepResult(binding, efficiency, {}, "", 0, "r")
+
+
+@pytest.mark.parametrize(
+    ("binding", "efficiency", "status"),
+    [
+        ("compute", 0.8, Status.PASS),
+        ("compute", 0.79, Status.PASS),
+        ("compute", 0.78, Status.FAIL),
+        ("compute", 0.82, Status.IMPROVED),
+        ("memory", 0.8, Status.FAIL),
+    ],
+)
+def test_a_sweep_that_scales_worse_fails_and_names_layers(
+    binding: Binding, efficiency: float, status: Status
+) -> None:
+    before = Baselines(
+        origin="o",
+        sweeps={
+            "g": AcceptedSweep(efficiency=0.8, binding="compute", since=datetime.date(2026, 11, 29))
+        },
+    )
+    layers = {"a": 0.9, "b": 0.1, "c": 0.5, "d": 0.6}
+    verdict = judge_sweep_against_accepted(
+        "g", sweep(binding, efficiency), layers, before, reproduce
+    )
+    assert verdict is not None
+    assert verdict.status is status
+    assert ("b 0.10, c 0.50, d 0.60" in verdict.reason) == (status is Status.FAIL)
+    other = judge_sweep_against_accepted("x", sweep(binding, efficiency), layers, before, reproduce)
+    assert other is not None
+    assert other.status is Status.NO_BASELINE
+    nothing = Baselines(origin="o")
+    assert judge_sweep_against_accepted("g", sweep(binding, 1), layers, nothing, reproduce) is None
 
 
 @given(st.permutations(list(MetricName)))
