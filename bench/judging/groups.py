@@ -116,8 +116,7 @@ def judge_sweep_against_accepted(
         measured=measured,
         baseline=Category(value=f"{before.binding}-bound, efficiency {before.efficiency:.4f}"),
         reason=f"accepted {before.since} in {accepted.origin}; a change of the efficiency by more "
-        f"than {_EFFICIENCY} counts; {result.reason}"
-        + (_lowest(layers) if fell or starved else ""),
+        f"than {_EFFICIENCY} counts; {result.reason}{worst}",
         reproduce=command,
     )
 
