@@ -27,7 +27,7 @@ JUNIT ?=
 junit = $(if $(JUNIT),--junit-xml=$(JUNIT)/$(1).xml)
 
 .DEFAULT_GOAL := help
-.PHONY: help bench board test coverage lint format lock clean fuzz fuzz-inputs fuzz-graphs speed \
+.PHONY: help bench board test test-slow coverage lint format lock clean fuzz fuzz-inputs fuzz-graphs speed \
   fidelity architectures study firmware test-fvp test-images test-board fuzz-board faults kills foreign big-data velas vela-locks
 
 help: ## list the targets
@@ -41,11 +41,14 @@ test: lint ## run the project's own checks and tests
 ifeq ($(ARGS),)
 	status=0; \
 	$(COVERED) --cov-report= $(MODULE_TESTS) $(call junit,modules) --cov-fail-under=$(FLOOR) || status=1; \
-	$(PYTEST) $(SYSTEM_TESTS) $(call junit,systems) || status=1; \
+	$(PYTEST) -m "not slow" $(SYSTEM_TESTS) $(call junit,systems) || status=1; \
 	exit $$status
 else
 	$(PYTEST) $(MODULE_TESTS) $(SYSTEM_TESTS) $(ARGS)
 endif
+
+test-slow: $(VENV)/.dev-ready ## run the tests that take minutes, which `make test` leaves out and CI does not
+	$(PYTEST) -m slow $(SYSTEM_TESTS) $(call junit,slow) $(ARGS)
 
 coverage: $(VENV)/.dev-ready ## measure how much of the product all its tests run (HTML, total and floor)
 	rm -rf build/coverage

@@ -12,6 +12,8 @@ import pytest
 from tests.faults.injection import Clean, clean_run, inject
 from tests.faults.matrix import CASES, SAMPLE, Case, Fault, Moment, Victim
 
+pytestmark = pytest.mark.slow
+
 #: Seconds a stopped process stays stopped here; `make faults` stops it for 60.
 _STOP_S = 3.0
 _TRIES = 3

@@ -21,6 +21,8 @@ from tests.fuzz.execution import execute
 from tests.fuzz.guards import OutOfRegionError, guarded
 from tests.fuzz.seeds import Seed, build_seeds, load_seeds
 
+pytestmark = pytest.mark.slow
+
 SEED = 1
 CASES = 6_000
 #: Shares of the work. Each starts a process of its own, which reads the seeds.

@@ -17,6 +17,8 @@ from tests.support.bench_runs import BenchRunner
 from tests.support.models.tflite_factory import mlp
 from tests.support.private_memory import watching_memory
 
+pytestmark = pytest.mark.slow
+
 #: The size of the large data set in MiB; `make big-data` asks for 1024.
 SIZE = int(os.environ.get("BENCH_TEST_DATA_MIB", "128"))
 #: More private memory than with a small data set, in any one process: 300 MiB for 1 GiB, and less

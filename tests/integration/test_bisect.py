@@ -18,6 +18,8 @@ from tests.support.bench_runs import ROOT
 from tests.support.models.tflite_factory import mlp
 from tests.support.models.vela_files import require_vela
 
+pytestmark = pytest.mark.slow
+
 CELL = "net-base-u55_64-shared_sram-sim"
 CONFIG = """
 [grid]

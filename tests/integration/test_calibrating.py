@@ -24,6 +24,8 @@ from tests.support.bench_runs import ROOT, BenchRunner
 from tests.support.fvp.stand_ins import as_fvp, write_fvp
 from tests.support.models.tflite_factory import mlp
 
+pytestmark = pytest.mark.slow
+
 CONFIG = """# My bench.
 [grid]
 macs = [128]

@@ -31,6 +31,8 @@ from tests.support.boards.jobs import assert_as_sim, board_job, small_board_job
 from tests.support.boards.virtual_board import Board, virtual_board
 from tests.support.boards.volumes import tree
 
+pytestmark = pytest.mark.slow
+
 #: Where a bench is killed: so many places, or with `make fuzz-board` all.
 KILLS = int(os.environ.get("BENCH_BOARD_KILLS", "5"))
 

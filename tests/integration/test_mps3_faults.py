@@ -21,6 +21,8 @@ from tests.support.boards.jobs import assert_as_sim, small_board_job
 from tests.support.boards.virtual_board import Board, virtual_board
 from tests.support.boards.volumes import tree
 
+pytestmark = pytest.mark.slow
+
 #: Faults that pass, and how many boots the recovery may take.
 PASSING = {
     Fault(kind=FaultKind.MCC_DROP, at=3): 1,

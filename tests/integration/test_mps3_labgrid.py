@@ -18,6 +18,8 @@ from tests.support.boards.labgrid_place import PLACE, client, labgrid_board
 from tests.support.boards.virtual_board import Board, virtual_board
 from tests.support.boards.volumes import tree
 
+pytestmark = pytest.mark.slow
+
 
 @pytest.fixture(scope="module")
 def board(tmp_path_factory: pytest.TempPathFactory) -> Iterator[Board]:

@@ -25,6 +25,8 @@ from bench.records.run_directory import RunDirectory
 from tests.support.bench_runs import ROOT, BenchRunner
 from tests.support.models.tflite_factory import mlp
 
+pytestmark = pytest.mark.slow
+
 GRID = """
 [grid]
 macs = [32, 256]

@@ -21,6 +21,8 @@ from targets.ethos_u55.memory_modes import MemoryMode
 from targets.simulator.simulator import Simulator
 from tests.support.models.softmax_cut import before_softmax
 
+pytestmark = pytest.mark.slow
+
 WITH_SOFTMAX = ("kws_ref_model", "pretrainedResnet_quant", "vww_96_int8")
 MODELS = ("ad01_int8", "kws_micronet_m", *WITH_SOFTMAX)
 ROWS = 20

@@ -45,6 +45,8 @@ from tests.support.benchmark_runs import run_benchmark
 from tests.support.models.tflite_factory import mlp
 from tests.support.models.vela_files import require_vela, zoo
 
+pytestmark = pytest.mark.slow
+
 OLD = "5.0.0"
 OPTIONS = VelaOptions(accelerator=Accelerator.U55_128, memory_mode=MemoryMode.SHARED_SRAM)
 

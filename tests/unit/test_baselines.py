@@ -3,7 +3,6 @@
 from __future__ import annotations
 
 import datetime
-import os
 from pathlib import Path
 
 import pytest
@@ -201,13 +200,6 @@ def test_a_file_is_written_once_and_only_if_it_changes(tmp_path: Path, record: R
     assert [p.name for p in tmp_path.rglob("*")] == ["sim", "w.toml"], "no lock, no leftovers"
     assert write(tmp_path, EMPTY) == (path,)
     assert not path.exists(), "a file without figures is none"
-
-
-@pytest.mark.skipif(os.geteuid() == 0, reason="root writes where it may not")
-def test_a_directory_that_cannot_be_written(tmp_path: Path, record: Record) -> None:
-    tmp_path.chmod(0o500)
-    with pytest.raises(BenchError, match="cannot be written"):
-        write(tmp_path, accepted(record))
 
 
 def test_a_file_where_the_directory_should_be(tmp_path: Path, record: Record) -> None:
