@@ -178,17 +178,20 @@ def prune(
     dry_run: Annotated[bool, _DRY] = False,
     config: ConfigFile = Path("bench.toml"),
 ) -> None:
-    """Remove the figures of cells and sweeps that are no longer in the grid."""
+    """Remove the figures of cells and sweeps that are no longer in the grid.
+
+    Those of other targets than the configured ones stay if the rest of the cell is in the grid.
+    """
     from bench.baselines.files import FileName, all_files, update_files
     from bench.core.text import printable
     from bench.plan.grid import make_plan
 
-    directory = _directory(config)
-    plan = make_plan(_settings(config))
-    cells, sweeps = {cell.id for cell in plan.cells}, {sweep.id for sweep in plan.sweeps}
+    directory, settings = _directory(config), _settings(config)
     gone: list[str] = []
 
     def pruned(name: FileName, before: Baselines) -> Baselines:
+        plan = make_plan(settings, name[:1])
+        cells, sweeps = {cell.id for cell in plan.cells}, {sweep.id for sweep in plan.sweeps}
         gone.extend(id_ for id_ in (*before.cells, *before.sweeps) if id_ not in cells | sweeps)
         kept = before.model_copy(
             update={
