@@ -20,7 +20,7 @@ from bench.plan.config.baselines import ToleranceRule
 from bench.plan.metrics import Better, MetricName, describe
 from bench.records.figures import Number
 from bench.records.quality import AccuracyRecord
-from bench.records.record import Record, Status, Verdict
+from bench.records.record import Record, Status, UnmeasuredRecord, Verdict
 from targets.protocol import LayerCycles, Source
 from tests.support.baselines import accepted
 from tests.support.records import dense_layer_record
@@ -240,6 +240,14 @@ def test_what_fails_depends_on_where_it_runs(record: Record) -> None:
     every = judge_cell(record, record, (), reproduce, covered=True)
     known = [v for v in every if v.metric == absent[0].metric]
     assert [v.fails for v in Policy.in_ci().applied(known)] == [False], "it was accepted as missing"
+
+
+def test_a_target_that_is_not_there_fails_in_ci(record: Record) -> None:
+    for status, desk in ((Status.UNAVAILABLE, False), (Status.INCOMPLETE, True)):
+        one = UnmeasuredRecord(cell=record.cell, status=status, error="E", reason="no board")
+        assert one.fails is desk
+        assert Policy.at_a_desk().applied_to(one).fails is desk
+        assert Policy.in_ci().applied_to(one).fails
 
 
 def test_what_is_judged_is_not_also_unjudged(record: Record) -> None:
