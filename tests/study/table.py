@@ -67,7 +67,7 @@ def _silent(case: Case, told: str) -> str:
 
 def _cause(told: str) -> str:
     """The part of a reason that tells the cause, without what is different in every run."""
-    cause = re.search(r"cause: (.*?)(?:; (?:layers|what changed with it|estimate)\b.*)?$", told)
+    cause = re.search(r"cause: (.*?)(?:; (?:layers|what changed with it|estimate|cycles that wait)\b.*)?$", told)
     words = cause[1] if cause else told
     words = re.sub(r"[0-9a-f]{12}", "…", words)
     words = re.sub(r"\S*/(\S+\.toml)", r"\1", words)
