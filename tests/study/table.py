@@ -37,6 +37,8 @@ Neither project has a limit, so every alarm below comes from an accepted figure.
 {silent}
 """
 _LONGEST = 160
+#: The beginnings of what follows a cause.
+_MORE = "layers|cycles that wait|what changed with it|estimate"
 
 
 def page(played: Sequence[Played]) -> str:
@@ -67,7 +69,7 @@ def _silent(case: Case, told: str) -> str:
 
 def _cause(told: str) -> str:
     """The part of a reason that tells the cause, without what is different in every run."""
-    cause = re.search(r"cause: (.*?)(?:; (?:layers|what changed with it|estimate|cycles that wait)\b.*)?$", told)
+    cause = re.search(rf"cause: (.*?)(?:; (?:{_MORE})\b.*)?$", told)
     words = cause[1] if cause else told
     words = re.sub(r"[0-9a-f]{12}", "…", words)
     words = re.sub(r"\S*/(\S+\.toml)", r"\1", words)
