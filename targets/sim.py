@@ -24,7 +24,8 @@ from targets.simulator.modelled_events import modelled_events
 from targets.simulator.simulator import Simulator
 from targets.simulator.timing import Bound, NetworkTiming, OperationTiming
 from targets.simulator.timing.events import pmu_events
-from targets.simulator.timing.explain import explain, operation_label
+from targets.simulator.timing.explain import explain
+from targets.simulator.timing.layers import operation_label
 from targets.simulator.weights.count import weight_stream
 
 __all__ = ["SimulatorTarget", "check_sim", "layer_cycles", "names_of"]

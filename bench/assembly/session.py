@@ -20,6 +20,7 @@ from bench.judging.suites import reproduce_command
 from bench.measuring.compilation import Compiler, VelaInstallations, Velas
 from bench.measuring.engine import Engine
 from bench.measuring.planning import Lack, plan_cells
+from bench.measuring.preparation import VariantSource
 from bench.measuring.products import ProductStore
 from bench.measuring.progress import Sink, append_to, device_progress, noting
 from bench.measuring.reference import CachedReference
@@ -150,7 +151,7 @@ class Tools:
 
     setup: RunSetup
     store: ProductStore
-    models: ModelSource
+    models: VariantSource
     compiler: Compiler
     reference: CachedReference
     targets: Mapping[str, Target]

@@ -22,6 +22,7 @@ from bench.cli import (
     schema,
     trace,
     version,
+    whatif,
     zoo,
 )
 from bench.cli.noise import calibrate, freeze
@@ -49,6 +50,7 @@ commands.command()(report.report)
 commands.command()(schema.schema)
 commands.command()(doctor.doctor)
 commands.command()(disasm.disasm)
+commands.command()(whatif.whatif)
 commands.command()(calibrate.calibrate)
 commands.command()(freeze.freeze)
 commands.add_typer(baseline.commands, name="baseline")

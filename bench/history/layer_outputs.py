@@ -23,7 +23,7 @@ from targets.ethos_u55.tensors import BRICK_CHANNELS
 from targets.protocol import LayerCycles
 from targets.simulator.observation import CpuOutput, NpuOutput
 from targets.simulator.simulator import Simulator
-from targets.simulator.timing.explain import operation_label
+from targets.simulator.timing.layers import operation_label
 
 __all__ = ["LayerOutput", "Part", "RunningModel", "whole"]
 

@@ -18,17 +18,16 @@ from bench.measuring.figures import accuracy_of, binding, promised
 from bench.measuring.measurements import keep_measurement, kept_measurement
 from bench.measuring.once import Once
 from bench.measuring.planning import CellPlan
-from bench.measuring.preparation import Preparation, Ready
+from bench.measuring.preparation import Preparation, Ready, VariantSource
 from bench.measuring.products import ProductStore
 from bench.measuring.progress import Task
 from bench.measuring.reference import compare_outputs
-from bench.measuring.sources import ModelSource
 from bench.plan.cell import Cell
 from bench.records.measurement import MeasurementRecord
 from bench.records.quality import ReferenceRecord
 from bench.records.record import CellIdentity, Record
 from bench.tflite.reference import Reference
-from targets.protocol import BatchTarget, Measurement, Target
+from targets.protocol import BatchTarget, Job, Measurement, Target
 
 __all__ = ["Engine"]
 
@@ -45,7 +44,7 @@ class Engine:
         plans: Mapping[Cell, CellPlan],
         *,
         store: ProductStore,
-        models: ModelSource,
+        models: VariantSource,
         compiler: Compiler,
         targets: Mapping[str, Target],
         reference: Reference,
@@ -66,6 +65,14 @@ class Engine:
         self._batch = Once(self._measure_together)
         #: The record of a planned cell, without verdicts. Raises `BenchError` where a step fails.
         self.record = Once(self._make_record)
+
+    def outputs(self, cell: Cell) -> tuple[Array, ...]:
+        """The outputs of a planned cell; none if its target gives none. Raises as `record` does."""
+        return self._measured(self._preparation.ready(cell))[1]
+
+    def job(self, cell: Cell) -> Job:
+        """What the target of a planned cell is given. Raises `BenchError` where a step fails."""
+        return self._preparation.ready(cell).job
 
     def _make_record(self, cell: Cell) -> Record:
         ready = self._preparation.ready(cell)

@@ -5,6 +5,7 @@ from __future__ import annotations
 import hashlib
 from collections.abc import Mapping
 from dataclasses import dataclass
+from typing import Protocol
 
 from bench.compiler import VelaOptions
 from bench.core.errors import TargetUnavailableError
@@ -14,12 +15,25 @@ from bench.measuring.once import Once
 from bench.measuring.planning import CellPlan, Lack
 from bench.measuring.products import Product, ProductStore
 from bench.measuring.reference import REFERENCE_CODE
-from bench.measuring.sources import ModelSource, QuantisedModel
+from bench.measuring.sources import QuantisedModel
 from bench.measuring.testsets import TestSet
 from bench.plan.cell import INSTALLED_VELA, Cell
+from bench.plan.config import Workload
 from targets.protocol import Capabilities, Job, Target
 
-__all__ = ["Preparation", "Ready", "measurement_code"]
+__all__ = ["Preparation", "Ready", "VariantSource", "measurement_code"]
+
+
+class VariantSource(Protocol):
+    """Where the models of a workload's variants come from, and their test sets."""
+
+    def quantised(self, name: str, workload: Workload, variant: str) -> QuantisedModel:
+        """The quantised model of a variant of `workload`, which is called `name`."""
+        ...
+
+    def test_set(self, workload: Workload, model: QuantisedModel) -> TestSet:
+        """The test set of `model`, quantised like its input tensors."""
+        ...
 
 
 @dataclass(frozen=True)
@@ -79,7 +93,7 @@ class Preparation:
         plans: Mapping[Cell, CellPlan],
         *,
         store: ProductStore,
-        models: ModelSource,
+        models: VariantSource,
         compiler: Compiler,
         targets: Mapping[str, Target],
     ) -> None:

@@ -22,7 +22,8 @@ from targets.ethos_u55.memory_modes import MemoryMode
 from targets.sim import layer_cycles, names_of
 from targets.simulator.simulator import Simulator
 from targets.simulator.timing import PROFILES, Bound, NetworkTiming
-from targets.simulator.timing.explain import explain, layers_of
+from targets.simulator.timing.explain import explain
+from targets.simulator.timing.layers import layers_of
 from targets.simulator.weights.compression import WeightStream
 from targets.simulator.weights.count import weight_stream
 from tests.support.models.tflite_factory import mlp

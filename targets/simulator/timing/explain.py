@@ -8,86 +8,18 @@ size (see `targets.simulator.weights.compression`).
 
 from __future__ import annotations
 
-from collections.abc import Callable, Mapping, Sequence
-from dataclasses import dataclass
+from collections.abc import Mapping
 
 from bench.core.units import KIB
 from targets.artefact.layers import NamedOperation
-from targets.artefact.stream.operations import (
-    BlockOperation,
-    Conv,
-    Depthwise,
-    Dma,
-    Operation,
-)
+from targets.artefact.stream.operations import Dma
 from targets.ethos_u55.accelerators import MAC_COUNTS
 from targets.ethos_u55.ports import BEAT_BYTES
-from targets.simulator.timing.results import Bound, NetworkTiming, OperationTiming
-from targets.simulator.weights.compression import WeightStream
+from targets.simulator.timing.break_even import Weights, WhatIf, break_even
+from targets.simulator.timing.layers import MEMORY_BOUNDS, Layer, layers_of
+from targets.simulator.timing.results import Bound, NetworkTiming
 
-__all__ = ["Layer", "explain", "layers_of", "operation_label"]
-
-#: The estimate of the same network if the weight streams of some operations, by index, had only a
-#: share of their size.
-WhatIf = Callable[[Mapping[int, float]], NetworkTiming]
-#: The weights of the operations at these indices together; None if unknown.
-Weights = Callable[[Sequence[int]], "WeightStream | None"]
-
-_MEMORY = (Bound.FLASH, Bound.SRAM)
-#: The factors tried on the share that was solved for, because waiting is not quite linear in it.
-_SAFETY = (1.0, 0.98, 0.95, 0.9)
-
-
-@dataclass(frozen=True)
-class Layer:
-    """The operations of one layer."""
-
-    name: str
-    rows: tuple[OperationTiming, ...]
-
-    @property
-    def total(self) -> float:
-        """Cycles the layer adds to the network."""
-        return sum(row.total for row in self.rows)
-
-    @property
-    def decisive(self) -> OperationTiming:
-        """The operation that takes the longest."""
-        return max(self.rows, key=lambda row: row.total)
-
-    @property
-    def weight_indices(self) -> tuple[int, ...]:
-        """The operations that stream weights."""
-        return tuple(r.index for r in self.rows if isinstance(r.operation, (Conv, Depthwise)))
-
-    @property
-    def waiting(self) -> float:
-        """Share of the layer's cycles in which its multipliers wait for weights, 0..1."""
-        waited = sum(min(row.waits.weights, row.total) for row in self.rows)
-        return waited / self.total if self.total else 0.0
-
-
-def operation_label(operation: Operation) -> str:
-    """An operation's kind, the shape of its OFM, and the word of the stream that issues it."""
-    made = ""
-    if isinstance(operation, BlockOperation):
-        ofm = operation.ofm
-        made = f" {ofm.height}x{ofm.width}x{ofm.depth}"
-    return f"{type(operation).__name__}{made} @{operation.word}"
-
-
-def layers_of(timing: NetworkTiming, names: Mapping[int, NamedOperation]) -> tuple[Layer, ...]:
-    """The layers that take time, in their order; operations without a name stand alone."""
-    rows: dict[str, list[OperationTiming]] = {}
-    for row in timing.operations:
-        if row.total > 0:
-            name = (
-                names[row.index].layer.name
-                if row.index in names
-                else operation_label(row.operation)
-            )
-            rows.setdefault(name, []).append(row)
-    return tuple(Layer(name, tuple(each)) for name, each in rows.items())
+__all__ = ["explain"]
 
 
 def explain(
@@ -142,11 +74,11 @@ def _statement(
             "overlaps it: fewer bytes help",
             [],
         )
-    if bound in _MEMORY and layer.weight_indices and layer.waiting > 0:
+    if layer.waits_for_weights:
         remedy, figures = _remedy(layer, timing, what_if, weights)
         waiting = f"{layer.waiting:.0%} of its cycles wait for weights"
         return f"{name} {bound.value}-bound {at}: {waiting}; {remedy}", figures
-    if bound in _MEMORY:
+    if bound in MEMORY_BOUNDS:
         return f"{name} {bound.value}-bound {at}: smaller feature maps help, more MACs do not", []
     if bound is Bound.WEIGHT_DECODE:
         return (
@@ -177,48 +109,14 @@ def _remedy(
     layer: Layer, timing: NetworkTiming, what_if: WhatIf, weights: Weights
 ) -> tuple[str, list[str]]:
     """Below which encoded size the layer becomes compute-bound, and what that would gain."""
-    indices = layer.weight_indices
-    share = _threshold(indices, timing, what_if)
-    if share is None:
+    found = break_even(layer, timing, what_if, weights)
+    if found is None:
         return "smaller weights alone do not make it compute-bound", []
-    then = what_if(dict.fromkeys(indices, share)).npu_active
-    figures = [f"the network would then take {then:,} cycles instead of {timing.npu_active:,}"]
-    stream = weights(indices)
-    if stream is None:
-        return f"it becomes compute-bound below {share:.0%} of their encoded size", figures
-    size = share * stream.encoded_bytes
-    sparsity = stream.sparsity_at(size)
-    about = "" if sparsity is None else f" (about {sparsity:.0%} sparsity)"
+    then = f"{found.network_cycles:,} cycles instead of {timing.npu_active:,}"
+    figures = [f"the network would then take {then}"]
+    stream, size = found.stream, found.encoded_bytes
+    if stream is None or size is None:
+        return f"it becomes compute-bound below {found.share:.0%} of their encoded size", figures
+    about = "" if found.sparsity is None else f" (about {found.sparsity:.0%} sparsity)"
     figures.insert(0, f"Now {stream.encoded_bytes / KIB:.1f} KiB at {stream.sparsity:.0%} sparsity")
     return f"it becomes compute-bound below {size / KIB:.1f} KiB encoded{about}", figures
-
-
-def _threshold(indices: Sequence[int], timing: NetworkTiming, what_if: WhatIf) -> float | None:
-    """The share of their weight streams at which operations become compute-bound, 0..1.
-
-    A port's busy time is linear in what it moves, so two estimates are enough to solve for the
-    share: one as it is, one without weights. A third estimate, at that share, confirms it. None if
-    there is no such share.
-    """
-    none = what_if(dict.fromkeys(indices, 0.0))
-    shares = []
-    for index in indices:
-        now, free = timing.operations[index], none.operations[index]
-        busy, fixed = _memory(now), _memory(free)
-        if busy <= now.compute:
-            continue
-        if fixed >= now.compute or busy <= fixed:
-            return None
-        shares.append((now.compute - fixed) / (busy - fixed))
-    if not shares:
-        return None
-    for safety in _SAFETY:
-        share = min(shares) * safety
-        then = what_if(dict.fromkeys(indices, share))
-        if all(then.operations[index].bound_by not in _MEMORY for index in indices):
-            return share
-    return None
-
-
-def _memory(row: OperationTiming) -> float:
-    return max(row.flash, row.sram)

@@ -10,7 +10,7 @@ from collections.abc import Mapping
 from types import MappingProxyType
 from typing import Any
 
-from targets.simulator.timing.explain import operation_label
+from targets.simulator.timing.layers import operation_label
 from targets.simulator.timing.results import Engine, NetworkTiming, OperationTiming, Span
 
 __all__ = ["chrome_trace"]

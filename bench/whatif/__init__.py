@@ -1,0 +1,1 @@
+"""What compression would gain: any quantised model pruned and clustered without training."""
