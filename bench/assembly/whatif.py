@@ -34,7 +34,7 @@ from bench.whatif.break_even import break_evens
 from bench.whatif.distance import OutputDistance, distance
 from bench.whatif.layers import LayerChoice
 from bench.whatif.models import PointModels, counted_layers
-from bench.whatif.points import UNCHANGED, Point
+from bench.whatif.points import UNCHANGED, Clustering, Point
 from models.data import resolve_mnist
 from targets.ethos_u55.accelerators import Accelerator
 from targets.ethos_u55.memory_modes import MemoryMode
@@ -60,8 +60,7 @@ class Question:
     #: The model as it is comes first.
     points: tuple[Point, ...]
     layers: LayerChoice
-    #: Whether each output channel has clusters of its own.
-    per_channel: bool
+    clustering: Clustering
     macs: tuple[Accelerator, ...]
     memory_modes: tuple[MemoryMode, ...]
 
@@ -161,7 +160,7 @@ def _answer(question: Question, tools: Tools, heard: Callable[[Cell], None]) -> 
         source=tools.models,
         points={point.slug: point for point in question.points},
         choice=question.layers,
-        per_channel=question.per_channel,
+        clustering=question.clustering,
     )
     workload = question.config.workloads[question.workload]
     base = models.quantised(question.workload, workload, UNCHANGED.slug)
@@ -195,7 +194,7 @@ def _answer(question: Question, tools: Tools, heard: Callable[[Cell], None]) -> 
             for place in question.places
         },
         sweep=question.config.sweep,
-        per_channel=question.per_channel,
+        clustering=question.clustering,
     )
 
 

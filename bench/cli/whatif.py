@@ -25,6 +25,13 @@ __all__ = ["whatif"]
 _TOLD = 8
 
 
+class Values(str, Enum):
+    """How the values that weights share are chosen."""
+
+    LINEAR = "linear"
+    KMEANS = "kmeans"
+
+
 class Format(str, Enum):
     """How the answer is printed."""
 
@@ -59,6 +66,12 @@ def whatif(  # noqa: PLR0913 - an argument for each option of the command line
     per_channel: Annotated[
         bool, typer.Option("--per-channel", help="Each output channel has values of its own.")
     ] = False,
+    values: Annotated[
+        Values,
+        typer.Option(
+            "--values", help="Evenly spaced as in training, or those that change weights least."
+        ),
+    ] = Values.LINEAR,
     macs: Annotated[
         str, typer.Option(metavar="LIST", help="MAC counts of the NPU.")
     ] = "32,64,128,256",
@@ -94,6 +107,7 @@ def whatif(  # noqa: PLR0913 - an argument for each option of the command line
     from bench.cli.noise.progress import TerminalProgress, resumable, tell
     from bench.core.errors import ConfigError
     from bench.whatif.layers import LayerChoice
+    from bench.whatif.points import Clustering, Spacing
 
     if layers and every:
         raise ConfigError("--layer and --all-layers: give one of them")
@@ -104,7 +118,7 @@ def whatif(  # noqa: PLR0913 - an argument for each option of the command line
         workload=name,
         points=_points(sparsity, clusters, combine=combine),
         layers=LayerChoice(tuple(layers or ()), every),
-        per_channel=per_channel,
+        clustering=Clustering(Spacing(values.value), per_channel),
         macs=_accelerators(macs),
         memory_modes=_memory_modes(modes),
     )

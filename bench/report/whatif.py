@@ -13,11 +13,12 @@ from bench.report.whatif_words import (
     Rows,
     break_even_rows,
     closing,
-    figure_rows,
+    cycle_rows,
     knee_words,
     memory_modes,
     opening,
     output_rows,
+    size_rows,
 )
 from bench.whatif.answer import WhatIfAnswer
 
@@ -26,7 +27,8 @@ __all__ = ["whatif_markdown", "whatif_text"]
 _WIDTH = 90
 #: Layers whose break-even is shown; the JSON has all.
 _LAYERS = 3
-_SIZES = "KiB encoded, of the model and in SRAM; NPU cycles (estimate); * is the knee"
+_SIZES = "sizes in KiB"
+_CYCLES = "NPU cycles at so many MACs (estimate); * is the knee"
 _OUTPUTS = "outputs, compared with the model as it is"
 _WAITING = "layers that wait for their weights in the model as it is"
 
@@ -40,7 +42,8 @@ def _text(answer: WhatIfAnswer) -> Iterator[str]:
     for line in opening(answer):
         yield _wrapped(line)
     for mode in memory_modes(answer):
-        yield from ("", f"{mode.value}: {_SIZES}", _table(figure_rows(answer, mode)))
+        yield from ("", f"{mode.value}: {_SIZES}", _table(size_rows(answer, mode)))
+        yield from ("", f"{mode.value}: {_CYCLES}", _table(cycle_rows(answer, mode)))
         yield from (_wrapped(f"  {line}") for line in knee_words(answer, mode))
         waiting = break_even_rows(answer, mode, _LAYERS)
         if waiting.rows:
@@ -76,8 +79,10 @@ def _markdown(answer: WhatIfAnswer) -> Iterator[str]:
     yield from (f"**What if:** {first}", "")
     yield from (f"- {line}" for line in others)
     for mode in memory_modes(answer):
-        yield from ("", f"{mode.value}: {_starred(_SIZES)}", "")
-        yield from _markdown_table(figure_rows(answer, mode))
+        yield from ("", f"{mode.value}: {_SIZES}", "")
+        yield from _markdown_table(size_rows(answer, mode))
+        yield from ("", f"{mode.value}: {_starred(_CYCLES)}", "")
+        yield from _markdown_table(cycle_rows(answer, mode))
         yield ""
         yield from (f"- {line}" for line in knee_words(answer, mode))
         waiting = break_even_rows(answer, mode, name=code_span)
@@ -92,12 +97,12 @@ def _markdown(answer: WhatIfAnswer) -> Iterator[str]:
 
 
 def _markdown_table(rows: Rows) -> Iterator[str]:
-    yield _markdown_row(rows.headings)
+    yield _markdown_row([heading.strip() for heading in rows.headings])
     last = len(rows.headings) - 1
     left = [place == 0 or (place == last and rows.last_is_text) for place in range(last + 1)]
     yield _markdown_row(["---" if one else "---:" for one in left])
     for name, *figures in rows.rows:
-        yield _markdown_row([name, *map(_starred, figures)])
+        yield _markdown_row([name, *(_starred(figure.strip()) for figure in figures)])
 
 
 def _markdown_row(cells: list[str] | tuple[str, ...]) -> str:

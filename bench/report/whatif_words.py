@@ -12,6 +12,7 @@ from bench.records.figures import Number
 from bench.whatif.answer import CellAnswer, PointAnswer, WhatIfAnswer
 from bench.whatif.knee import NEAR, Gain
 from bench.whatif.layers import Choice
+from bench.whatif.points import Spacing
 from targets.ethos_u55.accelerators import Accelerator
 from targets.ethos_u55.memory_modes import MemoryMode
 
@@ -19,11 +20,12 @@ __all__ = [
     "Rows",
     "break_even_rows",
     "closing",
-    "figure_rows",
+    "cycle_rows",
     "knee_words",
     "memory_modes",
     "opening",
     "output_rows",
+    "size_rows",
 ]
 
 #: The accelerator whose sizes are shown; they hardly depend on it.
@@ -58,8 +60,10 @@ def opening(answer: WhatIfAnswer, name: Callable[[str], str] = one_line) -> list
         left = [layer.name for layer in answer.layers if layer.choice is choice]
         if left and choice is not Choice.CHOSEN:
             lines.append(f"{choice.value}: {_listed(left, name)}")
-    if answer.clusters_per_channel:
-        lines.append("each output channel has values of its own")
+    if any(point.clusters is not None for point in answer.points):
+        spaced = "evenly spaced" if answer.spacing is Spacing.LINEAR else "those nearest to them"
+        whose = "an output channel" if answer.clusters_per_channel else "a layer"
+        lines.append(f"values that the weights of {whose} share: {spaced}")
     return lines
 
 
@@ -68,11 +72,34 @@ def memory_modes(answer: WhatIfAnswer) -> tuple[MemoryMode, ...]:
     return tuple(dict.fromkeys(cell.memory_mode for cell in answer.cells))
 
 
-def figure_rows(answer: WhatIfAnswer, mode: MemoryMode) -> Rows:
-    """Sizes and cycles of each point in a memory mode; a knee is marked with a star."""
-    cells = {(cell.point, cell.macs): cell for cell in answer.cells if cell.memory_mode is mode}
+def size_rows(answer: WhatIfAnswer, mode: MemoryMode) -> Rows:
+    """The sizes of each point in a memory mode, in KiB."""
+    cells = _cells(answer, mode)
     macs = sorted({key for _, key in cells})
     shown = _SHOWN if _SHOWN in macs else macs[-1]
+    base = cells[answer.points[0].point, shown]
+    rows = []
+    for point in answer.points:
+        cell = cells[point.point, shown]
+        rows.append(
+            (
+                point.words,
+                _shown(cell, MetricName.ENCODED_WEIGHTS, 1),
+                _ratio(cell, base, MetricName.ENCODED_WEIGHTS),
+                *(
+                    _shown(cell, metric, 1)
+                    for metric in (MetricName.DEVICE_MODEL, MetricName.FLASH, MetricName.SRAM)
+                ),
+            )
+        )
+    headings = ("", "encoded weights", "of as it is", "device model", "flash", "SRAM")
+    return Rows(headings, tuple(rows))
+
+
+def cycle_rows(answer: WhatIfAnswer, mode: MemoryMode) -> Rows:
+    """The cycles of each point in a memory mode; a knee is marked with a star."""
+    cells = _cells(answer, mode)
+    macs = sorted({key for _, key in cells})
     sweeps = {one.point: one for one in answer.sweeps if one.memory_mode is mode}
     knees = {
         (one.point, one.macs)
@@ -81,25 +108,26 @@ def figure_rows(answer: WhatIfAnswer, mode: MemoryMode) -> Rows:
     }
     rows = []
     for point in answer.points:
-        cell = cells[point.point, shown]
         sweep = sweeps.get(point.point)
-        bound = cell.bound_by if sweep is None else (sweep.memory or sweep.binding)
+        bound = cells[point.point, macs[-1]].bound_by
+        if sweep is not None:
+            bound = sweep.memory or sweep.binding
         rows.append(
             (
                 point.words,
-                _shown(cell, MetricName.ENCODED_WEIGHTS, 1),
-                _shown(cell, MetricName.DEVICE_MODEL, 1),
-                _shown(cell, MetricName.SRAM, 1),
                 *(
                     _shown(cells[point.point, each], MetricName.NPU_CYCLES, 0)
-                    + ("*" if (point.point, each) in knees else "")
+                    + ("*" if (point.point, each) in knees else " ")
                     for each in macs
                 ),
                 bound or _ABSENT,
             )
         )
-    headings = ("", "encoded", "model", "SRAM", *(f"cyc. @{int(each)}" for each in macs))
-    return Rows((*headings, "bound by"), tuple(rows), last_is_text=True)
+    return Rows(("", *(f"@{int(each)} " for each in macs), "bound by"), tuple(rows), True)
+
+
+def _cells(answer: WhatIfAnswer, mode: MemoryMode) -> dict[tuple[str, Accelerator], CellAnswer]:
+    return {(cell.point, cell.macs): cell for cell in answer.cells if cell.memory_mode is mode}
 
 
 def output_rows(answer: WhatIfAnswer) -> Rows:
@@ -206,6 +234,13 @@ def _listed(names: Sequence[str], name: Callable[[str], str]) -> str:
 def _shown(cell: CellAnswer, metric: MetricName, decimals: int) -> str:
     figure = cell.figures[metric]
     return f"{figure.value:,.{decimals}f}" if isinstance(figure, Number) else _ABSENT
+
+
+def _ratio(cell: CellAnswer, base: CellAnswer, metric: MetricName) -> str:
+    one, whole = cell.figures[metric], base.figures[metric]
+    if not isinstance(one, Number) or not isinstance(whole, Number) or not whole.value:
+        return _ABSENT
+    return f"{one.value / whole.value:.0%}"
 
 
 def _accuracy(point: PointAnswer) -> str:

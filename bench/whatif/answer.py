@@ -14,6 +14,7 @@ from bench.whatif.break_even import LayerBreakEven
 from bench.whatif.distance import OutputDistance
 from bench.whatif.knee import Gain
 from bench.whatif.layers import Choice
+from bench.whatif.points import Spacing
 from targets.ethos_u55.accelerators import Accelerator
 from targets.ethos_u55.memory_modes import MemoryMode
 
@@ -125,6 +126,7 @@ class WhatIfAnswer(RecordModel):
     data: DataIdentity
     #: Whether each output channel had clusters of its own.
     clusters_per_channel: bool
+    spacing: Spacing
     layers: tuple[LayerAnswer, ...]
     #: The model as it is comes first.
     points: tuple[PointAnswer, ...]

@@ -27,7 +27,7 @@ from bench.whatif.compressing import LayerWeights
 from bench.whatif.distance import OutputDistance
 from bench.whatif.knee import find_knee
 from bench.whatif.layers import ChosenLayer
-from bench.whatif.points import UNCHANGED, Point
+from bench.whatif.points import UNCHANGED, Clustering, Point
 from targets.ethos_u55.accelerators import Accelerator
 from targets.ethos_u55.memory_modes import MemoryMode
 
@@ -71,7 +71,7 @@ def answer_of(
     records: Mapping[tuple[Point, Place], Record],
     break_evens: Mapping[Place, Sequence[LayerBreakEven]],
     sweep: SweepConfig,
-    per_channel: bool,
+    clustering: Clustering,
 ) -> WhatIfAnswer:
     """The answer.
 
@@ -82,7 +82,7 @@ def answer_of(
         records: of each point at each place.
         break_evens: of the model as it is, at each place.
         sweep: when a network counts as starved.
-        per_channel: whether each output channel had clusters of its own.
+        clustering: how weights were clustered.
     """
     points = [each.point for each in facts]
     places = list(dict.fromkeys(place for _, place in records))
@@ -93,7 +93,8 @@ def answer_of(
         size_bytes=base.model.size_bytes,
         vela_version=base.compilation.vela_version,
         data=base.data,
-        clusters_per_channel=per_channel,
+        clusters_per_channel=clustering.per_channel,
+        spacing=clustering.spacing,
         layers=tuple(map(_layer, layers, facts[0].weights)),
         points=tuple(_point(each, layers, records[each.point, places[0]]) for each in facts),
         cells=tuple(_cell(records[point, place], point) for place in places for point in points),
@@ -104,7 +105,7 @@ def answer_of(
             for place in places
             for each in break_evens[place]
         ),
-        remarks=_remarks(layers, points, records, per_channel=per_channel),
+        remarks=_remarks(layers, points, records, clustering),
     )
 
 
@@ -246,12 +247,15 @@ def _remarks(
     layers: Sequence[ChosenLayer],
     points: Sequence[Point],
     records: Mapping[tuple[Point, Place], Record],
-    *,
-    per_channel: bool,
+    clustering: Clustering,
 ) -> tuple[str, ...]:
     told = []
     spread = sum(each.compressed and each.layer.has_channel_scales for each in layers)
-    if spread and not per_channel and any(point.clusters is not None for point in points):
+    if (
+        spread
+        and not clustering.per_channel
+        and any(point.clusters is not None for point in points)
+    ):
         told.append(
             f"{spread} of the compressed layers have a scale for each output channel. Here a layer "
             "shares its stored values; training that clusters real values per tensor spreads them "

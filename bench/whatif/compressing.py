@@ -14,8 +14,8 @@ from bench.tflite.graph import FileGraph
 from bench.tflite.rewriting import rewritten
 from bench.tflite.sparsity import dense_constant
 from bench.whatif.layers import WeightLayer
-from bench.whatif.points import Point
-from bench.whatif.values import cluster, prune
+from bench.whatif.points import Clustering, Point, Spacing
+from bench.whatif.values import cluster, prune, spread
 
 __all__ = ["LayerWeights", "compressed", "layer_weights"]
 
@@ -38,21 +38,18 @@ class LayerWeights:
 
 
 def compressed(
-    graph: FileGraph, layers: Iterable[WeightLayer], point: Point, *, per_channel: bool
+    graph: FileGraph, layers: Iterable[WeightLayer], point: Point, clustering: Clustering
 ) -> bytes:
     """The `.tflite` of `graph` with the weights of `layers` as `point` wants them.
 
-    Zeros are placed over the whole layer. With `per_channel`, each output channel has clusters of
-    its own; otherwise the layer shares them. Clusters are values as they are stored, because these
+    Zeros are placed over the whole layer. With `clustering.per_channel`, each output channel shares
+    values of its own; otherwise the layer does. They are values as they are stored, because these
     are what Vela encodes. What is pruned and clustered is first pruned.
 
     Raises `ModelError` if the file is damaged.
     """
+    changed = {layer.tensor: _compressed(graph, layer, point, clustering) for layer in layers}
     try:
-        changed = {
-            layer.tensor: _compressed(graph, layer, point, per_channel=per_channel)
-            for layer in layers
-        }
         return rewritten(graph, (), changed, {})
     except EXTRACT_DAMAGE as error:
         raise _damaged(str(error)) from error
@@ -70,29 +67,38 @@ def layer_weights(graph: FileGraph, layer: WeightLayer) -> LayerWeights:
     )
 
 
-def _compressed(graph: FileGraph, layer: WeightLayer, point: Point, *, per_channel: bool) -> Array:
+def _compressed(
+    graph: FileGraph, layer: WeightLayer, point: Point, clustering: Clustering
+) -> Array:
     values = _values(graph, layer)
     scales = _scales(layer, values.ndim)
     if point.sparsity is not None:
         values = prune(values, _zero_point(layer), scales, point.sparsity)
     if point.clusters is not None:
-        values = _clustered(values, layer, scales, point.clusters, per_channel=per_channel)
+        values = _clustered(values, layer, scales, point.clusters, clustering)
     return values
 
 
 def _clustered(
-    values: Array, layer: WeightLayer, scales: Array, clusters: int, *, per_channel: bool
+    values: Array, layer: WeightLayer, scales: Array, clusters: int, clustering: Clustering
 ) -> Array:
-    zero_point = _zero_point(layer)
-    if not per_channel:
-        return cluster(values, zero_point, scales, clusters)
+    if not clustering.per_channel:
+        return _shared(values, layer, scales, clusters, clustering.spacing)
     axis = layer.channel_axis
     channels = [
         # The scale is the same for all of a channel.
-        cluster(channel, zero_point, np.ones(1), clusters)
+        _shared(channel, layer, np.ones(1), clusters, clustering.spacing)
         for channel in np.moveaxis(values, axis, 0)
     ]
     return np.moveaxis(np.stack(channels), 0, axis)
+
+
+def _shared(
+    values: Array, layer: WeightLayer, scales: Array, clusters: int, spacing: Spacing
+) -> Array:
+    if spacing is Spacing.LINEAR:
+        return spread(values, _zero_point(layer), clusters)
+    return cluster(values, _zero_point(layer), scales, clusters)
 
 
 def _values(graph: FileGraph, layer: WeightLayer) -> Array:
@@ -113,6 +119,10 @@ def _scales(layer: WeightLayer, rank: int) -> Array:
     scales = np.asarray(layer.info.scales, np.float64)
     if len(scales) == 1:
         return scales
+    if len(scales) != layer.info.shape[layer.channel_axis]:
+        raise _damaged(
+            f"the weights {layer.info.name!r} {list(layer.info.shape)} have {len(scales)} scales"
+        )
     shape = [1] * rank
     shape[layer.channel_axis] = -1
     return scales.reshape(shape)

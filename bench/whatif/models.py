@@ -17,7 +17,7 @@ from bench.tflite.model_file import check_quantised
 from bench.tflite.reader import graph_of, read_graph
 from bench.whatif.compressing import LayerWeights, compressed, layer_weights
 from bench.whatif.layers import ChosenLayer, LayerChoice, chosen_layers, weight_layers
-from bench.whatif.points import UNCHANGED, Point
+from bench.whatif.points import UNCHANGED, Clustering, Point
 
 __all__ = ["COMPRESSING_CODE", "PointModels", "counted_layers", "layers_of_model"]
 
@@ -55,8 +55,7 @@ class PointModels:
     #: Variant -> what it stands for.
     points: Mapping[str, Point]
     choice: LayerChoice
-    #: Whether each output channel has clusters of its own.
-    per_channel: bool
+    clustering: Clustering
 
     def quantised(self, name: str, workload: Workload, variant: str) -> QuantisedModel:
         """The model of the point with the slug `variant`.
@@ -71,10 +70,10 @@ class PointModels:
         layers = [each.layer for each in chosen if each.compressed]
 
         def build(directory: Path) -> None:
-            data = compressed(read_graph(base.path), layers, point, per_channel=self.per_channel)
+            data = compressed(read_graph(base.path), layers, point, self.clustering)
             graph = graph_of(data, base.path)
             for layer in layers:
-                _check(layer_weights(graph, layer), point, layer.name, self.per_channel)
+                _check(layer_weights(graph, layer), point, layer.name, self.clustering)
             (directory / _MODEL).write_bytes(data)
 
         product = self.store.product(
@@ -84,7 +83,8 @@ class PointModels:
                 "model": base.record.sha256,
                 "sparsity": point.sparsity,
                 "clusters": point.clusters,
-                "per_channel": self.per_channel,
+                "per_channel": self.clustering.per_channel,
+                "spacing": self.clustering.spacing.value,
                 "tensors": [layer.tensor for layer in layers],
             },
             COMPRESSING_CODE,
@@ -106,10 +106,10 @@ class PointModels:
         return self.source.test_set(workload, model)
 
 
-def _check(weights: LayerWeights, point: Point, layer: str, per_channel: bool) -> None:
+def _check(weights: LayerWeights, point: Point, layer: str, clustering: Clustering) -> None:
     """Raise `ModelError` unless a compressed layer is as sparse and clustered as `point` wants."""
     zeros = round((point.sparsity or 0) * weights.weights)
-    distinct = weights.distinct_in_channel if per_channel else weights.distinct
+    distinct = weights.distinct_in_channel if clustering.per_channel else weights.distinct
     if weights.zeros < zeros or (point.clusters is not None and distinct > point.clusters):
         raise ModelError(
             f"layer {layer}: {weights.zeros} of {weights.weights} weights are zero and {distinct} "

@@ -4,11 +4,30 @@ from __future__ import annotations
 
 from collections.abc import Sequence
 from dataclasses import dataclass
+from enum import Enum
 from itertools import product
 
 from bench.plan.config import BASE_VARIANT
 
-__all__ = ["UNCHANGED", "Point", "points_of"]
+__all__ = ["UNCHANGED", "Clustering", "Point", "Spacing", "points_of"]
+
+
+class Spacing(str, Enum):
+    """How the values that weights share are chosen; see `bench.whatif.values`."""
+
+    #: Evenly, as training with tfmot's linear initialisation leaves them.
+    LINEAR = "linear"
+    #: So that the weights change least.
+    KMEANS = "kmeans"
+
+
+@dataclass(frozen=True)
+class Clustering:
+    """How weights are clustered at every point."""
+
+    spacing: Spacing = Spacing.LINEAR
+    #: Whether each output channel has values of its own.
+    per_channel: bool = False
 
 
 @dataclass(frozen=True)

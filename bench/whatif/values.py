@@ -1,4 +1,10 @@
-"""Pruning and clustering of quantised values. Pure functions of arrays."""
+"""Pruning and clustering of quantised values. Pure functions of arrays.
+
+There are two ways to choose the values that weights share. `spread` spaces them evenly, as training
+does that begins with them so (tfmot's linear initialisation) and hardly moves them. `cluster` finds
+those that change the weights least. Their sizes differ: even spacing leaves most weights in a few
+clusters around zero, whose codes are short.
+"""
 
 from __future__ import annotations
 
@@ -7,7 +13,7 @@ import numpy.typing as npt
 
 from bench.core.arrays import Array
 
-__all__ = ["cluster", "prune"]
+__all__ = ["cluster", "prune", "spread"]
 
 _Floats = npt.NDArray[np.float64]
 
@@ -25,6 +31,35 @@ def prune(values: Array, zero_point: int, scales: _Floats, sparsity: float) -> A
     pruned: Array = values.copy()
     pruned.reshape(-1)[smallest] = zero_point
     return pruned
+
+
+def spread(values: Array, zero_point: int, clusters: int) -> Array:
+    """`values` with at most `clusters` different ones, evenly spaced.
+
+    What is at `zero_point` stays there. If anything is, zero is one of the clusters, and the others
+    are divided between the weights below and above as these are, each part evenly spaced between
+    its ends: so does tfmot where it preserves sparsity.
+    """
+    found = np.unique(values)
+    if len(found) <= clusters:
+        same: Array = values.copy()
+        return same
+    ends = values[values < zero_point], values[values > zero_point]
+    if zero_point not in found:
+        centres = np.linspace(found[0], found[-1], clusters)
+    else:
+        below = round((clusters - 1) * ends[0].size / (ends[0].size + ends[1].size))
+        counts = (below, clusters - 1 - below)
+        parts = [
+            np.linspace(part.min(), part.max(), count)
+            for part, count in zip(ends, counts, strict=True)
+            if count
+        ]
+        centres = np.concatenate([[zero_point], *parts])
+    stored = np.unique(np.rint(centres).astype(np.int64))
+    nearest = np.abs(found.astype(np.int64)[:, np.newaxis] - stored).argmin(axis=1)
+    clustered: Array = stored[nearest].astype(values.dtype)[np.searchsorted(found, values)]
+    return clustered
 
 
 def cluster(values: Array, zero_point: int, scales: _Floats, clusters: int) -> Array:

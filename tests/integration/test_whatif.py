@@ -102,7 +102,7 @@ def test_a_dense_network_gains_size_and_time(asker: Asker) -> None:
 
 def test_the_text_says_what_was_done_and_what_is_not_known(asker: Asker) -> None:
     text = asker.text(asker.directory / "dense.tflite", *DENSE)
-    for part in ("80 % zero", "32 values", "bound by", "Train to know", "cosine", "cyc. @256"):
+    for part in ("80 % zero", "32 values", "bound by", "Train to know", "cosine", "@256"):
         assert part in text, part
     assert max(map(len, text.splitlines())) <= 90
     markdown = asker.text(asker.directory / "dense.tflite", *DENSE, "--format", "markdown")

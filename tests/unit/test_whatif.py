@@ -17,8 +17,8 @@ from bench.whatif.compressing import compressed, layer_weights
 from bench.whatif.distance import distance
 from bench.whatif.knee import Gain, find_knee
 from bench.whatif.layers import Choice, LayerChoice, WeightLayer, chosen_layers, weight_layers
-from bench.whatif.points import UNCHANGED, Point, points_of
-from bench.whatif.values import cluster, prune
+from bench.whatif.points import UNCHANGED, Clustering, Point, Spacing, points_of
+from bench.whatif.values import cluster, prune, spread
 from tests.support.models.tflite_factory import mlp
 
 ONE = np.ones(1)
@@ -89,6 +89,27 @@ def test_clusters_are_few_keep_zeros_and_stay(
     assert (cluster(clustered, zero_point, each, count) == clustered).all()
 
 
+@given(weights(), st.integers(2, 40), zero_points)
+def test_even_values_are_few_keep_zeros_and_stay(
+    values: Array, count: int, zero_point: int
+) -> None:
+    clustered = spread(values, zero_point, count)
+    assert len(np.unique(clustered)) <= count
+    assert ((clustered == zero_point) >= (values == zero_point)).all()
+    assert clustered.dtype == values.dtype
+    assert clustered.min() >= values.min()
+    assert clustered.max() <= values.max()
+    if len(np.unique(values)) <= count:
+        assert (clustered == values).all()
+    assert (spread(clustered, zero_point, count) == clustered).all()
+
+
+def test_even_values_are_divided_as_the_weights_are() -> None:
+    # 30 below zero and 10 above: of 5 clusters one is zero, three are below and one is above.
+    values = np.array([0, *range(-30, 0), *range(1, 11)], np.int8)
+    assert set(np.unique(spread(values, 0, 5))) == {-30, -16, -1, 0, 1}
+
+
 def error_of(values: Array, clustered: Array) -> int:
     return int(np.square(values.astype(int) - clustered.astype(int)).sum())
 
@@ -129,13 +150,13 @@ def network(*sizes: tuple[int, int]) -> bytes:
     return mlp([generator.integers(-127, 127, size, dtype=np.int8) for size in sizes])
 
 
-@given(shares, st.integers(2, 64), st.booleans())
+@given(shares, st.integers(2, 64), st.booleans(), st.sampled_from(Spacing))
 def test_a_file_has_what_was_asked_for_and_nothing_else(
-    share: float, count: int, per_channel: bool
+    share: float, count: int, per_channel: bool, spacing: Spacing
 ) -> None:
     graph = graph_of(network((32, 48), (10, 32)), Path("net.tflite"))
     first, second = weight_layers(graph)
-    data = compressed(graph, [first], Point(share, count), per_channel=per_channel)
+    data = compressed(graph, [first], Point(share, count), Clustering(spacing, per_channel))
     after = graph_of(data, Path("net.tflite"))
     found = layer_weights(after, first)
     assert found.zeros >= round(share * found.weights)
