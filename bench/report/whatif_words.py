@@ -217,7 +217,7 @@ def closing(answer: WhatIfAnswer) -> list[str]:
         )
     else:
         lines.append(
-            "The accuracy is that without training, which wins back most of a loss, or all. "
+            "The accuracy is that without training, which usually wins back most of a loss. "
             "Train to know."
         )
     if first.distance is None:
