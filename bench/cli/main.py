@@ -22,10 +22,10 @@ from bench.cli import (
     schema,
     trace,
     version,
-    whatif,
     zoo,
 )
 from bench.cli.noise import calibrate, freeze
+from bench.cli.whatif.command import whatif
 from bench.core.errors import BenchError
 from bench.core.logging import log_to_terminal
 from bench.core.text import printable
@@ -50,7 +50,7 @@ commands.command()(report.report)
 commands.command()(schema.schema)
 commands.command()(doctor.doctor)
 commands.command()(disasm.disasm)
-commands.command()(whatif.whatif)
+commands.command()(whatif)
 commands.command()(calibrate.calibrate)
 commands.command()(freeze.freeze)
 commands.add_typer(baseline.commands, name="baseline")

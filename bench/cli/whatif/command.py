@@ -9,15 +9,13 @@ from typing import TYPE_CHECKING, Annotated
 import typer
 
 from bench.cli.options import CacheRoot, ConfigFile
+from bench.cli.whatif.lists import asked_macs, asked_modes, asked_points
 
 if TYPE_CHECKING:
     from bench.measuring.progress import ProgressEvent
     from bench.plan.cell import Cell
     from bench.plan.config import BenchConfig
     from bench.whatif.answer import WhatIfAnswer
-    from bench.whatif.points import Point
-    from targets.ethos_u55.accelerators import Accelerator
-    from targets.ethos_u55.memory_modes import MemoryMode
 
 __all__ = ["whatif"]
 
@@ -116,11 +114,11 @@ def whatif(  # noqa: PLR0913 - an argument for each option of the command line
         config=settings,
         config_path=origin,
         workload=name,
-        points=_points(sparsity, clusters, combine=combine),
+        points=asked_points(sparsity, clusters, combine=combine),
         layers=LayerChoice(tuple(layers or ()), every),
         clustering=Clustering(Spacing(values.value), per_channel),
-        macs=_accelerators(macs),
-        memory_modes=_memory_modes(modes),
+        macs=asked_macs(macs),
+        memory_modes=asked_modes(modes),
     )
     progress = TerminalProgress()
     whole = len(question.points) * len(question.places)
@@ -166,67 +164,6 @@ def _workload(
         )
     assert name is not None
     return with_workload(load_config(config), config, name), config, name
-
-
-def _points(sparsity: str, clusters: str, *, combine: bool) -> tuple[Point, ...]:
-    from bench.core.errors import ConfigError
-    from bench.whatif.points import points_of
-
-    shares = _numbers("--sparsity", sparsity)
-    counts = _numbers("--clusters", clusters)
-    for share in shares:
-        if not 0 < share < 100:
-            raise ConfigError(
-                f"--sparsity {share:g}: is no share of zeros between 0 and 100 per cent"
-            )
-    for count in counts:
-        if count != int(count) or not 2 <= count <= 256:
-            raise ConfigError(
-                f"--clusters {count:g}: is no number of different weights from 2 to 256"
-            )
-    if not shares and not counts:
-        raise ConfigError("--sparsity and --clusters are empty, so there is nothing to try")
-    return points_of(
-        [share / 100 for share in shares], [int(count) for count in counts], combined=combine
-    )
-
-
-def _numbers(option: str, text: str) -> list[float]:
-    """The numbers in `text`, which commas separate; none if it is empty."""
-    from bench.core.errors import ConfigError
-
-    try:
-        return [float(part) for part in text.split(",") if part.strip()]
-    except ValueError as error:
-        raise ConfigError(
-            f"{option} {text}: is no list of numbers", cure="write it as in 50,80"
-        ) from error
-
-
-def _accelerators(text: str) -> tuple[Accelerator, ...]:
-    from bench.core.errors import ConfigError
-    from targets.ethos_u55.accelerators import Accelerator
-
-    known = [int(each) for each in Accelerator]
-    found = dict.fromkeys(_numbers("--macs", text))
-    if not found or any(number not in known for number in found):
-        raise ConfigError(
-            f"--macs {text}: an Ethos-U55 has {', '.join(map(str, known))} MACs",
-            cure="write it as in 64,128",
-        )
-    return tuple(sorted(Accelerator(int(number)) for number in found))
-
-
-def _memory_modes(names: list[str] | None) -> tuple[MemoryMode, ...]:
-    from bench.core.errors import ConfigError
-    from bench.core.schema import suggest
-    from targets.ethos_u55.memory_modes import MemoryMode
-
-    known = [mode.value for mode in MemoryMode]
-    for name in names or ():
-        if name not in known:
-            raise ConfigError(f"--memory-mode {name}: unknown; {suggest(name, known)}")
-    return tuple(dict.fromkeys(map(MemoryMode, names or [MemoryMode.SHARED_SRAM])))
 
 
 def _printed(answer: WhatIfAnswer, form: Format) -> str:

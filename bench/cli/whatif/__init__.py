@@ -1,0 +1,1 @@
+"""`bench whatif`: the verb, and how its lists are read."""
