@@ -17,6 +17,7 @@ import contextlib
 import fcntl
 import os
 import resource
+import select
 import signal
 import subprocess
 import time
@@ -96,20 +97,24 @@ def guarded(
     `environment` None means this process's own; `keep_open` are file descriptors that it inherits.
     Raises `OSError` when it cannot be started.
     """
-    with _pipe() as (watched, _), contextlib.ExitStack() as started:
-        with _interrupts_held_back():
-            process = subprocess.Popen(
-                list(command),
-                cwd=cwd,
-                env=None if environment is None else dict(environment),
-                stdin=stdin,
-                stdout=stdout,
-                stderr=stderr,
-                pass_fds=(watched, *keep_open),
-                start_new_session=True,
-            )
-            started.callback(end_group, process)
-        _end_at_hang_up(watched, process.pid)
+    with contextlib.ExitStack() as started:
+        watched, ours = os.pipe()
+        started.callback(os.close, ours)
+        # From then on only the process, and what it starts, hold this end.
+        with _closed_afterwards(watched):
+            with _interrupts_held_back():
+                process = subprocess.Popen(
+                    list(command),
+                    cwd=cwd,
+                    env=None if environment is None else dict(environment),
+                    stdin=stdin,
+                    stdout=stdout,
+                    stderr=stderr,
+                    pass_fds=(watched, *keep_open),
+                    start_new_session=True,
+                )
+                started.callback(_end_all, process, ours)
+            _end_at_hang_up(watched, process.pid)
         bound_memory(process, memory_bytes)
         yield process
 
@@ -229,15 +234,25 @@ def signal_name(number: int) -> str:
         return f"signal {number}"
 
 
+def _end_all(process: subprocess.Popen[bytes], ours: int) -> None:
+    """End the group of `process`, and wait until nothing of it runs.
+
+    `ours` is our end of the pipe whose other end only the group holds. A killed process may still
+    be in the middle of a write, or returning a lot of memory, when its leader is already gone.
+    """
+    end_group(process)
+    if process.returncode == -signal.SIGKILL:
+        hung_up = select.poll()
+        hung_up.register(ours, 0)
+        hung_up.poll(1000 * _REAP_S)
+
+
 @contextlib.contextmanager
-def _pipe() -> Iterator[tuple[int, int]]:
-    """The two ends of a pipe; no program that this process executes inherits the second."""
-    ends = os.pipe()
+def _closed_afterwards(descriptor: int) -> Iterator[None]:
     try:
-        yield ends
+        yield
     finally:
-        for end in ends:
-            os.close(end)
+        os.close(descriptor)
 
 
 @contextlib.contextmanager

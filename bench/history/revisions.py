@@ -55,16 +55,19 @@ class Revisions:
 
     @contextlib.contextmanager
     def _work_tree(self, name: str) -> Iterator[Path]:
-        with contextlib.ExitStack() as left:
-            with _signals_held_back():
-                parent = Path(tempfile.mkdtemp(prefix="bench-bisect-")).resolve()
-                left.callback(self._remove, parent)
-            place = parent / "tree"
-            self._git("worktree", "add", "--detach", "--force", str(place), name)
-            yield place
+        # No signal comes between the making or the end of the directory and its note.
+        with _signals(signal.SIG_BLOCK):
+            parent = Path(tempfile.mkdtemp(prefix="bench-bisect-")).resolve()
+            try:
+                with _signals(signal.SIG_UNBLOCK):
+                    place = parent / "tree"
+                    self._git("worktree", "add", "--detach", "--force", str(place), name)
+                    yield place
+            finally:
+                self._remove(parent)
 
     def _remove(self, parent: Path) -> None:
-        with _signals_held_back():
+        with _signals(signal.SIG_BLOCK):
             shutil.rmtree(parent, ignore_errors=True)
         if parent.exists():
             _LOG.warning("%s cannot be removed; remove it by hand", parent)
@@ -79,9 +82,9 @@ class Revisions:
 
 
 @contextlib.contextmanager
-def _signals_held_back() -> Iterator[None]:
-    """Delay what would end the search, and lose a directory between its making and its note."""
-    mask = signal.pthread_sigmask(signal.SIG_BLOCK, _STOPPING)
+def _signals(how: signal.Sigmasks) -> Iterator[None]:
+    """Hold back what would end the search (SIG_BLOCK), or let it come again (SIG_UNBLOCK)."""
+    mask = signal.pthread_sigmask(how, _STOPPING)
     try:
         yield
     finally:
