@@ -42,7 +42,7 @@ def alive(pid: int) -> bool:
 def works(pid: int) -> bool:
     """Whether `pid` can still write somewhere: the kernel closes the files of a process last."""
     try:
-        return alive(pid) and bool(os.listdir(f"/proc/{pid}/fd"))
+        return alive(pid) and any(Path(f"/proc/{pid}/fd").iterdir())
     except FileNotFoundError:
         return False
 
