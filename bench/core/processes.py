@@ -26,6 +26,7 @@ from dataclasses import dataclass
 from pathlib import Path
 from typing import IO, TypeAlias
 
+from bench.core.signals import STOPPING, SignalsHeldBack
 from bench.core.units import MIB
 
 __all__ = [
@@ -102,7 +103,8 @@ def guarded(
         started.callback(os.close, ours)
         # From then on only the process, and what it starts, hold this end.
         with _closed_afterwards(watched):
-            with _interrupts_held_back():
+            # Ctrl-C between the fork and its note would lose the process.
+            with SignalsHeldBack(*STOPPING):
                 process = subprocess.Popen(
                     list(command),
                     cwd=cwd,
@@ -253,16 +255,6 @@ def _closed_afterwards(descriptor: int) -> Iterator[None]:
         yield
     finally:
         os.close(descriptor)
-
-
-@contextlib.contextmanager
-def _interrupts_held_back() -> Iterator[None]:
-    """Delay Ctrl-C, which would lose the process if it came between the fork and its note."""
-    mask = signal.pthread_sigmask(signal.SIG_BLOCK, {signal.SIGINT})
-    try:
-        yield
-    finally:
-        signal.pthread_sigmask(signal.SIG_SETMASK, mask)
 
 
 def _end_at_hang_up(watched: int, group: int) -> None:

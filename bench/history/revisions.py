@@ -4,7 +4,6 @@ from __future__ import annotations
 
 import contextlib
 import shutil
-import signal
 import tempfile
 from collections.abc import Iterator, Mapping
 from dataclasses import dataclass
@@ -13,6 +12,7 @@ from pathlib import Path
 from bench.core.errors import ConfigError
 from bench.core.git import GitError, run_git
 from bench.core.logging import logger
+from bench.core.signals import STOPPING, SignalsHeldBack
 from bench.core.text import one_line
 from bench.history.bisect import Measured
 from bench.history.child_runs import ChildRuns, own_root
@@ -23,9 +23,6 @@ _LOG = logger(__name__)
 
 #: Seconds that git may take to check out a work tree.
 _CHECKOUT_S = 600.0
-
-#: The signals that end a search.
-_STOPPING = frozenset({signal.SIGINT, signal.SIGTERM, signal.SIGHUP})
 
 
 @dataclass(frozen=True)
@@ -56,10 +53,10 @@ class Revisions:
     @contextlib.contextmanager
     def _work_tree(self, name: str) -> Iterator[Path]:
         # No signal comes between the making or the end of the directory and its note.
-        with _signals(signal.SIG_BLOCK):
+        with SignalsHeldBack(*STOPPING) as held_back:
             parent = Path(tempfile.mkdtemp(prefix="bench-bisect-")).resolve()
             try:
-                with _signals(signal.SIG_UNBLOCK):
+                with held_back.let_through():
                     place = parent / "tree"
                     self._git("worktree", "add", "--detach", "--force", str(place), name)
                     yield place
@@ -67,8 +64,7 @@ class Revisions:
                 self._remove(parent)
 
     def _remove(self, parent: Path) -> None:
-        with _signals(signal.SIG_BLOCK):
-            shutil.rmtree(parent, ignore_errors=True)
+        shutil.rmtree(parent, ignore_errors=True)
         if parent.exists():
             _LOG.warning("%s cannot be removed; remove it by hand", parent)
         # Of this one, and of those whose bench was killed.
@@ -79,16 +75,6 @@ class Revisions:
         return run_git(
             self.repository, *arguments, seconds=_CHECKOUT_S, environment=self.environment
         )
-
-
-@contextlib.contextmanager
-def _signals(how: signal.Sigmasks) -> Iterator[None]:
-    """Hold back what would end the search (SIG_BLOCK), or let it come again (SIG_UNBLOCK)."""
-    mask = signal.pthread_sigmask(how, _STOPPING)
-    try:
-        yield
-    finally:
-        signal.pthread_sigmask(signal.SIG_SETMASK, mask)
 
 
 def revisions_between(
