@@ -121,6 +121,39 @@ def test_what_is_refused_says_why_and_nothing_secret(kind: str) -> None:
     assert "\x1b" not in str(caught.value)
 
 
+#: Heads after which a body has no end that the client could know.
+HEADS = {
+    "no length": b"HTTP/1.1 200 OK\r\n\r\n",
+    "HTTP/1.0": b"HTTP/1.0 200 OK\r\n\r\n",
+    "chunks": b"HTTP/1.1 200 OK\r\nTransfer-Encoding: chunked\r\n\r\n",
+    "chunks and a length": b"HTTP/1.1 200 OK\r\nContent-Length: 10\r\n"
+    b"Transfer-Encoding: chunked\r\n\r\n",
+}
+
+
+@pytest.mark.parametrize("kind", HEADS)
+def test_no_more_is_read_than_may_be_whatever_the_server_states(kind: str) -> None:
+    """A server gives far more than the limit, and then ends as it should."""
+    piece, pieces, sent = b"x" * 100_000, 640, []
+
+    def answer(connection: socket.socket) -> None:
+        chunked = "chunks" in kind
+        connection.sendall(HEADS[kind])
+        for _ in range(pieces):
+            connection.sendall(b"%x\r\n%s\r\n" % (len(piece), piece) if chunked else piece)
+            sent.append(len(piece))
+        connection.sendall(b"0\r\n\r\n" if chunked else b"")
+
+    limits = Limits(seconds=60, stall_s=60, size=150_000)
+    with (
+        serving(answer) as server,
+        pytest.raises(DownloadError, match="gives more than 150,000 bytes"),
+    ):
+        fetch(server.url, SHA256, limits)
+    # What the kernel keeps for both ends is a few MB.
+    assert sum(sent) < len(piece) * pieces / 2
+
+
 @pytest.mark.parametrize(
     ("answer", "limits", "words"),
     [

@@ -131,6 +131,35 @@ def test_an_order_tolerates_what_it_is_told_to(base: Record) -> None:
     assert statuses == {0: Status.FAIL, 0.0005: Status.FAIL, 0.001: Status.PASS}
 
 
+@pytest.mark.parametrize("bound", [0.001, 10], ids=["would fail", "would pass"])
+@pytest.mark.parametrize(
+    ("rule", "lost"),
+    [
+        ("max_ratio_to_base of npu_cycles", "cycles"),
+        ("max_ratio_to_base of npu_cycles", "cycles, told"),
+        ("max_ratio_to_base of axi1_read_beats", "beats, told"),
+        ("max_ratio_to_base of axi1_read_beats", "beats"),
+        ("max_drop_from_base of accuracy", "accuracy"),
+        ("max_drop_from_base of accuracy", "accuracy, told"),
+    ],
+)
+def test_a_limit_relative_to_a_base_that_lost_its_figure_is_not_passed_over(
+    base: Record, rule: str, lost: str, bound: float
+) -> None:
+    key, _, metric = rule.partition(" of ")
+    limit = LimitRule.model_validate({"metric": metric, key: bound})
+    blind = TAKEN[lost](base)
+    told = [v for v in judge_cell(variant(base, "v"), blind, [limit], reproduce) if v.fails]
+    (verdict,) = [v for v in told if v.metric == metric]
+    assert verdict.status is Status.INCOMPLETE
+    assert verdict.key == f"workloads.w.limits[0].{key}"
+    assert "cannot be applied: base has no figure" in verdict.reason
+    # Another bound that holds says nothing of this one.
+    both = LimitRule.model_validate({"metric": metric, key: bound, "min": 0})
+    found = statuses(variant(base, "v"), blind, both)[metric]
+    assert found == [Status.PASS, Status.INCOMPLETE]
+
+
 def without(record: Record, event: str, reason: str) -> Record:
     """The record without the count of `event`; a reason of "" = without a word."""
     measurement = record.measurement

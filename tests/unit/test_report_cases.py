@@ -149,15 +149,37 @@ def test_a_failure_points_at_the_limit_that_decided() -> None:
     assert float(found.attrib["time"]) == 1.5
 
 
-@pytest.mark.parametrize("status", [Status.PASS, Status.FAIL, Status.UNAVAILABLE])
-@given(text=st.text(st.characters() | st.sampled_from("\x00\x1b\ufffe\uffff\ud800]]><&\"'")))
-def test_any_text_makes_a_file_that_can_be_read(status: Status, text: str) -> None:
-    one = case("mac_sweep")
-    record = sweep(Status.PASS)
-    record = record.model_copy(
-        update={"verdict": record.verdict.model_copy(update={"status": status, "measured": text})}
+def view(status: Status, headline: str, text: str) -> CaseView:
+    """A case of these words, as they are before any file has been written."""
+    fails = status in (Status.FAIL, Status.INCOMPLETE)
+    error = "Incomplete" if status is Status.INCOMPLETE else ""
+    return CaseView(case(), status, headline, text, error, fails=fails)
+
+
+#: Status -> the element that tells of it.
+ELEMENTS = {
+    Status.PASS: "system-out",
+    Status.FAIL: "failure",
+    Status.INCOMPLETE: "error",
+    Status.UNAVAILABLE: "skipped",
+}
+
+
+@pytest.mark.parametrize("status", ELEMENTS)
+@pytest.mark.parametrize("lacking", ["\ufffe", "\uffff", "\ud800", "\x00", "\x1b"])
+def test_what_xml_lacks_is_replaced_in_the_file(status: Status, lacking: str) -> None:
+    written = junit_xml(
+        [view(status, f"bef{lacking}ore", f"the{lacking} story")], {}, "bench.toml", {}
     )
-    written = junit_xml(case_views([one], findings(record), []), {}, "bench.toml", {})
+    (told,) = ElementTree.fromstring(written.encode("utf-8")).iter(ELEMENTS[status])
+    assert told.text == "the\ufffd story"
+    assert told.attrib.get("message", "bef\ufffdore") == "bef\ufffdore"
+
+
+@pytest.mark.parametrize("status", ELEMENTS)
+@given(text=st.text(st.characters(exclude_categories=()) | st.sampled_from("]]><&\"'"), min_size=1))
+def test_any_text_makes_a_file_that_can_be_read(status: Status, text: str) -> None:
+    written = junit_xml([view(status, text, text)], {}, "bench.toml", {})
     read = JUnitXml.fromstring(written.encode("utf-8"))
     assert read.tests == 1
 

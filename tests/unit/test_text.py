@@ -4,13 +4,14 @@ from __future__ import annotations
 
 import traceback
 import unicodedata
+from xml.etree import ElementTree
 
 import pytest
 from hypothesis import given
 from hypothesis import strategies as st
 
 from bench.core.errors import BenchError
-from bench.core.text import one_line, paragraph, printable, without_tracebacks
+from bench.core.text import one_line, paragraph, printable, without_tracebacks, xml_text
 
 #: Everything Python can hold, surrogates too.
 anything = st.text(st.characters(exclude_categories=()))
@@ -58,6 +59,23 @@ def test_of_a_paragraph_only_the_first_line_begins_in_the_first_column(text: str
     assert first == printable(text).split("\n")[0]
     assert all(line == "" or line[0].isspace() for line in others)
     assert paragraph(paragraph(text)) == paragraph(text)
+
+
+@pytest.mark.parametrize(
+    "lacking", ["\ufffe\uffff", "\ud800\udbff\udc80\udfff", "\x00\x08\x0b\x0c\x0e\x1b\x1f"]
+)
+def test_characters_that_xml_lacks_are_replaced_and_no_others(lacking: str) -> None:
+    fine = "\t\n\r\x7f\x85\u2028\ud7ff\ue000\ufffd\U00010000\U0010ffff"
+    assert xml_text(fine + lacking + fine) == fine + "\ufffd" * len(lacking) + fine
+
+
+@given(anything)
+def test_whatever_it_is_xml_can_say_it(text: str) -> None:
+    element = ElementTree.Element("x", said=xml_text(text))
+    read = ElementTree.fromstring(ElementTree.tostring(element, encoding="utf-8"))
+    # A parser makes one line end of both.
+    assert read.attrib["said"].replace("\r", "\n") == xml_text(text).replace("\r", "\n")
+    assert len(xml_text(text)) == len(text)
 
 
 def test_an_error_forges_no_line_whatever_it_quotes() -> None:
