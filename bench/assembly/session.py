@@ -16,7 +16,7 @@ from bench.core.fingerprint import SourceTree
 from bench.core.logging import log_to_file, log_to_lines
 from bench.judging.judge import Judge
 from bench.judging.policy import Policy
-from bench.judging.suites import reproduce_command
+from bench.judging.suites import MAIN_JOB, reproduce_command
 from bench.measuring.compilation import Compiler, VelaInstallations, Velas
 from bench.measuring.engine import Engine
 from bench.measuring.planning import Lack, plan_cells
@@ -66,6 +66,8 @@ class RunSetup:
     unavailable: Mapping[str, tuple[str, str]] = field(default_factory=dict)
     #: The statuses that make the run fail.
     failing: frozenset[Status] = Policy.at_a_desk().failing
+    #: What starts the main job.
+    program: tuple[str, ...] = MAIN_JOB
 
     def plan(self) -> Plan:
         """The cells and groups of the run."""
@@ -106,6 +108,7 @@ class RunSetup:
                 "config_lines": dict(self.config_lines),
                 "unavailable": dict(self.unavailable),
                 "failing": sorted(status.value for status in self.failing),
+                "program": list(self.program),
             }
         )
 
@@ -128,6 +131,7 @@ class RunSetup:
             config_lines=document["config_lines"],
             unavailable={name: (a, b) for name, (a, b) in document["unavailable"].items()},
             failing=frozenset(Status(value) for value in document["failing"]),
+            program=tuple(document["program"]),
         )
 
 
@@ -213,7 +217,7 @@ def open_judge(session: BenchSession, wanted: Iterable[Cell]) -> Iterator[Judge]
     setup = session.setup
 
     def reproduce(metric: str, subject: str) -> str:
-        return reproduce_command(metric, subject, setup.extra_arguments)
+        return reproduce_command(metric, subject, setup.extra_arguments, setup.program)
 
     with open_tools(setup, session.run, append_to(session.run.progress)) as tools:
         yield Judge(

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+from collections.abc import Iterable
 from itertools import product
 from pathlib import Path
 
@@ -16,16 +17,30 @@ from bench.measuring.planning import vela_options
 from bench.measuring.progress import Sink
 from bench.measuring.user_files import check_user_files, survey_user_data
 from bench.plan.cell import INSTALLED_VELA
-from bench.plan.config import BenchConfig, fingerprint, named_velas, parse_config
+from bench.plan.config import (
+    BenchConfig,
+    TrainedWorkload,
+    fingerprint,
+    named_velas,
+    parse_config,
+)
 from bench.plan.config.document import read_text
 from bench.plan.config.lines import key_lines
 from bench.plan.grid import make_plan
 from bench.records.run_directory import RunDirectory, run_name
 from bench.tflite.reference import ReferenceRunner
 from models.data import resolve_mnist
+from models.extra import require_training
 from targets.registry import TARGETS, TargetContext
 
-__all__ = ["checked_velas", "kept_inputs", "prepare_run", "surveyed_inputs", "unavailable_targets"]
+__all__ = [
+    "checked_velas",
+    "kept_inputs",
+    "prepare_run",
+    "require_training_extra",
+    "surveyed_inputs",
+    "unavailable_targets",
+]
 
 
 def prepare_run(
@@ -77,7 +92,8 @@ def prepare_run(
         extra_arguments=invocation,
         targets=tuple(chosen),
         velas=compilers,
-        data=resolve_mnist(config.data.mnist),
+        # Nobody waits for an address whose data nobody needs.
+        data=resolve_mnist(config.data.mnist if _trained(config, planned) else "subset"),
         cache_root=cache_root,
         run_path=root / run_name(),
         config_sha256=fingerprint(config),
@@ -85,6 +101,14 @@ def prepare_run(
         inputs=inputs,
         config_lines=key_lines(text),
     )
+
+
+def require_training_extra(setup: RunSetup) -> None:
+    """Raise `PrerequisiteError` for a run that trains, where what trains is not installed."""
+    for cell in setup.plan().cells:
+        workload = setup.config.workloads[cell.workload]
+        if isinstance(workload, TrainedWorkload) and cell.variant not in workload.frozen:
+            require_training(cell.workload)
 
 
 def surveyed_inputs(setup: RunSetup) -> dict[Path, str]:
@@ -146,6 +170,10 @@ def checked_velas(setup: RunSetup, sink: Sink) -> dict[Path, str]:
         if vela in own:
             found[own[vela]] = find_lock(vela, own).sha256
     return found
+
+
+def _trained(config: BenchConfig, workloads: Iterable[str]) -> bool:
+    return any(isinstance(config.workloads[name], TrainedWorkload) for name in workloads)
 
 
 def _check_vela(config: BenchConfig, config_path: Path, vela: VelaInstallation) -> dict[Path, str]:

@@ -19,6 +19,7 @@ from bench.cli import (
     history,
     layers,
     report,
+    run,
     schema,
     trace,
     version,
@@ -40,6 +41,7 @@ commands = typer.Typer(
     rich_markup_mode=None,
     pretty_exceptions_enable=False,
 )
+commands.command(context_settings=run.PASSED_ON)(run.run)
 commands.command()(layers.layers)
 commands.command()(trace.trace)
 commands.command()(compare.compare)
@@ -69,7 +71,7 @@ def common(
         ),
     ] = False,
 ) -> None:
-    """Ethos-U55 regression bench. The measurements themselves are made by `pytest -n auto`."""
+    """Ethos-U55 regression bench. The measurements themselves are made by `bench run`."""
     context.with_resource(log_to_terminal(verbose=verbose))
 
 

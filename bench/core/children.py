@@ -9,17 +9,20 @@ Their modules are found through them, and everything else where Python is instal
 from __future__ import annotations
 
 import sys
-from pathlib import Path
+
+from bench.core.own_names import PACKAGES, PREFIX, ROOT
 
 __all__ = ["python_command"]
 
-_ROOT = str(Path(__file__).resolve().parents[2])
+# What is imported from there, and where it is. Installed, all is inside of one package.
+_NAMES = PREFIX.removesuffix(".") or ", ".join(PACKAGES)
+_ROOT = str(ROOT.parent if PREFIX else ROOT)
 
 # An empty entry of the import path is the working directory.
 _BEGIN = f"""\
 import sys
 sys.path[:] = [{_ROOT!r}, *filter(None, sys.path)]
-import bench, models, targets
+import {_NAMES}
 sys.path.remove({_ROOT!r})
 """
 

@@ -20,18 +20,18 @@ import shlex
 import time
 from collections.abc import Iterable, Iterator, Mapping
 from dataclasses import asdict, dataclass
-from importlib.util import find_spec
 from pathlib import Path
-from typing import Any
+from typing import TYPE_CHECKING, Any
 
 import bench
 from bench.core.errors import BenchError
+from bench.core.own_names import PACKAGES, PREFIX, ROOT, own_name, short_name
 from bench.core.stamps import Stamp
 
-__all__ = ["EXEMPT", "PACKAGES", "SourceModule", "SourceTree", "read_source_tree"]
+if TYPE_CHECKING:
+    import grimp
 
-#: Our top-level packages.
-PACKAGES = ("bench", "models", "targets")
+__all__ = ["EXEMPT", "SourceModule", "SourceTree", "read_source_tree"]
 
 #: Modules that are left out of every fingerprint, with what they import, and the reasons.
 EXEMPT: Mapping[str, str] = {
@@ -61,7 +61,7 @@ class SourceModule:
 
 @dataclass(frozen=True)
 class SourceTree:
-    """All our modules at one moment, by name."""
+    """All our modules at one moment, by their short names."""
 
     modules: Mapping[str, SourceModule]
 
@@ -71,7 +71,7 @@ class SourceTree:
         Raises KeyError for a module that is not ours.
         """
         found: set[str] = set()
-        waiting = list(entry_points)
+        waiting = [short_name(name) for name in entry_points]
         while waiting:
             name = waiting.pop()
             if name in found or name in EXEMPT:
@@ -137,23 +137,26 @@ def read_source_tree() -> SourceTree:
     import grimp
 
     try:
-        graph = grimp.build_graph(*PACKAGES, cache_dir=None, exclude_type_checking_imports=True)
+        graph = grimp.build_graph(
+            # Installed, all is inside of one package.
+            *([PREFIX.removesuffix(".")] if PREFIX else PACKAGES),
+            cache_dir=None,
+            exclude_type_checking_imports=True,
+        )
     except grimp.exceptions.SourceSyntaxError as error:
         raise BenchError(f"the bench's own source cannot be parsed: {error}") from error
     return SourceTree(
         {
-            name: _read_module(tuple(sorted(graph.find_modules_directly_imported_by(name))), files)
-            for name, files in _files_of_modules()
+            name: _read_module(_imports(graph, name), files)
+            for package in PACKAGES
+            for name, files in _walk(ROOT / package, package)
         }
     )
 
 
-def _files_of_modules() -> Iterator[tuple[str, list[Path]]]:
-    for package in PACKAGES:
-        spec = find_spec(package)
-        if spec is None or spec.origin is None:
-            raise ModuleNotFoundError(f"no source for {package!r}", name=package)
-        yield from _walk(Path(spec.origin).parent, package)
+def _imports(graph: grimp.ImportGraph, name: str) -> tuple[str, ...]:
+    found = graph.find_modules_directly_imported_by(own_name(name))
+    return tuple(sorted(short_name(module) for module in found))
 
 
 def _walk(directory: Path, package: str) -> Iterator[tuple[str, list[Path]]]:

@@ -8,8 +8,9 @@ from collections.abc import Mapping, Sequence
 from dataclasses import dataclass
 from pathlib import Path
 
-import bench
 from bench.core.errors import BenchError, ConfigError
+from bench.core.main_job import SUITES_DIRECTORY, main_job_command
+from bench.core.own_names import PREFIX, ROOT
 from bench.core.processes import Bounds, TimedOutError, ended_words, run_to_end
 from bench.core.text import one_line
 from bench.history.bisect import Measured
@@ -32,13 +33,11 @@ def own_root() -> Path:
 
     Raises `ConfigError` if the suites are not there.
     """
-    root = Path(bench.__file__).resolve().parent.parent
-    if not (root / _SUITES).is_dir():
+    if not SUITES_DIRECTORY.is_dir():
         raise ConfigError(
-            f"{root} has no {_SUITES}, which measure a cell",
-            cure="run the bench from a checkout of its project",
+            f"{ROOT} has no {_SUITES}, which measure a cell", cure="install the bench again"
         )
-    return root
+    return ROOT
 
 
 @dataclass(frozen=True)
@@ -67,19 +66,22 @@ class ChildRuns:
         if not config.is_file():
             return _unknown(f"it has no {config.name}")
         results = self.directory / name
-        # A search repeats the past, so it has no place in the history of runs. What the bench of an
-        # older version keeps is beside its run.
-        own = root == Path(bench.__file__).resolve().parent.parent
-        history = [f"--bench-history={self.directory / 'history.sqlite'}"] if own else []
-        command = [
-            *(sys.executable, "-m", "pytest", "-q", "-p", "no:cacheprovider"),
+        arguments = [
+            *("-q", "-p", "no:cacheprovider"),
             *(f"--bench-config={config}", f"--bench-results={results}"),
-            *(f"--bench-cache={self.cache}", *history, *options),
-            f"{test}::test_{suite}[{cell}]",
+            *(f"--bench-cache={self.cache}", *options, f"{test}::test_{suite}[{cell}]"),
         ]
         environment = {k: v for k, v in self.environment.items() if not _OF_PYTEST.match(k)}
-        # The bench of the version, wherever another one is installed.
-        environment["PYTHONPATH"] = str(root)
+        if root == ROOT:
+            # A search repeats the past, so it has no place in the history of runs. What the bench
+            # of an older version keeps is beside its run.
+            history = f"--bench-history={self.directory / 'history.sqlite'}"
+            command = main_job_command(self.directory, [history, *arguments])
+        else:
+            command = [sys.executable, "-m", "pytest", *arguments]
+        if not PREFIX or root != ROOT:
+            # The bench of the version, wherever another one is installed.
+            environment["PYTHONPATH"] = str(root)
         try:
             ended = run_to_end(command, Bounds(self.seconds), cwd=root, environment=environment)
         except TimedOutError:

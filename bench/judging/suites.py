@@ -2,10 +2,11 @@
 
 from __future__ import annotations
 
+from bench.core.own_names import PREFIX
 from bench.core.text import shell_words
 from bench.plan.metrics import MetricName
 
-__all__ = ["GROUP_SUITES", "SUITES", "reproduce_command", "suite_of"]
+__all__ = ["BENCH_RUN", "GROUP_SUITES", "MAIN_JOB", "SUITES", "reproduce_command", "suite_of"]
 
 #: Suite (test file `tests/regression/test_<suite>.py`, test `test_<suite>`) -> its metrics.
 SUITES: dict[str, tuple[MetricName, ...]] = {
@@ -23,6 +24,10 @@ SUITES: dict[str, tuple[MetricName, ...]] = {
 GROUP_SUITES = ("mac_sweep", "variant_order")
 
 
+#: What starts the main job: anywhere, and here. In a checkout, pytest finds the suites.
+BENCH_RUN = ("bench", "run")
+MAIN_JOB = BENCH_RUN if PREFIX else ("pytest",)
+
 _SUITE_OF = {metric.value: suite for suite, metrics in SUITES.items() for metric in metrics}
 
 
@@ -31,8 +36,13 @@ def suite_of(metric: str) -> str:
     return _SUITE_OF.get(metric, metric)
 
 
-def reproduce_command(metric: str, subject: str, extra: tuple[str, ...] = ()) -> str:
-    """The command that judges `metric` of `subject` again, to paste at the project's root."""
+def reproduce_command(
+    metric: str,
+    subject: str,
+    extra: tuple[str, ...] = (),
+    program: tuple[str, ...] = MAIN_JOB,
+) -> str:
+    """The command that judges `metric` of `subject` again, to paste where the run was started."""
     suite = suite_of(metric)
     node = f"tests/regression/test_{suite}.py::test_{suite}[{subject}]"
-    return shell_words(["pytest", *extra, node])
+    return shell_words([*program, *extra, node])

@@ -23,6 +23,7 @@ from bench.tflite.adaptation import adapt, needs_adapting
 from bench.tflite.model_file import ModelFile, check_quantised, load_quantised
 from bench.tflite.reader import read_graph
 from models.data import DataSource
+from models.extra import training_versions
 from models.messages import BUILD_FILE, MODEL_FILE, BuildRequest, BuildResult
 from models.service import VariantBuilder
 from models.spec import TrainSpec
@@ -39,8 +40,6 @@ __all__ = [
 TRAINING_CODE = ("models.service", "models.worker")
 #: What changes a user's model.
 ADAPTING_CODE = ("bench.tflite.adaptation",)
-#: What a trained variant depends on besides.
-_TRAINING_PACKAGES = ("tensorflow", "tf-keras", "tensorflow-model-optimization", "numpy")
 
 _CHANGES = "changes.json"
 
@@ -164,7 +163,7 @@ class ModelSource:
             "seed": workload.seed,
             "data": self._data.name,
             "parent": parent,
-            "packages": {name: installed_version(name) for name in _TRAINING_PACKAGES},
+            "packages": dict[str, JSON](training_versions()),
         }
         return self._store.product("variant", f"{name}-{variant}", parameters, TRAINING_CODE)
 

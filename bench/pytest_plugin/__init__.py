@@ -21,6 +21,7 @@ from bench.assembly.setup import (
     checked_velas,
     kept_inputs,
     prepare_run,
+    require_training_extra,
     surveyed_inputs,
     unavailable_targets,
 )
@@ -31,8 +32,10 @@ from bench.core.errors import BenchError, ConfigError
 from bench.history.store import HistoryStore
 from bench.judging.judge import Judge
 from bench.judging.policy import Policy
+from bench.judging.suites import BENCH_RUN
 from bench.plan.cell import Cell
 from bench.plan.grid import Group, base_of
+from bench.pytest_plugin.arguments import tests_meant, wants_workers
 from bench.pytest_plugin.baselines import baselines_of_run
 from bench.pytest_plugin.cases import CaseCollector
 from bench.pytest_plugin.check import Check
@@ -107,11 +110,29 @@ def pytest_addoption(parser: pytest.Parser) -> None:
         metavar="FILE",
         help="add the run to this history, or fail (default: history.sqlite beside the runs)",
     )
+    # What `bench run` says; see `bench.core.main_job`.
+    group.addoption("--bench-packaged", action="store_true", help=argparse.SUPPRESS)
+
+
+@pytest.hookimpl(tryfirst=True, wrapper=True)
+def pytest_load_initial_conftests(early_config: pytest.Config, args: list[str]) -> Iterator[None]:
+    """For `bench run`: no conftest.py but those of the tests that are meant is loaded."""
+    known = early_config.known_args_namespace
+    if known.bench_packaged:
+        named = known.file_or_dir
+        known.file_or_dir = tests_meant(named)
+        if getattr(known, "numprocesses", 0) is None and wants_workers(named):
+            args[:0] = ["-n", "auto"]
+    yield
 
 
 @pytest.hookimpl(tryfirst=True)
 def pytest_configure(config: pytest.Config) -> None:
     """Set up the run in the controller; receive it in a worker."""
+    if config.option.help:
+        return
+    if config.option.bench_packaged:
+        config.args = tests_meant(config.option.file_or_dir)
     worker_input: dict[str, Any] | None = getattr(config, "workerinput", None)
     if worker_input is not None:
         if _WORKER_KEY in worker_input:
@@ -122,7 +143,7 @@ def pytest_configure(config: pytest.Config) -> None:
         return
     try:
         setup = prepare_run(
-            config_path=config.option.bench_config or config.rootpath / "bench.toml",
+            config_path=_config_path(config),
             targets=tuple(config.option.bench_target or ()),
             velas=tuple(config.option.bench_vela or ()),
             results=config.option.bench_results,
@@ -130,9 +151,12 @@ def pytest_configure(config: pytest.Config) -> None:
             invocation=_extra_arguments(config),
         )
         setup = replace(setup, failing=_policy(config, setup).failing)
+        if config.option.bench_packaged:
+            setup = replace(setup, program=BENCH_RUN)
         if not config.option.collectonly:
             if config.option.bench_history is not None:
                 HistoryStore(config.option.bench_history).require_writable()
+            require_training_extra(setup)
             setup = replace(setup, inputs=checked_velas(setup, say_at_once))
             setup = replace(setup, inputs=surveyed_inputs(setup))
             setup = replace(setup, unavailable=unavailable_targets(setup))
@@ -192,6 +216,14 @@ def _judged_against(config: pytest.Config, setup: RunSetup) -> BaselineSet:
     # A damaged file is an error now, and not after hours.
     baselines_of_run(setup, None)
     return BaselineSet(origin="nothing, as this run makes the baselines")
+
+
+def _config_path(config: pytest.Config) -> Path:
+    """The configuration: named, where `bench run` runs, or at the root of a checkout."""
+    packaged: bool = config.option.bench_packaged
+    directory = config.invocation_params.dir if packaged else config.rootpath
+    named: Path | None = config.option.bench_config
+    return named or directory / "bench.toml"
 
 
 def _is_main_job(config: pytest.Config) -> bool:
@@ -267,7 +299,7 @@ def judge(request: pytest.FixtureRequest) -> Iterator[Judge]:
     """What measures and judges the cells, sweeps and orders of the run."""
     session = request.config.stash.get(_SESSION, None)
     if session is None:
-        pytest.fail("the bench is not set up: run the suites under tests/regression", pytrace=False)
+        pytest.fail("the bench is not set up: run its suites with `bench run`", pytrace=False)
     problem = ""
     with ExitStack() as stack:
         try:

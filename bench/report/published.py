@@ -47,9 +47,7 @@ class PublishedRow(StrictModel):
 @lru_cache(maxsize=1)
 def published_rows() -> tuple[PublishedRow, ...]:
     """All published rows that the project knows."""
-    text = (
-        resources.files("bench.report").joinpath("data/published.csv").read_text(encoding="utf-8")
-    )
+    text = resources.files(__package__).joinpath("data/published.csv").read_text(encoding="utf-8")
     return tuple(
         PublishedRow.model_validate(
             {k: (None if v == "" and k in _NUMBERS else v) for k, v in row.items()}

@@ -51,7 +51,7 @@ __all__ = [
 #: arenas of all interpreters that are kept, and the rows of a request.
 INTERPRETER_BOUNDS = Bounds(seconds=120, memory_bytes=4 << 30)
 
-_CHILD = python_command("from bench.tflite.interpreter_worker import main\nmain()")
+_CHILD = python_command(f"from {__package__}.interpreter_worker import main\nmain()")
 #: How much of an interpreter's own message is shown.
 _WORDS_LINES, _WORDS_LENGTH = 3, 300
 #: Inputs and outputs of one request, in bytes, if it has more than one row.

@@ -13,7 +13,8 @@ from pathlib import Path
 
 import pytest
 
-from bench.core.fingerprint import EXEMPT, PACKAGES, SourceTree, read_source_tree
+from bench.core.fingerprint import EXEMPT, SourceTree, read_source_tree
+from bench.core.own_names import PACKAGES
 from bench.measuring.compilation import COMPILING_CODE
 from bench.measuring.preparation import measurement_code
 from bench.measuring.reference import REFERENCE_CODE

@@ -17,7 +17,7 @@ from bench.cache import ArtefactCache
 from bench.cli.finished_cell import compiled_model
 from bench.core.errors import ModelError
 from bench.core.files import write_atomically
-from bench.core.fingerprint import PACKAGES
+from bench.core.own_names import PACKAGES
 from bench.measuring.inputs import keep_inputs, sha256_of
 from bench.plan.config import load_config
 from bench.records.record import Record

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import argparse
 import ast
 import itertools
 import json
@@ -185,9 +186,12 @@ def test_bench_commands_in_the_docs_exist() -> None:
             words.insert(1, defaults[words[0]])
         path = tuple(words[: 2 if words[0] in {p[0] for p in known if len(p) > 1} else 1])
         assert path in known, f"{page}: bench {' '.join(path)} does not exist"
+        named.add(path)
+        if path == ("run",):
+            # Its options are those of pytest.
+            continue
         options = {w.split("=")[0] for w in words if w.startswith("-")}
         assert options <= known[path], f"{page}: bench {' '.join(path)}: no {options - known[path]}"
-        named.add(path)
     missing = set(known) - named - {("version",)}
     assert not missing, f"no page tells of {missing}"
 
@@ -197,11 +201,12 @@ def test_pytest_options_in_the_docs_exist(pytestconfig: pytest.Config) -> None:
         option
         for group in [pytestconfig._parser._anonymous, *pytestconfig._parser._groups]
         for each in group.options
+        if each.attrs().get("help") != argparse.SUPPRESS
         for option in each.names()
     }
     named = set()
     for page, words in commands():
-        if words[0] == "pytest":
+        if words[0] == "pytest" or words[:2] == ["bench", "run"]:
             options = {w.split("=")[0] for w in words[1:] if w.startswith("-")}
             assert options <= known, f"{page}: pytest has no {options - known}"
     for page in PAGES:

@@ -1,0 +1,42 @@
+"""`bench run`: the main job."""
+
+from __future__ import annotations
+
+import os
+from pathlib import Path
+from typing import Annotated, Any
+
+import typer
+
+__all__ = ["PASSED_ON", "run"]
+
+#: Settings of a command that leaves its options to another program.
+PASSED_ON: dict[str, Any] = {"ignore_unknown_options": True}
+
+
+def run(
+    arguments: Annotated[
+        list[str] | None,
+        typer.Argument(
+            metavar="[PYTEST OPTIONS] [TESTS]",
+            help="What pytest takes; `bench run -h` lists its options.",
+            show_default=False,
+        ),
+    ] = None,
+) -> None:
+    """Measure and judge every cell of bench.toml: pytest with the bench's own suites.
+
+    All options go to pytest. The bench's own begin with --bench-, such as --bench-config=FILE
+    (default: bench.toml in the working directory). A test is named as in reports:
+
+    bench run 'tests/regression/test_npu_cycles.py::test_npu_cycles[my_model-base-u55_128-...]'
+
+    Without tests, all suites run, with a worker for each core. -n says otherwise: -n 4, or -n 0 for
+    none. The exit status is that of pytest: 0 if all verdicts pass, 1 if one fails, 2 if it was
+    interrupted, 4 for a mistake in the configuration or the command, 5 if no test was selected.
+    """
+    from bench.core.main_job import main_job_command
+
+    command = main_job_command(Path.cwd(), arguments or [])
+    # Not a child: signals, terminal and exit status are those of pytest.
+    os.execv(command[0], command)

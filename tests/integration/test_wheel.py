@@ -1,0 +1,177 @@
+"""The wheel in an environment of its own, in the repository of somebody who has never seen ours.
+
+That repository has packages with the names of ours, which fail when they are imported by mistake.
+"""
+
+from __future__ import annotations
+
+import re
+import shlex
+import signal
+import subprocess
+import time
+import zipfile
+from pathlib import Path
+
+import numpy as np
+import pytest
+
+from bench.records.run_directory import RunDirectory
+from tests.support.installed import (
+    InstalledBench,
+    build_wheel,
+    install_with_links,
+    new_environment,
+)
+from tests.support.models.tflite_factory import mlp
+
+CELL = "net-base-u55_128-shared_sram-sim"
+CYCLES = f"tests/regression/test_npu_cycles.py::test_npu_cycles[{CELL}]"
+CONFIG = """
+[grid]
+macs = [128]
+memory_modes = ["Shared_Sram"]
+
+[workloads]
+net = "net.tflite"
+"""
+#: A limit that no network keeps.
+BROKEN = """
+[workloads.net]
+model = "net.tflite"
+[[workloads.net.limits]]
+metric = "npu_cycles"
+max = 1
+"""
+#: What only training needs.
+TRAINING = ("tensorflow", "tf_keras", "tensorflow_model_optimization", "mlxtend", "keras")
+
+
+@pytest.fixture(scope="module")
+def wheel(tmp_path_factory: pytest.TempPathFactory) -> Path:
+    return build_wheel(tmp_path_factory.mktemp("wheel"))
+
+
+@pytest.fixture(scope="module")
+def installed(wheel: Path, tmp_path_factory: pytest.TempPathFactory) -> InstalledBench:
+    directory = tmp_path_factory.mktemp("environment")
+    bench = InstalledBench(directory / "venv", directory / "cache")
+    new_environment(bench.environment)
+    install_with_links(wheel, bench)
+    return bench
+
+
+@pytest.fixture
+def project(tmp_path: Path) -> Path:
+    """A user's repository."""
+    for name in ("models", "targets", "bench", "tests", "tests/regression"):
+        (tmp_path / name).mkdir()
+        (tmp_path / name / "__init__.py").write_text(
+            f"raise RuntimeError('somebody has imported the user\\'s {name}')\n", encoding="utf-8"
+        )
+    weights = np.random.default_rng(1).integers(-127, 128, (10, 40)).astype(np.int8)
+    (tmp_path / "net.tflite").write_bytes(mlp([weights]))
+    (tmp_path / "bench.toml").write_text(CONFIG, encoding="utf-8")
+    # Settings that a run of the bench has no use for.
+    (tmp_path / "pytest.ini").write_text("[pytest]\naddopts = --nonsense\n", encoding="utf-8")
+    (tmp_path / "conftest.py").write_text("import models\n", encoding="utf-8")
+    return tmp_path
+
+
+def latest(project: Path) -> RunDirectory:
+    return RunDirectory((project / "results" / "latest").resolve())
+
+
+def test_the_wheel_installs_one_package(wheel: Path) -> None:
+    names = {name.partition("/")[0] for name in zipfile.ZipFile(wheel).namelist()}
+    assert {name for name in names if not name.endswith(".dist-info")} == {"ethos_u55_bench"}
+
+
+@pytest.mark.parametrize("python_path", ["", "."])
+def test_a_finished_model_is_measured_and_judged(
+    installed: InstalledBench, project: Path, python_path: str
+) -> None:
+    variables = {"PYTHONPATH": python_path} if python_path else {}
+    done = installed.run(project, "bench", "run", "-n", "2", "--junitxml=mine.xml", **variables)
+    assert done.returncode == 0, done.stdout
+    record = latest(project).record(CELL)
+    assert record.measurement.counters["NPU_ACTIVE"] > 0
+    # Paths are relative to where the user is, and ids are those of a checkout.
+    junit = (project / "mine.xml").read_text(encoding="utf-8")
+    assert 'classname="tests.regression.test_npu_cycles"' in junit
+    packages = {path.name for path in installed.packages.iterdir()}
+    assert packages.isdisjoint(TRAINING)
+    # Nothing of the run is left in the installation.
+    top = installed.packages / "ethos_u55_bench"
+    assert not [path for path in top.rglob("*") if path.name in (".pytest_cache", "results")]
+
+
+def test_a_failure_is_repeated_by_the_command_that_it_tells(
+    installed: InstalledBench, project: Path
+) -> None:
+    config = CONFIG.partition("[workloads]")[0] + BROKEN
+    (project / "bench.toml").write_text(config, encoding="utf-8")
+    done = installed.run(project, "bench", "run")
+    assert done.returncode == 1, done.stdout
+    (command,) = set(re.findall(r"reproduce: (bench run .*npu_cycles.*)", done.stdout))
+    again = installed.run(project, *shlex.split(command))
+    assert again.returncode == 1, again.stdout
+    assert "1 failed" in again.stdout
+    assert installed.run(project, "bench", "run", "--lf", "-q").stdout.count("must be at most") >= 1
+
+
+def test_options_tests_and_exit_statuses_are_those_of_pytest(
+    installed: InstalledBench, project: Path
+) -> None:
+    listed = installed.run(project, "bench", "run", "--collect-only", "-q", "-k", "npu_cycles")
+    assert CYCLES in listed.stdout.splitlines()
+    assert installed.run(project, "bench", "run", "-k", "nothing").returncode == 5
+    assert installed.run(project, "bench", "run", "--no-such-option").returncode == 4
+    assert "--bench-config" in installed.run(project, "bench", "run", "-h").stdout
+    (project / "bench.toml").unlink()
+    missing = installed.run(project, "bench", "run")
+    assert missing.returncode == 4
+    assert "bench.toml" in missing.stdout
+
+
+def test_ctrl_c_ends_a_run_as_it_ends_pytest(installed: InstalledBench, project: Path) -> None:
+    process = subprocess.Popen(
+        installed.command("bench", "run", "-n", "2"),
+        cwd=project,
+        env=installed.variables({}),
+        stdout=subprocess.PIPE,
+        stderr=subprocess.STDOUT,
+        text=True,
+        start_new_session=True,
+    )
+    deadline = time.monotonic() + 120
+    while not (project / "results").is_dir():
+        assert time.monotonic() < deadline
+        time.sleep(0.05)
+    process.send_signal(signal.SIGINT)
+    output, _ = process.communicate(timeout=120)
+    assert process.returncode == 2, output
+    assert "Traceback" not in output
+
+
+def test_training_without_the_extra_is_an_error_that_names_the_cure(
+    installed: InstalledBench, project: Path
+) -> None:
+    (project / "bench.toml").write_text(
+        '[grid]\n[workloads.fc]\narchitecture = "mnist_fc"\n'
+        '[workloads.fc.variants]\nbase = { method = "train", epochs = 1 }\n',
+        encoding="utf-8",
+    )
+    done = installed.run(project, "bench", "run")
+    assert done.returncode == 4, done.stdout
+    assert 'pip install "ethos-u55-bench[train]"' in done.stdout
+    assert "workload fc" in done.stdout
+    assert not (project / "results").exists()
+
+
+def test_other_verbs_work_there_too(installed: InstalledBench, project: Path) -> None:
+    doctor = installed.run(project, "bench", "doctor")
+    assert doctor.returncode == 0, doctor.stdout
+    whatif = installed.run(project, "bench", "whatif", "net.tflite", "--sparsity=50", "--macs=128")
+    assert whatif.returncode == 0, whatif.stdout
+    assert installed.run(project, "bench", "zoo", "list").returncode == 0
