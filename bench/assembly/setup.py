@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 from collections.abc import Iterable
+from dataclasses import replace
 from itertools import product
 from pathlib import Path
 
@@ -36,6 +37,7 @@ from targets.registry import TARGETS, TargetContext
 __all__ = [
     "checked_velas",
     "kept_inputs",
+    "prepare_config",
     "prepare_run",
     "require_training_extra",
     "surveyed_inputs",
@@ -68,7 +70,28 @@ def prepare_run(
         BenchError: something is wrong; nothing was run.
     """
     text = read_text(config_path)
-    config = parse_config(text, config_path)
+    root = results or config_path.resolve().parent / "results"
+    setup = prepare_config(
+        parse_config(text, config_path),
+        config_path,
+        run_path=root / run_name(),
+        cache_root=cache_root,
+        targets=targets,
+        velas=velas,
+    )
+    return replace(setup, extra_arguments=invocation, config_lines=key_lines(text))
+
+
+def prepare_config(
+    config: BenchConfig,
+    config_path: Path,
+    *,
+    run_path: Path,
+    cache_root: Path,
+    targets: tuple[str, ...] = (),
+    velas: tuple[str, ...] = (),
+) -> RunSetup:
+    """`prepare_run` for a configuration that was read, or made; `config_path` is for messages."""
     chosen = targets or config.grid.targets
     for name in chosen:
         if name not in TARGETS:
@@ -85,21 +108,19 @@ def prepare_run(
     inputs = check_user_files(config, config_path, planned)
     if INSTALLED_VELA in compilers:
         inputs |= _check_vela(config, config_path, beside_the_bench())
-    root = results or config_path.resolve().parent / "results"
     return RunSetup(
         config=config,
         config_path=config_path,
-        extra_arguments=invocation,
+        extra_arguments=(),
         targets=tuple(chosen),
         velas=compilers,
         # Nobody waits for an address whose data nobody needs.
         data=resolve_mnist(config.data.mnist if _trained(config, planned) else "subset"),
         cache_root=cache_root,
-        run_path=root / run_name(),
+        run_path=run_path,
         config_sha256=fingerprint(config),
         code=read_source_tree(),
         inputs=inputs,
-        config_lines=key_lines(text),
     )
 
 

@@ -88,7 +88,7 @@ def stage(source: Path, destination: Path) -> None:
     settings = tomllib.loads((source / "pyproject.toml").read_text(encoding="utf-8"))
     top = destination / TOP
     top.mkdir()
-    shutil.copy(source / "deploy/wheel/installed.py", top / "__init__.py")
+    _copy(source / "deploy/wheel/installed.py", top / "__init__.py")
     (top / "py.typed").touch()
     data = settings["tool"]["setuptools"]["package-data"]
     for package in PACKAGES:
@@ -156,9 +156,8 @@ def _project_text(settings: Mapping[str, Any]) -> str:
     """`pyproject.toml` for the staged tree."""
     project = dict(settings["project"])
     project["scripts"] = _inside(project["scripts"])
-    project["entry-points"] = {
-        group: _inside(entries) for group, entries in project.get("entry-points", {}).items()
-    }
+    more = settings["tool"]["ethos-u55-bench"]["entry-points"]
+    project["entry-points"] = {group: _inside(entries) for group, entries in more.items()}
     tool = settings["tool"]["setuptools"]
     version = f"{TOP}.{tool['dynamic']['version']['attr']}"
     data = {f"{TOP}.{package}": patterns for package, patterns in tool["package-data"].items()}

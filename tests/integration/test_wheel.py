@@ -175,3 +175,85 @@ def test_other_verbs_work_there_too(installed: InstalledBench, project: Path) ->
     whatif = installed.run(project, "bench", "whatif", "net.tflite", "--sparsity=50", "--macs=128")
     assert whatif.returncode == 0, whatif.stdout
     assert installed.run(project, "bench", "zoo", "list").returncode == 0
+
+
+#: Packages of the user's that work, and tests that need both them and the fixtures.
+OWN = {
+    "models/__init__.py": "LIMIT = 1_000_000\n",
+    "targets/__init__.py": "PLACE = 'here'\n",
+    "bench/__init__.py": "",
+    "bench/table.py": "ROWS = 3\n",
+    "tests/__init__.py": "",
+    "tests/regression/__init__.py": "",
+    "conftest.py": "import models\n",
+    "pytest.ini": "[pytest]\nstrict = true\n",
+    "tests/test_net.py": """
+import numpy as np
+import pytest
+from bench.table import ROWS
+from ethos_u55_bench import Measure, Measured
+from models import LIMIT
+from targets import PLACE
+
+
+@pytest.mark.parametrize("macs", [32, 256])
+def test_a_model(measure: Measure, macs: int) -> None:
+    found = measure("net.tflite", macs=macs)
+    assert isinstance(found, Measured)
+    assert 0 < found.cycles < LIMIT
+    assert found.cycles_kind == "modelled"
+    assert 0 < found.sizes.encoded_weights < found.sizes.device_model
+    assert found.beats.axi1_read > 0
+    assert found.value("sram_kib") > 0
+
+
+def test_outputs_are_those_of_my_inputs(measure: Measure) -> None:
+    inputs = np.zeros((ROWS, 40), np.int8)
+    inputs[1] = 100
+    (outputs,) = measure("net.tflite", inputs=inputs).outputs
+    assert outputs.shape == (ROWS, 10)
+    assert (outputs[0] == outputs[2]).all() and (outputs[0] != outputs[1]).any()
+
+
+def test_every_cell(bench_cell: Measured) -> None:
+    assert bench_cell.cycles < LIMIT
+    with pytest.raises(Exception, match="no dataset is given"):
+        bench_cell.value("accuracy")
+""",
+}
+
+
+@pytest.mark.parametrize("command", [("pytest",), ("python", "-m", "pytest"), ("pytest", "-n2")])
+def test_somebody_s_own_tests_have_our_fixtures_and_their_packages(
+    installed: InstalledBench, project: Path, command: tuple[str, ...]
+) -> None:
+    for name, text in OWN.items():
+        (project / name).write_text(text, encoding="utf-8")
+    done = installed.run(project, *command)
+    assert done.returncode == 0, done.stdout
+    assert "4 passed" in done.stdout
+    assert not (project / "results").exists()
+    listed = installed.run(project, "pytest", "--collect-only", "-q")
+    assert f"tests/test_net.py::test_every_cell[{CELL}]" in listed.stdout
+    (project / "net.tflite").write_bytes(b"no model")
+    broken = installed.run(project, *command, "-k", "every_cell")
+    assert broken.returncode == 1, broken.stdout
+    assert "net.tflite" in broken.stdout
+
+
+def test_tests_that_do_not_ask_pay_nothing(installed: InstalledBench, tmp_path: Path) -> None:
+    (tmp_path / "test_other.py").write_text(
+        "import sys\n"
+        "def test_other():\n"
+        "    ours = sorted(n for n in sys.modules if n.startswith('ethos_u55_bench'))\n"
+        "    assert ours == ['ethos_u55_bench', 'ethos_u55_bench.bench',\n"
+        "        'ethos_u55_bench.bench.testing', 'ethos_u55_bench.bench.testing.plugin']\n"
+        "    assert not {'numpy', 'pydantic', 'rich'} & set(sys.modules)\n",
+        encoding="utf-8",
+    )
+    done = installed.run(tmp_path, "pytest", "-q", "-p", "no:xdist", "-p", "no:cacheprovider")
+    assert done.returncode == 0, done.stdout
+    assert re.fullmatch(r"\.\s+\[100%\]\n1 passed in \S+\n", done.stdout), done.stdout
+    shown = installed.run(tmp_path, "pytest", "--help").stdout
+    assert "--bench" not in shown
+    assert {path.name for path in tmp_path.iterdir()} - {"__pycache__"} == {"test_other.py"}

@@ -85,7 +85,7 @@ def install_with_links(wheel: Path, bench: InstalledBench) -> None:
         text.removeprefix("Requires-Dist: ") for text in lines if text.startswith("Requires-Dist")
     ]
     for name in sorted(set(_closure(required))):
-        _link(name, bench.packages)
+        _link(name, bench)
 
 
 def _closure(requirements: Sequence[str]) -> Iterator[str]:
@@ -110,10 +110,19 @@ def _closure(requirements: Sequence[str]) -> Iterator[str]:
         waiting += [(each, inner) for each in found.requires or ()]
 
 
-def _link(name: str, packages: Path) -> None:
+def _link(name: str, bench: InstalledBench) -> None:
     found = distribution(name)
+    for entry in found.entry_points.select(group="console_scripts"):
+        module, _, function = entry.value.partition(":")
+        script = bench.environment / "bin" / entry.name
+        script.write_text(
+            f"#!{bench.environment / 'bin' / 'python'}\n"
+            f"import sys\nfrom {module} import {function}\nsys.exit({function}())\n",
+            encoding="utf-8",
+        )
+        script.chmod(0o755)
     for top in {file.parts[0] for file in found.files or ()} - {"..", "__pycache__"}:
-        place = packages / top
+        place = bench.packages / top
         if not place.exists():
             place.symlink_to(Path(str(found.locate_file(top))))
 
