@@ -24,6 +24,7 @@ import numpy.typing as npt
 from bench.core.files import write_atomically
 from models.quantise import convert
 from models.runtime import reset, tf
+from models.spec import QuantiseSpec
 
 __all__ = ["NETWORKS", "Network", "reconstruct"]
 
@@ -220,7 +221,7 @@ def _quantised(
                 for limits, spec in zip(ranges, signature, strict=True)
             ]
 
-    return convert(infer.get_concrete_function(), calibration, per_channel_dense=False)
+    return convert(infer.get_concrete_function(), calibration, QuantiseSpec())
 
 
 def main() -> None:

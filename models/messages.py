@@ -9,6 +9,7 @@ from pydantic import Field, TypeAdapter, model_validator
 
 from bench.core.schema import StrictModel
 from models.data import DataSource
+from models.lineage import Kept
 from models.spec import QuantiseSpec, TrainSpec, VariantSpec
 
 __all__ = [
@@ -50,13 +51,12 @@ class BuildRequest(StrictModel):
 
     @model_validator(mode="after")
     def _parent_fits_the_method(self) -> BuildRequest:
-        needs_parent = not isinstance(self.spec, TrainSpec)
-        if needs_parent and self.parent_dir is None:
+        if not isinstance(self.spec, TrainSpec) and self.parent_dir is None:
             raise ValueError(
-                f"variant {self.variant!r} is made from {self.spec.parent!r}: "  # type: ignore[union-attr]
+                f"variant {self.variant!r} is made from {self.spec.parent!r}: "
                 "give the directory in which that one was built as parent_dir"
             )
-        if not needs_parent and self.parent_dir is not None:
+        if isinstance(self.spec, TrainSpec) and self.parent_dir is not None:
             raise ValueError(f"variant {self.variant!r} is trained from scratch: it has no parent")
         return self
 
@@ -84,7 +84,7 @@ class DataSummary(StrictModel):
 class TrainingSummary(StrictModel):
     """The training as it was done, after `models.schedule` scaled it to the data."""
 
-    method: Literal["train", "prune", "cluster"]
+    method: Literal["train", "prune", "cluster", "quantise", "qat"]
     epochs: int
     #: Optimiser steps in all.
     steps: int
@@ -101,7 +101,8 @@ class BuildResult(StrictModel):
     data: DataSummary
     training: TrainingSummary
     quantise: QuantiseSpec
-    #: Top-1 of the float model on the test images, 0..1.
+    #: Top-1 of the float model on the test images, 0..1; with method `qat`, of the model that
+    #: simulates int8.
     float_accuracy: float
     #: Top-1 of the float model on the validation images; None if the spec keeps none.
     validation_accuracy: float | None
@@ -109,6 +110,8 @@ class BuildResult(StrictModel):
     weight_count: int
     #: Layer -> its kernel, in the order of the layers.
     kernels: dict[str, KernelStats]
+    #: What the variant promises of its weights, and what its quantised model was found to have.
+    kept: tuple[Kept, ...] = ()
     tflite_sha256: str
     tflite_bytes: int
     #: Of the parent's float weights.

@@ -1,4 +1,4 @@
-"""Post-training quantisation of a Keras model to an int8 `.tflite`. Uses TensorFlow."""
+"""From a Keras model to an int8 or int16x8 `.tflite`. Uses TensorFlow."""
 
 from __future__ import annotations
 
@@ -8,6 +8,8 @@ from typing import Any
 import numpy as np
 import numpy.typing as npt
 
+from bench.core.errors import BuildError
+from bench.core.text import one_line
 from models.runtime import tf
 from models.spec import QuantiseSpec
 
@@ -15,7 +17,9 @@ __all__ = ["convert", "quantise"]
 
 
 def quantise(model: Any, spec: QuantiseSpec, images: npt.NDArray[np.float32]) -> bytes:
-    """The int8 `.tflite` of `model`, with int8 input and output and a batch of 1.
+    """The `.tflite` of `model`, with int8 or int16 inputs and outputs and a batch of 1.
+
+    Ranges that quantisation-aware training put into `model` are taken from there.
 
     `images` (float32 `[n, ...]`) are training images; the first `spec.calibration_images` of
     them give the ranges of the activations.
@@ -38,27 +42,49 @@ def quantise(model: Any, spec: QuantiseSpec, images: npt.NDArray[np.float32]) ->
     # Convert a function, not the model: the latter goes through a SavedModel on disk, which takes
     # up to ten times as long and gives the same operators.
     function = infer.get_concrete_function()
-    return convert(function, calibration, per_channel_dense=spec.per_channel_dense)
+    return convert(function, calibration, spec)
 
 
 def convert(
     function: Any,
     calibration: Callable[[], Iterator[list[npt.NDArray[np.float32]]]],
-    *,
-    per_channel_dense: bool,
+    spec: QuantiseSpec,
 ) -> bytes:
-    """The int8 `.tflite` of a concrete TensorFlow function, with int8 inputs and outputs.
+    """The `.tflite` of a concrete TensorFlow function, quantised throughout.
 
     `calibration` yields, for each sample, an array for each input; these give the ranges of the
-    activations. `per_channel_dense` is as in `QuantiseSpec`.
+    activations.
+
+    Raises:
+        BuildError: the converter cannot quantise an operator in this way.
     """
+    from tensorflow.lite.python.convert import ConverterError
+
     converter = tf.lite.TFLiteConverter.from_concrete_functions([function])
     converter.optimizations = [tf.lite.Optimize.DEFAULT]
     converter.representative_dataset = calibration
-    converter.target_spec.supported_ops = [tf.lite.OpsSet.TFLITE_BUILTINS_INT8]
-    converter.inference_input_type = tf.int8
-    converter.inference_output_type = tf.int8
+    operators, activations = _kinds(spec)
+    converter.target_spec.supported_ops = [operators]
+    converter.inference_input_type = activations
+    converter.inference_output_type = activations
+    converter._experimental_disable_per_channel = not spec.per_channel
     converter._experimental_disable_per_channel_quantization_for_dense_layers = (
-        not per_channel_dense
+        not spec.per_channel_dense
     )
-    return bytes(converter.convert())
+    try:
+        return bytes(converter.convert())
+    except (RuntimeError, ConverterError) as error:
+        # The converter says one thing once for each operator, in lines of its own.
+        words = "; ".join(dict.fromkeys(str(error).splitlines()))
+        raise BuildError(
+            f"the converter cannot quantise this model to {spec.activations} activations: "
+            f"{one_line(words)}"
+        ) from error
+
+
+def _kinds(spec: QuantiseSpec) -> tuple[Any, Any]:
+    """The converter's names of the set of operators, and of the type of inputs and outputs."""
+    sets = tf.lite.OpsSet
+    if spec.activations == "int16":
+        return sets.EXPERIMENTAL_TFLITE_BUILTINS_ACTIVATIONS_INT16_WEIGHTS_INT8, tf.int16
+    return sets.TFLITE_BUILTINS_INT8, tf.int8

@@ -5,7 +5,13 @@ from __future__ import annotations
 import math
 from dataclasses import dataclass
 
-__all__ = ["FULL_TRAINING_IMAGES", "TrainingPlan", "plan_training", "scaled_epochs"]
+__all__ = [
+    "FULL_TRAINING_IMAGES",
+    "TrainingPlan",
+    "no_training",
+    "plan_training",
+    "scaled_epochs",
+]
 
 #: Training images of full MNIST, for which a spec states its epochs.
 FULL_TRAINING_IMAGES = 60_000
@@ -55,3 +61,8 @@ def plan_training(
         fit_images=fit,
         validation_images=images - fit,
     )
+
+
+def no_training(images: int) -> TrainingPlan:
+    """The plan of a variant that is not trained: nothing is kept for validation either."""
+    return TrainingPlan(epochs=0, steps_per_epoch=0, fit_images=images, validation_images=0)

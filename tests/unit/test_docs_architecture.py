@@ -53,7 +53,7 @@ def test_each_import_is_a_dot(house: House) -> None:
 
 def test_the_picture_is_told_in_words(house: House) -> None:
     told = ElementTree.fromstring(draw(house)).findtext("{http://www.w3.org/2000/svg}desc") or ""
-    assert "models imports bench.core, TensorFlow." in told
+    assert "models imports bench.tflite, bench.core, TensorFlow." in told
 
 
 def test_a_table_needs_its_place() -> None:

@@ -14,6 +14,7 @@ from bench.core.schema import StrictModel, suggest
 from bench.plan.cell import NAME_PATTERN
 from bench.plan.config.limits import LimitRule
 from bench.plan.metrics import AccuracyMetric
+from models.lineage import check_parent
 from models.spec import QuantiseSpec, TrainSpec, VariantSpec
 from targets.ethos_u55.memory_modes import MemoryMode
 
@@ -106,6 +107,7 @@ class TrainedWorkload(_WorkloadBase):
         for name, spec in self.variants.items():
             check_name("variant", name)
             self._check_parents(name, spec)
+            self._check_is_made_from_parent(name, spec)
         for key, names in (("order", self.order), ("frozen", self.frozen)):
             for name in names:
                 if name not in self.variants:
@@ -136,6 +138,15 @@ class TrainedWorkload(_WorkloadBase):
         }
         digest = hashlib.sha256(json.dumps(recipe, sort_keys=True).encode()).hexdigest()
         return digest[:_RECIPE_DIGITS]
+
+    def _check_is_made_from_parent(self, name: str, spec: VariantSpec) -> None:
+        if isinstance(spec, TrainSpec):
+            return
+        lineage = [self.variants[ancestor] for ancestor in self.lineage(spec.parent)]
+        try:
+            check_parent(spec, spec.parent, lineage, self.quantise)
+        except ValueError as error:
+            raise ValueError(f"variants.{name}.{error}") from None
 
     def _check_parents(self, name: str, spec: VariantSpec) -> None:
         seen = [name]

@@ -1,0 +1,117 @@
+"""Quantisation-aware training, and tfmot's collaborative schemes. Uses TensorFlow.
+
+tfmot's own schemes for pruned and clustered models treat every layer alike. One quantiser is shared
+by all layers of a kind, and when it meets a kernel without zeros it stops keeping zeros for all
+of them. So here each layer that promises something gets a quantiser of its own, and the others get
+tfmot's default one.
+"""
+
+from __future__ import annotations
+
+from collections.abc import Collection, Mapping
+from typing import Any
+
+from bench.core.errors import BuildError
+from models.compression.training import OnProgress, TrainingSet, fit, learning_rate
+from models.lineage import Promise
+from models.runtime import tf, tfmot
+from models.spec import QatSpec
+
+__all__ = ["annotatable", "copy_float_weights", "train_quantised"]
+
+_PREFIX = "quant_"
+
+
+def annotatable(layer: Any) -> bool:
+    """Whether tfmot can simulate the quantisation of `layer`."""
+    if isinstance(layer, (tf.keras.layers.Lambda, tf.keras.Model)):
+        return False
+    return bool(_default().get_quantize_registry().supports(layer))
+
+
+def train_quantised(
+    model: Any,
+    promises: Mapping[str, Promise],
+    spec: QatSpec,
+    data: TrainingSet,
+    on_progress: OnProgress,
+) -> Any:
+    """A fine-tuned copy of `model` that simulates int8.
+
+    `promises` says what each layer keeps. Layers that tfmot cannot simulate stay float here; the
+    calibration data gives their ranges when the model is converted.
+    """
+    quantisation = tfmot.quantization.keras
+    annotated = tf.keras.models.clone_model(
+        model,
+        clone_function=lambda layer: (
+            quantisation.quantize_annotate_layer(layer) if annotatable(layer) else layer
+        ),
+    )
+    simulated = quantisation.quantize_apply(annotated, _Scheme(spec, promises))
+    rate = learning_rate(spec, data.plan)
+    fit(simulated, rate, spec.batch_size, data, on_progress)
+    if spec.keeps_clusters:
+        return tfmot.experimental.combine.strip_clustering_cqat(simulated)
+    return simulated
+
+
+def copy_float_weights(simulated: Any, model: Any) -> None:
+    """Give `model`, which simulates nothing, the weights of `simulated`.
+
+    Raises:
+        BuildError: tfmot replaced a layer by others.
+    """
+    names = {layer.name: layer for layer in simulated.layers}
+    for layer in model.layers:
+        if layer.name in names:
+            layer.set_weights(names[layer.name].get_weights())
+            continue
+        wrapper = names.get(_PREFIX + layer.name)
+        # Behind the last slash are the names that the layer itself gives: kernel, bias, ...
+        found = {_own_name(weight): weight for weight in wrapper.weights} if wrapper else {}
+        try:
+            layer.set_weights([found[_own_name(weight)].numpy() for weight in layer.weights])
+        except KeyError as error:
+            raise BuildError(
+                f"layer {layer.name!r}: tfmot replaced it for quantisation-aware training, and "
+                f"its {error} is not found any more",
+                cure="quantise this network after training instead",
+            ) from error
+
+
+def _own_name(weight: Any) -> str:
+    return str(weight.name.split("/")[-1])
+
+
+def _default() -> Any:
+    return tfmot.quantization.keras.default_8bit.Default8BitQuantizeScheme()
+
+
+class _Scheme:
+    """tfmot's default, but for the `layers` that keep something. The names are tfmot's."""
+
+    def __init__(self, spec: QatSpec, layers: Collection[str]) -> None:
+        self._spec, self._layers = spec, layers
+
+    def get_layout_transformer(self) -> Any:
+        return _default().get_layout_transformer()
+
+    def get_quantize_registry(self) -> _Scheme:
+        return self
+
+    def supports(self, layer: Any) -> bool:
+        return bool(_default().get_quantize_registry().supports(layer))
+
+    def get_quantize_config(self, layer: Any) -> Any:
+        # A new scheme for each layer, because its quantisers remember.
+        scheme = self._keeping() if layer.name in self._layers else _default()
+        return scheme.get_quantize_registry().get_quantize_config(layer)
+
+    def _keeping(self) -> Any:
+        collaborative = tfmot.experimental.combine
+        if not self._spec.keeps_clusters:
+            return collaborative.Default8BitPrunePreserveQuantizeScheme()
+        return collaborative.Default8BitClusterPreserveQuantizeScheme(
+            preserve_sparsity=self._spec.keeps_sparsity
+        )

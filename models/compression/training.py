@@ -1,0 +1,91 @@
+"""The training that every way to make a variant has in common. Uses TensorFlow."""
+
+from __future__ import annotations
+
+import time
+from collections.abc import Callable
+from dataclasses import dataclass
+from typing import Any
+
+import numpy as np
+import numpy.typing as npt
+
+from models.runtime import tf
+from models.schedule import TrainingPlan
+from models.spec import PruneSpec, QatSpec, TrainSpec
+
+__all__ = ["OnProgress", "TrainingSet", "fit", "learning_rate", "train"]
+
+#: Called with what is happening and the share of the training that is done, 0..1.
+OnProgress = Callable[[str, float], None]
+
+
+@dataclass(frozen=True, eq=False)
+class TrainingSet:
+    """Images float32 `[n, 28, 28]` and labels int64 `[n]` to train on, and for how long."""
+
+    images: npt.NDArray[np.float32]
+    labels: npt.NDArray[np.int64]
+    plan: TrainingPlan
+
+
+def train(model: Any, spec: TrainSpec, data: TrainingSet, on_progress: OnProgress) -> Any:
+    """Train `model` in place and return it."""
+    fit(model, learning_rate(spec, data.plan), spec.batch_size, data, on_progress)
+    return model
+
+
+def learning_rate(spec: TrainSpec | PruneSpec | QatSpec, plan: TrainingPlan) -> Any:
+    """The learning rate for Keras: a number, or a schedule over the optimiser steps."""
+    if spec.decay == "cosine":
+        return tf.keras.optimizers.schedules.CosineDecay(spec.learning_rate, plan.steps)
+    return spec.learning_rate
+
+
+def fit(
+    model: Any,
+    rate: Any,
+    batch_size: int,
+    data: TrainingSet,
+    on_progress: OnProgress,
+    *callbacks: Any,
+) -> None:
+    """Train `model` in place with Adam at `rate`, a number or a schedule."""
+    model.compile(
+        optimizer=tf.keras.optimizers.Adam(rate),
+        loss="sparse_categorical_crossentropy",
+    )
+    count = data.plan.fit_images
+    model.fit(
+        data.images[:count],
+        data.labels[:count],
+        batch_size=batch_size,
+        epochs=data.plan.epochs,
+        verbose=0,
+        callbacks=[*callbacks, _reporter(data.plan, on_progress)],
+    )
+
+
+def _reporter(plan: TrainingPlan, on_progress: OnProgress) -> Any:
+    """A Keras callback that reports each epoch, and twice per second within an epoch."""
+
+    class Reporter(tf.keras.callbacks.Callback):  # type: ignore[misc]
+        def __init__(self) -> None:
+            super().__init__()
+            self.epoch = 0
+            self.reported = 0.0
+
+        def on_epoch_begin(self, epoch: int, logs: Any = None) -> None:
+            self.epoch = epoch
+            self.report(0)
+
+        def on_train_batch_end(self, batch: int, logs: Any = None) -> None:
+            if time.monotonic() - self.reported > 0.5:
+                self.report(batch + 1)
+
+        def report(self, batches: int) -> None:
+            self.reported = time.monotonic()
+            done = self.epoch * plan.steps_per_epoch + batches
+            on_progress(f"epoch {self.epoch + 1}/{plan.epochs}", done / plan.steps)
+
+    return Reporter()
