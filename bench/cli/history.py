@@ -7,7 +7,8 @@ from pathlib import Path
 from typing import TYPE_CHECKING, Annotated, Any
 
 import typer
-from typer.core import TyperGroup
+
+from bench.cli.default_verb import ShowsByDefault
 
 if TYPE_CHECKING:
     from bench.history.series import Selection
@@ -15,20 +16,8 @@ if TYPE_CHECKING:
 
 __all__ = ["commands"]
 
-
-class _ShowsByDefault(TyperGroup):
-    """`bench history METRIC CELL` is short for `bench history show METRIC CELL`."""
-
-    default_verb = "show"
-
-    def parse_args(self, ctx: Any, args: list[str]) -> list[str]:
-        if args and args[0] not in {*self.commands, "--help"}:
-            args = [self.default_verb, *args]
-        return super().parse_args(ctx, args)
-
-
 commands = typer.Typer(
-    cls=_ShowsByDefault,
+    cls=ShowsByDefault,
     help="Show figures over all runs (`bench history METRIC CELL`), and since when they are so.",
     no_args_is_help=True,
 )

@@ -11,7 +11,7 @@ from collections.abc import Iterable
 
 from bench.baselines.accepted import AcceptedFigure, Baselines
 from bench.judging.comparison import SAME_MODEL, Comparison
-from bench.judging.making import made_number, made_verdict
+from bench.judging.making import Parts, made_number, made_verdict
 from bench.judging.memory import judge_memory_bound, memory_story
 from bench.judging.remarks import caveat
 from bench.judging.reproducing import Reproduce, once_a_suite
@@ -65,7 +65,7 @@ def judge_against_accepted(
         for metric in MetricName
         if (verdict := _judged(comparison, metric, command)) is not None
     ]
-    bound = judge_memory_bound(record, accepted, share, lambda: comparison.words, command)
+    bound = judge_memory_bound(record, accepted, share, lambda: comparison.cause, command)
     return (*verdicts, *([bound] if bound else []))
 
 
@@ -89,13 +89,15 @@ def _judged(comparison: Comparison, metric: MetricName, reproduce: Reproduce) ->
     if isinstance(value, Absent):
         lost = f"has lost its figure: {value.reason or 'the target does not say why'}"
         why = f"{lost}; {comparison.told(figure)}{comparison.words}"
-        return _verdict(record, metric, Status.FAIL, value, why, reproduce, figure)
+        parts: Parts = {"cause": comparison.cause}
+        return _verdict(record, metric, Status.FAIL, value, why, reproduce, figure, parts)
     other = comparison.other_training or (comparison.other_data if metric in _OF_THE_DATA else "")
     if other:
         return _verdict(record, metric, Status.NO_BASELINE, value, other, reproduce)
     left = _left_the_npu(comparison) if metric in NPU_FIGURES else ""
     if left:
-        return _verdict(record, metric, Status.FAIL, value, left, reproduce, figure)
+        parts = {"cause": comparison.cause}
+        return _verdict(record, metric, Status.FAIL, value, left, reproduce, figure, parts)
     return _compared(comparison, metric, value, figure, reproduce)
 
 
@@ -128,7 +130,10 @@ def _compared(
             why += memory_story(record, comparison.accepted)
         if status is Status.IMPROVED:
             why += "; accept it, as it hides the next regression: bench baseline accept"
-    return _verdict(record, metric, status, value, why, reproduce, figure, floor)
+    parts: Parts = {"cause": "" if status is Status.PASS else comparison.cause}
+    if floor:
+        parts["tolerance"] = made_number(floor, describe(metric).unit)
+    return _verdict(record, metric, status, value, why, reproduce, figure, parts)
 
 
 def _tolerated(metric: MetricName, floor: float, origin: str) -> str:
@@ -180,7 +185,7 @@ def _verdict(
     reason: str,
     reproduce: Reproduce,
     figure: AcceptedFigure | None = None,
-    floor: float = 0,
+    parts: Parts | None = None,
 ) -> Verdict:
     unit = describe(metric).unit
     baseline = None if figure is None else made_number(figure.value, figure.unit)
@@ -200,6 +205,6 @@ def _verdict(
         {
             "remark": "" if isinstance(value, Absent) else caveat(record, metric),
             "baseline": baseline,
-            "tolerance": made_number(floor, unit) if floor else None,
+            **(parts or {}),
         },
     )

@@ -40,10 +40,15 @@ class Comparison:
     origin: str
 
     @cached_property
-    def words(self) -> str:
-        """The first difference between what both were made from, as the end of a sentence."""
+    def cause(self) -> str:
+        """The first difference between what both were made from; empty if nothing recorded is."""
         cause = first_cause(self.accepted.made, provenance_of(self.record))
-        return f"; cause: {cause}" if cause else "; cause: nothing recorded differs"
+        return str(cause) if cause else ""
+
+    @property
+    def words(self) -> str:
+        """The same as the end of a sentence."""
+        return f"; cause: {self.cause or 'nothing recorded differs'}"
 
     @cached_property
     def same_model(self) -> bool:

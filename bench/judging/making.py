@@ -28,6 +28,7 @@ class Parts(TypedDict, total=False):
     direction: str
     key: str
     foreseen: bool
+    cause: str
 
 
 def _made(model: type[_Model], fields: dict[str, object]) -> _Model:
@@ -70,6 +71,7 @@ def made_verdict(
         "tolerance": None,
         "direction": "",
         "reason": reason,
+        "cause": "",
         "reproduce": reproduce,
         "key": "",
         "foreseen": False,

@@ -47,7 +47,7 @@ def judge_memory_bound(
     """Whether the cell has turned from compute- to memory-bound; None if it is not known.
 
     `share` is the share of its cycles from which on a cell counts as memory-bound, and `cause`
-    gives the end of a sentence that tells why its figures changed.
+    tells why its figures changed; empty if nothing recorded differs.
     """
     before = accepted.memory_share
     if before is None:
@@ -61,7 +61,8 @@ def judge_memory_bound(
         f"memory-bound from {share:.0%} on"
     )
     if status is Status.FAIL:
-        why += f"{cause()}{memory_story(record, accepted)}"
+        why += f"; cause: {cause() or 'nothing recorded differs'}"
+        why += memory_story(record, accepted)
     return made_verdict(
         status,
         record.cell.id,
@@ -69,7 +70,7 @@ def judge_memory_bound(
         _WORDS[is_],
         why,
         reproduce(MEMORY_BOUND, record.cell.id),
-        {"baseline": _WORDS[was]},
+        {"baseline": _WORDS[was], "cause": cause() if turned else ""},
     )
 
 

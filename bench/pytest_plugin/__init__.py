@@ -41,6 +41,7 @@ from bench.pytest_plugin.cases import CaseCollector
 from bench.pytest_plugin.check import Check
 from bench.pytest_plugin.ending import BoundedEnd
 from bench.pytest_plugin.history import HistoryKeeper, history_store
+from bench.pytest_plugin.page import PageWriter
 from bench.pytest_plugin.scheduler import FamilyScheduling
 from bench.pytest_plugin.signals import StopOnSignals
 from bench.pytest_plugin.surroundings import read_surroundings
@@ -177,13 +178,12 @@ def pytest_configure(config: pytest.Config) -> None:
     config.pluginmanager.register(cases, "bench-cases")
     terminal = TerminalReport(session, config, cases)
     config.pluginmanager.register(terminal, "bench-terminal")
-    history = HistoryKeeper(
-        history_store(setup, config.option.bench_history),
-        session.run,
-        lambda: terminal.view,
-        required=config.option.bench_history is not None,
-    )
+    named = config.option.bench_history
+    store, run = history_store(setup, named), session.run
+    history = HistoryKeeper(store, run, lambda: terminal.view, required=named is not None)
     config.pluginmanager.register(history, "bench-history")
+    page = PageWriter(setup, run, store, lambda: terminal.view)
+    config.pluginmanager.register(page, "bench-page")
     config.pluginmanager.register(BoundedEnd(), "bench-ending")
     signals = StopOnSignals()
     config.pluginmanager.register(signals, "bench-signals")

@@ -84,6 +84,9 @@ class Verdict(RecordModel):
     #: `at least`, `at most`, `exactly`, or empty.
     direction: str = ""
     reason: str
+    #: The first difference between what both figures were made from; empty if nothing recorded
+    #: differs, or if the figure did not change.
+    cause: str = ""
     #: The command that makes this judgement again.
     reproduce: str
     #: The key of the configuration that states the bound (`workloads.x.limits[0].max`), or empty.

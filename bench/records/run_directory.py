@@ -113,6 +113,11 @@ class RunDirectory:
         """What `process` has to say beside figures: waits, retries, fallbacks."""
         return self.logs / f"bench-{process}.log"
 
+    @property
+    def page(self) -> Path:
+        """The HTML report."""
+        return self.path / "report.html"
+
     def write_record(self, record: Record) -> Path:
         """Store the record of one cell."""
         return self._write("cells", record.cell.id, record)

@@ -3,13 +3,18 @@
 from __future__ import annotations
 
 from dataclasses import dataclass
+from functools import cached_property
 from pathlib import Path
 
 from bench.records.reading import Unreadable
 from bench.records.record import Record, SweepRecord, UnmeasuredRecord
+from bench.records.run import OrderRecord, RunManifest
 from bench.records.run_directory import RunDirectory
 from bench.report.cases import CaseView, Findings, case_views, stray_views
 from bench.report.junit import junit_xml
+from bench.report.view.cells import CellView, cell_views
+from bench.report.view.studies import Study, studies_of
+from bench.report.view.summary import Summary, summary_of
 
 __all__ = ["RunView", "read_run", "write_junit"]
 
@@ -28,6 +33,23 @@ class RunView:
     cases: tuple[CaseView, ...]
     #: Files of the run that could not be read, and why. Each is also the error of a case.
     unreadable: tuple[Unreadable, ...] = ()
+    orders: tuple[OrderRecord, ...] = ()
+    #: All cells of the plan, in its order.
+    cells: tuple[CellView, ...] = ()
+    #: The run itself; None about which nothing is known yet.
+    manifest: RunManifest | None = None
+    #: The name of its directory.
+    name: str = ""
+
+    @cached_property
+    def summary(self) -> Summary:
+        """The run in counts."""
+        return summary_of(self.cells, self.cases)
+
+    @cached_property
+    def studies(self) -> tuple[Study, ...]:
+        """Its measured cells, a study for each workload and target."""
+        return studies_of(self.cells, self.sweeps)
 
     @classmethod
     def empty(cls) -> RunView:
@@ -40,7 +62,8 @@ def read_run(run: RunDirectory) -> RunView:
 
     Raises `BenchError` if it is not the directory of a run.
     """
-    planned = run.manifest().planned_cells
+    manifest = run.manifest()
+    planned = manifest.planned_cells
     cases = run.cases()
     records, unmeasured, outcomes = run.planned_records(), run.unmeasured(), run.outcomes()
     sweeps, orders = run.sweeps(), run.orders()
@@ -48,14 +71,19 @@ def read_run(run: RunDirectory) -> RunView:
     unreadable = tuple(one for readings in read for one in readings.unreadable)
     findings = Findings.of(records.found, unmeasured.found, sweeps.found, orders.found, unreadable)
     views = case_views(cases.found, findings, outcomes.found)
+    all_views = (*views, *stray_views(views, unreadable))
     return RunView(
         planned=len(planned),
         records=records.found,
         # One worker may have measured a cell before another could not.
         unmeasured=tuple(one for one in unmeasured.found if one.cell.id not in findings.records),
         sweeps=sweeps.found,
-        cases=(*views, *stray_views(views, unreadable)),
+        cases=all_views,
         unreadable=unreadable,
+        orders=orders.found,
+        cells=cell_views(planned, findings.records, findings.unmeasured, all_views),
+        manifest=manifest,
+        name=run.path.resolve().name,
     )
 
 

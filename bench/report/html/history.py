@@ -1,0 +1,93 @@
+"""The history of a run's cells for its page: cycles over the runs, and where they changed."""
+
+from __future__ import annotations
+
+from collections.abc import Mapping, Sequence
+from dataclasses import dataclass, field
+from typing import Any
+
+from bench.history.causes import revision_words
+from bench.history.series import RunSummary, Selection, Series
+from bench.history.steps import Step, find_steps
+from bench.history.store import HistoryStore
+from bench.plan.metrics import MetricName
+from bench.report.html.packing import rounded, text
+
+__all__ = ["HistoryView", "read_history"]
+
+#: Figures that a page has at most; a grid of many cells gets fewer runs.
+_MOST_POINTS = 60_000
+_MOST_RUNS, _FEWEST_RUNS = 50, 3
+
+
+@dataclass(frozen=True)
+class HistoryView:
+    """The NPU cycles of the last runs, cell by cell."""
+
+    runs: Sequence[RunSummary] = ()
+    series: Mapping[str, Series] = field(default_factory=dict)
+    steps: Mapping[str, tuple[Step, ...]] = field(default_factory=dict)
+
+    def since(self, cells: Sequence[str], metric: str) -> str:
+        """Since when `metric` is as it is in the first of `cells`, in a sentence; or nothing."""
+        if not cells or metric != MetricName.NPU_CYCLES.value:
+            return ""
+        steps = self.steps.get(cells[0], ())
+        if not steps:
+            return ""
+        run = self.series[cells[0]].points[steps[-1].index].run
+        commit = revision_words(run)
+        where = f"commit {commit}, " if commit != "-" else ""
+        return f"Since {where}run {run.name} of {run.started[:10]}."
+
+    def data(self, places: Mapping[str, int]) -> dict[str, Any]:
+        """The same for a page; `places` is where each cell stands among all."""
+        number = {run.name: i for i, run in enumerate(self.runs)}
+        found: dict[int, Any] = {}
+        for id_, series in self.series.items():
+            if id_ not in places:
+                continue
+            found[places[id_]] = {
+                "v": [rounded(point.value) for point in series.points],
+                "r": [number.get(point.run.name, -1) for point in series.points],
+                "s": [_step(step) for step in self.steps[id_]],
+            }
+        runs = [
+            {
+                "name": text(run.name),
+                "started": text(run.started[:16].replace("T", " ")),
+                "commit": text(revision_words(run)),
+            }
+            for run in self.runs
+        ]
+        return {"series": found, "runs": runs}
+
+
+def _step(step: Step) -> dict[str, Any]:
+    return {
+        "i": step.index,
+        "before": rounded(step.before),
+        "after": rounded(step.after),
+        "why": text("; ".join(step.changes) or "nothing changed that the records know of"),
+    }
+
+
+def read_history(store: HistoryStore, cells: int) -> HistoryView:
+    """The last runs of the cells that `store` has; of fewer runs, the more cells there are.
+
+    Raises `HistoryError` if the store cannot be used.
+    """
+    if not store.path.exists():
+        return HistoryView()
+    runs = store.runs(Selection())
+    count = max(_FEWEST_RUNS, min(_MOST_RUNS, _MOST_POINTS // max(1, cells)))
+    last = runs[-count:]
+    if len(last) < 2:
+        return HistoryView()
+    selection = Selection(since_s=last[0].started_s)
+    found = store.series(MetricName.NPU_CYCLES.value, "*", selection)
+    return HistoryView(
+        last,
+        {series.cell: series for series in found},
+        {series.cell: find_steps(series.points) for series in found},
+    )

@@ -1,0 +1,1 @@
+"""The one view of a run, from which all reports are made. Judges nothing."""
