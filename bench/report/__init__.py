@@ -1,4 +1,4 @@
-"""Reports, made from records: terminal tables and JUnit files.
+"""Reports, made from records: terminal tables, JUnit files and pages.
 
 The package judges nothing and measures nothing.
 """
