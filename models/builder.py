@@ -15,7 +15,6 @@ from bench.tflite.reader import graph_of
 from models import weights
 from models.compression.changing import change, copy_weights
 from models.compression.kernels import kernels_of
-from models.compression.training import OnProgress, TrainingSet
 from models.data import MnistData, load, to_float
 from models.lineage import Kept, Promise, promised
 from models.messages import (
@@ -33,6 +32,7 @@ from models.registry import ARCHITECTURES, Architecture
 from models.runtime import library_versions, reset
 from models.schedule import TrainingPlan, no_training, plan_training
 from models.spec import PruneSpec, QatSpec, QuantiseSpec, RequantiseSpec
+from models.training import OnProgress, TrainingSet
 
 __all__ = ["build"]
 

@@ -136,6 +136,11 @@ def check_parent(
             raise ValueError(
                 f"preserve = {spec.preserve!r}: its parent {parent!r} promises no shared values"
             )
+        if spec.keeps_clusters and any(promise.per_channel for promise in promises):
+            raise ValueError(
+                f"preserve = {spec.preserve!r}: each channel of its parent {parent!r} has values "
+                "of its own, which tfmot mixes while it simulates int8"
+            )
         _check_qat_quantises(quantise)
     if isinstance(spec, RequantiseSpec):
         spec.applied_to(quantise)

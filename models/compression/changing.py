@@ -9,9 +9,9 @@ from models.compression.clustering import cluster
 from models.compression.fitness import check_fit
 from models.compression.pruning import prune
 from models.compression.qat import copy_float_weights, train_quantised
-from models.compression.training import OnProgress, TrainingSet, train
 from models.lineage import Promise, promised
 from models.spec import ClusterSpec, PruneSpec, QatSpec, RequantiseSpec, VariantSpec
+from models.training import OnProgress, TrainingSet, fit, learning_rate
 
 __all__ = ["change", "copy_weights", "layers_of"]
 
@@ -48,7 +48,9 @@ def change(
     if isinstance(spec, QatSpec):
         promises = promised(spec, parent, usual)
         return train_quantised(model, promises, spec, data, on_progress)
-    return train(model, spec, data, on_progress)
+    rate = learning_rate(spec.learning_rate, spec.decay, data.plan)
+    fit(model, rate, spec.batch_size, data, on_progress)
+    return model
 
 
 def copy_weights(changed: Any, spec: VariantSpec, model: Any) -> None:

@@ -5,10 +5,10 @@ from __future__ import annotations
 from collections.abc import Sequence
 from typing import Any
 
-from models.compression.training import OnProgress, TrainingSet, fit
 from models.compression.wrapping import wrap
 from models.runtime import tfmot
 from models.spec import ClusterSpec
+from models.training import OnProgress, TrainingSet, fit
 
 __all__ = ["cluster"]
 

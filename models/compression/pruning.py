@@ -5,10 +5,10 @@ from __future__ import annotations
 from collections.abc import Sequence
 from typing import Any
 
-from models.compression.training import OnProgress, TrainingSet, fit, learning_rate
 from models.compression.wrapping import wrap
 from models.runtime import tfmot
 from models.spec import PruneSpec
+from models.training import OnProgress, TrainingSet, fit, learning_rate
 
 __all__ = ["prune"]
 
@@ -29,7 +29,7 @@ def prune(
     """A fine-tuned copy of `model` whose `layers` have the specified zeros."""
     wrapped = wrap(model, layers, lambda layer: _wrapper(layer, spec, data.plan.steps))
     step = tfmot.sparsity.keras.UpdatePruningStep()
-    rate = learning_rate(spec, data.plan)
+    rate = learning_rate(spec.learning_rate, spec.decay, data.plan)
     fit(wrapped, rate, spec.batch_size, data, on_progress, step)
     return tfmot.sparsity.keras.strip_pruning(wrapped)
 

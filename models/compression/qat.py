@@ -12,10 +12,10 @@ from collections.abc import Collection, Mapping
 from typing import Any
 
 from bench.core.errors import BuildError
-from models.compression.training import OnProgress, TrainingSet, fit, learning_rate
 from models.lineage import Promise
 from models.runtime import tf, tfmot
 from models.spec import QatSpec
+from models.training import OnProgress, TrainingSet, fit, learning_rate
 
 __all__ = ["annotatable", "copy_float_weights", "train_quantised"]
 
@@ -49,7 +49,7 @@ def train_quantised(
         ),
     )
     simulated = quantisation.quantize_apply(annotated, _Scheme(spec, promises))
-    rate = learning_rate(spec, data.plan)
+    rate = learning_rate(spec.learning_rate, spec.decay, data.plan)
     fit(simulated, rate, spec.batch_size, data, on_progress)
     if spec.keeps_clusters:
         return tfmot.experimental.combine.strip_clustering_cqat(simulated)

@@ -1,4 +1,4 @@
-"""The training that every way to make a variant has in common. Uses TensorFlow."""
+"""Fitting a Keras model to training data, with the progress told. Uses TensorFlow."""
 
 from __future__ import annotations
 
@@ -12,9 +12,9 @@ import numpy.typing as npt
 
 from models.runtime import tf
 from models.schedule import TrainingPlan
-from models.spec import PruneSpec, QatSpec, TrainSpec
+from models.spec import Decay
 
-__all__ = ["OnProgress", "TrainingSet", "fit", "learning_rate", "train"]
+__all__ = ["OnProgress", "TrainingSet", "fit", "learning_rate"]
 
 #: Called with what is happening and the share of the training that is done, 0..1.
 OnProgress = Callable[[str, float], None]
@@ -29,17 +29,11 @@ class TrainingSet:
     plan: TrainingPlan
 
 
-def train(model: Any, spec: TrainSpec, data: TrainingSet, on_progress: OnProgress) -> Any:
-    """Train `model` in place and return it."""
-    fit(model, learning_rate(spec, data.plan), spec.batch_size, data, on_progress)
-    return model
-
-
-def learning_rate(spec: TrainSpec | PruneSpec | QatSpec, plan: TrainingPlan) -> Any:
+def learning_rate(rate: float, decay: Decay, plan: TrainingPlan) -> Any:
     """The learning rate for Keras: a number, or a schedule over the optimiser steps."""
-    if spec.decay == "cosine":
-        return tf.keras.optimizers.schedules.CosineDecay(spec.learning_rate, plan.steps)
-    return spec.learning_rate
+    if decay == "cosine":
+        return tf.keras.optimizers.schedules.CosineDecay(rate, plan.steps)
+    return rate
 
 
 def fit(
