@@ -37,7 +37,8 @@ def floats(*, sparse: bool = False, few: bool = False, seed: int = 0) -> Floats:
 def stored(kernel: Floats, *, zero_point: int = 0, by_channel: bool = False) -> Int8:
     axis = 1 if by_channel else None
     scale = np.abs(kernel).max(axis=axis, keepdims=True) / (127 - abs(zero_point))
-    return np.round(kernel / scale + zero_point).astype(np.int8)
+    weights: Int8 = np.round(kernel / scale + zero_point).astype(np.int8)
+    return weights
 
 
 def model(*layers: tuple[str, Int8], zero_point: int = 0, by_channel: bool = False) -> FileGraph:
