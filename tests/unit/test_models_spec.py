@@ -7,9 +7,18 @@ from pydantic import TypeAdapter, ValidationError
 
 from models.data import SUBSET
 from models.messages import BuildRequest
-from models.spec import ClusterSpec, PruneSpec, QuantiseSpec, TrainSpec, VariantSpec
+from models.spec import (
+    ClusterSpec,
+    DerivedSpec,
+    PruneSpec,
+    QatSpec,
+    QuantiseSpec,
+    RequantiseSpec,
+    TrainSpec,
+    VariantSpec,
+)
 
-ADAPTER: TypeAdapter[TrainSpec | PruneSpec | ClusterSpec] = TypeAdapter(VariantSpec)
+ADAPTER: TypeAdapter[TrainSpec | DerivedSpec] = TypeAdapter(VariantSpec)
 
 
 @pytest.mark.parametrize(
@@ -17,7 +26,13 @@ ADAPTER: TypeAdapter[TrainSpec | PruneSpec | ClusterSpec] = TypeAdapter(VariantS
     [
         ({"method": "train", "epochs": 4}, TrainSpec),
         ({"method": "prune"}, PruneSpec),
+        ({"method": "prune", "n_of_m": [2, 4], "layers": ["dense_1"]}, PruneSpec),
+        ({"method": "prune", "schedule": "constant", "sparsity_of": {"a": 0.9}}, PruneSpec),
+        ({"method": "prune", "block_size": [4, 4], "block_pooling": "max"}, PruneSpec),
         ({"method": "cluster", "parent": "pruned", "preserve_sparsity": True}, ClusterSpec),
+        ({"method": "cluster", "per_channel": True, "clusters_of": {"conv": 8}}, ClusterSpec),
+        ({"method": "quantise", "activations": "int16"}, RequantiseSpec),
+        ({"method": "qat", "parent": "pruned", "preserve": "sparsity"}, QatSpec),
     ],
 )
 def test_method_selects_the_spec_and_it_survives_json(table: dict[str, Any], kind: type) -> None:
@@ -43,6 +58,22 @@ def test_method_selects_the_spec_and_it_survives_json(table: dict[str, Any], kin
         ({"method": "cluster", "initialisation": "random"}, "initialisation"),
         ({"method": "cluster", "learning_rate": -1e-5}, "learning_rate"),
         ({"method": "distil"}, "'train', 'prune', 'cluster'"),
+        ({"method": "prune", "n_of_m": [4, 4]}, "how many of how many"),
+        ({"method": "prune", "n_of_m": [2, 4], "final_sparsity": 0.9}, "leave out final_sparsity"),
+        ({"method": "prune", "n_of_m": [2, 4], "block_size": [4, 1]}, "leave out block_size"),
+        ({"method": "prune", "block_size": [0, 4]}, "at least 1 weight"),
+        ({"method": "prune", "schedule": "constant", "initial_sparsity": 0.6}, "no initial_spars"),
+        ({"method": "prune", "layers": []}, "layers"),
+        ({"method": "prune", "layers": ["a"], "sparsity_of": {"b": 0.5}}, "'b' is not among"),
+        ({"method": "prune", "sparsity_of": {"a": 1.0}}, "sparsity_of"),
+        ({"method": "cluster", "layers": ["a"], "clusters_of": {"b": 8}}, "'b' is not among"),
+        (
+            {"method": "cluster", "clusters_of": {"a": 2}, "preserve_sparsity": True},
+            "at least 3",
+        ),
+        ({"method": "quantise", "epochs": 2}, "unknown key 'epochs'"),
+        ({"method": "quantise", "activations": "int4"}, "activations"),
+        ({"method": "qat", "preserve": "all"}, "preserve"),
     ],
 )
 def test_a_wrong_table_is_refused_by_name(table: dict[str, Any], hint: str) -> None:
