@@ -48,14 +48,18 @@ LABEL org.opencontainers.image.title="Ethos-U55 regression bench" \
 RUN useradd --uid 1000 --user-group --create-home bench \
  # Any user may be chosen with --user, to own the results on the host.
  && install --directory --mode 1777 /cache /results /work
-WORKDIR /opt/bench
 COPY --from=dependencies /opt/venv /opt/venv
-COPY . .
-RUN pip install --quiet --no-cache-dir --disable-pip-version-check --no-deps --no-build-isolation \
-      --editable /opt/bench \
- && chmod -R a+rX /opt/bench \
- && python -m compileall -q /opt/bench \
+RUN --mount=type=bind,target=/context \
+    pip install --quiet --no-cache-dir --disable-pip-version-check --no-deps --no-build-isolation \
+      /context
+# The built-in study, which runs where the user brings no bench.toml.
+COPY bench.toml LICENSE /opt/bench/
+COPY baselines /opt/bench/baselines
+COPY deploy/docker /opt/bench/deploy/docker
+RUN chmod -R a+rX /opt/bench \
  && chmod +x /opt/bench/deploy/docker/entrypoint.sh
+# Where the user's own directory is mounted.
+WORKDIR /work
 ENV BENCH_CACHE=/cache \
     HOME=/tmp \
     PYTHONDONTWRITEBYTECODE=1

@@ -1,13 +1,18 @@
 #!/bin/sh
-# Without arguments, or with options only: the main job, `pytest -n auto` and the options.
-# Otherwise the arguments are a command: `bench cache list`, `pytest --collect-only`, `sh`.
+# Without arguments, or with options only: the main job, `bench run` and the options.
+# Otherwise the arguments are a command: `bench cache list`, `bench init`, `sh`.
 set -eu
 case "${1:--}" in
   -*)
-    # The configuration file is named because pytest would look for it near any directory among
-    # the options.
-    set -- pytest -c /opt/bench/pyproject.toml --rootdir=/opt/bench -n auto -p no:cacheprovider \
-      --bench-results=/results "$@"
+    configured=
+    for argument; do
+      case "$argument" in --bench-config*) configured=1 ;; esac
+    done
+    if [ -z "$configured" ] && [ ! -e bench.toml ]; then
+      echo "bench: there is no bench.toml in $PWD, so the built-in study runs" >&2
+      set -- --bench-config=/opt/bench/bench.toml "$@"
+    fi
+    set -- bench run -p no:cacheprovider --bench-results=/results "$@"
     ;;
 esac
 exec "$@"

@@ -29,7 +29,6 @@ from setuptools.build_meta import (
     build_sdist,
     get_requires_for_build_editable,
     get_requires_for_build_sdist,
-    get_requires_for_build_wheel,
     prepare_metadata_for_build_editable,
 )
 
@@ -66,6 +65,11 @@ _IMPORT_IN_TEXT = re.compile(
     rf"^(from ({'|'.join(PACKAGES)})[\w.]* import\b|import ({'|'.join(PACKAGES)})[\w.]*[,;\n])",
     re.MULTILINE,
 )
+
+
+def get_requires_for_build_wheel(config_settings: Any = None) -> list[str]:
+    """Nothing. Setuptools would write into the source tree to find that out."""
+    return []
 
 
 def build_wheel(

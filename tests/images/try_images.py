@@ -24,6 +24,8 @@ from dataclasses import dataclass
 from pathlib import Path
 from typing import Any
 
+import numpy as np
+
 from tests.images.base_image import BASE_IMAGE, ensure_base_image
 from tests.images.engine import (
     EngineUnavailableError,
@@ -31,6 +33,7 @@ from tests.images.engine import (
     install_engine,
     running_engine,
 )
+from tests.support.models.tflite_factory import mlp
 
 __all__ = ["main", "write_stand_in"]
 
@@ -62,6 +65,16 @@ pruned = { method = "prune", epochs = 1, batch_size = 256 }
 metric = "accuracy"
 min = 0.5
 """
+#: A user's own directory, whose packages have the names of ours.
+_OWN = """
+[grid]
+macs = [128]
+memory_modes = ["Shared_Sram"]
+
+[workloads]
+net = "net.tflite"
+"""
+_NAMES = ("bench", "models", "targets", "tests")
 _ON_FVP = f"""
 [targets.fvp]
 samples = 20
@@ -166,6 +179,7 @@ def _try_all(engine: RunningEngine) -> None:
         trial = _Trial(engine, _builder(), context, Path(name))
         trial.must_build("bench")
         _check_main_job(trial)
+        _check_own_directory(trial)
         trial.must_build("virtual")
         _check_fvp_in_containers(trial)
         _check_licence_is_asked(trial)
@@ -195,6 +209,29 @@ def _check_main_job(trial: _Trial) -> None:
             ),
         )
         _require_cells(results, 2, "sim")
+
+
+def _check_own_directory(trial: _Trial) -> None:
+    """A user's directory is mounted, read-only: its bench.toml is found, its packages are not."""
+    with _step("a directory of the user's own"):
+        own, results = trial.work / "own", trial.work / "own-results"
+        for directory in (own, results, *(own / name for name in _NAMES)):
+            directory.mkdir()
+            directory.chmod(0o777 if directory is results else 0o755)
+        for name in _NAMES:
+            (own / name / "__init__.py").write_text("raise RuntimeError\n", encoding="utf-8")
+        weights = np.random.default_rng(1).integers(-127, 128, (10, 40)).astype(np.int8)
+        (own / "net.tflite").write_bytes(mlp([weights]))
+        (own / "bench.toml").write_text(_OWN, encoding="utf-8")
+        mounts = (f"--volume={own}:/work:ro", f"--volume={results}:/results")
+        trial.run(f"{_PREFIX}-bench", options=mounts)
+        _require_cells(results, 1, "sim")
+        listed = trial.run(f"{_PREFIX}-bench", "bench", "cells", options=mounts)
+        if listed.split() != ["net-base-u55_128-shared_sram-sim"]:
+            raise CheckFailedError(f"`bench cells` lists {listed!r}")
+        study = trial.run(f"{_PREFIX}-bench", "--collect-only", "-q")
+        if "mnist_fc-pruned-u55_128" not in study:
+            raise CheckFailedError(f"without a directory there is no study: {study!r}")
 
 
 def _check_fvp_in_containers(trial: _Trial) -> None:
