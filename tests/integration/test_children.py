@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import os
+import shutil
 import subprocess
 from pathlib import Path
 
@@ -51,20 +52,25 @@ def test_a_checkout_as_working_directory_shadows_no_library(
 ) -> None:
     """The modules beside `bench/` are as strange as any: only our packages are taken there."""
     for name in ("bench", "models", "targets"):
-        (tmp_path / name).symlink_to(ROOT / name)
+        # A copy: where a link leads is another checkout.
+        shutil.copytree(ROOT / name, tmp_path / name, ignore=shutil.ignore_patterns("*.elf"))
     told = tmp_path / "executed"
     (tmp_path / "numpy.py").write_text(f"open({str(told)!r}, 'w')\n", encoding="utf-8")
     monkeypatch.chdir(tmp_path)
     code = (
         "from bench.core import children\n"
         "import subprocess\n"
-        "subprocess.run(children.python_command('import numpy, bench.core.errors'), check=True)"
+        "child = 'import numpy, bench.core.errors; print(bench.__file__)'\n"
+        "subprocess.run(children.python_command(child), check=True)"
     )
     # The outer process stands for pytest, which has the checkout first on its path.
     environment = {**os.environ, "PYTHONSAFEPATH": ""}
     environment.pop("PYTHONPATH", None)
     starter = "import sys\nsys.path.insert(0, '')\n" + code
-    subprocess.run([*python_command("")[:2], starter], check=True, env=environment)
+    done = subprocess.run(
+        [*python_command("")[:2], starter], check=True, env=environment, stdout=subprocess.PIPE
+    )
+    assert done.stdout.decode().strip() == str(tmp_path / "bench" / "__init__.py")
     assert not told.exists()
 
 
