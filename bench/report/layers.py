@@ -19,7 +19,7 @@ def layer_table(record: Record) -> Table:
     cycles = metric_value(record, MetricName.NPU_CYCLES)
     shown = "no" if isinstance(cycles, Absent) else f"{cycles:,.0f}"
     table = Table(
-        title=f"{record.cell.id}: {shown} NPU cycles (estimate; Vela's: "
+        title=f"{one_line(record.cell.id)}: {shown} NPU cycles (estimate; Vela's: "
         f"{record.compilation.report.cycles_total:,})",
         caption="All cycles are estimates. Compute, weight decode, flash, SRAM and issue overlap; "
         "total is what an operation adds. Vela's estimate is shown at a layer's first operation.",

@@ -105,9 +105,10 @@ def _workload_table(
     source = records[0].measurement.source.value
     data = records[0].data
     table = Table(
-        title=f"{workload} on target {target}: {_kind(source)}",
+        # Nothing is before a title's line that would tell it from one of another program.
+        title=one_line(f"{workload} on target {target}: {_kind(source)}"),
         caption=(
-            f"data: {data.name}, {_samples(records)}. Sizes and AXI beats at "
+            f"data: {one_line(data.name)}, {_samples(records)}. Sizes and AXI beats at "
             f"{int(shown)} MACs. Efficiency: speed-up over the MAC sweep / ideal speed-up."
         ),
         title_justify="left",

@@ -38,6 +38,18 @@ max = 1
 """
 
 
+#: A plugin: a worker notes what it was told by a tool that repeats such a name.
+NOTES = """
+from pathlib import Path
+from bench.measuring.progress import ProgressEvent, append_to
+
+def pytest_sessionstart(session):
+    if hasattr(session.config, "workerinput"):
+        note = ProgressEvent("note", "", "update", {note!r}, 0.0, 1)
+        append_to(Path({results!r}) / "latest" / "progress.jsonl")(note)
+"""
+
+
 def assert_harmless(text: str) -> None:
     hidden = {c for c in text if unicodedata.category(c) in ("Cc", "Cf", "Zl", "Zp")}
     assert hidden <= {"\n", "\t"}, hidden
@@ -63,12 +75,17 @@ def run(tmp_path_factory: pytest.TempPathFactory) -> BenchRun:
     weights = np.random.default_rng(1).integers(-100, 100, (64, 256), dtype=np.int8)
     model = mlp([weights], input_name=EVIL, output_name=EVIL)
     (runner.directory / "evil.tflite").write_bytes(model)
-    return runner.run(runner.write_config(CONFIG), "-n", "2")
+    notes = NOTES.format(note=f"a tool said {EVIL}", results=str(runner.results))
+    (runner.directory / "notes.py").write_text(notes, encoding="utf-8")
+    with pytest.MonkeyPatch.context() as patch:
+        patch.setenv("PYTHONPATH", f"{runner.directory}{os.pathsep}{ROOT}")
+        return runner.run(runner.write_config(CONFIG), "-n", "2", "-p", "notes")
 
 
 def test_a_run_shows_the_names_and_obeys_none(run: BenchRun) -> None:
     assert run.returncode == 1
     assert_harmless(run.output)
+    assert f"bench: a tool said {SHOWN}" in run.output
     # What limits the layer is told with its name.
     assert r"x\x1b[2J" in run.output
     assert "[red]" in run.output

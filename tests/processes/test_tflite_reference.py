@@ -192,6 +192,15 @@ def test_what_nobody_runs_has_no_reference_and_the_operator_is_named(
     assert ("operator 1, nobody-knows-this" in answer.absent) is cut
 
 
+def test_a_name_that_an_interpreter_repeats_commands_no_terminal(tmp_path: Path) -> None:
+    """Refusing an operator, TFLite-Micro prints its name as it is."""
+    tensors = [Tensor(name, (1, 4), scale=0.5) for name in ("x", "y")]
+    operator = Op("CUSTOM", (0,), (1,), custom="odd\x1b[2J\u202e")
+    answer = reference(write(tmp_path, single_operator(operator, tensors[:1], tensors[1:])))
+    assert "odd" in answer.absent
+    assert answer.absent.isprintable()
+
+
 def store(directory: Path) -> ProductStore:
     return ProductStore(ArtefactCache(directory / "cache"), read_source_tree(), lambda event: None)
 

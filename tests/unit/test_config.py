@@ -99,3 +99,25 @@ def test_errors_name_file_and_key(text: str, parts: list[str]) -> None:
 def test_a_missing_file_is_named(tmp_path: Path) -> None:
     with pytest.raises(ConfigError, match=r"nowhere\.toml"):
         load_config(tmp_path / "nowhere.toml")
+
+
+@pytest.mark.parametrize(
+    "line",
+    [
+        "",
+        "seed = -1\n",
+        "sha257 = 0\n",
+        'model = "m.tflite"\n',
+        "[[workloads.m.limits]]\n",
+    ],
+)
+def test_the_credentials_of_an_address_are_in_no_message(line: str) -> None:
+    text = (
+        '[workloads.m]\nurl = "https://us:s3cret@example.com/m.tflite?sig=t0ken"\n'
+        f'sha256 = "{"0" * 64}"\n{line}'
+    )
+    # A configuration is shown where a program fails.
+    said = error(text) if line else repr(parse_config(text, PATH))
+    assert "workloads" in said
+    assert "s3cret" not in said
+    assert "t0ken" not in said

@@ -122,14 +122,16 @@ def test_an_unavailable_cell_is_skipped_under_its_usual_names() -> None:
     assert "no board" in (skipped.text or "")
 
 
-def test_a_dead_worker_costs_a_test_its_pass() -> None:
+@pytest.mark.parametrize("order", [("passed", "failed"), ("failed", "passed")])
+def test_a_dead_worker_costs_a_test_its_pass(order: tuple[str, str]) -> None:
+    """Its death is told when it is known, before or after what another says of the same test."""
     one = case("mac_sweep")
+    words = {"failed": "worker 'gw0' crashed while running", "passed": ""}
     views = case_views(
-        [one],
-        findings(sweep(Status.PASS)),
-        [outcome(one, "passed"), outcome(one, "failed", "worker 'gw0' crashed while running")],
+        [one], findings(sweep(Status.PASS)), [outcome(one, how, words[how]) for how in order]
     )
     assert views[0].status is Status.INCOMPLETE
+    assert views[0].fails
     assert "crashed" in views[0].headline
 
 
