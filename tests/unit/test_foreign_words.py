@@ -49,8 +49,8 @@ def with_evil(record: Record) -> Record:
     whole = record.model_copy(update={"measurement": measurement, "verdicts": verdicts})
     changed = 0
     for *way, last in list(places(whole.model_dump(mode="json"))):
-        document = whole.model_dump(mode="json")
-        inner = document
+        document: Any = whole.model_dump(mode="json")
+        inner: Any = document
         for key in way:
             inner = inner[key]
         inner[last] = EVIL
