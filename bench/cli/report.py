@@ -67,9 +67,10 @@ def _print_tables(view: Any, width: int) -> None:
 
     from bench.report.table import render, unmeasured_table, unreadable_table, workload_tables
 
-    tables = workload_tables(view.records, view.sweeps)
+    columns = width or shutil.get_terminal_size((170, 24)).columns
+    tables = workload_tables(view.studies, columns)
     tables += unmeasured_table(view.unmeasured) + unreadable_table(view.unreadable)
-    print(render(tables, width or shutil.get_terminal_size((170, 24)).columns), end="")
+    print(render(tables, columns), end="")
 
 
 def _write_html(run: Any, view: Any, path: Path, history: Path | None, cache: Path | None) -> None:

@@ -3,7 +3,6 @@
 from __future__ import annotations
 
 from collections.abc import Callable
-from pathlib import Path
 from typing import Any
 
 import pytest
@@ -14,18 +13,13 @@ from bench.core.errors import BenchError
 from bench.core.logging import log_to_file, logger
 from bench.core.text import one_line
 from bench.history.store import HistoryStore
+from bench.pytest_plugin.end import shown_path
 from bench.records.run_directory import RunDirectory
 from bench.report.run_view import RunView
 
-__all__ = ["PageWriter", "shown_path"]
+__all__ = ["PageWriter"]
 
 _LOG = logger(__name__)
-
-
-def shown_path(path: Path) -> str:
-    """`path` as people are shown it: relative to where they are, if it is below."""
-    here = Path.cwd()
-    return str(path.relative_to(here)) if path.is_relative_to(here) else str(path)
 
 
 class PageWriter:

@@ -2,7 +2,6 @@
 
 from __future__ import annotations
 
-import shutil
 import sys
 import threading
 import time
@@ -18,9 +17,9 @@ from bench.core.text import one_line
 from bench.measuring.progress import Follower, ProgressEvent
 from bench.pytest_plugin.baselines import update_baselines
 from bench.pytest_plugin.cases import CaseCollector
+from bench.pytest_plugin.end import end_lines, end_tables, shown_path, terminal_width
 from bench.records.record import Status
 from bench.report.run_view import RunView, read_run, write_junit
-from bench.report.table import render, unmeasured_table, unreadable_table, workload_tables
 
 __all__ = ["ProgressLines", "TerminalReport", "say_at_once"]
 
@@ -31,7 +30,6 @@ _LOOK_S = 0.5
 _STATUS_S = 5.0
 #: Work of these kinds is announced when it starts and ends; other work is only counted.
 _ANNOUNCED = frozenset({"train", "download"})
-_TABLE_WIDTH = 170
 _ACCEPT = (
     "some figures have neither a limit nor an accepted value; `bench baseline accept` accepts "
     "what this run measured"
@@ -116,7 +114,8 @@ class TerminalReport:
             with log_to_file(path):
                 _LOG.exception("the reports were not made")
             return f"{type(error).__name__}: {error}; the traceback is in {path}"
-        self._reports = f"records {self._run.path / 'cells'}, JUnit {written}"
+        cells = shown_path(self._run.path / "cells")
+        self._reports = f"records {cells}, JUnit {shown_path(written)}"
         return self._cases.problem
 
     def _update_baselines(self, status: int) -> str:
@@ -140,26 +139,10 @@ class TerminalReport:
     def pytest_terminal_summary(self, terminalreporter: Any) -> None:
         """Print the tables, and say how much of the plan was measured and where it is kept."""
         terminalreporter.section("Ethos-U55 regression bench")
-        width = max(shutil.get_terminal_size().columns, _TABLE_WIDTH)
         view = self._view
-        tables = workload_tables(view.records, view.sweeps)
-        tables += unmeasured_table(view.unmeasured) + unreadable_table(view.unreadable)
-        terminalreporter.write(render(tables, width))
-        verdicts = [v for case in view.cases for v in case.verdicts]
-        counts = ", ".join(
-            f"{n} {status.value.upper()}"
-            for status in Status
-            if (n := sum(v.status is status for v in verdicts))
-        )
-        measured = f"{len(view.records)} of {view.planned} planned cells measured"
-        for status in (Status.UNAVAILABLE, Status.INCOMPLETE):
-            if n := sum(one.status is status for one in view.unmeasured):
-                measured += f", {n} {status.value.upper()}"
-        told = [f"verdicts: {counts}"] if counts else []
-        if not view.records:
-            told.insert(0, "a run without a figure has failed")
-        terminalreporter.write_line(f"bench: {'; '.join([measured, *told])}")
-        for line in (*self._baselines, *([self._reports] if self._reports else [])):
+        terminalreporter.write(end_tables(view, terminal_width(terminalreporter)))
+        lines = end_lines(view)
+        for line in (*lines, *self._baselines, *([self._reports] if self._reports else [])):
             terminalreporter.write_line(f"bench: {one_line(line)}")
 
     def _follow(self) -> None:

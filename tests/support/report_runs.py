@@ -27,6 +27,7 @@ from bench.records.run_directory import RunDirectory
 from bench.report.cases import Findings, case_views
 from bench.report.run_view import RunView
 from bench.report.view.cells import cell_views
+from bench.report.view.studies import Study, studies_of
 from targets.ethos_u55.accelerators import Accelerator
 from targets.ethos_u55.memory_modes import MemoryMode
 from targets.protocol import LayerCycles, Source
@@ -41,6 +42,7 @@ __all__ = [
     "many_cells_view",
     "mixed_run",
     "record_of",
+    "studies_of_records",
     "write_run",
 ]
 
@@ -304,3 +306,13 @@ def many_cells_view(count: int) -> RunView:
 
 def _passed(case: Case) -> CaseOutcome:
     return CaseOutcome(nodeid=case.nodeid, outcome="passed", seconds=0.1)
+
+
+def studies_of_records(records: Iterable[Record]) -> tuple[Study, ...]:
+    """Records that belong to no run, as tables show them."""
+    cells = [
+        cell
+        for record in records
+        for cell in cell_views([record.cell.id], {record.cell.id: record}, {}, ())
+    ]
+    return studies_of(cells, ())

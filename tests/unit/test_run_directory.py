@@ -110,7 +110,7 @@ def no_hang() -> Iterator[None]:
 
 def told(view: RunView) -> str:
     """The tables as a terminal shows them."""
-    tables = workload_tables(view.records, view.sweeps)
+    tables = workload_tables(view.studies, 120)
     tables += unmeasured_table(view.unmeasured) + unreadable_table(view.unreadable)
     return render(tables, 250)
 

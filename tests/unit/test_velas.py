@@ -26,6 +26,7 @@ from targets.ethos_u55.accelerators import Accelerator
 from targets.ethos_u55.memory_modes import MemoryMode
 from tests.support.models.tflite_factory import mlp
 from tests.support.records import dense_layer_cell, dense_layer_record
+from tests.support.report_runs import studies_of_records
 
 WORKLOADS = '[workloads]\nm = "m.tflite"\n'
 
@@ -212,7 +213,7 @@ def test_the_table_has_a_row_for_each_version_and_names_it() -> None:
         return record.model_copy(update={"cell": identity, "compilation": compilation})
 
     def rows(*records: Record) -> list[str]:
-        text = render(workload_tables(records, []), 200)
+        text = render(workload_tables(studies_of_records(records), 200), 200)
         return [line for line in text.splitlines() if line.startswith("│ base")]
 
     here = of("installed", "5.2.0")
@@ -234,9 +235,12 @@ def test_what_limits_a_cell_is_said_of_its_version() -> None:
         return record.model_copy(update={"compilation": compilation, "measurement": measurement})
 
     text = render(
-        workload_tables([of("5.2.0", "flash binds."), of("5.0.0", "SRAM binds.")], []), 200
+        workload_tables(
+            studies_of_records([of("5.2.0", "flash binds."), of("5.0.0", "SRAM binds.")]), 200
+        ),
+        200,
     )
     assert "base, Shared_Sram under Vela 5.2.0: flash binds" in text
     assert "base, Shared_Sram under Vela 5.0.0: SRAM binds" in text
-    alone = render(workload_tables([of("5.2.0", "flash binds.")], []), 200)
+    alone = render(workload_tables(studies_of_records([of("5.2.0", "flash binds.")]), 200), 200)
     assert "base, Shared_Sram: flash binds" in alone

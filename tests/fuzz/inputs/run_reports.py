@@ -30,7 +30,7 @@ def run_case(
 
 def _report(run: RunDirectory) -> str:
     view = read_run(run)
-    tables = workload_tables(view.records, view.sweeps)
+    tables = workload_tables(view.studies, 120)
     tables += unmeasured_table(view.unmeasured) + unreadable_table(view.unreadable)
     text = render(tables, 170)
     if "\x1b" in text:
