@@ -41,21 +41,48 @@ def show(
         Path | None,
         typer.Option(metavar="FILE", help="The history of the page; default: that beside the run."),
     ] = None,
+    export: Annotated[
+        list[str] | None,
+        typer.Option(
+            metavar="FORMAT=FILE",
+            help="Write the run as json, csv, parquet, openmetrics, bencher or github-benchmark, "
+            "or into a directory as allure or model-explorer; may be repeated.",
+        ),
+    ] = None,
+    markdown: Annotated[
+        Path | None,
+        typer.Option(metavar="FILE", help="Write the body of a comment on a pull request."),
+    ] = None,
+    github_summary: Annotated[
+        bool,
+        typer.Option(
+            "--github-summary",
+            help="Write the summary of a step of GitHub Actions, and mark the limits that broke.",
+        ),
+    ] = False,
     cache: CacheRoot = None,
 ) -> None:
     """Print the tables of a finished run and write its JUnit file again.
 
-    With --html and its like only that is made. The exit status is 1 when a file of the run cannot
+    With --html and its like only those are made. The exit status is 1 when a file of the run cannot
     be read; the rest is reported.
     """
     from bench.records.run_directory import RunDirectory
+    from bench.report.exports.writing import parsed_export, write_export
     from bench.report.run_view import read_run, write_junit
 
+    exports = [parsed_export(text) for text in export or ()]
     directory = RunDirectory(run)
     view = read_run(directory)
     if html is not None:
         _write_html(directory, view, html, history, cache)
-    else:
+    for name, path in exports:
+        write_export(view, name, path)
+    if markdown is not None:
+        _write_markdown(view, run, markdown)
+    if github_summary:
+        _github(view, run)
+    if not (html or exports or markdown or github_summary):
         _print_tables(view, width)
         write_junit(directory, view)
     if view.unreadable:
@@ -82,3 +109,69 @@ def _write_html(run: Any, view: Any, path: Path, history: Path | None, cache: Pa
     store = HistoryStore(history or run.path.resolve().parent / HISTORY_FILE)
     write_page(run, view, store, open_cache(cache), path)
     print(one_line(f"page {path}"))
+
+
+def _write_markdown(view: Any, run: Path, path: Path) -> None:
+    from bench.core.files import write_atomically
+    from bench.report.pull_request import pull_request_markdown
+
+    write_atomically(path, pull_request_markdown(view, str(run)))
+
+
+def _github(view: Any, run: Path) -> None:
+    """The summary goes where GitHub says, or on the terminal; annotations always on the latter."""
+    import os
+
+    from bench.report.pull_request import github_annotations, pull_request_markdown
+
+    summary = pull_request_markdown(view, str(run))
+    place = os.environ.get("GITHUB_STEP_SUMMARY")
+    if place:
+        with Path(place).open("a", encoding="utf-8") as stream:
+            stream.write(summary)
+    else:
+        print(summary, end="")
+    for line in github_annotations(view):
+        print(line)
+
+
+@commands.command()
+def merge(
+    runs: Annotated[list[Path], typer.Argument(help="Directories of runs: results/2*")],
+    output: Annotated[
+        Path, typer.Option(metavar="FILE", help="The JUnit file; its parts get numbers.")
+    ] = Path("junit.xml"),
+    max_mb: Annotated[
+        float, typer.Option(min=0.01, help="The most megabytes of a part; GitLab takes 30.")
+    ] = 25,
+) -> None:
+    """Join the JUnit files of shards and of cells that were run again.
+
+    Every planned cell must be reported, once for each suite; one that is not is an error in the
+    file. Where runs overlap, the later counts. The exit status is 1 unless all is green.
+    """
+    from bench.core.errors import BenchError
+    from bench.core.files import reason, write_atomically
+    from bench.core.text import one_line
+    from bench.records.run_directory import RunDirectory
+    from bench.report.merging import junit_parts, merge_runs
+    from bench.report.run_view import read_run
+
+    merged = merge_runs([read_run(RunDirectory(run)) for run in runs])
+    parts = junit_parts(merged, int(max_mb * 1_000_000))
+    numbered = len(parts) > 1
+    for number, text in enumerate(parts, start=1):
+        path = output.with_suffix(f".{number}{output.suffix}") if numbered else output
+        try:
+            write_atomically(path, text)
+        except OSError as error:
+            raise BenchError(f"{path}: cannot be written: {reason(error)}") from error
+        print(one_line(f"JUnit {path}"))
+    failed = sum(case.fails for case in merged.cases)
+    print(
+        f"{merged.planned:,} planned cells, {len(merged.unreported):,} of them INCOMPLETE: "
+        f"reported by no run; {len(merged.cases):,} tests, {failed:,} failed, "
+        f"{merged.repeated:,} reported more than once"
+    )
+    if not merged.green:
+        raise typer.Exit(1)

@@ -1,4 +1,4 @@
-"""`bench schema`: what records and comparisons look like."""
+"""`bench schema`: what records, comparisons and exported runs look like."""
 
 from __future__ import annotations
 
@@ -15,12 +15,16 @@ class Document(str, Enum):
 
     RECORD = "record"
     COMPARISON = "comparison"
+    EXPORT = "export"
 
 
 def schema(
     document: Annotated[
         Document,
-        typer.Argument(help="A cell's record, or what `bench compare --format json` prints."),
+        typer.Argument(
+            help="A cell's record, what `bench compare --format json` prints, or what `bench "
+            "report --export json=FILE` writes."
+        ),
     ] = Document.RECORD,
 ) -> None:
     """Print the JSON Schema of a document."""
@@ -29,9 +33,11 @@ def schema(
     from bench.core.schema import RecordModel
     from bench.history.comparison import Comparison
     from bench.records.record import Record
+    from bench.report.exports.document import ExportedRun
 
     models: dict[Document, type[RecordModel]] = {
         Document.RECORD: Record,
         Document.COMPARISON: Comparison,
+        Document.EXPORT: ExportedRun,
     }
     print(json.dumps(models[document].model_json_schema(), indent=2, sort_keys=True))

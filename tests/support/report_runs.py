@@ -43,6 +43,7 @@ __all__ = [
     "mixed_run",
     "record_of",
     "studies_of_records",
+    "view_of_records",
     "write_run",
 ]
 
@@ -316,3 +317,17 @@ def studies_of_records(records: Iterable[Record]) -> tuple[Study, ...]:
         for cell in cell_views([record.cell.id], {record.cell.id: record}, {}, ())
     ]
     return studies_of(cells, ())
+
+
+def view_of_records(records: Sequence[Record]) -> RunView:
+    """A run of nothing but `records`, without tests."""
+    by_id = {record.cell.id: record for record in records}
+    return RunView(
+        planned=len(records),
+        records=tuple(records),
+        unmeasured=(),
+        sweeps=(),
+        cases=(),
+        cells=cell_views(list(by_id), by_id, {}, ()),
+        name="records",
+    )

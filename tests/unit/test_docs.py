@@ -24,6 +24,7 @@ from bench.history.comparison import Comparison
 from bench.plan.config import BenchConfig, load_config, parse_config
 from bench.plan.metrics import MetricName
 from bench.records.record import Record, Status
+from bench.report.exports.document import ExportedRun
 from targets.registry import TARGETS
 
 if sys.version_info >= (3, 11):
@@ -278,6 +279,12 @@ def test_comparison_schema_is_current() -> None:
     stored = json.loads((ROOT / "docs" / "comparison.schema.json").read_text(encoding="utf-8"))
     cure = "run: bench schema comparison > docs/comparison.schema.json"
     assert stored == Comparison.model_json_schema(), cure
+
+
+def test_export_schema_is_current() -> None:
+    stored = json.loads((ROOT / "docs" / "export.schema.json").read_text(encoding="utf-8"))
+    cure = "run: bench schema export > docs/export.schema.json"
+    assert stored == ExportedRun.model_json_schema(), cure
 
 
 @pytest.mark.parametrize(

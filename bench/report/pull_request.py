@@ -1,0 +1,179 @@
+"""A run for a pull request: Markdown of bounded length, and annotations of the configuration.
+
+GitHub's flavour. A step's summary holds 1 MiB and a comment 65,536 characters, and nobody reads
+more than a screenful; so both are at most `LINES` lines and `BYTES` bytes. Names come from outside,
+so each stands in a code span.
+"""
+
+from __future__ import annotations
+
+from collections.abc import Iterator, Sequence
+
+from bench.core.text import one_line, shell_words
+from bench.report.cases import CaseView
+from bench.report.comparison_markdown import code_span
+from bench.report.junit import line_of
+from bench.report.run_view import RunView
+from bench.report.view.choices import choices_of
+from bench.report.view.figures import Change
+from bench.report.view.studies import source_words
+from bench.report.view.summary import Regression, regressions, skips, worst_cases
+
+__all__ = ["BYTES", "LINES", "github_annotations", "pull_request_markdown"]
+
+LINES, BYTES = 60, 64 * 1024
+#: By which a bot finds its own comment again.
+MARKER = "<!-- ethos-u55-bench -->"
+#: Rows of each table, and characters of a text in one.
+_CHANGES, _FAILING, _CHOICES, _SKIPS, _LONGEST = 8, 12, 8, 3, 300
+#: GitHub shows ten annotations of a kind for each step.
+_ANNOTATIONS = 10
+
+
+def pull_request_markdown(view: RunView, directory: str) -> str:
+    """The run in at most `LINES` lines; `directory` is where it is, for the accepting command."""
+    lines = list(_lines(view, directory))
+    text = "\n".join(lines[:LINES]) + "\n"
+    while len(text.encode("utf-8")) > BYTES:
+        # Long names everywhere: the last lines are the least telling.
+        lines.pop()
+        text = "\n".join(lines[:LINES]) + "\n"
+    return text
+
+
+def _lines(view: RunView, directory: str) -> Iterator[str]:
+    summary = view.summary
+    yield MARKER
+    colour = "Green" if summary.green else "Red"
+    yield f"**{colour}: {_tests(view)}** {_coverage(view)}"
+    yield ""
+    changes = summary.changes
+    yield from _table(
+        [change.value if change is not Change.NEW else "not compared" for change in Change],
+        [[f"{changes[change]:,}" for change in Change]],
+    )
+    yield from _changed(view)
+    yield from _failing(view)
+    yield from _choices(view)
+    found = skips(view.cases)
+    if found:
+        told = [f"{one.count} {code_span(one.what)} ({_cut(one.reason)})" for one in found[:_SKIPS]]
+        more = f", and {len(found) - _SKIPS} more reasons" if len(found) > _SKIPS else ""
+        yield from ("", f"Not judged: {', '.join(told)}{more}.")
+    if changes[Change.REGRESSED] or changes[Change.IMPROVED] or changes[Change.NEW]:
+        reason = ["--reason", "why"] if changes[Change.REGRESSED] else []
+        command = shell_words(["bench", "baseline", "accept", directory, *reason])
+        yield from ("", f"To accept the figures of this run: {code_span(command)}")
+
+
+def _tests(view: RunView) -> str:
+    summary = view.summary
+    if summary.green:
+        return f"{summary.passed:,} tests passed, none failed."
+    if not summary.measured:
+        return "no cell was measured."
+    return f"{summary.failed:,} of {summary.tests:,} tests failed."
+
+
+def _coverage(view: RunView) -> str:
+    summary = view.summary
+    share = summary.measured / summary.planned if summary.planned else 0
+    words = f"{summary.measured:,} of {summary.planned:,} planned cells measured ({share:.0%})"
+    if summary.unavailable:
+        words += f", {summary.unavailable:,} unavailable"
+    if summary.incomplete:
+        words += f", {summary.incomplete:,} incomplete"
+    sources = source_words(view.records)
+    return f"{words}; {sources}." if sources else f"{words}."
+
+
+def _changed(view: RunView) -> Iterator[str]:
+    """What changed against the accepted figures, and why; what got worse first."""
+    groups = regressions(view.cells, Change.REGRESSED, Change.IMPROVED)
+    if not groups:
+        return
+    yield from _table(
+        ["", "figure", "cells", "at most in", "cause"],
+        [_group_row(group) for group in groups[:_CHANGES]],
+    )
+    if len(groups) > _CHANGES:
+        yield from ("", f"and {len(groups) - _CHANGES} more changes.")
+
+
+def _group_row(group: Regression) -> list[str]:
+    cause = _cut(group.cause) if group.cause else "nothing recorded differs"
+    return [
+        group.change.value,
+        _cut(group.finding),
+        f"{len(group.cells):,}",
+        _cut(group.cells[0]),
+        cause,
+    ]
+
+
+def _failing(view: RunView) -> Iterator[str]:
+    cases = worst_cases(view.cases)
+    if not cases:
+        return
+    rows = [[one.status.value.upper(), _cut(one.name), _cut(one.headline)] for one in cases]
+    yield from _table(["verdict", "test, worst first", "finding"], rows[:_FAILING])
+    if len(cases) > _FAILING:
+        yield from ("", f"and {len(cases) - _FAILING:,} more failed tests.")
+
+
+def _choices(view: RunView) -> Iterator[str]:
+    choices = choices_of(view.studies)
+    rows = [
+        [
+            _cut(f"{one.workload}, {one.where}, {one.target}"),
+            f"{_cut(one.headline)} {_cut(one.gains)}" if one.cell else one.why_none,
+            _cut(one.bound),
+        ]
+        for one in choices[:_CHOICES]
+    ]
+    if rows:
+        yield from _table(["workload", "suggested", "bound by"], rows)
+    if len(choices) > _CHOICES:
+        yield from ("", f"and {len(choices) - _CHOICES:,} more workloads and memory modes.")
+
+
+def _cut(text: str) -> str:
+    shown = one_line(text)
+    return code_span(shown if len(shown) <= _LONGEST else f"{shown[:_LONGEST]}...")
+
+
+def _table(heads: Sequence[str], rows: Sequence[Sequence[str]]) -> Iterator[str]:
+    yield ""
+    yield f"| {' | '.join(heads)} |"
+    yield f"| {' | '.join('---' for _ in heads)} |"
+    yield from (f"| {' | '.join(row)} |" for row in rows)
+
+
+def github_annotations(view: RunView) -> list[str]:
+    """Commands of GitHub's runner that mark the lines of the configuration that decided.
+
+    Of each line the worst finding; a failure that no line decided marks the file.
+    """
+    if view.manifest is None:
+        return []
+    path, lines = view.manifest.config_name, view.manifest.config_lines
+    found: dict[int | None, list[CaseView]] = {}
+    for case in worst_cases(view.cases):
+        found.setdefault(line_of(case.key, lines), []).append(case)
+    told = []
+    for line, cases in list(found.items())[:_ANNOTATIONS]:
+        place = f"file={_property(path)}" + (f",line={line}" if line else "")
+        more = f" (and {len(cases) - 1:,} more)" if len(cases) > 1 else ""
+        message = f"{cases[0].name}: {cases[0].headline}{more}"
+        told.append(f"::error {place},title=Ethos-U55 bench::{_message(message)}")
+    return told
+
+
+def _message(text: str) -> str:
+    """Text of a workflow command, in which a line end would begin another one."""
+    shown = one_line(text)[: 4 * _LONGEST]
+    return shown.replace("%", "%25").replace("\r", "%0D").replace("\n", "%0A")
+
+
+def _property(text: str) -> str:
+    return _message(text).replace(":", "%3A").replace(",", "%2C")

@@ -1,0 +1,245 @@
+"""A run in the formats of others: each is read by a program of others, and says the same."""
+
+from __future__ import annotations
+
+import csv
+import io
+import json
+import math
+import re
+from collections.abc import Callable
+from pathlib import Path
+
+import jsonschema
+import pytest
+from prometheus_client.openmetrics.parser import text_string_to_metric_families
+
+from bench.core.errors import ConfigError
+from bench.plan.metrics import MetricName
+from bench.report.exports.document import ExportedRun
+from bench.report.exports.rows import columns, figure_rows
+from bench.report.exports.writing import FORMATS, parsed_export, write_export
+from bench.report.pull_request import BYTES, LINES, github_annotations, pull_request_markdown
+from bench.report.run_view import RunView, read_run
+from tests.support.report_runs import (
+    LOST,
+    REGRESSED,
+    hostile_run,
+    many_cells_view,
+    mixed_run,
+    view_of_records,
+)
+
+
+@pytest.fixture(scope="module")
+def view(tmp_path_factory: pytest.TempPathFactory) -> RunView:
+    return read_run(mixed_run(tmp_path_factory.mktemp("mixed")))
+
+
+@pytest.fixture(scope="module")
+def hostile(tmp_path_factory: pytest.TempPathFactory) -> RunView:
+    return read_run(hostile_run(tmp_path_factory.mktemp("hostile")))
+
+
+def cycles(view: RunView) -> dict[str, float]:
+    """Cell -> NPU cycles, of those that have any."""
+    found = {cell.id: cell.value(MetricName.NPU_CYCLES) for cell in view.cells}
+    return {cell: value for cell, value in found.items() if value is not None}
+
+
+def of_csv(path: Path) -> dict[str, float]:
+    with path.open(encoding="utf-8", newline="") as stream:
+        rows = list(csv.DictReader(stream))
+    return {
+        r["cell"]: float(r["value"]) for r in rows if r["metric"] == "npu_cycles" and r["value"]
+    }
+
+
+def of_parquet(path: Path) -> dict[str, float]:
+    parquet = pytest.importorskip("pyarrow.parquet", reason="pyarrow is missing")
+    rows = parquet.read_table(path).to_pylist()
+    return {
+        r["cell"]: r["value"]
+        for r in rows
+        if r["metric"] == "npu_cycles" and r["value"] is not None
+    }
+
+
+def of_openmetrics(path: Path) -> dict[str, float]:
+    text = path.read_text(encoding="utf-8")
+    assert text.endswith("# EOF\n")
+    families = {one.name: one for one in text_string_to_metric_families(text)}
+    assert "bench_failed_tests" in families
+    found = families.get("bench_npu_cycles")
+    return {s.labels["cell"]: s.value for s in found.samples} if found else {}
+
+
+def of_json(path: Path) -> dict[str, float]:
+    run = ExportedRun.model_validate_json(path.read_bytes())
+    return {
+        cell.id: figure.value
+        for cell in run.cells
+        for figure in cell.figures
+        if figure.metric == "npu_cycles" and figure.value is not None
+    }
+
+
+def of_bencher(path: Path) -> dict[str, float]:
+    found = json.loads(path.read_text(encoding="utf-8"))
+    return {c: m["npu-cycles"]["value"] for c, m in found.items() if "npu-cycles" in m}
+
+
+def of_benchmark(path: Path) -> dict[str, float]:
+    smaller, bigger = (
+        json.loads(path.with_suffix(f".{word}.json").read_text(encoding="utf-8"))
+        for word in ("smaller", "bigger")
+    )
+    names = [one["name"] for one in (*smaller, *bigger)]
+    assert len(names) == len(set(names)), "a figure is in one of the files"
+    assert all(one["name"].endswith((" accuracy", " npu_active_share")) for one in bigger)
+    suffix = " npu_cycles"
+    return {
+        one["name"].removesuffix(suffix): one["value"]
+        for one in smaller
+        if one["name"].endswith(suffix)
+    }
+
+
+READERS: dict[str, Callable[[Path], dict[str, float]]] = {
+    "csv": of_csv,
+    "parquet": of_parquet,
+    "openmetrics": of_openmetrics,
+    "json": of_json,
+    "bencher": of_bencher,
+    "github-benchmark": of_benchmark,
+}
+
+
+@pytest.mark.parametrize("name", READERS)
+def test_every_reader_finds_the_same_figures(view: RunView, name: str, tmp_path: Path) -> None:
+    path = tmp_path / "out"
+    write_export(view, name, path)
+    found = READERS[name](path)
+    assert found == cycles(view)
+    assert len(found) == 11
+    assert LOST not in found, "what is missing is no figure, and not 0"
+
+
+@pytest.mark.parametrize("name", FORMATS)
+def test_a_hostile_record_is_read_in_every_format(
+    hostile: RunView, name: str, tmp_path: Path
+) -> None:
+    path = tmp_path / "out"
+    write_export(hostile, name, path)
+    if name in READERS:
+        assert READERS[name](path) == {}, "its target lost the counter"
+    written = [path, *path.glob("*")] if path.is_dir() else list(tmp_path.iterdir())
+    for one in written:
+        if one.is_file() and name != "parquet":
+            raw = set(one.read_text(encoding="utf-8"))
+            assert not set("\x00\x1b") & raw
+
+
+def test_the_same_figures_give_the_same_metrics(view: RunView, tmp_path: Path) -> None:
+    """GitLab compares them as text; so nothing but figures may differ."""
+    for name in ("a", "b"):
+        write_export(view, "openmetrics", tmp_path / name)
+    lines = (tmp_path / "a").read_text(encoding="utf-8").splitlines()
+    assert lines == (tmp_path / "b").read_text(encoding="utf-8").splitlines()
+    families = [line.split()[2] for line in lines if line.startswith("# TYPE")]
+    assert len(families) == len(set(families)), "all samples of a metric stand together"
+    sizes = [line for line in lines if line.startswith("bench_device_model_kib{")]
+    assert all(len(line.rpartition(".")[2]) == 4 for line in sizes)
+
+
+def test_the_document_keeps_to_its_schema(view: RunView, tmp_path: Path) -> None:
+    write_export(view, "json", tmp_path / "run.json")
+    document = json.loads((tmp_path / "run.json").read_text(encoding="utf-8"))
+    jsonschema.validate(document, ExportedRun.model_json_schema())
+    (worse,) = [cell for cell in document["cells"] if cell["id"] == REGRESSED]
+    assert worse["outcome"] == "regressed"
+    figures = {figure["metric"]: figure for figure in worse["figures"]}
+    assert figures["npu_cycles"]["cause"] == "Vela: version 5.1.0 -> 5.2.0"
+    assert figures["npu_active_share"]["value"] is None
+    assert figures["npu_active_share"]["absent"]
+
+
+def test_a_spreadsheet_computes_nothing(view: RunView, tmp_path: Path) -> None:
+    record = view.records[0]
+    cell = record.cell.model_copy(update={"workload": "=HYPERLINK(1)"})
+    evil = record.model_copy(update={"cell": cell})
+    write_export(view_of_records([evil]), "csv", tmp_path / "out.csv")
+    rows = csv.DictReader(io.StringIO((tmp_path / "out.csv").read_text(encoding="utf-8")))
+    assert {row["workload"] for row in rows} == {"'=HYPERLINK(1)"}
+
+
+def test_rows_name_all_there_is_to_know(view: RunView) -> None:
+    rows = list(figure_rows(view))
+    assert len(rows) == 11 * len(MetricName)
+    assert all(row.value is not None or row.absent for row in rows)
+    assert len(columns()) == len(set(columns()))
+
+
+def test_allure_counts_as_junit_does(view: RunView, tmp_path: Path) -> None:
+    write_export(view, "allure", tmp_path / "out")
+    results = [
+        json.loads(path.read_text(encoding="utf-8")) for path in (tmp_path / "out").glob("*.json")
+    ]
+    statuses = [one["status"] for one in results]
+    failed = statuses.count("failed") + statuses.count("broken")
+    summary = view.summary
+    counts = (statuses.count("passed"), failed, statuses.count("skipped"))
+    assert counts == (summary.passed, summary.failed, summary.skipped)
+    assert len({one["historyId"] for one in results}) == summary.tests
+
+
+def test_model_explorer_gets_the_cycles_of_each_tensor(view: RunView, tmp_path: Path) -> None:
+    write_export(view, "model-explorer", tmp_path / "out")
+    files = list((tmp_path / "out").iterdir())
+    assert len(files) == 11
+    for path in files:
+        (graph,) = json.loads(path.read_text(encoding="utf-8")).values()
+        assert all(one["value"] > 0 for one in graph["results"].values())
+
+
+def test_an_unknown_format_names_the_known_ones() -> None:
+    with pytest.raises(ConfigError, match="did you mean 'parquet'"):
+        parsed_export("parket=x")
+    with pytest.raises(ConfigError, match="where to"):
+        parsed_export("csv")
+    assert parsed_export("csv=a=b") == ("csv", Path("a=b"))
+
+
+def test_a_pull_request_gets_the_worst_first(view: RunView) -> None:
+    text = pull_request_markdown(view, "results/x")
+    assert "**Red: 11 of 84 tests failed.** 11 of 12 planned cells measured (92%)" in text
+    assert "| 4 | 3 | 4 | 0 |" in text
+    assert text.index("regressed | `npu_cycles") < text.index("improved | `npu_cycles")
+    assert "`Vela: version 5.1.0 -> 5.2.0`" in text
+    assert "`bench baseline accept results/x --reason why`" in text
+
+
+@pytest.mark.parametrize("which", ["mixed", "hostile", "many"])
+def test_a_summary_is_short_whatever_the_run(which: str, view: RunView, hostile: RunView) -> None:
+    run = {"mixed": view, "hostile": hostile, "many": None}[which] or many_cells_view(10_000)
+    text = pull_request_markdown(run, "results/x")
+    assert len(text.splitlines()) <= LINES
+    assert len(text.encode("utf-8")) <= BYTES
+    # Nothing stands outside a code span that could be markup, or call somebody.
+    for line in text.splitlines()[1:]:
+        bare = re.sub(r"(?<!`)(`+)(?!`).*?(?<!`)\1(?!`)", "", line)
+        assert not set("<>@") & set(bare), line
+
+
+@pytest.mark.parametrize("which", ["mixed", "hostile"])
+def test_annotations_are_one_command_a_line(which: str, view: RunView, hostile: RunView) -> None:
+    lines = github_annotations(view if which == "mixed" else hostile)
+    assert lines
+    for line in lines:
+        assert line.startswith("::error file=bench.toml")
+        assert "\n" not in line
+        assert line.count("::") >= 2
+
+
+def test_figures_that_json_lacks_are_absent(view: RunView) -> None:
+    assert not any(row.value is not None and math.isnan(row.value) for row in figure_rows(view))
