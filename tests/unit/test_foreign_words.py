@@ -16,6 +16,7 @@ from bench.report.layers import layer_table
 from bench.report.table import render, unmeasured_table, unreadable_table, workload_tables
 from targets.protocol import LayerCycles
 from tests.support.records import dense_layer_record
+from tests.support.report_runs import studies_of_records
 
 #: A line of a test report, a colour, a title, and text turned round.
 EVIL = (
@@ -77,7 +78,7 @@ def assert_harmless(text: str) -> None:
 
 
 def test_the_tables_at_the_end_of_a_run(record: Record) -> None:
-    text = render(workload_tables([record], []), 250)
+    text = render(workload_tables(studies_of_records([record]), 250), 250)
     assert "forged" in text
     assert_harmless(text)
 
