@@ -12,6 +12,7 @@ from collections.abc import Collection, Mapping
 from typing import Any
 
 from bench.core.errors import BuildError
+from models.compression.ranges import set_ranges
 from models.lineage import Promise
 from models.runtime import tf, tfmot
 from models.spec import QatSpec
@@ -20,6 +21,13 @@ from models.training import OnProgress, TrainingSet, fit, learning_rate
 __all__ = ["annotatable", "copy_float_weights", "train_quantised"]
 
 _PREFIX = "quant_"
+_FOLDED_INTO = (
+    tf.keras.layers.Conv2D,
+    tf.keras.layers.DepthwiseConv2D,
+    tf.keras.layers.Dense,
+)
+#: How many training samples, from the first on, give the ranges to begin with.
+_RANGE_SAMPLES = 256
 
 
 def annotatable(layer: Any) -> bool:
@@ -41,19 +49,33 @@ def train_quantised(
     `promises` says what each layer keeps. Layers that tfmot cannot simulate stay float here; the
     calibration data gives their ranges when the model is converted.
     """
-    quantisation = tfmot.quantization.keras
-    annotated = tf.keras.models.clone_model(
-        model,
-        clone_function=lambda layer: (
-            quantisation.quantize_annotate_layer(layer) if annotatable(layer) else layer
-        ),
-    )
-    simulated = quantisation.quantize_apply(annotated, _Scheme(spec, promises))
+    annotated = tf.keras.models.clone_model(model, clone_function=_annotate)
+    simulated = tfmot.quantization.keras.quantize_apply(annotated, _Scheme(spec, promises))
+    set_ranges(simulated, data.images[: min(_RANGE_SAMPLES, data.plan.fit_images)])
     rate = learning_rate(spec.learning_rate, spec.decay, data.plan)
     fit(simulated, rate, spec.batch_size, data, on_progress)
     if spec.keeps_clusters:
         return tfmot.experimental.combine.strip_clustering_cqat(simulated)
     return simulated
+
+
+def _annotate(layer: Any) -> Any:
+    if annotatable(layer) or _is_folded(layer):
+        return tfmot.quantization.keras.quantize_annotate_layer(layer)
+    return layer
+
+
+def _is_folded(layer: Any) -> bool:
+    """Whether `layer` is a batch norm that tfmot folds into the layer before it.
+
+    Tfmot knows it only there, and raises an error for any other.
+    """
+    if type(layer) is not tf.keras.layers.BatchNormalization:
+        return False
+    before = tf.nest.flatten([node.inbound_layers for node in layer.inbound_nodes])
+    if len(before) != 1 or type(before[0]) not in _FOLDED_INTO:
+        return False
+    return bool(before[0].activation is tf.keras.activations.linear)
 
 
 def copy_float_weights(simulated: Any, model: Any) -> None:
