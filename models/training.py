@@ -28,6 +28,10 @@ class TrainingSet:
     labels: npt.NDArray[np.int64]
     plan: TrainingPlan
 
+    def first(self, count: int) -> Any:
+        """The first samples to train on, at most `count`, as the model takes them."""
+        return self.images[: min(count, self.plan.fit_images)]
+
 
 def learning_rate(rate: float, decay: Decay, plan: TrainingPlan) -> Any:
     """The learning rate for Keras: a number, or a schedule over the optimiser steps."""

@@ -51,7 +51,7 @@ def train_quantised(
     """
     annotated = tf.keras.models.clone_model(model, clone_function=_annotate)
     simulated = tfmot.quantization.keras.quantize_apply(annotated, _Scheme(spec, promises))
-    set_ranges(simulated, data.images[: min(_RANGE_SAMPLES, data.plan.fit_images)])
+    set_ranges(simulated, data.first(_RANGE_SAMPLES))
     rate = learning_rate(spec.learning_rate, spec.decay, data.plan)
     fit(simulated, rate, spec.batch_size, data, on_progress)
     if spec.keeps_clusters:
