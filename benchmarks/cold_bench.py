@@ -31,13 +31,20 @@ def plain(directory: Path) -> None:
     from bench.plan.grid import make_plan
     from models.builder import build
     from models.data import resolve_mnist
-    from models.messages import BuildRequest
+    from models.messages import BuildRequest, StoredData
+    from models.reading.datasets import go_through_data
+    from models.reading.loading import RecipeLoader
+    from models.reading.origin import Origin
     from models.spec import TrainSpec
 
     config = load_config(ROOT / "bench.toml")
-    data = resolve_mnist(config.data.mnist)
+    data, loader = resolve_mnist(config.data.mnist), RecipeLoader()
     for name, workload in config.workloads.items():
         assert isinstance(workload, TrainedWorkload)
+        origin = Origin(name=workload.recipe, options={"mnist": data.name})
+        recipe, place = loader.load(origin), directory / name / "data"
+        place.mkdir(parents=True)
+        facts = go_through_data(origin, recipe, (), place)
         for variant, spec in workload.variants.items():
             out = directory / name / variant
             out.mkdir(parents=True)
@@ -45,14 +52,14 @@ def plain(directory: Path) -> None:
             request = BuildRequest(
                 workload=name,
                 variant=variant,
-                architecture=workload.architecture,
+                origin=origin,
                 spec=spec,
                 quantise=workload.quantise,
                 seed=workload.seed,
-                data=data,
+                data=StoredData.within(data.name, place, facts),
                 parent_dir=parent,
             )
-            build(request, out, lambda text, share: None)
+            build(request, recipe, out, lambda text, share: None)
     for cell in make_plan(config).cells:
         command = [
             *(sys.executable, "-m", "ethosu.vela"),

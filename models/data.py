@@ -38,7 +38,6 @@ __all__ = [
     "load",
     "resolve_mnist",
     "to_float",
-    "write_test_set",
 ]
 
 #: Where `tf.keras.datasets.mnist` downloads from, and the hash it demands.
@@ -167,20 +166,6 @@ def to_float(images: UInt8) -> npt.NDArray[np.float32]:
     """The input of the float models: `float32 [n, 28, 28]`, 0..255 scaled to 0..1."""
     scaled: npt.NDArray[np.float32] = images.astype(np.float32) / np.float32(255)
     return scaled
-
-
-def write_test_set(source: DataSource, path: Path) -> None:
-    """Write the test images as `.npz`: `inputs` float32 `[n, 28, 28]` in 0..1, `labels` int64.
-
-    The same source gives the same bytes.
-
-    Raises:
-        DownloadError, PrerequisiteError, ModelError: as for `load`.
-    """
-    data = load(source)
-    content = io.BytesIO()
-    np.savez(content, inputs=to_float(data.x_test), labels=data.y_test)
-    write_atomically(path, content.getvalue())
 
 
 def _cached(file: Path, sha256: str) -> bytes | str:

@@ -8,25 +8,36 @@ from typing import Annotated, Literal
 from pydantic import Field, TypeAdapter, model_validator
 
 from bench.core.schema import StrictModel
-from models.data import DataSource
 from models.lineage import Kept
+from models.reading.facts import DataFacts, ModelFacts
+from models.reading.origin import Origin
+from models.reading.splits import SPLITS, InputSpec
 from models.spec import QuantiseSpec, TrainSpec, VariantSpec
 
 __all__ = [
     "BUILD_FILE",
     "FLOAT_FILE",
     "MODEL_FILE",
+    "Answer",
     "BuildOrder",
     "BuildRequest",
     "BuildResult",
+    "DataOrder",
+    "DataSeen",
     "DataSummary",
     "Done",
     "Failed",
     "KernelStats",
     "Message",
+    "Order",
     "Progress",
+    "StoredData",
+    "SurveyOrder",
+    "Surveyed",
     "TrainingSummary",
     "parse_message",
+    "parse_order",
+    "split_file",
 ]
 
 #: The files of a built variant: the int8 model, the float weights for variants made from it,
@@ -36,16 +47,38 @@ FLOAT_FILE = "float.npz"
 BUILD_FILE = "build.json"
 
 
+class StoredData(StrictModel):
+    """The splits to train, to calibrate and to test with, as `models.reading.splits` stores them."""
+
+    #: For records.
+    name: str
+    #: Of what a model is made from: the training and calibration data.
+    sha256: str
+    #: Split -> its archive.
+    files: dict[str, Path]
+
+    @classmethod
+    def within(cls, name: str, directory: Path, facts: DataFacts) -> StoredData:
+        """What a `DataOrder` left in `directory`."""
+        files = {split: directory / split_file(split) for split in SPLITS}
+        return cls(name=name, sha256=facts.training_sha256, files=files)
+
+
+def split_file(split: str) -> str:
+    """The name of the file of a split."""
+    return f"{split}.npz"
+
+
 class BuildRequest(StrictModel):
     """Everything that makes a variant. Equal requests with equal parents give equal bytes."""
 
     workload: str
     variant: str
-    architecture: str
+    origin: Origin
     spec: VariantSpec
     quantise: QuantiseSpec = QuantiseSpec()
     seed: int = Field(default=0, ge=0, lt=2**32)
-    data: DataSource
+    data: StoredData
     #: The directory in which the parent variant was built; None for a variant trained from scratch.
     parent_dir: Path | None = None
 
@@ -74,7 +107,7 @@ class DataSummary(StrictModel):
     """The data on which a variant was trained and tested."""
 
     name: str
-    #: Of the arrays; see `models.data.MnistData.sha256`.
+    #: See `models.reading.facts.DataFacts.training_sha256`.
     sha256: str
     train_images: int
     validation_images: int
@@ -96,14 +129,15 @@ class BuildResult(StrictModel):
     schema_version: Literal[1] = 1
     workload: str
     variant: str
+    #: The name of the recipe.
     architecture: str
     seed: int
     data: DataSummary
     training: TrainingSummary
     quantise: QuantiseSpec
     #: Top-1 of the float model on the test images, 0..1; with method `qat`, of the model that
-    #: simulates int8.
-    float_accuracy: float
+    #: simulates int8. None if it classifies nothing.
+    float_accuracy: float | None
     #: Top-1 of the float model on the validation images; None if the spec keeps none.
     validation_accuracy: float | None
     #: Trainable and other weights of the float model.
@@ -125,9 +159,29 @@ class BuildResult(StrictModel):
 class BuildOrder(StrictModel):
     """Client to builder: make this, there."""
 
+    order: Literal["build"] = "build"
     request: BuildRequest
     out_dir: Path
     #: For temporary files; the client removes it after the build.
+    scratch_dir: Path
+
+
+class SurveyOrder(StrictModel):
+    """Client to builder: say what a recipe's network is."""
+
+    order: Literal["survey"] = "survey"
+    origin: Origin
+    scratch_dir: Path
+
+
+class DataOrder(StrictModel):
+    """Client to builder: go through a recipe's data, and say what it is."""
+
+    order: Literal["data"] = "data"
+    origin: Origin
+    inputs: tuple[InputSpec, ...]
+    #: Where to store the splits; None stores nothing.
+    out_dir: Path | None = None
     scratch_dir: Path
 
 
@@ -147,6 +201,20 @@ class Done(StrictModel):
     result: BuildResult
 
 
+class Surveyed(StrictModel):
+    """Builder to client: what the network is."""
+
+    event: Literal["surveyed"] = "surveyed"
+    facts: ModelFacts
+
+
+class DataSeen(StrictModel):
+    """Builder to client: what the data is, and it is stored if that was ordered."""
+
+    event: Literal["data"] = "data"
+    facts: DataFacts
+
+
 class Failed(StrictModel):
     """Builder to client: no files. `kind` names a class of `bench.core.errors`."""
 
@@ -156,10 +224,18 @@ class Failed(StrictModel):
     cure: str = ""
 
 
-Message = Annotated[Progress | Done | Failed, Field(discriminator="event")]
-_MESSAGE: TypeAdapter[Progress | Done | Failed] = TypeAdapter(Message)
+Order = Annotated[BuildOrder | SurveyOrder | DataOrder, Field(discriminator="order")]
+Answer = Done | Surveyed | DataSeen | Failed
+Message = Annotated[Progress | Answer, Field(discriminator="event")]
+_MESSAGE: TypeAdapter[Progress | Answer] = TypeAdapter(Message)
+_ORDER: TypeAdapter[BuildOrder | SurveyOrder | DataOrder] = TypeAdapter(Order)
 
 
-def parse_message(message: bytes) -> Progress | Done | Failed:
+def parse_order(message: bytes) -> BuildOrder | SurveyOrder | DataOrder:
+    """The order in the JSON text `message`. Raises pydantic's ValidationError for other text."""
+    return _ORDER.validate_json(message)
+
+
+def parse_message(message: bytes) -> Progress | Answer:
     """The message in the JSON text `message`. Raises pydantic's ValidationError for other text."""
     return _MESSAGE.validate_json(message)

@@ -2,12 +2,14 @@
 
 from __future__ import annotations
 
-from collections.abc import Callable, Iterator
+import re
+from collections.abc import Callable, Iterator, Sequence
 from typing import Any
 
 import numpy as np
 import numpy.typing as npt
 
+from bench.core.arrays import Array
 from bench.core.errors import BuildError
 from bench.core.text import one_line
 from models.runtime import tf
@@ -16,33 +18,46 @@ from models.spec import QuantiseSpec
 __all__ = ["convert", "quantise"]
 
 
-def quantise(model: Any, spec: QuantiseSpec, images: npt.NDArray[np.float32]) -> bytes:
+def quantise(
+    model: Any, spec: QuantiseSpec, inputs: Sequence[Array], outputs: Sequence[str]
+) -> bytes:
     """The `.tflite` of `model`, with int8 or int16 inputs and outputs and a batch of 1.
 
     Ranges that quantisation-aware training put into `model` are taken from there.
 
-    `images` (float32 `[n, ...]`) are training images; the first `spec.calibration_images` of
-    them give the ranges of the activations.
+    `inputs` are calibration samples, an array `[n, ...]` for each input of the model; the first
+    `spec.calibration_images` of them give the ranges of the activations. `outputs` is what the
+    outputs are called in the `.tflite`; its inputs have Keras's names.
 
     The batch is fixed. Otherwise the converter computes it at run time with SHAPE, STRIDED_SLICE
     and PACK operators, which the NPU cannot run.
     """
-    shape = (1, *images.shape[1:])
+    signature = [
+        tf.TensorSpec((1, *array.shape[1:]), array.dtype, name=_word(name))
+        for array, name in zip(inputs, model.input_names, strict=True)
+    ]
 
-    @tf.function(  # type: ignore[untyped-decorator]
-        input_signature=[tf.TensorSpec(shape, tf.float32, name="image")], autograph=False
-    )
-    def infer(image: Any) -> Any:
-        return tf.identity(model(image, training=False), name="probabilities")
+    @tf.function(input_signature=signature, autograph=False)  # type: ignore[untyped-decorator]
+    def infer(*samples: Any) -> Any:
+        given = samples[0] if len(samples) == 1 else list(samples)
+        found = model(given, training=False)
+        if not isinstance(found, (list, tuple)):
+            return tf.identity(found, name=_word(outputs[0]))
+        return [tf.identity(a, name=_word(b)) for a, b in zip(found, outputs, strict=True)]
 
-    def calibration() -> Iterator[list[npt.NDArray[np.float32]]]:
-        for index in range(min(spec.calibration_images, len(images))):
-            yield [images[index : index + 1]]
+    def calibration() -> Iterator[list[Array]]:
+        for index in range(min(spec.calibration_images, len(inputs[0]))):
+            yield [np.asarray(array[index : index + 1]) for array in inputs]
 
     # Convert a function, not the model: the latter goes through a SavedModel on disk, which takes
     # up to ten times as long and gives the same operators.
     function = infer.get_concrete_function()
     return convert(function, calibration, spec)
+
+
+def _word(name: str) -> str:
+    """As TensorFlow takes names of operators."""
+    return re.sub(r"[^A-Za-z0-9_.\\/>-]", "_", name)
 
 
 def convert(

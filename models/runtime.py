@@ -1,5 +1,7 @@
 """TensorFlow, set up so that the same request gives the same bytes. Import it only from here.
 
+A recipe may import TensorFlow before this module does. `models.environment` has prepared it then.
+
 - `TF_USE_LEGACY_KERAS`: tfmot works only with Keras 2. TensorFlow reads this when it is imported.
 - oneDNN is off: it chooses its kernels by the processor, while Eigen's are fixed when TensorFlow is
   compiled. Eigen still splits large products to fit the processor's caches, so it may sum in
@@ -10,32 +12,18 @@
 
 from __future__ import annotations
 
-import os
-import sys
 from importlib.metadata import version
 from typing import Any
 
 from bench.core.errors import PrerequisiteError
+from models.environment import prepare_environment
 from models.extra import TRAIN_CURE
 
 __all__ = ["library_versions", "reset", "tf", "tfmot"]
 
-_ENVIRONMENT = {
-    "TF_USE_LEGACY_KERAS": "1",
-    "TF_ENABLE_ONEDNN_OPTS": "0",
-    "TF_CPP_MIN_LOG_LEVEL": "2",
-    "CUDA_VISIBLE_DEVICES": "-1",
-}
-
 
 def _import() -> tuple[Any, Any]:
-    if "tensorflow" in sys.modules:
-        raise PrerequisiteError(
-            "TensorFlow was imported before models.runtime, so it is not set up for "
-            "reproducible builds",
-            cure="build through models.service.VariantBuilder, which starts a process of its own",
-        )
-    os.environ.update(_ENVIRONMENT)
+    prepare_environment()
     try:
         import tensorflow
         import tensorflow_model_optimization
@@ -44,8 +32,14 @@ def _import() -> tuple[Any, Any]:
             f"building variants needs TensorFlow, which cannot be imported: {error}",
             cure=TRAIN_CURE,
         ) from error
-    tensorflow.config.threading.set_intra_op_parallelism_threads(1)
-    tensorflow.config.threading.set_inter_op_parallelism_threads(1)
+    try:
+        tensorflow.config.threading.set_intra_op_parallelism_threads(1)
+        tensorflow.config.threading.set_inter_op_parallelism_threads(1)
+    except RuntimeError as error:
+        raise PrerequisiteError(
+            "TensorFlow has computed something before it was set up for reproducible builds",
+            cure="let a recipe use TensorFlow within model() and data(), not while it is imported",
+        ) from error
     tensorflow.config.experimental.enable_op_determinism()
     return tensorflow, tensorflow_model_optimization
 

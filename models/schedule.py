@@ -1,20 +1,11 @@
-"""How long to train: from epochs on full MNIST to epochs and steps on the data at hand."""
+"""How long to train: from the epochs that a variant states to epochs and steps on its data."""
 
 from __future__ import annotations
 
 import math
 from dataclasses import dataclass
 
-__all__ = [
-    "FULL_TRAINING_IMAGES",
-    "TrainingPlan",
-    "no_training",
-    "plan_training",
-    "scaled_epochs",
-]
-
-#: Training images of full MNIST, for which a spec states its epochs.
-FULL_TRAINING_IMAGES = 60_000
+__all__ = ["TrainingPlan", "no_training", "plan_training", "scaled_epochs"]
 
 
 @dataclass(frozen=True)
@@ -34,29 +25,37 @@ class TrainingPlan:
         return self.epochs * self.steps_per_epoch
 
 
-def scaled_epochs(epochs: float, images: int) -> int:
-    """The number of epochs on `images` training images that stands for `epochs` on full MNIST.
+def scaled_epochs(epochs: float, samples: int, stated_for: int | None) -> int:
+    """The number of epochs on `samples` training samples; `epochs` are for `stated_for` of them.
 
-    The rule is `ceil(epochs * sqrt(60000 / images))`, so at least 1. The factor is the geometric
-    mean of the two obvious ones. The factor 1 (the same epochs) gives too few optimiser steps to
-    converge on a small set. The factor `60000 / images` (the same steps) gives 15 times the epochs
-    on 4,000 images, which is slow and overfits. On full MNIST the factor is 1. On 4,000 images,
-    Arm's 4 epochs become 16.
+    None states them for the data at hand. Otherwise the rule is `ceil(epochs * sqrt(stated_for /
+    samples))`, so at least 1 for any training at all. The factor is the geometric mean of the two
+    obvious ones. The factor 1 (the same epochs) gives too few optimiser steps to converge on a
+    small set. The factor `stated_for / samples` (the same steps) gives, for 4,000 of MNIST's 60,000
+    images, 15 times the epochs, which is slow and overfits. With this rule, Arm's 4 epochs on all
+    of MNIST become 16 on 4,000 images.
     """
-    return math.ceil(epochs * math.sqrt(FULL_TRAINING_IMAGES / images))
+    if stated_for is None:
+        return math.ceil(epochs)
+    return math.ceil(epochs * math.sqrt(stated_for / samples))
 
 
 def plan_training(
-    *, epochs: float, batch_size: int, validation_split: float, images: int
+    *,
+    epochs: float,
+    batch_size: int,
+    validation_split: float,
+    images: int,
+    stated_for: int | None,
 ) -> TrainingPlan:
-    """The plan for a spec's figures on `images` training images.
+    """The plan for a spec's figures on `images` training images; see `scaled_epochs`.
 
     As in Keras, `fit_images = floor(images * (1 - validation_split))`, at least 1, and the last
     batch of an epoch may be smaller than the others.
     """
     fit = max(1, math.floor(images * (1 - validation_split)))
     return TrainingPlan(
-        epochs=scaled_epochs(epochs, images),
+        epochs=scaled_epochs(epochs, images, stated_for),
         steps_per_epoch=math.ceil(fit / batch_size),
         fit_images=fit,
         validation_images=images - fit,

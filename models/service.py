@@ -2,11 +2,13 @@
 
 from __future__ import annotations
 
+import re
 import tempfile
 import time
 from collections.abc import Callable, Sequence
 from pathlib import Path
 from types import TracebackType
+from typing import TypeVar
 
 from pydantic import ValidationError
 
@@ -19,11 +21,18 @@ from models.messages import (
     BuildOrder,
     BuildRequest,
     BuildResult,
+    DataOrder,
+    DataSeen,
     Done,
     Failed,
     Progress,
+    Surveyed,
+    SurveyOrder,
     parse_message,
 )
+from models.reading.facts import DataFacts, ModelFacts
+from models.reading.origin import Origin
+from models.reading.splits import InputSpec
 
 __all__ = ["BUILD_BOUNDS", "VariantBuilder"]
 
@@ -35,8 +44,16 @@ BUILD_BOUNDS = Bounds(seconds=1800, memory_bytes=16 << 30)
 _BUILDER = python_command(f"from {__package__}.worker import main\nmain()")
 
 
+#: Called with each message of progress.
+OnProgress = Callable[[Progress], None]
+
+_AnswerT = TypeVar("_AnswerT", Done, Surveyed, DataSeen)
+
+
 class VariantBuilder:
     """Builds variants in a process of its own, started at the first request and kept.
+
+    The process serves one recipe of a user; another recipe gets another process.
 
     Use as a context manager; leaving it ends the process. For one thread at a time.
     """
@@ -51,6 +68,8 @@ class VariantBuilder:
             # The hash seed decides the order of sets, and so perhaps what a library writes.
             environment={"PYTHONHASHSEED": "0"},
         )
+        #: The user's recipe that the process has loaded, if any.
+        self._recipe = ""
 
     def __enter__(self) -> VariantBuilder:
         return self
@@ -72,11 +91,46 @@ class VariantBuilder:
         """End the builder process, if there is one. May be called again."""
         self._server.close()
 
+    def survey(self, origin: Origin, on_progress: OnProgress) -> ModelFacts:
+        """What the network of `origin` is. Raises like `build`."""
+        return self._ask(
+            Surveyed,
+            f"reading {origin.name}",
+            origin,
+            lambda scratch: SurveyOrder(origin=origin, scratch_dir=scratch),
+            on_progress,
+        ).facts
+
+    def data(
+        self,
+        origin: Origin,
+        inputs: Sequence[InputSpec],
+        out_dir: Path | None,
+        on_progress: OnProgress,
+    ) -> DataFacts:
+        """What the data of `origin` is, for a network with these `inputs`.
+
+        With `out_dir`, an existing directory, the splits are stored in it. Raises like `build`.
+        """
+        return self._ask(
+            DataSeen,
+            f"reading the data of {origin.name}",
+            origin,
+            lambda scratch: DataOrder(
+                origin=origin,
+                inputs=tuple(inputs),
+                out_dir=None if out_dir is None else out_dir.resolve(),
+                scratch_dir=scratch,
+            ),
+            on_progress,
+            out_dir,
+        ).facts
+
     def build(
         self,
         request: BuildRequest,
         out_dir: Path,
-        on_progress: Callable[[Progress], None],
+        on_progress: OnProgress,
     ) -> BuildResult:
         """Make the variant in the existing directory `out_dir`; see `models.builder.build`.
 
@@ -89,30 +143,55 @@ class VariantBuilder:
                 sent nonsense.
             DownloadError, PrerequisiteError, ModelError: as for `models.builder.build`.
         """
-        name = f"building {request.workload}-{request.variant}"
         directory = out_dir.resolve()
+        return self._ask(
+            Done,
+            f"building {request.workload}-{request.variant}",
+            request.origin,
+            lambda scratch: BuildOrder(request=request, out_dir=directory, scratch_dir=scratch),
+            on_progress,
+            directory,
+        ).result
+
+    def _ask(
+        self,
+        wanted: type[_AnswerT],
+        name: str,
+        origin: Origin,
+        order: Callable[[Path], BuildOrder | SurveyOrder | DataOrder],
+        on_progress: OnProgress,
+        directory: Path | None = None,
+    ) -> _AnswerT:
+        """The answer to an order, which is made when its scratch directory is known."""
+        recipe = "" if origin.is_built_in else origin.model_dump_json()
+        if recipe != self._recipe:
+            # A recipe may leave anything behind in its process, such as classes that Keras knows.
+            self.close()
+        self._recipe = recipe
         try:
             with (
                 # If the bench is killed, the cache removes this with the unfinished entry.
                 tempfile.TemporaryDirectory(prefix=".scratch-", dir=directory) as scratch,
                 self._server.conversation(self._bounds.memory_bytes) as builder,
             ):
-                order = BuildOrder(request=request, out_dir=directory, scratch_dir=Path(scratch))
-                outcome = self._follow(builder, order, on_progress)
+                message = order(Path(scratch)).model_dump_json().encode()
+                outcome = self._follow(builder, message, on_progress)
                 log = _log_tail(builder.words)
         except LostError as error:
             raise self._lost(name, error) from error
         except _NonsenseError as error:
             raise BuildError(f"{name}: {error}") from error
-        if isinstance(outcome, Done):
-            return outcome.result
-        raise _error_class(outcome.kind)(f"{name}: {outcome.what}{log}", cure=outcome.cure)
+        if isinstance(outcome, Failed):
+            raise _error_class(outcome.kind)(f"{name}: {outcome.what}{log}", cure=outcome.cure)
+        if not isinstance(outcome, wanted):
+            raise BuildError(f"{name}: the builder process answered another order")
+        return outcome
 
     def _follow(
-        self, builder: Conversation, order: BuildOrder, on_progress: Callable[[Progress], None]
-    ) -> Done | Failed:
+        self, builder: Conversation, order: bytes, on_progress: OnProgress
+    ) -> Done | Surveyed | DataSeen | Failed:
         deadline = time.monotonic() + self._bounds.seconds
-        builder.send(order.model_dump_json().encode(), self._bounds.seconds)
+        builder.send(order, self._bounds.seconds)
         while True:
             content = builder.receive(deadline - time.monotonic())
             try:
@@ -130,9 +209,19 @@ class VariantBuilder:
         how, cure = error.how, ""
         if error.end is End.TIME:
             how = f"did not finish within {self._bounds.seconds:g} s and was ended"
+            cure = "let it do less, or raise `minutes` under [training]"
+        elif error.end is End.MEMORY:
+            cure = "give data as a function that returns an iterator, or raise `memory_mib` under "
+            cure += "[training]"
         elif error.end is End.OUTSIDE:
             cure = "if memory ran out, run fewer workers at a time"
         return BuildError(f"{name}: the builder process {how}{_log_tail(error.words)}", cure=cure)
+
+
+#: What TensorFlow says of itself at every start: where it finds no GPU, and when it logs to where.
+_OF_TENSORFLOW = re.compile(
+    r"[IWE]\d{4} \d\d:\d\d:[\d.]+ .*\.(cc|h):\d+\]|WARNING: All log messages"
+)
 
 
 class _NonsenseError(Exception):
@@ -141,9 +230,10 @@ class _NonsenseError(Exception):
 
 def _log_tail(words: str) -> str:
     """The last lines that the process logged, as a paragraph for the end of an error's text."""
-    if not words:
+    told = [line for line in words.splitlines() if not _OF_TENSORFLOW.match(line)]
+    if not told:
         return "\n  (the builder's log is empty)"
-    lines = "\n".join(f"    | {line}" for line in words.splitlines())
+    lines = "\n".join(f"    | {line}" for line in told)
     return f"\n  the end of the builder's log:\n{lines}"
 
 

@@ -1,8 +1,7 @@
 """The variants of a trained workload in `bench.toml`. Data and checks, no TensorFlow.
 
-Epochs are stated for the full MNIST training set of 60,000 images, as in Arm's recipe.
-`models.schedule` converts them to the number of epochs on the data that is used. What a spec may be
-made from is in `models.lineage`.
+Epochs are those on the data at hand, or on as many samples as the recipe's `epochs_for` says; see
+`models.schedule`. What a spec may be made from is in `models.lineage`.
 """
 
 from __future__ import annotations
@@ -25,7 +24,7 @@ __all__ = [
     "VariantSpec",
 ]
 
-#: Epochs on full MNIST. Fractions are for smaller data sets; an epoch is never cut short.
+#: Fractions are for recipes that state them for a larger data set; no epoch is cut short.
 Epochs = Annotated[float, Field(gt=0, le=1000)]
 BatchSize = Annotated[int, Field(ge=1, le=60_000)]
 LearningRate = Annotated[float, Field(gt=0, le=1)]
@@ -67,7 +66,8 @@ class TrainSpec(StrictModel):
     """Train from scratch with Adam. The defaults are those of Arm's MNIST recipe."""
 
     method: Literal["train"] = "train"
-    epochs: Epochs
+    #: 0 takes the model with the weights that it comes with.
+    epochs: Annotated[float, Field(ge=0, le=1000)] = 10.0
     batch_size: BatchSize = 32
     learning_rate: LearningRate = 1e-3
     decay: Decay = "constant"

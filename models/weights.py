@@ -48,15 +48,16 @@ def read(file: Path) -> dict[str, npt.NDArray[np.float32]]:
 
 def kernel_stats(weights: Weights) -> dict[str, KernelStats]:
     """Layer -> sparsity and number of different values of its kernel."""
-    return {
-        name.split("/")[0]: KernelStats(
-            shape=array.shape,
-            sparsity=float(np.mean(array == 0)),
-            unique_values=int(np.unique(array).size),
-        )
-        for name, array in weights.items()
-        if name.split("/")[1] in ("kernel", "depthwise_kernel")
-    }
+    found = {}
+    for name, array in weights.items():
+        layer, _, weight = name.rpartition("/")
+        if weight in ("kernel", "depthwise_kernel"):
+            found[layer] = KernelStats(
+                shape=array.shape,
+                sparsity=float(np.mean(array == 0)),
+                unique_values=int(np.unique(array).size),
+            )
+    return found
 
 
 def _as_savez_arguments(weights: Weights) -> dict[str, Any]:

@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from collections.abc import Iterable, Iterator, Sequence
+from collections.abc import Iterator, Sequence
 from dataclasses import dataclass
 from fnmatch import fnmatchcase
 from pathlib import Path
@@ -15,6 +15,7 @@ from bench.core.schema import suggest
 from bench.measuring.frozen import check_frozen
 from bench.measuring.products import ProductStore
 from bench.measuring.progress import Sink
+from bench.measuring.recipes import survey_recipe
 from bench.measuring.sources import ModelSource
 from bench.plan.config import BenchConfig, FrozenModel, TrainedWorkload
 from bench.plan.config.document import read_text
@@ -93,15 +94,25 @@ class Made:
 
 
 def made_models(
-    config: BenchConfig, choices: Iterable[Choice], cache: ArtefactCache, sink: Sink
+    config: BenchConfig,
+    config_path: Path,
+    choices: Sequence[Choice],
+    cache: ArtefactCache,
+    sink: Sink,
 ) -> Iterator[Made]:
     """The model of each choice, trained as a run would, or from the cache.
 
     Raises `BenchError` if one cannot be made.
     """
-    with VariantBuilder() as builder:
+    with VariantBuilder(bounds=config.training.bounds) as builder:
         store = ProductStore(cache, read_source_tree(), sink)
-        source = ModelSource(store=store, builder=builder, data=resolve_mnist(config.data.mnist))
+        recipes = {
+            name: survey_recipe(name, workload, config_path, builder, store)
+            for name in dict.fromkeys(choice.workload for choice in choices)
+            if isinstance(workload := config.workloads[name], TrainedWorkload) and workload.is_users
+        }
+        data = resolve_mnist(config.data.mnist)
+        source = ModelSource(store=store, builder=builder, data=data, recipes=recipes)
         for choice in choices:
             workload = _trained(config, choice)
             thawed = workload.model_copy(update={"frozen": {}})

@@ -23,6 +23,7 @@ from bench.measuring.planning import Lack, plan_cells
 from bench.measuring.preparation import VariantSource
 from bench.measuring.products import ProductStore
 from bench.measuring.progress import Sink, append_to, device_progress, noting
+from bench.measuring.recipes import SurveyedRecipe
 from bench.measuring.reference import CachedReference
 from bench.measuring.sources import ModelSource
 from bench.plan.cell import Cell
@@ -60,6 +61,8 @@ class RunSetup:
     code: SourceTree
     #: The files that the configuration names -> the sha256 of what was checked.
     inputs: Mapping[Path, str]
+    #: The users' recipes among the planned workloads, by workload; see `with_recipes`.
+    recipes: Mapping[str, SurveyedRecipe] = field(default_factory=dict)
     #: Key of the configuration -> its line.
     config_lines: Mapping[str, int] = field(default_factory=dict)
     #: Targets that are not available here -> what is missing, and the cure.
@@ -105,6 +108,9 @@ class RunSetup:
                 "config_sha256": self.config_sha256,
                 "code": self.code.to_data(),
                 "inputs": {str(path): sha256 for path, sha256 in self.inputs.items()},
+                "recipes": {
+                    name: recipe.model_dump(mode="json") for name, recipe in self.recipes.items()
+                },
                 "config_lines": dict(self.config_lines),
                 "unavailable": dict(self.unavailable),
                 "failing": sorted(status.value for status in self.failing),
@@ -128,6 +134,10 @@ class RunSetup:
             config_sha256=document["config_sha256"],
             code=SourceTree.from_data(document["code"]),
             inputs={Path(path): sha256 for path, sha256 in document["inputs"].items()},
+            recipes={
+                name: SurveyedRecipe.model_validate(recipe)
+                for name, recipe in document["recipes"].items()
+            },
             config_lines=document["config_lines"],
             unavailable={name: (a, b) for name, (a, b) in document["unavailable"].items()},
             failing=frozenset(Status(value) for value in document["failing"]),
@@ -199,12 +209,13 @@ def open_tools(setup: RunSetup, run: RunDirectory, sink: Sink) -> Iterator[Tools
         targets = {name: TARGETS[name].make(context) for name in setup.targets}
         for target in targets.values():
             stack.callback(target.close)
-        builder = stack.enter_context(VariantBuilder())
+        builder = stack.enter_context(VariantBuilder(bounds=setup.config.training.bounds))
+        models = ModelSource(store=store, builder=builder, data=setup.data, recipes=setup.recipes)
         velas = stack.enter_context(Velas(setup.vela_installations(sink)))
         yield Tools(
             setup=setup,
             store=store,
-            models=ModelSource(store=store, builder=builder, data=setup.data),
+            models=models,
             compiler=Compiler(store=store, velas=velas, bounds=setup.config.vela.bounds),
             reference=reference,
             targets=targets,

@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from collections.abc import Iterable
+from collections.abc import Iterable, Mapping
 from dataclasses import replace
 from itertools import product
 from pathlib import Path
@@ -15,7 +15,9 @@ from bench.core.fingerprint import read_source_tree
 from bench.core.schema import suggest
 from bench.measuring.inputs import keep_inputs
 from bench.measuring.planning import vela_options
+from bench.measuring.products import ProductStore
 from bench.measuring.progress import Sink
+from bench.measuring.recipes import SurveyedRecipe, survey_recipe
 from bench.measuring.user_files import check_user_files, survey_user_data
 from bench.plan.cell import INSTALLED_VELA
 from bench.plan.config import (
@@ -32,6 +34,7 @@ from bench.records.run_directory import RunDirectory, run_name
 from bench.tflite.reference import ReferenceRunner
 from models.data import resolve_mnist
 from models.extra import require_training
+from models.service import VariantBuilder
 from targets.registry import TARGETS, TargetContext
 
 __all__ = [
@@ -42,6 +45,7 @@ __all__ = [
     "require_training_extra",
     "surveyed_inputs",
     "unavailable_targets",
+    "with_recipes",
 ]
 
 
@@ -150,6 +154,36 @@ def kept_inputs(setup: RunSetup) -> BenchConfig:
     if set(setup.targets) <= set(setup.unavailable):
         return setup.config
     return keep_inputs(setup.config, setup.inputs, ArtefactCache(setup.cache_root))
+
+
+def with_recipes(setup: RunSetup, sink: Sink) -> RunSetup:
+    """`setup` with what the users' recipes of the plan are now; their code and data are looked at.
+
+    If no target of the run is available, nothing is. Raises `BenchError` if a recipe fails, or its
+    network, data and variants do not fit together.
+    """
+    if set(setup.targets) <= set(setup.unavailable):
+        return setup
+    users = {
+        name: workload
+        for name in sorted(setup.plan().workloads)
+        if isinstance(workload := setup.config.workloads[name], TrainedWorkload)
+        and workload.is_users
+    }
+    recipes = surveyed_recipes(users, setup, sink) if users else {}
+    return replace(setup, recipes=recipes)
+
+
+def surveyed_recipes(
+    workloads: Mapping[str, TrainedWorkload], setup: RunSetup, sink: Sink
+) -> dict[str, SurveyedRecipe]:
+    """What the recipes of `workloads` are now."""
+    store = ProductStore(ArtefactCache(setup.cache_root), setup.code, sink)
+    with VariantBuilder(bounds=setup.config.training.bounds) as builder:
+        return {
+            name: survey_recipe(name, workload, setup.config_path, builder, store)
+            for name, workload in workloads.items()
+        }
 
 
 def unavailable_targets(setup: RunSetup) -> dict[str, tuple[str, str]]:

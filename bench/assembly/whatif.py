@@ -9,7 +9,7 @@ from dataclasses import dataclass, replace
 from pathlib import Path
 
 from bench.assembly.session import RunSetup, Tools, open_tools
-from bench.assembly.setup import checked_velas, kept_inputs, surveyed_inputs
+from bench.assembly.setup import checked_velas, kept_inputs, surveyed_inputs, with_recipes
 from bench.core.errors import ConfigError
 from bench.core.fingerprint import read_source_tree
 from bench.core.schema import suggest
@@ -151,7 +151,7 @@ def _setup(question: Question, cache_root: Path, run_path: Path, sink: Sink) -> 
     )
     setup = replace(setup, inputs=checked_velas(setup, sink))
     setup = replace(setup, inputs=surveyed_inputs(setup))
-    return replace(setup, config=kept_inputs(setup))
+    return with_recipes(replace(setup, config=kept_inputs(setup)), sink)
 
 
 def _answer(question: Question, tools: Tools, heard: Callable[[Cell], None]) -> WhatIfAnswer:

@@ -55,10 +55,12 @@ class Revisions:
         # No signal comes between the making or the end of the directory and its note.
         with SignalsHeldBack(*STOPPING) as held_back:
             parent = Path(tempfile.mkdtemp(prefix="bench-bisect-")).resolve()
+            place = parent / "tree"
             try:
+                # Ended in the middle, it would leave the repository's books half-written.
+                self._git("worktree", "add", "--detach", "--no-checkout", str(place), name)
                 with held_back.let_through():
-                    place = parent / "tree"
-                    self._git("worktree", "add", "--detach", "--force", str(place), name)
+                    self._git("-C", str(place), "reset", "--hard", "--quiet")
                     yield place
             finally:
                 self._remove(parent)

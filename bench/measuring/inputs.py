@@ -7,13 +7,13 @@ is stored under its hash. From then on the run reads only this copy, never the f
 from __future__ import annotations
 
 import hashlib
-from collections.abc import Iterator, Mapping
+from collections.abc import Callable, Iterator, Mapping
 from pathlib import Path
 
 from bench.cache import ArtefactCache, CacheKey
 from bench.core.errors import ModelError
 from bench.core.files import open_regular
-from bench.plan.config import BenchConfig, CustomMetric, ModelFileWorkload, Workload
+from bench.plan.config import BenchConfig, CustomMetric, TrainedWorkload, Workload
 
 __all__ = ["keep_inputs", "sha256_of"]
 
@@ -36,29 +36,27 @@ def keep_inputs(
             return path
         return _keep(path, digests[path], cache)
 
-    workloads: dict[str, Workload] = {}
-    for name, workload in config.workloads.items():
-        if isinstance(workload, ModelFileWorkload):
-            update: dict[str, object] = {
-                "model": kept(workload.model),
-                "dataset": kept(workload.dataset),
-            }
-            if isinstance(workload.metric, CustomMetric):
-                file = kept(workload.metric.file)
-                update["metric"] = workload.metric.model_copy(update={"file": file})
-            workload = workload.model_copy(update=update)
-        elif workload.frozen:
-            frozen = {
-                variant: one.model_copy(update={"model": kept(one.model)})
-                for variant, one in workload.frozen.items()
-            }
-            workload = workload.model_copy(update={"frozen": frozen})
-        workloads[name] = workload
+    workloads = {name: _kept(workload, kept) for name, workload in config.workloads.items()}
     locks = {version: kept(path) for version, path in config.vela.locks.items()}
     vela = config.vela.model_copy(
         update={"config_file": kept(config.vela.config_file), "locks": locks}
     )
     return config.model_copy(update={"workloads": workloads, "vela": vela})
+
+
+def _kept(workload: Workload, kept: Callable[[Path | None], Path | None]) -> Workload:
+    """`workload` with its files replaced by what `kept` gives for them."""
+    files = ("keras", "data") if isinstance(workload, TrainedWorkload) else ("model", "dataset")
+    update: dict[str, object] = {name: kept(getattr(workload, name)) for name in files}
+    if isinstance(workload.metric, CustomMetric):
+        file = kept(workload.metric.file)
+        update["metric"] = workload.metric.model_copy(update={"file": file})
+    if isinstance(workload, TrainedWorkload):
+        update["frozen"] = {
+            variant: one.model_copy(update={"model": kept(one.model)})
+            for variant, one in workload.frozen.items()
+        }
+    return workload.model_copy(update=update)
 
 
 def sha256_of(path: Path) -> str:

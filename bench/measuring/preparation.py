@@ -31,7 +31,7 @@ class VariantSource(Protocol):
         """The quantised model of a variant of `workload`, which is called `name`."""
         ...
 
-    def test_set(self, workload: Workload, model: QuantisedModel) -> TestSet:
+    def test_set(self, name: str, workload: Workload, model: QuantisedModel) -> TestSet:
         """The test set of `model`, quantised like its input tensors."""
         ...
 
@@ -166,7 +166,8 @@ class Preparation:
         return self._models.quantised(family.workload, workload, family.variant)
 
     def _whole_test_set(self, family: _Family) -> TestSet:
-        return self._models.test_set(self._workloads[family.workload], self._model(family))
+        workload = self._workloads[family.workload]
+        return self._models.test_set(family.workload, workload, self._model(family))
 
     def _compiled(self, place: tuple[_Family, VelaOptions, str]) -> Compilation:
         family, options, vela = place

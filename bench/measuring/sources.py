@@ -16,28 +16,31 @@ from bench.core.schema import StrictModel
 from bench.core.versions import installed_version
 from bench.measuring.products import Product, ProductStore
 from bench.measuring.progress import Task
-from bench.measuring.testsets import TestSet, obtain_test_set
-from bench.plan.config import FrozenModel, TrainedWorkload, Workload
+from bench.measuring.recipes import (
+    TRAINING_CODE,
+    SurveyedRecipe,
+    built_in,
+    stored_data,
+)
+from bench.measuring.testsets import TestSet, obtain_test_set, test_set_of
+from bench.plan.config import FrozenModel, ModelFileWorkload, TrainedWorkload, Workload
 from bench.records.record import ModelRecord
 from bench.tflite.adaptation import adapt, needs_adapting
 from bench.tflite.model_file import ModelFile, check_quantised, load_quantised
 from bench.tflite.reader import read_graph
 from models.data import DataSource
 from models.extra import training_versions
-from models.messages import BUILD_FILE, MODEL_FILE, BuildRequest, BuildResult
+from models.messages import BUILD_FILE, MODEL_FILE, BuildRequest, BuildResult, StoredData
 from models.service import VariantBuilder
 from models.spec import TrainSpec
 
 __all__ = [
     "ADAPTING_CODE",
-    "TRAINING_CODE",
     "ModelSource",
     "QuantisedModel",
     "frozen_model",
 ]
 
-#: The builder's client, which sets up its process, and what runs in that process.
-TRAINING_CODE = ("models.service", "models.worker")
 #: What changes a user's model.
 ADAPTING_CODE = ("bench.tflite.adaptation",)
 
@@ -56,11 +59,19 @@ class QuantisedModel:
 class ModelSource:
     """Where models and test sets come from. Makes each when asked; remembers nothing."""
 
-    def __init__(self, *, store: ProductStore, builder: VariantBuilder, data: DataSource) -> None:
-        """`data` is for training and testing the trained workloads."""
+    def __init__(
+        self,
+        *,
+        store: ProductStore,
+        builder: VariantBuilder,
+        data: DataSource,
+        recipes: Mapping[str, SurveyedRecipe],
+    ) -> None:
+        """`data` is for the built-in recipes; `recipes` are the users', by workload."""
         self._store = store
         self._builder = builder
         self._data = data
+        self._recipes = recipes
 
     def quantised(self, name: str, workload: Workload, variant: str) -> QuantisedModel:
         """The quantised model of a variant of `workload`: trained, frozen, downloaded, or a file.
@@ -81,9 +92,18 @@ class ModelSource:
         path = self._downloaded(name, workload.url, workload.sha256)
         return self._adapted(name, path, {"url": shown(workload.url)})
 
-    def test_set(self, workload: Workload, model: QuantisedModel) -> TestSet:
+    def test_set(self, name: str, workload: Workload, model: QuantisedModel) -> TestSet:
         """The test set of `model`, quantised like its input tensors; see `obtain_test_set`."""
-        return obtain_test_set(self._store, self._data, workload, model.file)
+        if isinstance(workload, ModelFileWorkload):
+            return obtain_test_set(self._store, workload, model.file)
+        stored = self._data_of(name, workload)
+        return test_set_of(self._store, workload, stored.name, stored.files["test"], model.file)
+
+    def _recipe(self, name: str, workload: TrainedWorkload) -> SurveyedRecipe:
+        return self._recipes.get(name) or built_in(workload, self._data)
+
+    def _data_of(self, name: str, workload: TrainedWorkload) -> StoredData:
+        return stored_data(name, self._recipe(name, workload), self._builder, self._store)
 
     def _downloaded(self, name: str, url: str, sha256: str) -> Path:
         def build(directory: Path) -> None:
@@ -135,11 +155,11 @@ class ModelSource:
             request = BuildRequest(
                 workload=name,
                 variant=variant,
-                architecture=workload.architecture,
+                origin=self._recipe(name, workload).origin,
                 spec=spec,
                 quantise=workload.quantise,
                 seed=workload.seed,
-                data=self._data,
+                data=self._data_of(name, workload),
                 parent_dir=None
                 if parent is None
                 else self._variant(name, workload, parent).path.resolve(),
@@ -156,12 +176,14 @@ class ModelSource:
             if isinstance(spec, TrainSpec)
             else self._variant_product(name, workload, spec.parent).key.digest
         )
+        recipe = self._recipe(name, workload)
+        data = self._data.name if recipe.data is None else recipe.data.training_sha256
         parameters: dict[str, JSON] = {
-            "architecture": workload.architecture,
+            "origin": recipe.origin.identity(),
             "spec": spec.model_dump(mode="json"),
             "quantise": workload.quantise.model_dump(mode="json"),
             "seed": workload.seed,
-            "data": self._data.name,
+            "data": data,
             "parent": parent,
             "packages": dict[str, JSON](training_versions()),
         }
@@ -178,7 +200,7 @@ def frozen_model(workload: TrainedWorkload, variant: str, frozen: FrozenModel) -
             cure="restore the file from version control, or freeze the variant again: bench freeze",
         )
     known = {
-        "architecture": workload.architecture,
+        "architecture": workload.origin_name,
         "method": workload.variants[variant].method,
         **_settings(workload, variant),
         "seed": str(workload.seed),
@@ -219,11 +241,15 @@ def _provenance(workload: TrainedWorkload, variant: str, result: BuildResult) ->
         "steps": str(result.training.steps),
         "train_images": str(result.data.train_images),
         "data_sha256": result.data.sha256,
-        "float_accuracy": f"{result.float_accuracy:.4f}",
+        **_known("float_accuracy", result.float_accuracy),
         "float_sha256": result.float_sha256,
         **_named("quantise", result.quantise),
     }
     return facts | {f"version.{name}": value for name, value in result.versions.items()}
+
+
+def _known(name: str, share: float | None) -> dict[str, str]:
+    return {} if share is None else {name: f"{share:.4f}"}
 
 
 def _settings(workload: TrainedWorkload, variant: str) -> dict[str, str]:

@@ -1,4 +1,4 @@
-"""The test set of a model: a user's data set, MNIST's test images, or random inputs."""
+"""The test set of a model: a user's data set, the test split of a recipe, or random inputs."""
 
 from __future__ import annotations
 
@@ -14,21 +14,16 @@ from bench.measuring.inputs import sha256_of
 from bench.measuring.labels import are_of_steps
 from bench.measuring.outputs import judged_output
 from bench.measuring.products import ProductStore
-from bench.plan.config import CustomMetric, ModelFileWorkload, TrainedWorkload, Workload
+from bench.plan.config import CustomMetric, ModelFileWorkload, Workload
 from bench.plan.metrics import AccuracyMetric
 from bench.records.record import DataIdentity
 from bench.tflite.model_file import ModelFile
 from bench.tflite.random_inputs import random_inputs
-from models.data import DataSource, write_test_set
 
-__all__ = ["DATA_CODE", "FITTING_CODE", "TestSet", "judged_output_of", "obtain_test_set"]
+__all__ = ["FITTING_CODE", "TestSet", "judged_output_of", "obtain_test_set", "test_set_of"]
 
-#: What writes a test set.
-DATA_CODE = ("models.data",)
 #: What fits a data set to a model.
 FITTING_CODE = ("bench.measuring.datasets",)
-
-_TEST_SET = "test.npz"
 
 
 @dataclass(frozen=True)
@@ -70,26 +65,29 @@ class TestSet:
         return replace(self, inputs=inputs, labels=labels)
 
 
-def obtain_test_set(
-    store: ProductStore, data: DataSource, workload: Workload, model: ModelFile
-) -> TestSet:
-    """The test set of `model`, quantised like its input tensors; kept in `store`.
+def obtain_test_set(store: ProductStore, workload: ModelFileWorkload, model: ModelFile) -> TestSet:
+    """The test set of a user's `model`, quantised like its input tensors; kept in `store`.
 
-    `data` is for the trained workloads. Raises `ModelError` if a data set does not fit the model.
+    Raises `ModelError` if the data set does not fit the model.
     """
-    if isinstance(workload, TrainedWorkload):
-        fitted = _fitted(store, data.name, _mnist_test_set(store, data), model)
-        return _labelled(fitted, AccuracyMetric.TOP1, 0)
     if workload.dataset is None:
         return _random(workload, model)
-    fitted = _fitted(store, workload.dataset.name, workload.dataset, model)
-    output = judged_output_of(workload, workload.dataset, fitted.dataset.survey, model)
+    return test_set_of(store, workload, workload.dataset.name, workload.dataset, model)
+
+
+def test_set_of(
+    store: ProductStore, workload: Workload, name: str, dataset: Path, model: ModelFile
+) -> TestSet:
+    """The data set `dataset`, which records call `name`, fitted to `model`; kept in `store`.
+
+    Raises `ModelError` if it does not fit.
+    """
+    fitted = _fitted(store, name, dataset, model)
+    output = judged_output_of(workload, dataset, fitted.dataset.survey, model)
     return _labelled(fitted, workload.metric, output)
 
 
-def judged_output_of(
-    workload: ModelFileWorkload, dataset: Path, survey: Survey, model: ModelFile
-) -> int:
+def judged_output_of(workload: Workload, dataset: Path, survey: Survey, model: ModelFile) -> int:
     """The index of the output that the labels of the workload's dataset belong to.
 
     Everything is checked that can be checked before the model runs. Raises `ModelError` if the
@@ -133,12 +131,6 @@ def _fitted(store: ProductStore, name: str, path: Path, model: ModelFile) -> _Fi
     product = store.product("fitted", name, {"dataset": sha256, "inputs": inputs}, FITTING_CODE)
     entry = store.obtain(product, lambda directory: fit_dataset(path, model, directory))
     return _Fitted(name, sha256, fitted_dataset(path, model, entry.file))
-
-
-def _mnist_test_set(store: ProductStore, data: DataSource) -> Path:
-    product = store.product("dataset", data.name, {"data": data.name}, DATA_CODE)
-    entry = store.obtain(product, lambda directory: write_test_set(data, directory / _TEST_SET))
-    return entry.file(_TEST_SET)
 
 
 def _labelled(fitted: _Fitted, metric: AccuracyMetric | CustomMetric, output: int) -> TestSet:

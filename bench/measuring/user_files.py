@@ -13,7 +13,7 @@ from bench.measuring.datasets import LABELS, open_archive, require_fit, survey_d
 from bench.measuring.frozen import check_frozen_variants
 from bench.measuring.inputs import sha256_of
 from bench.measuring.testsets import judged_output_of
-from bench.plan.config import BenchConfig, CustomMetric, ModelFileWorkload
+from bench.plan.config import BenchConfig, CustomMetric, ModelFileWorkload, TrainedWorkload
 from bench.plan.metrics import MetricName
 from bench.tflite.adaptation import adapt
 from bench.tflite.model_file import ModelFile, check_quantised
@@ -39,6 +39,7 @@ def check_user_files(
     `BenchError`, which names configuration, key and file.
     """
     found = check_frozen_variants(config, config_path, planned)
+    found |= _training_files(config, config_path, planned)
     for key, workload in _planned(config, config_path, planned):
         if workload.dataset is not None:
             _check_labels(workload, workload.dataset, key)
@@ -85,6 +86,25 @@ def _planned(
         workload = config.workloads[name]
         if isinstance(workload, ModelFileWorkload):
             yield f"{config_path}: workloads.{name}", workload
+
+
+def _training_files(
+    config: BenchConfig, config_path: Path, planned: Collection[str]
+) -> dict[Path, str]:
+    """The Keras models, archives of data and metrics of workloads with training."""
+    found: dict[Path, str] = {}
+    for name in sorted(planned):
+        workload = config.workloads[name]
+        if not isinstance(workload, TrainedWorkload):
+            continue
+        files = {"keras": workload.keras, "data": workload.data}
+        if isinstance(workload.metric, CustomMetric):
+            files["metric"] = workload.metric.file
+        for key, path in files.items():
+            # A SavedModel is a directory, which is compared with its hash when it is loaded.
+            if path is not None and not path.is_dir():
+                found[path] = _digest(path, f"{config_path}: workloads.{name}.{key}")
+    return found
 
 
 @dataclass(frozen=True)

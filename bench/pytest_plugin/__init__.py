@@ -24,6 +24,7 @@ from bench.assembly.setup import (
     require_training_extra,
     surveyed_inputs,
     unavailable_targets,
+    with_recipes,
 )
 from bench.baselines.accepted import BaselineSet
 from bench.baselines.origins import keep_with_run
@@ -161,7 +162,7 @@ def pytest_configure(config: pytest.Config) -> None:
             setup = replace(setup, inputs=checked_velas(setup, say_at_once))
             setup = replace(setup, inputs=surveyed_inputs(setup))
             setup = replace(setup, unavailable=unavailable_targets(setup))
-            setup = replace(setup, config=kept_inputs(setup))
+            setup = with_recipes(replace(setup, config=kept_inputs(setup)), say_at_once)
             baselines = _judged_against(config, setup)
             surroundings = read_surroundings(setup.config_path, os.environ)
             run = RunDirectory.create(setup.run_path, setup.manifest(surroundings))

@@ -101,9 +101,9 @@ class PointModels:
         )
         return QuantisedModel(path, check_quantised(data, base.path), record)
 
-    def test_set(self, workload: Workload, model: QuantisedModel) -> TestSet:
+    def test_set(self, name: str, workload: Workload, model: QuantisedModel) -> TestSet:
         """See `ModelSource.test_set`; compression does not change a model's inputs."""
-        return self.source.test_set(workload, model)
+        return self.source.test_set(name, workload, model)
 
 
 def _check(weights: LayerWeights, point: Point, layer: str, clustering: Clustering) -> None:

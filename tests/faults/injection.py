@@ -58,7 +58,7 @@ _TRAINED = (
 [data]
 mnist = "subset"
 [workloads.trained]
-architecture = "mnist_fc"
+recipe = "mnist_fc"
 variants.base = { method = "train", epochs = 1, batch_size = 128 }
 """
 )

@@ -54,7 +54,7 @@ targets = ["sim"]
 mnist = "subset"
 
 [workloads.small]
-architecture = "mnist_fc"
+recipe = "mnist_fc"
 seed = 1
 
 [workloads.small.variants]

@@ -36,7 +36,7 @@ targets = ["vela"]
 mnist = "subset"
 
 [workloads.quick]  # one variant
-architecture = "mnist_fc"
+recipe = "mnist_fc"
 variants = { base = { method = "train", epochs = 1, batch_size = 500 } }
 """
 

@@ -13,10 +13,10 @@ import pytest
 from bench.core.children import python_command
 from bench.core.errors import BuildError
 from bench.tflite.interpreters import Interpreter, Interpreters, Request
-from models.data import SUBSET
-from models.messages import BuildRequest
+from models.messages import BuildRequest, StoredData
 from models.service import VariantBuilder
 from models.spec import TrainSpec
+from tests.support.models.recipes import built_in
 from tests.support.models.tflite_factory import mlp
 
 ROOT = Path(__file__).resolve().parents[2]
@@ -78,9 +78,16 @@ def test_the_builder_executes_nothing_of_the_working_directory(
     trapped: Path, tmp_path: Path
 ) -> None:
     unknown = BuildRequest(
-        workload="w", variant="base", architecture="none", spec=TrainSpec(epochs=1), data=SUBSET
+        workload="w",
+        variant="base",
+        origin=built_in("none"),
+        spec=TrainSpec(epochs=1),
+        data=StoredData(name="none", sha256="", files={}),
     )
-    with VariantBuilder() as builder, pytest.raises(BuildError, match="unknown architecture"):
+    with (
+        VariantBuilder() as builder,
+        pytest.raises(BuildError, match="no function takes the option"),
+    ):
         builder.build(unknown, tmp_path, lambda progress: None)
     assert not trapped.exists()
 

@@ -61,9 +61,9 @@ class ToldModels(ModelSource):
         self.told.steps.append(f"model {name}")
         return super().quantised(name, workload, variant)
 
-    def test_set(self, workload: Workload, model: QuantisedModel) -> testsets.TestSet:
+    def test_set(self, name: str, workload: Workload, model: QuantisedModel) -> testsets.TestSet:
         self.told.steps.append("test set")
-        return super().test_set(workload, model)
+        return super().test_set(name, workload, model)
 
 
 class ToldCompiler(Compiler):
@@ -152,7 +152,7 @@ def engine_of(
 
     kept = CachedReference(ReferenceRunner(), store)
     targets: dict[str, Target] = {"sim": sim, "vela": VelaEstimate(kept)}
-    models = ToldModels(store=store, builder=VariantBuilder(), data=SUBSET)
+    models = ToldModels(store=store, builder=VariantBuilder(), data=SUBSET, recipes={})
     velas = Velas(VelaInstallations(store.cache, config.vela.locks, ignore))
     compiler = ToldCompiler(store=store, velas=velas, bounds=config.vela.bounds)
     models.told = compiler.told = told

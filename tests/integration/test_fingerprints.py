@@ -17,9 +17,9 @@ from bench.core.fingerprint import EXEMPT, SourceTree, read_source_tree
 from bench.core.own_names import PACKAGES
 from bench.measuring.compilation import COMPILING_CODE
 from bench.measuring.preparation import measurement_code
+from bench.measuring.recipes import DATA_CODE, TRAINING_CODE
 from bench.measuring.reference import REFERENCE_CODE
-from bench.measuring.sources import TRAINING_CODE
-from bench.measuring.testsets import DATA_CODE, FITTING_CODE
+from bench.measuring.testsets import FITTING_CODE
 from bench.tflite.reference import ReferenceRunner
 from targets.ethos_u55.accelerators import Accelerator
 from targets.protocol import Job
@@ -76,13 +76,14 @@ MAKING: dict[str, tuple[str, Sequence[str]]] = {
     "variant": (
         "from pathlib import Path\n"
         "from bench.core.errors import BuildError\n"
-        "from models.data import SUBSET\n"
         "from models.messages import BuildRequest\n"
+        "from tests.support.models.recipes import built_in, stored_mnist\n"
         "from models.service import VariantBuilder\n"
         "from models.spec import PruneSpec, TrainSpec\n"
         # Too short to prune in, which the builder finds out with all it needs loaded.
-        "request = BuildRequest(workload='w', variant='v', architecture='mnist_fc',\n"
-        "    spec=PruneSpec(batch_size=4000, epochs=0.1), data=SUBSET, parent_dir=Path())\n"
+        "request = BuildRequest(workload='w', variant='v', origin=built_in(),\n"
+        "    spec=PruneSpec(batch_size=4000, epochs=0.1),\n"
+        "    data=stored_mnist(Path(sys.argv[2], 'data')), parent_dir=Path())\n"
         "with VariantBuilder() as builder:\n"
         "    try:\n"
         "        builder.build(request, Path(sys.argv[2]), lambda progress: None)\n"
@@ -91,8 +92,13 @@ MAKING: dict[str, tuple[str, Sequence[str]]] = {
         TRAINING_CODE,
     ),
     "dataset": (
-        "from pathlib import Path\nfrom models.data import SUBSET, write_test_set\n"
-        "write_test_set(SUBSET, Path(sys.argv[2], 'test.npz'))\n",
+        "from pathlib import Path\n"
+        "from models.data import SUBSET\n"
+        "from models.reading.datasets import go_through_data\n"
+        "from models.reading.loading import RecipeLoader\n"
+        "from models.reading.origin import Origin\n"
+        "origin = Origin(name='mnist_fc', options={'mnist': SUBSET.name})\n"
+        "go_through_data(origin, RecipeLoader().load(origin), (), Path(sys.argv[2]))\n",
         DATA_CODE,
     ),
     "fitted": (

@@ -130,7 +130,7 @@ def test_a_limit_on_them_allows_operators_on_the_cpu(runner: BenchRunner) -> Non
 
 
 TRAINED = (
-    '[data]\nmnist = "subset"\n[workloads.lost]\narchitecture = "mnist_fc"\n'
+    '[data]\nmnist = "subset"\n[workloads.lost]\nrecipe = "mnist_fc"\n'
     'variants.base = { method = "train", epochs = 1 }\n'
 )
 #: Nobody listens there.

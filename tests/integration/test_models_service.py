@@ -15,20 +15,30 @@ import pytest
 
 from bench.core.errors import BuildError, ModelError
 from bench.core.processes import Bounds
-from models.data import SUBSET
-from models.messages import BUILD_FILE, FLOAT_FILE, MODEL_FILE, BuildRequest, Progress
+from models.messages import BUILD_FILE, FLOAT_FILE, MODEL_FILE, BuildRequest, Progress, StoredData
 from models.service import VariantBuilder
 from models.spec import PruneSpec, TrainSpec
+from tests.support.models.recipes import built_in, stored_mnist
 
 ROOT = Path(__file__).resolve().parents[2]
-#: Long enough that only a test's own doing can end it.
+#: Long enough that only a test's own doing can end it. Its data is in `stored`.
 LONG = BuildRequest(
     workload="mnist_fc",
     variant="base",
-    architecture="mnist_fc",
+    origin=built_in(),
     spec=TrainSpec(epochs=1000),
-    data=SUBSET,
+    data=StoredData(name="none", sha256="", files={}),
 )
+
+
+@pytest.fixture(scope="module")
+def stored(tmp_path_factory: pytest.TempPathFactory) -> StoredData:
+    return stored_mnist(tmp_path_factory.mktemp("data"))
+
+
+@pytest.fixture
+def long(stored: StoredData) -> BuildRequest:
+    return LONG.model_copy(update={"data": stored})
 
 
 def nothing(progress: Progress) -> None:
@@ -61,7 +71,7 @@ def wait_until(condition: Callable[[], bool], seconds: float = 30) -> bool:
 
 
 def test_a_killed_builder_is_an_error_with_its_log_and_the_next_build_gets_a_new_one(
-    tmp_path: Path,
+    tmp_path: Path, long: BuildRequest
 ) -> None:
     pids: list[int] = []
 
@@ -73,7 +83,7 @@ def test_a_killed_builder_is_an_error_with_its_log_and_the_next_build_gets_a_new
 
     with VariantBuilder() as builder:
         with pytest.raises(BuildError) as caught:
-            builder.build(LONG, tmp_path, kill_in_training)
+            builder.build(long, tmp_path, kill_in_training)
         assert "mnist_fc-base" in str(caught.value)
         assert "ended with SIGKILL" in str(caught.value)
         assert "the end of the builder's log" in str(caught.value)
@@ -85,9 +95,9 @@ def test_a_killed_builder_is_an_error_with_its_log_and_the_next_build_gets_a_new
         orphan = BuildRequest(
             workload="mnist_fc",
             variant="pruned",
-            architecture="mnist_fc",
+            origin=built_in(),
             spec=PruneSpec(),
-            data=SUBSET,
+            data=long.data,
             parent_dir=tmp_path / "absent",
         )
         with pytest.raises(ModelError, match=r"absent.*float\.npz"):
@@ -95,7 +105,7 @@ def test_a_killed_builder_is_an_error_with_its_log_and_the_next_build_gets_a_new
         second = builder.pid
         assert second is not None
         assert second != pids[0]
-        unknown = orphan.model_copy(update={"architecture": "mnist_rnn"})
+        unknown = orphan.model_copy(update={"origin": built_in("mnist_rnn")})
         with pytest.raises(BuildError, match="mnist_rnn"):
             builder.build(unknown, tmp_path, nothing)
         hasty = orphan.model_copy(update={"spec": PruneSpec(batch_size=4000, epochs=0.1)})
@@ -106,13 +116,13 @@ def test_a_killed_builder_is_an_error_with_its_log_and_the_next_build_gets_a_new
 
 
 def test_a_build_leaves_its_three_files_and_nothing_else_anywhere(
-    tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+    tmp_path: Path, monkeypatch: pytest.MonkeyPatch, long: BuildRequest
 ) -> None:
     temporary, product = tmp_path / "tmp", tmp_path / "product"
     temporary.mkdir()
     product.mkdir()
     monkeypatch.setenv("TMPDIR", str(temporary))
-    short = LONG.model_copy(update={"spec": TrainSpec(epochs=1, batch_size=1000)})
+    short = long.model_copy(update={"spec": TrainSpec(epochs=1, batch_size=1000)})
     with VariantBuilder() as builder:
         builder.build(short, product, nothing)
     assert sorted(path.name for path in product.iterdir()) == sorted(
@@ -123,7 +133,9 @@ def test_a_build_leaves_its_three_files_and_nothing_else_anywhere(
 
 
 @pytest.mark.parametrize("stopped", [False, True], ids=["busy", "stopped"])
-def test_a_client_killed_in_a_build_takes_the_builder_along(tmp_path: Path, stopped: bool) -> None:
+def test_a_client_killed_in_a_build_takes_the_builder_along(
+    tmp_path: Path, stopped: bool, long: BuildRequest
+) -> None:
     client = subprocess.Popen(
         script(
             f"""
@@ -135,7 +147,7 @@ def test_a_client_killed_in_a_build_takes_the_builder_along(tmp_path: Path, stop
                 print(builder.pid, progress.text, flush=True)
 
             with VariantBuilder() as builder:
-                request = BuildRequest.model_validate_json({LONG.model_dump_json()!r})
+                request = BuildRequest.model_validate_json({long.model_dump_json()!r})
                 builder.build(request, Path({str(tmp_path)!r}), tell)
             """
         ),
@@ -180,18 +192,20 @@ def test_a_client_killed_in_a_build_takes_the_builder_along(tmp_path: Path, stop
     ],
 )
 def test_nonsense_from_the_builder_is_an_error_that_shows_it(
-    tmp_path: Path, code: str, expected: list[str]
+    tmp_path: Path, code: str, expected: list[str], long: BuildRequest
 ) -> None:
     with (
         VariantBuilder(command=script(code), bounds=Bounds(60, 512 << 20)) as builder,
         pytest.raises(BuildError) as caught,
     ):
-        builder.build(LONG, tmp_path, nothing)
+        builder.build(long, tmp_path, nothing)
     for text in ["building mnist_fc-base", *expected]:
         assert text in str(caught.value)
 
 
-def test_a_builder_that_hangs_is_killed_in_time_though_it_ignores_signals(tmp_path: Path) -> None:
+def test_a_builder_that_hangs_is_killed_in_time_though_it_ignores_signals(
+    tmp_path: Path, long: BuildRequest
+) -> None:
     hang = script(
         """
         import signal, time
@@ -207,7 +221,7 @@ def test_a_builder_that_hangs_is_killed_in_time_though_it_ignores_signals(tmp_pa
         VariantBuilder(command=hang, bounds=Bounds(5)) as builder,
         pytest.raises(BuildError, match="did not finish within 5 s") as caught,
     ):
-        builder.build(LONG, tmp_path, lambda p: seen.append((p.text, builder.pid)))
+        builder.build(long, tmp_path, lambda p: seen.append((p.text, builder.pid)))
     assert time.monotonic() - start < 60
     assert "| stuck in a loop" in str(caught.value)
     [(text, pid)] = seen
@@ -216,7 +230,7 @@ def test_a_builder_that_hangs_is_killed_in_time_though_it_ignores_signals(tmp_pa
     assert not is_running(pid)
 
 
-def test_ctrl_c_kills_and_reaps_the_builder(tmp_path: Path) -> None:
+def test_ctrl_c_kills_and_reaps_the_builder(tmp_path: Path, long: BuildRequest) -> None:
     progress = """b'{"event":"progress","text":"x","fraction":0}'"""
     talk = script(f"import time; client.send_bytes({progress}); time.sleep(600)")
     pids: list[int | None] = []
@@ -226,5 +240,5 @@ def test_ctrl_c_kills_and_reaps_the_builder(tmp_path: Path) -> None:
         raise KeyboardInterrupt
 
     with VariantBuilder(command=talk) as builder, pytest.raises(KeyboardInterrupt):
-        builder.build(LONG, tmp_path, interrupt)
+        builder.build(long, tmp_path, interrupt)
     assert not Path(f"/proc/{pids[0]}").exists()

@@ -110,14 +110,14 @@ def test_a_build_leaves_three_files_that_agree(mnist_fc: dict[str, Built], varia
 
 
 def test_mnist_fc_learns(mnist_fc: dict[str, Built]) -> None:
-    assert mnist_fc["base"].result.float_accuracy >= 0.92
+    assert mnist_fc["base"].accuracy >= 0.92
 
 
 @pytest.mark.parametrize("variant", FC)
 def test_every_mnist_fc_variant_keeps_the_accuracy_in_int8(
     mnist_fc: dict[str, Built], variant: str
 ) -> None:
-    base = mnist_fc["base"].result.float_accuracy
+    base = mnist_fc["base"].accuracy
     assert int8_accuracy(mnist_fc[variant].model) >= base - 0.015
 
 
@@ -189,8 +189,8 @@ def test_quantisation_keeps_the_accuracy_of_every_ds_cnn_variant(
     mnist_ds_cnn: dict[str, Built], variant: str
 ) -> None:
     built = mnist_ds_cnn[variant]
-    assert built.result.float_accuracy >= 0.9
-    assert int8_accuracy(built.model) >= built.result.float_accuracy - 0.015
+    assert built.accuracy >= 0.9
+    assert int8_accuracy(built.model) >= built.accuracy - 0.015
 
 
 @pytest.mark.parametrize("variant", ["pruned", "pruned_clustered"])

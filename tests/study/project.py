@@ -66,7 +66,7 @@ mnist = "subset"
 tolerances = [{ metrics = ["accuracy"], absolute = 0.03 }]
 
 [workloads.fc]
-architecture = "mnist_fc"
+recipe = "mnist_fc"
 seed = 1
 
 [workloads.fc.quantise]

@@ -80,7 +80,7 @@ def _of_training() -> Iterator[Regression]:
     yield Regression(
         "another network under the same name",
         "trained",
-        _edited('architecture = "mnist_fc"', 'architecture = "mnist_ds_cnn"'),
+        _edited('recipe = "mnist_fc"', 'recipe = "mnist_ds_cnn"'),
         "npu_cycles",
         "cause: training: architecture mnist_fc -> mnist_ds_cnn",
     )

@@ -30,7 +30,7 @@ targets = ["vela"]
 mnist = "subset"
 
 [workloads.quick]
-architecture = "mnist_fc"
+recipe = "mnist_fc"
 seed = 1
 order = ["pruned_clustered", "pruned", "clustered", "base"]
 expect_bound = { Shared_Sram = "memory" }

@@ -51,7 +51,7 @@ def test_a_configuration_survives_the_way_to_a_worker() -> None:
         ("[grid]\nmacs = [48]\n[workloads]\n", ["grid.macs[0]"]),
         ('[workloads]\n"my-model" = "a.tflite"\n', ["workload 'my-model'", "underscores"]),
         ('[grid]\nworkloads = ["x"]\n[workloads]\ny = "y.tflite"\n', ["unknown workload 'x'"]),
-        ("[workloads.x]\narchitecture = 'mnist_fd'\n", ["did you mean 'mnist_fc'"]),
+        ("[workloads.x]\nrecipe = 'mnist_fd'\n", ["did you mean 'mnist_fc'"]),
         ("[workloads.x]\n", ["workloads.x", "`model`", "`url`"]),
         ('[workloads.x]\nurl = "https://a/b"\n', ["workloads.x", "needs `sha256`"]),
         (
@@ -64,23 +64,23 @@ def test_a_configuration_survives_the_way_to_a_worker() -> None:
             ["workloads.x.limits[0]", "min 2.0 is above max 1.0"],
         ),
         (
-            '[workloads.x]\narchitecture = "mnist_fc"\n'
+            '[workloads.x]\nrecipe = "mnist_fc"\n'
             'variants.a = { method = "prune", parent = "base" }\n',
             ["workloads.x", "'base' with method"],
         ),
         (
-            '[workloads.x]\narchitecture = "mnist_fc"\n[workloads.x.variants]\n'
+            '[workloads.x]\nrecipe = "mnist_fc"\n[workloads.x.variants]\n'
             'base = { method = "train", epochs = 1 }\na = { method = "prune", parent = "b" }\n',
             ["variants.a.parent", "unknown variant 'b'"],
         ),
         (
-            '[workloads.x]\narchitecture = "mnist_fc"\n[workloads.x.variants]\n'
+            '[workloads.x]\nrecipe = "mnist_fc"\n[workloads.x.variants]\n'
             'base = { method = "train", epochs = 1 }\na = { method = "prune", parent = "b" }\n'
             'b = { method = "prune", parent = "a" }\n',
             ["goes round in a circle"],
         ),
         (
-            '[workloads.x]\narchitecture = "mnist_fc"\n[workloads.x.variants]\n'
+            '[workloads.x]\nrecipe = "mnist_fc"\n[workloads.x.variants]\n'
             'base = { method = "train", epochs = 1 }\n'
             'a = { method = "prune", final_sparsity = 1.5 }\n',
             ["workloads.x.variants.a.final_sparsity"],

@@ -58,7 +58,7 @@ def error(text: str) -> str:
         (f"{MODEL}[targets.mps3]\nquarantine_hours = 1e300\n", "targets.mps3.quarantine_hours"),
         ('[workloads.m]\nmodel = "m"\nseed = -1\n', "workloads.m.seed"),
         ('[workloads.m]\nmodel = "m"\nseed = 4294967296\n', "workloads.m.seed"),
-        ('[workloads.m]\narchitecture = "mnist_fc"\nseed = -1\n', "workloads.m.seed"),
+        ('[workloads.m]\nrecipe = "mnist_fc"\nseed = -1\n', "workloads.m.seed"),
         (f'[workloads]\nm = "{NOBODY}"\n', "workloads.m.model: ~no_such_user_here/x: no home"),
         (f'{MODEL}[vela]\nconfig_file = "{NOBODY}"\n', "vela.config_file: ~no_such_user_here"),
         (f'{MODEL}[targets.fvp]\nexecutable = "{NOBODY}"\n', "targets.fvp: ~no_such_user_here"),

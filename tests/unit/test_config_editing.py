@@ -123,7 +123,7 @@ def test_frozen_variants_get_a_table_and_keep_it() -> None:
 
 def test_variants_of_any_spelling_can_be_frozen() -> None:
     inline = (
-        '[workloads.net]\narchitecture = "mnist_fc"\n'
+        '[workloads.net]\nrecipe = "mnist_fc"\n'
         'variants = { base = { method = "train", epochs = 1 } }  # small\n'
     )
     changed = with_frozen(inline, "net", {"base": frozen("b.tflite")}, PATH)

@@ -24,7 +24,7 @@ FILE = f'{GRID}[workloads.m]\nmodel = "m.tflite"\n'
 LIMIT = '[[workloads.m.limits]]\nmetric = "npu_cycles"\nmax = 1\n'
 TRAINED = """
 [workloads.m]
-architecture = "mnist_fc"
+recipe = "mnist_fc"
 [workloads.m.variants]
 base = { method = "train", epochs = 1 }
 pruned = { method = "prune" }

@@ -21,7 +21,7 @@ from tests.support.models.tflite_factory import mlp
 
 VARIANTS = """
 [workloads.net]
-architecture = "mnist_fc"
+recipe = "mnist_fc"
 seed = 3
 [workloads.net.variants]
 base = { method = "train", epochs = 1 }

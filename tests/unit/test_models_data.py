@@ -10,9 +10,10 @@ import numpy as np
 import pytest
 
 from bench.core.errors import DownloadError, PrerequisiteError
-from models.data import FULL, SUBSET, keras_cache_file, load, resolve_mnist, write_test_set
+from models.data import FULL, SUBSET, keras_cache_file, load, resolve_mnist
 from tests.support.http_servers import file as file_answer
 from tests.support.http_servers import serving
+from tests.support.models.recipes import stored_mnist
 
 
 def small_npz() -> bytes:
@@ -152,13 +153,16 @@ def test_the_subset_is_split_evenly_and_without_overlap() -> None:
 
 
 def test_the_written_test_set_is_what_the_float_model_takes(tmp_path: Path) -> None:
-    write_test_set(SUBSET, tmp_path / "a.npz")
-    write_test_set(SUBSET, tmp_path / "b.npz")
-    assert (tmp_path / "a.npz").read_bytes() == (tmp_path / "b.npz").read_bytes()
+    stored, again = stored_mnist(tmp_path / "a"), stored_mnist(tmp_path / "b")
+    for split in stored.files:
+        assert stored.files[split].read_bytes() == again.files[split].read_bytes()
     data = load(SUBSET)
-    with np.load(tmp_path / "a.npz") as arrays:
+    with np.load(stored.files["test"]) as arrays:
         assert arrays["inputs"].dtype == np.float32
         assert arrays["inputs"].max() == 1.0
         np.testing.assert_allclose(arrays["inputs"] * 255, data.x_test, atol=1e-4)
         assert arrays["labels"].dtype == np.int64
         np.testing.assert_array_equal(arrays["labels"], data.y_test)
+        # The bytes that NumPy writes, by which records know the data.
+        np.savez(tmp_path / "c.npz", inputs=arrays["inputs"], labels=arrays["labels"])
+    assert stored.files["test"].read_bytes() == (tmp_path / "c.npz").read_bytes()

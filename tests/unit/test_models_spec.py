@@ -5,7 +5,6 @@ from typing import Any
 import pytest
 from pydantic import TypeAdapter, ValidationError
 
-from models.data import SUBSET
 from models.messages import BuildRequest
 from models.spec import (
     ClusterSpec,
@@ -44,8 +43,7 @@ def test_method_selects_the_spec_and_it_survives_json(table: dict[str, Any], kin
 @pytest.mark.parametrize(
     ("table", "hint"),
     [
-        ({"method": "train"}, "epochs"),
-        ({"method": "train", "epochs": 0}, "epochs"),
+        ({"method": "train", "epochs": -1}, "epochs"),
         ({"method": "train", "epochs": 4, "validation_split": 1.0}, "validation_split"),
         ({"method": "train", "epochs": 4, "epoch": 5}, "did you mean 'epochs'"),
         ({"method": "train", "epochs": 4, "parent": "base"}, "unknown key 'parent'"),
@@ -92,9 +90,9 @@ def request(**changes: Any) -> BuildRequest:
     fields = {
         "workload": "mnist_fc",
         "variant": "pruned",
-        "architecture": "mnist_fc",
+        "origin": {"name": "mnist_fc"},
         "spec": PruneSpec(),
-        "data": SUBSET,
+        "data": {"name": "some", "sha256": "", "files": {"train": "train.npz"}},
         "parent_dir": "somewhere",
     }
     return BuildRequest.model_validate(fields | changes)

@@ -138,6 +138,7 @@ def _measured(setup: RunSetup, patterns: list[str] | None, runs: int) -> tuple[R
         kept_inputs,
         surveyed_inputs,
         unavailable_targets,
+        with_recipes,
     )
     from bench.cli.noise.progress import TerminalProgress, resumable, tell
     from bench.core.errors import TargetUnavailableError
@@ -150,7 +151,7 @@ def _measured(setup: RunSetup, patterns: list[str] | None, runs: int) -> tuple[R
     setup = replace(setup, inputs=surveyed_inputs(setup))
     for name, (what, cure) in unavailable_targets(setup).items():
         raise TargetUnavailableError(f"target {name!r}: {what}", cure=cure)
-    setup = replace(setup, config=kept_inputs(setup))
+    setup = with_recipes(replace(setup, config=kept_inputs(setup)), progress)
     done: Counter[Cell] = Counter()
 
     def heard(cell: Cell, number: int) -> None:

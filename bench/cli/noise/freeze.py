@@ -61,7 +61,8 @@ def freeze(
         )
 
     with resumable(state):
-        for made in made_models(settings, open_ones, open_cache(cache), TerminalProgress()):
+        progress = TerminalProgress()
+        for made in made_models(settings, config, open_ones, open_cache(cache), progress):
             models.append(made)
     paths = keep_frozen(config, directory, models)
     for made, path in zip(models, paths, strict=True):

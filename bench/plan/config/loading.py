@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from collections.abc import Iterable, Iterator
+from collections.abc import Callable, Iterable, Iterator
 from contextlib import contextmanager
 from pathlib import Path
 
@@ -15,7 +15,12 @@ from bench.plan.cell import INSTALLED_VELA
 from bench.plan.config.document import parse_document, read_text
 from bench.plan.config.reach import unreachable
 from bench.plan.config.settings import BenchConfig
-from bench.plan.config.workloads import CustomMetric, ModelFileWorkload, Workload
+from bench.plan.config.workloads import (
+    CustomMetric,
+    ModelFileWorkload,
+    TrainedWorkload,
+    Workload,
+)
 
 __all__ = ["load_config", "named_velas", "parse_config"]
 
@@ -95,27 +100,10 @@ def _resolve_paths(config: BenchConfig, config_path: Path, root: Path) -> BenchC
         with _naming(config_path, key):
             return None if path is None else root / expanded(path)
 
-    workloads: dict[str, Workload] = {}
-    for name, workload in config.workloads.items():
-        if isinstance(workload, ModelFileWorkload):
-            key = f"workloads.{name}"
-            update: dict[str, object] = {
-                "model": at_root(workload.model, f"{key}.model"),
-                "dataset": at_root(workload.dataset, f"{key}.dataset"),
-            }
-            if isinstance(workload.metric, CustomMetric):
-                file = at_root(workload.metric.file, f"{key}.metric")
-                update["metric"] = workload.metric.model_copy(update={"file": file})
-            workload = workload.model_copy(update=update)
-        elif workload.frozen:
-            frozen = {
-                variant: one.model_copy(
-                    update={"model": at_root(one.model, f"workloads.{name}.frozen.{variant}.model")}
-                )
-                for variant, one in workload.frozen.items()
-            }
-            workload = workload.model_copy(update={"frozen": frozen})
-        workloads[name] = workload
+    workloads = {
+        name: _with_paths(workload, f"workloads.{name}", at_root)
+        for name, workload in config.workloads.items()
+    }
     ini = at_root(config.vela.config_file, "vela.config_file")
     locks = {
         version: at_root(path, f'vela.locks."{version}"')
@@ -133,6 +121,29 @@ def _resolve_paths(config: BenchConfig, config_path: Path, root: Path) -> BenchC
     return config.model_copy(
         update={"workloads": workloads, "vela": vela, "history": history, "targets": targets}
     )
+
+
+def _with_paths(
+    workload: Workload, key: str, at_root: Callable[[Path | None, str], Path | None]
+) -> Workload:
+    """`workload` with absolute paths; `at_root` makes them, and takes their keys for errors."""
+    files = ("model", "dataset") if isinstance(workload, ModelFileWorkload) else ("keras", "data")
+    update: dict[str, object] = {
+        name: at_root(getattr(workload, name), f"{key}.{name}") for name in files
+    }
+    if isinstance(workload.metric, CustomMetric):
+        file = at_root(workload.metric.file, f"{key}.metric")
+        update["metric"] = workload.metric.model_copy(update={"file": file})
+    if isinstance(workload, TrainedWorkload):
+        if workload.is_file:
+            update["recipe"] = str(at_root(Path(workload.recipe), f"{key}.recipe"))
+        update["frozen"] = {
+            variant: one.model_copy(
+                update={"model": at_root(one.model, f"{key}.frozen.{variant}.model")}
+            )
+            for variant, one in workload.frozen.items()
+        }
+    return workload.model_copy(update=update)
 
 
 @contextmanager

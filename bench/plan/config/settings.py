@@ -30,6 +30,7 @@ __all__ = [
     "HistoryConfig",
     "ReferenceConfig",
     "SweepConfig",
+    "TrainingConfig",
     "fingerprint",
     "profile_name",
     "timing_of",
@@ -89,8 +90,20 @@ class ReferenceConfig(StrictModel):
         return Bounds(self.timeout_s, self.memory_mib * MIB)
 
 
+class TrainingConfig(StrictModel):
+    """What making one variant may take, and going once through a recipe's data."""
+
+    minutes: float = Field(default=30, gt=0, le=LONGEST_WAIT_S / 60)
+    memory_mib: int = Field(default=16 * 1024, ge=1024)
+
+    @property
+    def bounds(self) -> Bounds:
+        """What the builder process may take."""
+        return Bounds(60 * self.minutes, self.memory_mib * MIB)
+
+
 class DataConfig(StrictModel):
-    """Where the data of the trained workloads comes from."""
+    """Where the data of the built-in recipes comes from."""
 
     mnist: Literal["auto", "full", "subset"] = "auto"
 
@@ -110,6 +123,7 @@ class BenchConfig(StrictModel):
     vela: VelaConfig = VelaConfig()
     sweep: SweepConfig = SweepConfig()
     data: DataConfig = DataConfig()
+    training: TrainingConfig = TrainingConfig()
     reference: ReferenceConfig = ReferenceConfig()
     baselines: BaselineConfig = BaselineConfig()
     history: HistoryConfig = HistoryConfig()

@@ -11,10 +11,10 @@ from pathlib import Path
 import pytest
 from filelock import FileLock
 
-from models.data import SUBSET
 from models.messages import BuildRequest, BuildResult, Progress
 from models.service import VariantBuilder
 from models.spec import ClusterSpec, PruneSpec, TrainSpec
+from tests.support.models.recipes import built_in, stored_mnist
 
 __all__ = [
     "AGAIN",
@@ -63,6 +63,12 @@ class Built:
     def model(self) -> Path:
         return self.directory / "model.tflite"
 
+    @property
+    def accuracy(self) -> float:
+        """Of the float model, on the test images."""
+        assert self.result.float_accuracy is not None
+        return self.result.float_accuracy
+
 
 def build_all(
     builder: VariantBuilder,
@@ -72,6 +78,7 @@ def build_all(
     seed: int = 0,
 ) -> dict[str, Built]:
     built: dict[str, Built] = {}
+    data = stored_mnist(root / "data")
     for variant, spec in specs.items():
         out_dir = root / f"{architecture}-{variant}"
         out_dir.mkdir(parents=True)
@@ -79,10 +86,10 @@ def build_all(
         request = BuildRequest(
             workload=architecture,
             variant=variant,
-            architecture=architecture,
+            origin=built_in(architecture),
             spec=spec,
             seed=seed,
-            data=SUBSET,
+            data=data,
             parent_dir=parent,
         )
         fractions: list[float] = []
