@@ -32,7 +32,7 @@ from models.quantise import quantise
 from models.reading.facts import ModelFacts
 from models.reading.network import facts_of, make_model
 from models.reading.recipe import Recipe
-from models.reading.splits import Rows, read_rows
+from models.reading.storing import Rows, read_rows
 from models.runtime import library_versions, reset, tf
 from models.schedule import TrainingPlan, no_training, plan_training
 from models.spec import PruneSpec, QatSpec, QuantiseSpec, RequantiseSpec

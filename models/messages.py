@@ -48,7 +48,7 @@ BUILD_FILE = "build.json"
 
 
 class StoredData(StrictModel):
-    """The splits to train, to calibrate and to test with, as `models.reading.splits` stores them."""
+    """The splits to train, calibrate and test with, as `models.reading.splits` stores them."""
 
     #: For records.
     name: str

@@ -13,10 +13,10 @@ from typing import TypeVar
 from pydantic import ValidationError
 
 from bench.core import errors
-from bench.core.children import python_command
 from bench.core.errors import BenchError, BuildError
 from bench.core.processes import Bounds
-from bench.core.servers import Conversation, End, LostError, Server
+from bench.core.processes.children import python_command
+from bench.core.processes.servers import Conversation, End, LostError, Server
 from models.messages import (
     BuildOrder,
     BuildRequest,

@@ -14,17 +14,15 @@ from bench.cli import (
     cache,
     cells,
     compare,
-    disasm,
     doctor,
     history,
-    layers,
     report,
     run,
     schema,
-    trace,
     version,
     zoo,
 )
+from bench.cli.cell import disasm, layers, trace
 from bench.cli.noise import calibrate, freeze
 from bench.cli.whatif.command import whatif
 from bench.core.errors import BenchError

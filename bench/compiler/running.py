@@ -17,7 +17,7 @@ from bench.compiler import fork_server
 from bench.compiler.installation import VelaInstallation, vela_version
 from bench.core.logging import logger
 from bench.core.processes import Bounds, Ended, TimedOutError, run_to_end
-from bench.core.servers import End, LostError, Server
+from bench.core.processes.servers import End, LostError, Server
 
 __all__ = ["VelaRunner", "VelaServer", "run_alone"]
 

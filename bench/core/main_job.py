@@ -10,8 +10,8 @@ from __future__ import annotations
 from collections.abc import Sequence
 from pathlib import Path
 
-from bench.core.children import python_command
 from bench.core.own_names import ROOT, own_name
+from bench.core.processes.children import python_command
 
 __all__ = ["SUITES_DIRECTORY", "main_job_command"]
 

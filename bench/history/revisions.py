@@ -12,7 +12,7 @@ from pathlib import Path
 from bench.core.errors import ConfigError
 from bench.core.git import GitError, run_git
 from bench.core.logging import logger
-from bench.core.signals import STOPPING, SignalsHeldBack
+from bench.core.processes.signals import STOPPING, SignalsHeldBack
 from bench.core.text import one_line
 from bench.history.bisect import Measured
 from bench.history.child_runs import ChildRuns, own_root

@@ -20,9 +20,9 @@ from pathlib import Path
 import numpy as np
 
 from bench.core.arrays import save_array
-from bench.core.children import python_command
 from bench.core.errors import ModelError
 from bench.core.processes import Bounds, TimedOutError, ended_words, run_to_end
+from bench.core.processes.children import python_command
 from bench.core.units import MIB
 from bench.measuring.scores import Scored
 from bench.plan.config import CustomMetric

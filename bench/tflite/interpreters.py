@@ -23,11 +23,11 @@ from types import TracebackType
 import numpy as np
 
 from bench.core.arrays import Array, join_parts, row_slices
-from bench.core.children import python_command
 from bench.core.errors import BenchError, ModelError, PrerequisiteError
 from bench.core.processes import Bounds, memory_words
+from bench.core.processes.children import python_command
+from bench.core.processes.servers import Conversation, End, LostError, Server
 from bench.core.rows import MISFIT_CURE, leading_of, misfit, row_shape
-from bench.core.servers import Conversation, End, LostError, Server
 from bench.core.text import one_line
 from bench.tflite.interpreter_worker import ALIVE, Answer, Interpreter, Outcome, Request
 from bench.tflite.model_file import TensorInfo, inspect

@@ -17,8 +17,8 @@ from typing import Protocol
 from bench.core.arrays import Array, join_parts, row_slices
 from bench.core.errors import ModelError
 from bench.core.processes import Bounds
+from bench.core.processes.servers import End
 from bench.core.rows import row_shape, steps_of
-from bench.core.servers import End
 from bench.core.versions import installed_version
 from bench.tflite.extract import EXTRACT_DAMAGE, extract_operators, inputs_of, stands_alone
 from bench.tflite.graph import FileGraph, OperatorNode

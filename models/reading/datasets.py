@@ -14,7 +14,8 @@ from models.reading.facts import DataFacts
 from models.reading.loading import told_of_the_user
 from models.reading.origin import Origin
 from models.reading.recipe import Recipe
-from models.reading.splits import SPLITS, InputSpec, splits_of, survey_split, write_split
+from models.reading.splits import SPLITS, InputSpec, splits_of
+from models.reading.storing import survey_split, write_split
 
 __all__ = ["go_through_data"]
 

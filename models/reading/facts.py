@@ -5,7 +5,8 @@ from __future__ import annotations
 import hashlib
 
 from bench.core.schema import StrictModel
-from models.reading.splits import InputSpec, SplitFacts
+from models.reading.splits import InputSpec
+from models.reading.storing import SplitFacts
 
 __all__ = ["DataFacts", "LayerFacts", "ModelFacts"]
 

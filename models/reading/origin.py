@@ -3,10 +3,10 @@
 from __future__ import annotations
 
 from pathlib import Path
+from typing import Any
 
 from pydantic import Field
 
-from bench.cache import JSON
 from bench.core.schema import StrictModel
 
 __all__ = ["Option", "Options", "Origin", "SourceFile"]
@@ -50,7 +50,7 @@ class Origin(StrictModel):
         """The recipe's own file; None if it is built in, or there is none."""
         return self.sources.get("")
 
-    def identity(self) -> dict[str, JSON]:
+    def identity(self) -> dict[str, Any]:
         """What decides which network and data it gives, for cache keys; no paths."""
         return {
             "name": self.name,

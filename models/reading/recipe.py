@@ -42,8 +42,8 @@ class Recipe:
     #: Makes the Keras model, in float32, trained or not. Its initial weights come from Keras's
     #: global seed, so equal seeds give equal models. None if a file has the model.
     model: Callable[[], Any] | None
-    #: The splits `train`, `test` and perhaps `calibration`; see `models.reading.splits`. None if a file has
-    #: the data.
+    #: The splits `train`, `test` and perhaps `calibration`; see `models.reading.splits`. None if a
+    #: file has the data.
     data: Callable[[], Mapping[str, Any]] | None
     #: Names of classes and functions that a Keras file needs, and what they are.
     custom_objects: Callable[[], Mapping[str, Any]]

@@ -10,8 +10,8 @@ from pathlib import Path
 import numpy as np
 import pytest
 
-from bench.core.children import python_command
 from bench.core.errors import BuildError
+from bench.core.processes.children import python_command
 from bench.tflite.interpreters import Interpreter, Interpreters, Request
 from models.messages import BuildRequest, StoredData
 from models.service import VariantBuilder
@@ -58,7 +58,7 @@ def test_a_checkout_as_working_directory_shadows_no_library(
     (tmp_path / "numpy.py").write_text(f"open({str(told)!r}, 'w')\n", encoding="utf-8")
     monkeypatch.chdir(tmp_path)
     code = (
-        "from bench.core import children\n"
+        "from bench.core.processes import children\n"
         "import subprocess\n"
         "child = 'import numpy, bench.core.errors; print(bench.__file__)'\n"
         "subprocess.run(children.python_command(child), check=True)"

@@ -155,7 +155,8 @@ def forgotten(tree: SourceTree, loaded: frozenset[str], *entry_points: str) -> s
     """The modules in `loaded` that neither the fingerprint of `entry_points` nor an argument has.
 
     Arguable are, besides what is exempt and is there for it alone: the top-level packages, which
-    hold nothing but their names and are loaded by every child process (`bench.core.children`).
+    hold nothing but their names and are loaded by every child process: see
+    `bench.core.processes.children`.
     """
     exempt = tree.closure(*(name for one in EXEMPT for name in tree.modules[one].imports))
     return set(loaded - tree.closure(*entry_points) - EXEMPT.keys() - exempt - set(PACKAGES))

@@ -14,7 +14,7 @@ import numpy as np
 import pytest
 
 from bench.cache import ArtefactCache
-from bench.cli.finished_cell import compiled_model
+from bench.cli.cell.finished_cell import compiled_model
 from bench.core.errors import ModelError
 from bench.core.files import write_atomically
 from bench.core.own_names import PACKAGES

@@ -20,7 +20,7 @@ from ai_edge_litert import schema_py_generated as schema
 from bench.core.arrays import Array
 from bench.core.errors import BenchError, ModelError
 from bench.core.processes import Bounds, run_to_end
-from bench.core.servers import Server
+from bench.core.processes.servers import Server
 from bench.tflite.interpreters import (
     Interpreter,
     InterpreterError,

@@ -23,7 +23,7 @@ from bench.core.processes import (
     ran_out_of_memory,
     run_to_end,
 )
-from bench.core.servers import End, LostError, Server
+from bench.core.processes.servers import End, LostError, Server
 
 ROOT = Path(__file__).resolve().parents[2]
 #: Far more than anything here takes on a busy machine.
@@ -259,7 +259,7 @@ def test_memory_is_bounded_by_the_user_s_own_limit_too() -> None:
     script = f"""
 import resource, sys
 resource.setrlimit(resource.RLIMIT_DATA, (300 << 20, 300 << 20))
-from bench.core.servers import LostError, Server
+from bench.core.processes.servers import LostError, Server
 with Server([sys.executable, "-c", {ECHO!r}]) as server:
     try:
         with server.conversation(4 << 30) as child:
@@ -315,7 +315,7 @@ def test_what_cannot_be_started_is_said() -> None:
 
 #: Where processes are started by other means, and why.
 ELSEWHERE = {
-    "bench/core/processes.py": "the one way",
+    "bench/core/processes/running.py": "the one way",
     "bench/compiler/fork_server.py": "forks Vela, in a process started in the one way",
     "targets/fvp/containers/life.py": "a guard has to outlive the bench",
     "targets/mps3/labgrid/card_agent.py": "runs on the machine that has the card",

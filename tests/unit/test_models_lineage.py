@@ -70,7 +70,7 @@ FAMILY = BASE | {
 
 def workload(variants: dict[str, Any], **more: Any) -> TrainedWorkload:
     return TrainedWorkload.model_validate(
-        {"architecture": "mnist_fc", "variants": FAMILY | variants} | more
+        {"recipe": "mnist_fc", "variants": FAMILY | variants} | more
     )
 
 

@@ -10,7 +10,7 @@ from collections.abc import Iterator
 
 import pytest
 
-from bench.core.signals import STOPPING, SignalsHeldBack
+from bench.core.processes.signals import STOPPING, SignalsHeldBack
 
 
 @pytest.fixture(autouse=True)

@@ -14,15 +14,8 @@ from hypothesis import strategies as st
 
 from bench.core.arrays import Array
 from bench.core.errors import BuildError
-from models.reading.splits import (
-    InputSpec,
-    Split,
-    SplitFacts,
-    read_rows,
-    splits_of,
-    survey_split,
-    write_split,
-)
+from models.reading.splits import InputSpec, Split, splits_of
+from models.reading.storing import SplitFacts, read_rows, survey_split, write_split
 from tests.support.private_memory import watching_memory
 
 ONE = (InputSpec(name="x", shape=(3, 2), dtype="float32"),)

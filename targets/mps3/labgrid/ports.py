@@ -16,10 +16,10 @@ import time
 from collections.abc import Callable
 from typing import Any
 
-from bench.core.children import python_command
 from bench.core.errors import ConfigError, PrerequisiteError
 from bench.core.files import read_regular, reason
 from bench.core.processes import Bounds, TimedOutError, run_to_end
+from bench.core.processes.children import python_command
 from targets.mps3.errors import BoardError, BoardUnavailableError
 from targets.mps3.labgrid.volume import LabgridVolume, start_agent
 from targets.mps3.ports import Line, Power, Volume

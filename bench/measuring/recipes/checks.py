@@ -6,7 +6,7 @@ from bench.core.errors import BuildError
 from bench.core.schema import suggest
 from bench.plan.config import TrainedWorkload
 from models.reading.facts import DataFacts, ModelFacts
-from models.reading.splits import ArrayFacts, SplitFacts
+from models.reading.storing import ArrayFacts, SplitFacts
 
 __all__ = ["check_recipe"]
 

@@ -20,7 +20,7 @@ from bench.core.schema import StrictModel
 from bench.measuring.inputs import sha256_of
 from bench.measuring.products import ProductStore
 from bench.measuring.progress import Task
-from bench.measuring.recipe_checks import check_recipe
+from bench.measuring.recipes.checks import check_recipe
 from bench.plan.config import TrainedWorkload
 from models.data import DataSource
 from models.extra import training_versions

@@ -22,7 +22,7 @@ def layers(
     """
     from rich.text import Text
 
-    from bench.cli.finished_cell import find_record
+    from bench.cli.cell.finished_cell import find_record
     from bench.core.errors import BenchError
     from bench.records.run_directory import RunDirectory
     from bench.report.layers import layer_table

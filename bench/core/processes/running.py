@@ -26,7 +26,7 @@ from dataclasses import dataclass
 from pathlib import Path
 from typing import IO, TypeAlias
 
-from bench.core.signals import STOPPING, SignalsHeldBack
+from bench.core.processes.signals import STOPPING, SignalsHeldBack
 from bench.core.units import MIB
 
 __all__ = [

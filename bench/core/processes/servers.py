@@ -26,7 +26,7 @@ from multiprocessing.connection import Connection
 from types import TracebackType
 from typing import IO
 
-from bench.core.processes import (
+from bench.core.processes.running import (
     bound_memory,
     ended_words,
     guarded,

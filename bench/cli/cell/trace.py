@@ -26,7 +26,7 @@ def trace(
     """
     import json
 
-    from bench.cli.finished_cell import compiled_model, find_record, timing_profile
+    from bench.cli.cell.finished_cell import compiled_model, find_record, timing_profile
     from bench.cli.options import open_cache
     from bench.core.errors import BenchError
     from bench.core.files import write_atomically
