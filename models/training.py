@@ -42,7 +42,7 @@ class TrainingSet:
 
     def first(self, count: int) -> Any:
         """The first samples to train on, at most `count`, as the model takes them."""
-        return self.images[: min(count, self.plan.fit_images)]
+        return _one(tuple(array[: min(count, self.plan.fit_images)] for array in self.inputs))
 
 
 def learning_rate(rate: float, decay: Decay, plan: TrainingPlan) -> Any:

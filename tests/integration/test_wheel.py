@@ -158,7 +158,7 @@ def test_training_without_the_extra_is_an_error_that_names_the_cure(
     installed: InstalledBench, project: Path
 ) -> None:
     (project / "bench.toml").write_text(
-        '[grid]\n[workloads.fc]\narchitecture = "mnist_fc"\n'
+        '[grid]\n[workloads.fc]\nrecipe = "mnist_fc"\n'
         '[workloads.fc.variants]\nbase = { method = "train", epochs = 1 }\n',
         encoding="utf-8",
     )

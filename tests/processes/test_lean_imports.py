@@ -19,7 +19,7 @@ def loaded(statements: str) -> set[str]:
 
 def test_the_client_of_the_builder_imports_no_heavy_library() -> None:
     found = loaded(
-        "import models.service, models.registry, models.data\nmodels.data.load(models.data.SUBSET)"
+        "import models.service, models.recipes, models.data\nmodels.data.load(models.data.SUBSET)"
     )
     assert "models.data" in found
     heavy = {"tensorflow", "tf_keras", "keras", "tensorflow_model_optimization"}
