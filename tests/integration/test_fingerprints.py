@@ -8,6 +8,7 @@ import pickle
 import shutil
 import subprocess
 import sys
+import time
 from collections.abc import Sequence
 from pathlib import Path
 
@@ -265,3 +266,50 @@ def test_every_byte_of_the_closure_counts_and_no_other(tmp_path: Path) -> None:
             assert (after[name][0] != before[name][0]) == (path in files), (name, path)
         Path(path).write_bytes(original)
     assert told() == before
+
+
+#: Reads the tree after it has loaded a module of it, which somebody edits in between.
+EDITED = """
+import sys, time
+from pathlib import Path
+from bench.core.fingerprint import read_source_tree
+{edit}
+try:
+    read_source_tree()
+except Exception as error:
+    print(error)
+else:
+    print("read")
+"""
+EDITS = {
+    "": "read",
+    "write(path, text + '# x')": "was changed while the bench was starting",
+    "write(path, text + '# x'); write(path, text)": "was changed while the bench was starting",
+    "path.with_name('new.py').write_text('')": "new.py was changed while the bench was starting",
+    "path.chmod(0o600)": "was changed while the bench was starting",
+}
+
+
+@pytest.mark.parametrize("edit", EDITS, ids=["no edit", "edited", "put back", "new", "touched"])
+def test_what_was_edited_after_it_was_loaded_is_not_read(edit: str, tmp_path: Path) -> None:
+    """What runs is what was loaded, and a fingerprint of what came later would be a lie."""
+    for package in PACKAGES:
+        shutil.copytree(
+            ROOT / package, tmp_path / package, ignore=shutil.ignore_patterns("__pycache__")
+        )
+    # A source that is older than any process that loads it.
+    time.sleep(0.1)
+    change = (
+        f"path = Path({str(tmp_path / 'targets' / 'ethos_u55' / 'ports.py')!r})\n"
+        "text, write = path.read_text(), Path.write_text\n"
+        f"time.sleep(0.05)\n{edit}\n"
+    )
+    done = subprocess.run(
+        [sys.executable, "-c", EDITED.format(edit=change)],
+        env={**os.environ, "PYTHONPATH": str(tmp_path), "PYTHONDONTWRITEBYTECODE": "1"},
+        cwd=tmp_path,
+        capture_output=True,
+        text=True,
+    )
+    assert EDITS[edit] in done.stdout, done.stderr
+    assert ("leave the bench's own files alone" in done.stdout) is bool(edit)

@@ -68,6 +68,23 @@ def test_more_than_a_data_set_may_hold_is_refused(tmp_path: Path) -> None:
         pass
 
 
+@pytest.mark.parametrize("packing", [zipfile.ZIP_BZIP2, zipfile.ZIP_LZMA])
+def test_what_numpy_never_packs_is_not_unpacked(tmp_path: Path, packing: int) -> None:
+    """zipfile unpacks these without a bound."""
+    path = tmp_path / "data.npz"
+    array = io.BytesIO()
+    np.save(array, np.zeros(LARGE, np.int8))
+    with zipfile.ZipFile(path, "w", packing) as archive:
+        archive.writestr("inputs.npy", array.getvalue())
+    tracemalloc.start()
+    words = "packed in a way that NumPy does not use"
+    with pytest.raises(ModelError, match=words), open_archive(path):
+        pass
+    _, peak = tracemalloc.get_traced_memory()
+    tracemalloc.stop()
+    assert peak < LARGE / 4
+
+
 @pytest.mark.parametrize(
     "text",
     [

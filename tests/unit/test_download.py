@@ -3,17 +3,20 @@
 from __future__ import annotations
 
 import hashlib
+import io
 import socket
 import time
 from collections.abc import Callable
+from http.client import HTTPMessage
 from itertools import count
+from urllib.request import Request
 
 import pytest
 from hypothesis import given
 from hypothesis import strategies as st
 
 from bench.core.address import parse_address, shown
-from bench.core.download import Limits, fetch
+from bench.core.download import Limits, _Redirects, fetch
 from bench.core.errors import DownloadError
 from tests.support.http_servers import Answer, file, reply, serving
 
@@ -188,6 +191,29 @@ def test_credentials_go_to_the_server_and_not_where_it_leads() -> None:
             assert "?sig=t0ken " in server.requests[0]
         assert "Authorization" not in goal.requests[0]
         assert not [secret for secret in SECRETS if secret in goal.requests[0]]
+
+
+@pytest.mark.parametrize(
+    ("goal", "words"),
+    [
+        ("http://127.0.0.1/x", "leads to this machine itself"),
+        ("http://127.9.9.9:8000/x", "leads to this machine itself"),
+        ("https://localhost/x", "leads to this machine itself"),
+        ("http://[::1]/x", "leads to this machine itself"),
+        ("http://example.com/x", "only https is allowed"),
+        ("ftp://example.com/x", "only https is allowed"),
+    ],
+)
+def test_no_server_elsewhere_leads_to_this_machine_or_off_https(goal: str, words: str) -> None:
+    """What would be asked there is not what the server could ask itself."""
+    address = parse_address("https://example.com/m.tflite")
+    request = Request(address.url)
+    follow = _Redirects(address, "m.tflite").redirect_request
+    with pytest.raises(DownloadError, match=words):
+        follow(request, io.BytesIO(), 302, "Found", HTTPMessage(), goal)
+    elsewhere = "https://other.example/m.tflite"
+    followed = follow(request, io.BytesIO(), 302, "Found", HTTPMessage(), elsewhere)
+    assert followed.full_url == elsewhere
 
 
 @pytest.mark.parametrize(

@@ -16,6 +16,7 @@ from bench.judging.judge import Judge
 from bench.judging.policy import Policy
 from bench.judging.sweep import SweepResult
 from bench.judging.verdicts import judge_cell, worst
+from bench.plan.cell import Cell
 from bench.plan.config import LimitRule, parse_config
 from bench.plan.grid import make_plan
 from bench.plan.metrics import AccuracyMetric as Metric
@@ -397,16 +398,14 @@ def test_each_figure_that_can_be_absent_is_taken_away(base: Record) -> None:
             Record.model_validate(document)
 
 
-@pytest.mark.parametrize("taken", sorted(TAKEN))
-@pytest.mark.parametrize("of", [0, 1])
-def test_a_red_sweep_stays_red(base: Record, tmp_path: Path, taken: str, of: int) -> None:
+def sweep_status(directory: Path, expected: str, make: Callable[[int, Cell], Record]) -> Status:
+    """How a sweep over 64 and 128 MACs is judged whose records `make` makes, of place and cell."""
     config = parse_config(
         '[grid]\nmacs = [64, 128]\nmemory_modes = ["Shared_Sram"]\ntargets = ["vela"]\n'
-        '[workloads.w]\nmodel = "w.tflite"\nexpect_bound = { Shared_Sram = "memory" }\n',
-        tmp_path / "bench.toml",
+        f'[workloads.w]\nmodel = "w.tflite"\nexpect_bound = {{ Shared_Sram = "{expected}" }}\n',
+        directory / "bench.toml",
     )
     (group,) = make_plan(config).sweeps
-
     manifest = RunManifest.now(
         config_path=Path("bench.toml"),
         config_sha256="",
@@ -416,22 +415,48 @@ def test_a_red_sweep_stays_red(base: Record, tmp_path: Path, taken: str, of: int
         timing={},
         surroundings=Surroundings(),
     )
+    records = {cell: make(number, cell) for number, cell in enumerate(group.cells)}
+    run = RunDirectory.create(directory, manifest)
+    judge = Judge(config, records.__getitem__, run, reproduce, NOTHING, Policy.at_a_desk())
+    return judge.sweep(group).verdict.status
 
+
+@pytest.mark.parametrize("taken", sorted(TAKEN))
+@pytest.mark.parametrize("of", [0, 1])
+def test_a_red_sweep_stays_red(base: Record, tmp_path: Path, taken: str, of: int) -> None:
     def outcome(name: str, take: Callable[[Record], Record]) -> Status:
-        records = {}
-        for number, cell in enumerate(group.cells):
+        def make(number: int, cell: Cell) -> Record:
             record = base.model_copy(update={"cell": CellIdentity.of(cell)})
             record = promising(record, MetricName.NPU_CYCLES)
-            records[cell] = take(record) if number == of else record
-        run = RunDirectory.create(tmp_path / name, manifest)
-        judge = Judge(config, records.__getitem__, run, reproduce, NOTHING, Policy.at_a_desk())
-        verdict = judge.sweep(group).verdict
-        return verdict.status
+            return take(record) if number == of else record
+
+        return sweep_status(tmp_path / name, "memory", make)
 
     assert outcome("whole", lambda record: record) is Status.FAIL
     assert outcome("taken", TAKEN[taken]) in (Status.FAIL, Status.INCOMPLETE)
     unbound = outcome("unbound", lambda record: record.model_copy(update={"binding": {}}))
     assert unbound is Status.INCOMPLETE
+
+
+@pytest.mark.parametrize("of", [0, 1])
+@pytest.mark.parametrize("left", [("GELU",), ("GELU", "TOPK_V2")])
+def test_a_sweep_with_an_operator_on_the_cpu_meets_no_expectation(
+    base: Record, tmp_path: Path, of: int, left: tuple[str, ...]
+) -> None:
+    """What is left of a network on the NPU is bound by other things than the network."""
+
+    def outcome(name: str, *operators: str) -> Status:
+        def make(number: int, cell: Cell) -> Record:
+            # Twice the MACs take half the time, so they are what binds.
+            record = variant(base, cell.variant, cycles=2000 >> number).model_copy(
+                update={"cell": CellIdentity.of(cell), "binding": {"compute": 1.0}}
+            )
+            return on_cpu(record, *operators) if number == of else record
+
+        return sweep_status(tmp_path / name, "compute", make)
+
+    assert outcome("whole") is Status.PASS
+    assert outcome("left", *left) is Status.FAIL
 
 
 def test_no_limit_is_never_said_where_one_is(base: Record) -> None:
