@@ -198,7 +198,7 @@ def test_what_nobody_runs_has_no_reference_and_the_operator_is_named(
 
 @pytest.mark.parametrize("cut", [True, False], ids=["in pieces", "whole"])
 def test_a_name_that_an_interpreter_repeats_commands_no_terminal(tmp_path: Path, cut: bool) -> None:
-    """Refusing an operator, TFLite-Micro prints its name as it is."""
+    """Refusing an operator, LiteRT repeats its name as it is, on two lines."""
     tensors = [Tensor(name, (1, 4), scale=0.5) for name in ("x", "y")]
     operators = [Op("CUSTOM", (0,), (1,), custom="odd\x1b[2J\u202e")]
     if not cut:
