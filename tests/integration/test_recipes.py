@@ -157,7 +157,7 @@ def test_options_reach_the_functions_that_take_them(project: Path, store: Produc
     assert {layer.name: layer.kernel for layer in wide.network.layers}["conv"] == (3, 3, 1, 16)
     # The first convolution is left alone, as are layers without a kernel.
     assert wide.network.compressed_layers == ("hidden", "out")
-    (project / "bench.toml").write_text(text.replace("width =", "widht ="), encoding="utf-8")
+    (project / "bench.toml").write_text(text.replace("width =", "width_ ="), encoding="utf-8")
     with pytest.raises(BenchError, match="did you mean 'width'"):
         surveyed(project, store)
 
