@@ -9,6 +9,7 @@ from typing import TYPE_CHECKING, Annotated, Any
 import typer
 
 from bench.cli.default_verb import ShowsByDefault
+from bench.cli.options import CacheRoot
 
 if TYPE_CHECKING:
     from bench.history.series import Selection
@@ -42,13 +43,18 @@ _CONFIG = Path("bench.toml")
 
 
 @commands.command()
-def show(
-    metric: Annotated[str, typer.Argument(help="Such as npu_cycles.")],
-    cell: Annotated[str, typer.Argument(help="A cell's id; with `*` (any text), many cells.")],
+def show(  # noqa: PLR0913 (the options of a command)
+    metric: Annotated[str, typer.Argument(help="Such as npu_cycles.")] = "npu_cycles",
+    cell: Annotated[str, typer.Argument(help="A cell's id; with `*` (any text), many.")] = "*",
     branch: Branch = "",
     since: Since = "",
     limit: Limit = 20,
     as_json: AsJson = False,
+    html: Annotated[
+        Path | None,
+        typer.Option(metavar="FILE", help="Write a page with a chart of each cell instead."),
+    ] = None,
+    cache: CacheRoot = None,
     store: StoreFile = None,
     config: ConfigFile = _CONFIG,
 ) -> None:
@@ -61,7 +67,9 @@ def show(
 
     found = _store(store, config).series(metric, cell, _selection(branch, since))
     views = [SeriesView(one, find_steps(one.points), is_noisy(one.points)) for one in found]
-    if as_json:
+    if html is not None:
+        _write_page(views, html, cache)
+    elif as_json:
         _print_json(series_json(views))
     elif not views:
         print("no run of this branch and time has the cell")
@@ -134,6 +142,22 @@ def list_runs(
         _print_json(runs_json(runs))
     else:
         _print_tables(runs_table(runs[-limit:] if limit else runs))
+
+
+def _write_page(views: list[Any], path: Path, cache: Path | None) -> None:
+    from bench.cli.options import open_cache
+    from bench.core.errors import BenchError
+    from bench.core.files import reason, write_atomically
+    from bench.core.text import one_line
+    from bench.report.html.library import chart_library
+    from bench.report.html.trend import trend_page
+
+    page = trend_page(views, chart_library(open_cache(cache)))
+    try:
+        write_atomically(path, page)
+    except OSError as error:
+        raise BenchError(f"{path}: cannot be written: {reason(error)}") from error
+    print(one_line(f"page {path}"))
 
 
 def _store(store: Path | None, config: Path) -> HistoryStore:

