@@ -42,7 +42,7 @@ def terminal_width(terminalreporter: Any) -> int:
 
 def end_tables(view: RunView, width: int) -> str:
     """The tables of a run that has ended; of a large one the rows that matter."""
-    if len(view.cells) > BRIEF_FROM:
+    if len(view.records) > BRIEF_FROM:
         tables = brief_tables(view.studies, width)
     else:
         tables = workload_tables(view.studies, width)

@@ -18,6 +18,7 @@ from bench.measuring.progress import Follower, ProgressEvent
 from bench.pytest_plugin.baselines import update_baselines
 from bench.pytest_plugin.cases import CaseCollector
 from bench.pytest_plugin.end import end_lines, end_tables, shown_path, terminal_width
+from bench.pytest_plugin.live import LiveProgress, is_for_people
 from bench.records.record import Status
 from bench.report.run_view import RunView, read_run, write_junit
 
@@ -56,6 +57,7 @@ class TerminalReport:
         self._run = session.run
         self._cases = cases
         self._config = config
+        self._live: LiveProgress | None = None
         self._stop = threading.Event()
         self._thread: threading.Thread | None = None
         self._view = RunView.empty()
@@ -78,6 +80,11 @@ class TerminalReport:
 
     def pytest_sessionstart(self, session: pytest.Session) -> None:
         """Begin to follow the workers' progress."""
+        if is_for_people(self._config):
+            # The options are known by now, and nothing was written yet.
+            cells = [cell.id for cell in self._setup.plan().cells]
+            self._live = LiveProgress(self._config, cells)
+            self._config.pluginmanager.register(self._live, "bench-live")
         self._thread = threading.Thread(target=self._follow, name="bench-progress", daemon=True)
         self._thread.start()
 
@@ -146,8 +153,15 @@ class TerminalReport:
             terminalreporter.write_line(f"bench: {one_line(line)}")
 
     def _follow(self) -> None:
-        reporter = self._config.pluginmanager.get_plugin("terminalreporter")
         follower = Follower(self._run.progress)
+        if self._live is not None:
+            stopped = False
+            while not stopped:
+                stopped = self._stop.wait(_LOOK_S)
+                self._live.show(follower.new_events())
+            self._live.stop()
+            return
+        reporter = self._config.pluginmanager.get_plugin("terminalreporter")
         lines_of = ProgressLines(time.monotonic())
         stopped = False
         while not stopped:

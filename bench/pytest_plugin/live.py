@@ -1,0 +1,124 @@
+"""Progress for people at a terminal: a few lines that are drawn again and again while work is done.
+
+Pytest's own dots would break these lines, so they are left out. Where nobody looks (a file, a CI
+job, `-v`), nothing here is used.
+"""
+
+from __future__ import annotations
+
+import os
+import time
+from collections.abc import Sequence
+from typing import Any
+
+import pytest
+from rich.console import Console, Group
+from rich.live import Live
+from rich.text import Text
+
+from bench.measuring.progress import ProgressEvent
+from bench.pytest_plugin.board import ProgressBoard, Shown
+
+__all__ = ["LiveProgress", "drawn", "is_for_people"]
+
+_WIDEST_BAR = 60
+
+
+def is_for_people(config: pytest.Config) -> bool:
+    """Whether somebody looks at the terminal, and wants pytest's usual amount of output."""
+    reporter: Any = config.pluginmanager.get_plugin("terminalreporter")
+    return (
+        reporter is not None
+        and reporter.isatty
+        and config.get_verbosity() == 0
+        and config.getoption("capture") != "no"
+        and os.environ.get("TERM", "dumb") != "dumb"
+        and not os.environ.get("CI")
+    )
+
+
+class LiveProgress:
+    """Registered in the controller only, if somebody looks."""
+
+    def __init__(self, config: pytest.Config, cells: Sequence[str]) -> None:
+        reporter: Any = config.pluginmanager.get_plugin("terminalreporter")
+        self._reporter = reporter
+        # What pytest would write between our lines: names of files and per cents.
+        reporter.showfspath = False
+        reporter._show_progress_info = False
+        self._board = ProgressBoard(cells, time.monotonic())
+        console = Console(file=reporter._tw._file, force_terminal=True, highlight=False)
+        self._console = console
+        self._live = Live(
+            console=console,
+            auto_refresh=False,
+            transient=True,
+            redirect_stdout=False,
+            redirect_stderr=False,
+        )
+        self._begun = False
+
+    @pytest.hookimpl(tryfirst=True)
+    def pytest_report_teststatus(
+        self, report: pytest.TestReport | pytest.CollectReport
+    ) -> tuple[str, str, str] | None:
+        """Count as pytest does, without letters."""
+        when = getattr(report, "when", "collect")
+        if report.passed:
+            return ("passed" if when == "call" else "", "", "")
+        if report.failed:
+            return ("failed" if when == "call" else "error", "", "")
+        return ("skipped", "", "")
+
+    def pytest_collection_finish(self, session: pytest.Session) -> None:
+        """Without workers: these are the tests."""
+        self._board.collected(item.nodeid for item in session.items)
+
+    @pytest.hookimpl(optionalhook=True)
+    def pytest_xdist_node_collection_finished(self, node: Any, ids: Sequence[str]) -> None:
+        """With workers: all collect the same tests."""
+        self._board.collected(ids)
+
+    def pytest_runtest_logreport(self, report: pytest.TestReport) -> None:
+        """A phase of a test has ended."""
+        if report.when not in ("setup", "call") or (report.when == "setup" and report.failed):
+            failed = report.failed
+            self._board.ended(report.nodeid, failed=failed or self._call_failed(report.nodeid))
+
+    def _call_failed(self, nodeid: str) -> bool:
+        return any(one.nodeid == nodeid for one in self._reporter.stats.get("failed", ())[-50:])
+
+    def show(self, events: list[ProgressEvent]) -> None:
+        """Draw the lines anew. Called by one thread only."""
+        now = time.monotonic()
+        self._board.take((event for event in events if event.kind != "note"), now)
+        if not self._begun:
+            if not events:
+                return
+            self._reporter.ensure_newline()
+            self._live.start()
+            self._begun = True
+        for event in events:
+            if event.kind == "note":
+                self._live.console.print(Text(f"bench: {event.text}"))
+        self._live.update(drawn(self._board.shown(now), self._console.width), refresh=True)
+
+    def stop(self) -> None:
+        """Take the lines away."""
+        if self._begun:
+            self._live.stop()
+            self._begun = False
+
+
+def drawn(shown: Shown, width: int) -> Group:
+    """The lines for a terminal of that width, none of them wider."""
+    bar = _bar(shown.share, min(width, _WIDEST_BAR))
+    lines = [shown.headline, " | ".join(shown.stages), *shown.running]
+    text = [Text(line, no_wrap=True, overflow="ellipsis") for line in lines if line]
+    return Group(bar, *text)
+
+
+def _bar(share: float, width: int) -> Text:
+    """A line of its own; that of `rich` has no end."""
+    done = round(share * width)
+    return Text("━" * done, style="green").append("━" * (width - done), style="bright_black")
