@@ -203,7 +203,7 @@ def _lost_zeros(
     elif not in_float:
         cause = (
             f"its float kernel has {np.mean(kernel.values == 0):.1%} already: the last training "
-            "did not keep them, or its wrappers were not stripped"
+            "did not reach or keep them, or its wrappers were not stripped"
         )
         cure = "keep them with preserve_sparsity, or preserve; list the layer in `layers`"
     else:

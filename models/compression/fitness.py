@@ -147,7 +147,9 @@ def _check_named(spec: PruneSpec | ClusterSpec, layers: Collection[str]) -> None
     )
     for name in figures:
         if name not in layers:
-            raise BuildError(f"{key}: {suggest(name, list(layers))}: {name!r} is not compressed")
+            raise BuildError(
+                f"{key}: {name!r} is not among the compressed layers; {suggest(name, list(layers))}"
+            )
 
 
 def _check_covered(parent: Mapping[str, Promise], layers: Collection[str]) -> None:
