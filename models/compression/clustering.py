@@ -5,6 +5,9 @@ from __future__ import annotations
 from collections.abc import Sequence
 from typing import Any
 
+import numpy as np
+import numpy.typing as npt
+
 from models.compression.wrapping import wrap
 from models.runtime import tfmot
 from models.spec import ClusterSpec
@@ -16,6 +19,8 @@ _CENTROIDS = {
     "linear": "LINEAR",
     "density": "DENSITY_BASED",
     "kmeans++": "KMEANS_PLUS_PLUS",
+    # Replaced as soon as the kernel is there.
+    "even": "LINEAR",
 }
 
 
@@ -40,11 +45,34 @@ def _wrapper(layer: Any, spec: ClusterSpec) -> Any:
         ClusterWeights,
     )
 
-    initialisation = tfmot.clustering.keras.CentroidInitialization
-    return ClusterWeights(
+    class EvenClusterWeights(ClusterWeights):  # type: ignore[misc]
+        """Begins with values that are the same distance apart."""
+
+        def build(self, input_shape: Any) -> None:
+            super().build(input_shape)
+            for name, centroids in self.cluster_centroids.items():
+                weight = self.original_clusterable_weights[name]
+                axes = tuple(range(len(weight.shape) - 1)) if spec.per_channel else None
+                centroids.assign(_evenly(np.abs(weight.numpy()).max(axis=axes), spec, layer.name))
+                indices = self.clustering_algorithms[name].get_pulling_indices(weight)
+                self.pulling_indices[name].assign(indices)
+
+    even = spec.initialisation == "even"
+    kinds = tfmot.clustering.keras.CentroidInitialization
+    return (EvenClusterWeights if even else ClusterWeights)(
         layer,
         number_of_clusters=spec.values(layer.name),
-        cluster_centroids_init=getattr(initialisation, _CENTROIDS[spec.initialisation]),
+        cluster_centroids_init=getattr(kinds, _CENTROIDS[spec.initialisation]),
         preserve_sparsity=spec.preserve_sparsity,
         cluster_per_channel=spec.per_channel,
     )
+
+
+def _evenly(largest: npt.NDArray[np.float32], spec: ClusterSpec, layer: str) -> Any:
+    """Values from -largest to largest, `[..., values]`; to keep zeros, one of them is zero."""
+    count = spec.values(layer)
+    steps = np.linspace(-1, 1, count)
+    if spec.preserve_sparsity and count % 2 == 0:
+        # An odd number has zero in the middle, and the last one is there twice.
+        steps = np.append(np.linspace(-1, 1, count - 1), 1.0)
+    return np.multiply.outer(largest, steps).astype(np.float32)
