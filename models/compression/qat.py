@@ -12,6 +12,7 @@ from collections.abc import Collection, Mapping
 from typing import Any
 
 from bench.core.errors import BuildError
+from models.compression.kernels import is_built_in
 from models.compression.ranges import set_ranges
 from models.lineage import Promise
 from models.runtime import tf, tfmot
@@ -50,7 +51,10 @@ def train_quantised(
     calibration data gives their ranges when the model is converted.
     """
     annotated = tf.keras.models.clone_model(model, clone_function=_annotate)
-    simulated = tfmot.quantization.keras.quantize_apply(annotated, _Scheme(spec, promises))
+    # Tfmot writes the layers down and reads them again, for which it must know their classes.
+    own = {type(layer).__name__: type(layer) for layer in model.layers if not is_built_in(layer)}
+    with tf.keras.utils.custom_object_scope(own):
+        simulated = tfmot.quantization.keras.quantize_apply(annotated, _Scheme(spec, promises))
     set_ranges(simulated, data.first(_RANGE_SAMPLES))
     rate = learning_rate(spec.learning_rate, spec.decay, data.plan)
     fit(simulated, rate, spec.batch_size, data, on_progress)

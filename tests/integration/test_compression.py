@@ -34,6 +34,8 @@ def outcomes(tmp_path_factory: pytest.TempPathFactory) -> dict[str, str]:
         ("channels", "conv.kernel 0.00 8 channel"),
         ("even channels", "conv.kernel 0.00 8 channel"),
         ("even, zeros kept", "dense.kernel 0.5"),
+        ("two by two", "two.kernel 0.80"),
+        ("two by two, simulated", ""),
         ("nested, outer layer", "output.kernel 0.80"),
         ("simulated", "dense.kernel 0.50"),
         ("16 bits", "dense.kernel 0.50"),
