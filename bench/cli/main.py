@@ -23,6 +23,7 @@ from bench.cli import (
     zoo,
 )
 from bench.cli.cell import disasm, layers, trace
+from bench.cli.init.command import init
 from bench.cli.noise import calibrate, freeze
 from bench.cli.whatif.command import whatif
 from bench.core.errors import BenchError
@@ -39,6 +40,7 @@ commands = typer.Typer(
     rich_markup_mode=None,
     pretty_exceptions_enable=False,
 )
+commands.command()(init)
 commands.command(context_settings=run.PASSED_ON)(run.run)
 commands.command()(layers.layers)
 commands.command()(trace.trace)

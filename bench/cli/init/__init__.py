@@ -1,0 +1,1 @@
+"""`bench init`: the first files of a user's own bench."""
