@@ -9,7 +9,7 @@ import re
 import shlex
 import signal
 import subprocess
-import time
+import sys
 import zipfile
 from pathlib import Path
 
@@ -144,12 +144,12 @@ def test_ctrl_c_ends_a_run_as_it_ends_pytest(installed: InstalledBench, project:
         text=True,
         start_new_session=True,
     )
-    deadline = time.monotonic() + 120
-    while not (project / "results").is_dir():
-        assert time.monotonic() < deadline
-        time.sleep(0.05)
+    assert process.stdout is not None
+    # They have work before them.
+    begun = any("workers [" in line for line in process.stdout)
     process.send_signal(signal.SIGINT)
     output, _ = process.communicate(timeout=120)
+    assert begun
     assert process.returncode == 2, output
     assert "Traceback" not in output
 
@@ -239,6 +239,47 @@ def test_somebody_s_own_tests_have_our_fixtures_and_their_packages(
     broken = installed.run(project, *command, "-k", "every_cell")
     assert broken.returncode == 1, broken.stdout
     assert "net.tflite" in broken.stdout
+
+
+def test_a_bench_begins_with_a_model_file(installed: InstalledBench, project: Path) -> None:
+    (project / "bench.toml").unlink()
+    begun = installed.run(project, "bench", "init", "--model", "net.tflite", "--ci", "github")
+    assert begun.returncode == 0, begun.stdout
+    in_ci = ("bench", "run", "-n", "2", "--bench-ci")
+    # Nobody has said yet what the figures should be.
+    assert installed.run(project, *in_ci).returncode == 1
+    accepted = installed.run(project, "bench", "baseline", "accept")
+    assert accepted.returncode == 0, accepted.stdout
+    done = installed.run(project, *in_ci)
+    assert done.returncode == 0, done.stdout
+    assert "4 of 4 planned cells measured" in done.stdout
+
+
+@pytest.mark.slow
+def test_pip_installs_it_from_an_index_without_tensorflow(
+    wheel: Path, tmp_path_factory: pytest.TempPathFactory, project: Path
+) -> None:
+    directory = tmp_path_factory.mktemp("from_index")
+    bench = InstalledBench(directory / "venv", directory / "cache")
+    subprocess.run([sys.executable, "-m", "venv", bench.environment], check=True)
+    pip = bench.run(project, "pip", "install", "--quiet", str(wheel))
+    if pip.returncode and "No matching distribution" in pip.stdout:
+        pytest.skip(f"no package index has what the wheel requires: {pip.stdout[-300:]}")
+    assert pip.returncode == 0, pip.stdout
+    listed = bench.run(project, "pip", "list", "--format=freeze").stdout.lower()
+    assert "ethos-u-vela" in listed
+    assert not re.search("tensorflow|keras|mlxtend", listed)
+    # With what training needs it is five times as large.
+    size = sum(p.stat().st_size for p in bench.environment.rglob("*") if p.is_file())
+    assert size < 600 << 20
+    (project / "bench.toml").unlink()
+    assert bench.run(project, "bench", "init", "--model", "net.tflite").returncode == 0
+    done = bench.run(project, "bench", "run", "-n", "2")
+    assert done.returncode == 0, done.stdout
+    for name, text in OWN.items():
+        (project / name).write_text(text, encoding="utf-8")
+    own = bench.run(project, "pytest")
+    assert own.returncode == 0, own.stdout
 
 
 def test_tests_that_do_not_ask_pay_nothing(installed: InstalledBench, tmp_path: Path) -> None:
