@@ -282,6 +282,54 @@ def test_pip_installs_it_from_an_index_without_tensorflow(
     assert own.returncode == 0, own.stdout
 
 
+#: A recipe whose network is in the user's own package.
+RECIPE = """
+import numpy as np
+from models import network
+
+
+def model():
+    return network()
+
+
+def data():
+    x = np.random.default_rng(0).random((300, 12), dtype=np.float32)
+    y = (x[:, 0] > x[:, 1]).astype(int)
+    return {"train": (x[:200], y[:200]), "test": (x[200:], y[200:])}
+"""
+NETWORK = """
+def network():
+    import tensorflow as tf
+    layers = tf.keras.layers
+    return tf.keras.Sequential([layers.Input((12,)), layers.Dense(16, activation="relu"),
+                                layers.Dense(2, activation="softmax")])
+"""
+
+
+@pytest.mark.slow
+def test_recipes_import_the_user_s_models(
+    wheel: Path, tmp_path_factory: pytest.TempPathFactory, tmp_path: Path
+) -> None:
+    directory = tmp_path_factory.mktemp("training")
+    bench = InstalledBench(directory / "venv", directory / "cache")
+    new_environment(bench.environment)
+    install_with_links(wheel, bench, "train")
+    begun = bench.run(tmp_path, "bench", "init", "--ci", "gitlab")
+    assert begun.returncode == 0, begun.stdout
+    assert "[train]" in (tmp_path / ".gitlab" / "ethos-u55-bench.yml").read_text(encoding="utf-8")
+    done = bench.run(tmp_path, "bench", "run", "-n", "2")
+    assert done.returncode == 0, done.stdout
+    assert "12 of 12 planned cells measured" in done.stdout
+    for name in ("targets", "bench", "tests", "models"):
+        (tmp_path / name).mkdir()
+        (tmp_path / name / "__init__.py").touch()
+    (tmp_path / "models" / "__init__.py").write_text(NETWORK, encoding="utf-8")
+    (tmp_path / "recipes" / "my_network.py").write_text(RECIPE, encoding="utf-8")
+    own = bench.run(tmp_path, "bench", "run", "-n", "2", "-k", "u55_128")
+    assert own.returncode == 0, own.stdout
+    assert "3 of 12 planned cells measured" in own.stdout
+
+
 def test_tests_that_do_not_ask_pay_nothing(installed: InstalledBench, tmp_path: Path) -> None:
     (tmp_path / "test_other.py").write_text(
         "import sys\n"

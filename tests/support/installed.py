@@ -76,21 +76,21 @@ def new_environment(directory: Path) -> None:
     subprocess.run([sys.executable, "-m", "venv", "--without-pip", directory], check=True)
 
 
-def install_with_links(wheel: Path, bench: InstalledBench) -> None:
-    """Install the wheel, with links to what it requires."""
+def install_with_links(wheel: Path, bench: InstalledBench, *extras: str) -> None:
+    """Install the wheel with `extras`, with links to what it requires."""
     _pip("--python", str(bench.environment / "bin/python"), "install", "--no-deps", str(wheel))
     (metadata,) = bench.packages.glob("ethos_u55_bench-*.dist-info/METADATA")
     lines = metadata.read_text(encoding="utf-8").splitlines()
     required = [
         text.removeprefix("Requires-Dist: ") for text in lines if text.startswith("Requires-Dist")
     ]
-    for name in sorted(set(_closure(required))):
+    for name in sorted(set(_closure(required, extras))):
         _link(name, bench)
 
 
-def _closure(requirements: Sequence[str]) -> Iterator[str]:
-    """The names of the distributions that fulfil `requirements` without extras, with theirs."""
-    waiting: list[tuple[str, tuple[str, ...]]] = [(text, ("",)) for text in requirements]
+def _closure(requirements: Sequence[str], chosen: Sequence[str]) -> Iterator[str]:
+    """The names of the distributions that fulfil `requirements` with the extras `chosen`."""
+    waiting: list[tuple[str, tuple[str, ...]]] = [(text, ("", *chosen)) for text in requirements]
     seen: set[tuple[str, tuple[str, ...]]] = set()
     while waiting:
         text, extras = waiting.pop()
