@@ -7,6 +7,7 @@ bench's own, so a test has the same id everywhere.
 
 from __future__ import annotations
 
+import os
 from collections.abc import Sequence
 from pathlib import Path
 
@@ -26,12 +27,13 @@ def main_job_command(directory: Path, arguments: Sequence[str]) -> list[str]:
 
     `directory` is where it runs: there, pytest keeps what it remembers of the last run.
     """
+    more = os.environ.get("PYTEST_ADDOPTS", "")
     cache = ["-o", f"cache_dir={directory.resolve() / '.pytest_cache'}"]
     return [
         *python_command(_PROGRAM),
         *("-c", str(ROOT / "bench" / "pytest_plugin" / "suites.toml"), f"--rootdir={ROOT}"),
         # Without its owner, the setting is unknown to pytest.
-        *([] if "no:cacheprovider" in arguments else cache),
+        *([] if any("no:cacheprovider" in each for each in (more, *arguments)) else cache),
         *("-p", own_name("bench.pytest_plugin"), "--bench-packaged"),
         *arguments,
     ]
