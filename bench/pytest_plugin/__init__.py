@@ -117,6 +117,8 @@ def pytest_configure(config: pytest.Config) -> None:
         return
     if config.option.bench_packaged:
         config.args = tests_meant(config.option.file_or_dir)
+        # pytest would show ids as paths from where the user is into the installation.
+        vars(config)["cwd_relative_nodeid"] = str
     worker_input: dict[str, Any] | None = getattr(config, "workerinput", None)
     if worker_input is not None:
         if _WORKER_KEY in worker_input:

@@ -117,6 +117,7 @@ def test_a_failure_is_repeated_by_the_command_that_it_tells(
     again = installed.run(project, *shlex.split(command))
     assert again.returncode == 1, again.stdout
     assert "1 failed" in again.stdout
+    assert f"FAILED {CYCLES}" in again.stdout
     assert installed.run(project, "bench", "run", "--lf", "-q").stdout.count("must be at most") >= 1
 
 
@@ -301,7 +302,7 @@ NETWORK = """
 def network():
     import tensorflow as tf
     layers = tf.keras.layers
-    return tf.keras.Sequential([layers.Input((12,)), layers.Dense(16, activation="relu"),
+    return tf.keras.Sequential([layers.Input((12,)), layers.Dense(64, activation="relu"),
                                 layers.Dense(2, activation="softmax")])
 """
 
