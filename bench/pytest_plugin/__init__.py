@@ -118,7 +118,7 @@ def pytest_configure(config: pytest.Config) -> None:
     if config.option.bench_packaged:
         config.args = tests_meant(config.option.file_or_dir)
         # pytest would show ids as paths from where the user is into the installation.
-        vars(config)["cwd_relative_nodeid"] = str
+        vars(config)["cwd_relative_nodeid"] = _unchanged
     worker_input: dict[str, Any] | None = getattr(config, "workerinput", None)
     if worker_input is not None:
         if _WORKER_KEY in worker_input:
@@ -151,6 +151,10 @@ def pytest_configure(config: pytest.Config) -> None:
     signals = StopOnSignals()
     config.pluginmanager.register(signals, "bench-signals")
     config.add_cleanup(signals.restore)
+
+
+def _unchanged(nodeid: Any) -> Any:
+    return nodeid
 
 
 @pytest.hookimpl(optionalhook=True)
