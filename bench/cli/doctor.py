@@ -2,12 +2,11 @@
 
 from __future__ import annotations
 
-from pathlib import Path
 from typing import Annotated
 
 import typer
 
-from bench.cli.options import ConfigFile
+from bench.cli.options import DEFAULT_CONFIG, ConfigFile
 
 __all__ = ["doctor"]
 
@@ -16,7 +15,7 @@ def doctor(
     target: Annotated[
         list[str] | None, typer.Option(help="Check this target; default: the configured ones.")
     ] = None,
-    config: ConfigFile = Path("bench.toml"),
+    config: ConfigFile = DEFAULT_CONFIG,
     boot: Annotated[
         bool, typer.Option("--boot", help="Also boot a board, to read its NPU. Takes minutes.")
     ] = False,
@@ -28,11 +27,15 @@ def doctor(
     from bench.cli.examination import BENCH, examine, lines_of
     from bench.core.errors import ConfigError
     from bench.core.schema import suggest
-    from bench.plan.config import load_config
+    from bench.plan.config import BenchConfig, load_config
     from targets.checkup import State
     from targets.registry import TARGETS
 
-    settings = load_config(config)
+    if config == DEFAULT_CONFIG and not config.exists():
+        print(f"there is no {config} here (`bench init` writes one), so defaults are checked")
+        settings = BenchConfig(workloads={})
+    else:
+        settings = load_config(config)
     for name in target or ():
         if name not in TARGETS:
             raise ConfigError(f"unknown target {name!r}; {suggest(name, list(TARGETS))}")

@@ -16,7 +16,8 @@ from bench.core.text import paragraph
 from bench.measuring.compilation import VelaInstallations
 from bench.measuring.progress import ignore
 from bench.plan.cell import INSTALLED_VELA
-from bench.plan.config import BenchConfig
+from bench.plan.config import BenchConfig, TrainedWorkload
+from models.extra import training_versions
 from targets.checkup import Finding, State, found, missing
 from targets.registry import TARGETS
 
@@ -56,8 +57,21 @@ def _bench(config: BenchConfig, environment: Mapping[str, str]) -> Iterator[Find
             yield found("vela", beside_the_bench().version)
         except BenchError as error:
             yield missing("vela", error)
+    yield _training(config)
     yield from _velas(config, VelaInstallations(ArtefactCache(root), config.vela.locks, ignore))
     yield _cache(root)
+
+
+def _training(config: BenchConfig) -> Finding:
+    """What trains, which finished models do without."""
+    try:
+        return found("training", f"TensorFlow {training_versions()['tensorflow']}")
+    except BenchError as error:
+        trained = [n for n, w in config.workloads.items() if isinstance(w, TrainedWorkload)]
+        if trained:
+            return missing("training", error)
+        text = "not installed, and needed only for workloads that the bench trains"
+        return Finding("training", State.NOTE, text, error.cure)
 
 
 def _velas(config: BenchConfig, installations: VelaInstallations) -> Iterator[Finding]:

@@ -11,7 +11,7 @@ import typer
 if TYPE_CHECKING:
     from bench.cache import ArtefactCache
 
-__all__ = ["LATEST", "CacheRoot", "CellId", "ConfigFile", "RunPath", "open_cache"]
+__all__ = ["DEFAULT_CONFIG", "LATEST", "CacheRoot", "CellId", "ConfigFile", "RunPath", "open_cache"]
 
 CacheRoot = Annotated[
     Path | None,
@@ -21,6 +21,8 @@ CellId = Annotated[str, typer.Argument(help="The cell's id; `bench cells` lists 
 ConfigFile = Annotated[Path, typer.Option("--config", help="The configuration.")]
 RunPath = Annotated[Path, typer.Option("--run", help="The run's directory.")]
 
+#: The configuration where the user is.
+DEFAULT_CONFIG = Path("bench.toml")
 #: The directory of the last run.
 LATEST = Path("results/latest")
 

@@ -17,6 +17,7 @@ from bench.assembly.setup import (
     prepare_config,
     require_training_extra,
     surveyed_inputs,
+    with_recipes,
 )
 from bench.assembly.whatif import file_config
 from bench.cache import default_root
@@ -124,7 +125,7 @@ def _ready(config: BenchConfig, config_path: Path, run: Path) -> RunSetup:
     require_training_extra(setup)
     setup = replace(setup, inputs=checked_velas(setup, ignore))
     setup = replace(setup, inputs=surveyed_inputs(setup))
-    return replace(setup, config=kept_inputs(setup))
+    return with_recipes(replace(setup, config=kept_inputs(setup)), ignore)
 
 
 def _measured(tools: Tools, cell: Cell) -> Measured:
