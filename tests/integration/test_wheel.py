@@ -171,8 +171,10 @@ def test_training_without_the_extra_is_an_error_that_names_the_cure(
 
 
 def test_other_verbs_work_there_too(installed: InstalledBench, project: Path) -> None:
-    doctor = installed.run(project, "bench", "doctor")
-    assert doctor.returncode == 0, doctor.stdout
+    for place in (project, project / "models"):
+        doctor = installed.run(place, "bench", "doctor")
+        assert doctor.returncode == 0, doctor.stdout
+        assert "note    training: not installed" in doctor.stdout
     whatif = installed.run(project, "bench", "whatif", "net.tflite", "--sparsity=50", "--macs=128")
     assert whatif.returncode == 0, whatif.stdout
     assert installed.run(project, "bench", "zoo", "list").returncode == 0
@@ -329,6 +331,15 @@ def test_recipes_import_the_user_s_models(
     own = bench.run(tmp_path, "bench", "run", "-n", "2", "-k", "u55_128")
     assert own.returncode == 0, own.stdout
     assert "3 of 12 planned cells measured" in own.stdout
+    (tmp_path / "tests" / "test_cells.py").write_text(
+        "from models import network\n"
+        "def test_cells(bench_cell):\n"
+        "    assert 0 < bench_cell.value('accuracy') <= 1\n",
+        encoding="utf-8",
+    )
+    fixtures = bench.run(tmp_path, "pytest", "-k", "u55_128")
+    assert fixtures.returncode == 0, fixtures.stdout
+    assert "3 passed" in fixtures.stdout
 
 
 def test_tests_that_do_not_ask_pay_nothing(installed: InstalledBench, tmp_path: Path) -> None:

@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import re
+import runpy
 import subprocess
 import sys
 from pathlib import Path
@@ -10,7 +11,7 @@ from pathlib import Path
 import numpy as np
 import pytest
 
-from bench.plan.config import load_config
+from bench.plan.config import TrainedWorkload, load_config
 from bench.plan.grid import make_plan
 from tests.support.bench_runs import ROOT
 from tests.support.models.tflite_factory import mlp
@@ -63,6 +64,18 @@ def test_a_finished_model_is_a_bench(tmp_path: Path, net: Path) -> None:
     workload = load_config(tmp_path / "bench.toml").workloads["my_net_v2"]
     assert workload.limits[0].max == 100_000
     assert "dataset" in workload.model_fields_set
+
+
+def test_without_a_model_there_is_a_recipe(tmp_path: Path) -> None:
+    init(tmp_path)
+    config = load_config(tmp_path / "bench.toml")
+    workload = config.workloads["my_network"]
+    assert isinstance(workload, TrainedWorkload)
+    assert {cell.variant for cell in make_plan(config).cells} == {"base", "pruned", "clustered"}
+    recipe = tmp_path / "recipes" / "my_network.py"
+    # `tests/integration/test_wheel.py` trains it.
+    assert {"model", "data"} <= set(runpy.run_path(str(recipe)))
+    assert Path(workload.recipe).resolve() == recipe
 
 
 def test_models_of_one_name_are_two_workloads(tmp_path: Path, net: Path) -> None:
