@@ -50,6 +50,13 @@ def test_what_tfmot_can_do_works(outcomes: dict[str, str], case: str, kept: str)
     assert kept in outcomes[case]
 
 
+def test_the_same_request_gives_the_same_bytes_whatever_was_made_before(
+    outcomes: dict[str, str],
+) -> None:
+    assert outcomes["simulated"] == outcomes["simulated again"]
+    assert "sha256" in outcomes["simulated"]
+
+
 @pytest.mark.parametrize(
     ("case", "reason"),
     [

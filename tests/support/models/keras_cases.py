@@ -6,6 +6,7 @@ each case, what came of it: the error, or what the quantised model keeps.
 
 from __future__ import annotations
 
+import hashlib
 import json
 import sys
 import tempfile
@@ -157,9 +158,20 @@ def made(
     promises = promised(spec, parent or {}, usual)
     graph = graph_of(tflite, Path("model.tflite"))
     kept = check_promises(promises, kernels_of(final, promises), graph)
-    return "; ".join(
+    told = "; ".join(
         f"{k.layer}.{k.weight} {k.found.sparsity:.2f} {k.found.values} {k.found.values_in}"
         for k in kept
+    )
+    return f"{told} (sha256 {hashlib.sha256(tflite).hexdigest()})"
+
+
+def simulated() -> str:
+    return made(
+        lambda: convolutions(norm=True),
+        QatSpec(batch_size=16, preserve="sparsity"),
+        (),
+        SPARSE,
+        first=pruned("dense", 0.5),
     )
 
 
@@ -253,13 +265,7 @@ CASES: dict[str, Callable[[], str]] = {
     "nested, outer layer": lambda: made(nested, PruneSpec(batch_size=16), ("output",)),
     "own layer, simulated": lambda: made(custom(Scaled), QatSpec(batch_size=16), ()),
     "one dimension, simulated": lambda: made(rows, QatSpec(batch_size=16), (), images=(ROWS,)),
-    "simulated": lambda: made(
-        lambda: convolutions(norm=True),
-        QatSpec(batch_size=16, preserve="sparsity"),
-        (),
-        SPARSE,
-        first=pruned("dense", 0.5),
-    ),
+    "simulated": simulated,
     "16 bits": lambda: made(
         convolutions,
         RequantiseSpec(),
@@ -268,6 +274,7 @@ CASES: dict[str, Callable[[], str]] = {
         quantisation=QuantiseSpec(activations="int16"),
         first=pruned("dense", 0.5),
     ),
+    "simulated again": simulated,
     # What is refused.
     "sub-classed, pruned": lambda: made(Subclassed, PruneSpec(batch_size=16), ("dense",)),
     "sub-classed, simulated": lambda: made(Subclassed, QatSpec(batch_size=16), ()),
