@@ -28,7 +28,7 @@ junit = $(if $(JUNIT),--junit-xml=$(JUNIT)/$(1).xml)
 
 .DEFAULT_GOAL := help
 .PHONY: help bench board test test-slow coverage lint format lock clean fuzz fuzz-inputs fuzz-graphs speed \
-  fidelity architectures study firmware test-fvp test-images test-board fuzz-board faults kills foreign big-data velas vela-locks
+  fidelity architectures study firmware charts test-fvp test-images test-board fuzz-board faults kills foreign big-data velas vela-locks
 
 help: ## list the targets
 	@grep -hE '^[a-z-]+:.*## ' $(MAKEFILE_LIST) | sed -E 's/:.*## /\t/' | expand -t 14
@@ -87,6 +87,9 @@ fidelity: $(VENV)/.dev-ready ## compare the cycle model with published counts; n
 
 firmware: $(VENV)/.dev-ready ## rebuild the firmware's ELF, byte for byte; ARGS="--compiler gcc --output x.elf"
 	$(BIN)/python -m targets.firmware.build $(ARGS)
+
+charts: $(VENV)/.dev-ready ## make the library again that draws the charts of the HTML report
+	$(BIN)/python -m bench.report.html.bundle
 
 test-fvp: $(VENV)/.dev-ready ## compare targets fvp and sim on all models and the default grid (many minutes)
 	BENCH_TEST_FVP=1 $(BIN)/pytest -n $(JOBS) tests/integration/test_fvp_models.py $(ARGS)

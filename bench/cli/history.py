@@ -9,7 +9,6 @@ from typing import TYPE_CHECKING, Annotated, Any
 import typer
 
 from bench.cli.default_verb import ShowsByDefault
-from bench.cli.options import CacheRoot
 
 if TYPE_CHECKING:
     from bench.history.series import Selection
@@ -54,7 +53,6 @@ def show(  # noqa: PLR0913 (the options of a command)
         Path | None,
         typer.Option(metavar="FILE", help="Write a page with a chart of each cell instead."),
     ] = None,
-    cache: CacheRoot = None,
     store: StoreFile = None,
     config: ConfigFile = _CONFIG,
 ) -> None:
@@ -68,7 +66,7 @@ def show(  # noqa: PLR0913 (the options of a command)
     found = _store(store, config).series(metric, cell, _selection(branch, since))
     views = [SeriesView(one, find_steps(one.points), is_noisy(one.points)) for one in found]
     if html is not None:
-        _write_page(views, html, cache)
+        _write_page(views, html)
     elif as_json:
         _print_json(series_json(views))
     elif not views:
@@ -144,15 +142,14 @@ def list_runs(
         _print_tables(runs_table(runs[-limit:] if limit else runs))
 
 
-def _write_page(views: list[Any], path: Path, cache: Path | None) -> None:
-    from bench.cli.options import open_cache
+def _write_page(views: list[Any], path: Path) -> None:
     from bench.core.errors import BenchError
     from bench.core.files import reason, write_atomically
     from bench.core.text import one_line
     from bench.report.html.library import chart_library
     from bench.report.html.trend import trend_page
 
-    page = trend_page(views, chart_library(open_cache(cache)))
+    page = trend_page(views, chart_library())
     try:
         write_atomically(path, page)
     except OSError as error:

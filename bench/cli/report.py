@@ -8,7 +8,7 @@ from typing import Annotated, Any
 import typer
 
 from bench.cli.default_verb import ShowsByDefault
-from bench.cli.options import LATEST, CacheRoot
+from bench.cli.options import LATEST
 
 __all__ = ["commands"]
 
@@ -60,7 +60,6 @@ def show(
             help="Write the summary of a step of GitHub Actions, and mark the limits that broke.",
         ),
     ] = False,
-    cache: CacheRoot = None,
 ) -> None:
     """Print the tables of a finished run and write its JUnit file again.
 
@@ -75,7 +74,7 @@ def show(
     directory = RunDirectory(run)
     view = read_run(directory)
     if html is not None:
-        _write_html(directory, view, html, history, cache)
+        _write_html(directory, view, html, history)
     for name, path in exports:
         write_export(view, name, path)
     if markdown is not None:
@@ -100,14 +99,13 @@ def _print_tables(view: Any, width: int) -> None:
     print(render(tables, columns), end="")
 
 
-def _write_html(run: Any, view: Any, path: Path, history: Path | None, cache: Path | None) -> None:
-    from bench.cli.options import open_cache
+def _write_html(run: Any, view: Any, path: Path, history: Path | None) -> None:
     from bench.core.text import one_line
     from bench.history.store import HISTORY_FILE, HistoryStore
     from bench.report.html.writing import write_page
 
     store = HistoryStore(history or run.path.resolve().parent / HISTORY_FILE)
-    write_page(run, view, store, open_cache(cache), path)
+    write_page(run, view, store, path)
     print(one_line(f"page {path}"))
 
 

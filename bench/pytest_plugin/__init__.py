@@ -145,7 +145,7 @@ def pytest_configure(config: pytest.Config) -> None:
     store, run = history_store(setup, named), session.run
     history = HistoryKeeper(store, run, lambda: terminal.view, required=named is not None)
     config.pluginmanager.register(history, "bench-history")
-    page = PageWriter(setup, run, store, lambda: terminal.view)
+    page = PageWriter(run, store, lambda: terminal.view)
     config.pluginmanager.register(page, "bench-page")
     config.pluginmanager.register(BoundedEnd(), "bench-ending")
     signals = StopOnSignals()

@@ -7,8 +7,6 @@ from typing import Any
 
 import pytest
 
-from bench.assembly.session import RunSetup
-from bench.cache import ArtefactCache
 from bench.core.errors import BenchError
 from bench.core.logging import log_to_file, logger
 from bench.core.text import one_line
@@ -31,12 +29,10 @@ class PageWriter:
 
     def __init__(
         self,
-        setup: RunSetup,
         run: RunDirectory,
         store: HistoryStore,
         view: Callable[[], RunView],
     ) -> None:
-        self._cache = ArtefactCache(setup.cache_root)
         self._run = run
         self._store = store
         self._view = view
@@ -55,7 +51,7 @@ class PageWriter:
             from bench.report.html.writing import write_page
 
             with log_to_file(self._run.log("controller")):
-                write_page(self._run, view, self._store, self._cache, path)
+                write_page(self._run, view, self._store, path)
         except BenchError as error:
             problem = str(error)
         except Exception as error:

@@ -21,7 +21,7 @@ __all__ = ["MergedRuns", "junit_parts", "merge_runs"]
 
 _UNREPORTED = "NotReported"
 #: Bytes of a case in the file besides its own text, and how full a part is made at first.
-_CASE_BYTES, _FULL = 420, 0.85
+_CASE_BYTES, _FULL = 300, 0.9
 
 
 @dataclass(frozen=True)
@@ -112,7 +112,8 @@ def junit_parts(merged: MergedRuns, most: int) -> list[str]:
     parts: list[list[CaseView]] = [[]]
     room = most * _FULL
     for case in merged.cases:
-        size = _CASE_BYTES + 2 * len(case.name) + len(case.text) + len(case.headline)
+        size = _CASE_BYTES + 2 * len(case.name) + len(case.text)
+        size += len(case.headline) if case.fails else 0
         if parts[-1] and size > room:
             parts.append([])
             room = most * _FULL

@@ -69,7 +69,8 @@ def _lines(view: RunView, directory: str) -> Iterator[str]:
 def _tests(view: RunView) -> str:
     summary = view.summary
     if summary.green:
-        return f"{summary.passed:,} tests passed, none failed."
+        tests = "1 test" if summary.passed == 1 else f"{summary.passed:,} tests"
+        return f"{tests} passed, none failed."
     if not summary.measured:
         return "no cell was measured."
     return f"{summary.failed:,} of {summary.tests:,} tests failed."

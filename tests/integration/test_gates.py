@@ -17,10 +17,17 @@ import pytest
 from junitparser import JUnitXml
 
 from bench.judging.suites import SUITES
+from bench.report.exports.writing import write_export
+from bench.report.run_view import read_run
 from tests.operators.network import Network
 from tests.operators.weighted import conv2d, transpose_conv
 from tests.support.bench_runs import ROOT, BenchRun, BenchRunner
-from tests.support.foreign_readers import READERS, Reading, by_junitparser
+from tests.support.foreign_readers import (
+    READERS,
+    Reading,
+    by_allure_of_results,
+    by_junitparser,
+)
 from tests.support.models.tflite_factory import mlp
 
 GRID = '[grid]\nmacs = [128]\nmemory_modes = ["Shared_Sram"]\ntargets = ["sim"]\n'
@@ -259,6 +266,19 @@ def test_foreign_readers_count_as_pytest_does(
     # The same names whatever becomes of a run.
     _, green = by_junitparser(four_runs["green"].directory.path / "junit.xml")
     assert {name.replace("-fvp", "-sim") for name in names} == green
+
+
+@pytest.mark.parametrize("condition", STATUS)
+def test_allure_reads_its_export_as_pytest_counts(
+    four_runs: dict[str, BenchRun], condition: str
+) -> None:
+    run = four_runs[condition]
+    out = run.directory.path / "allure-results"
+    write_export(read_run(run.directory), "allure", out)
+    counts, names = by_allure_of_results(out, out.with_suffix(".csv"))
+    assert counts == Outcomes.of_pytest(run).counts
+    _, junit = by_junitparser(run.directory.path / "junit.xml")
+    assert names == junit
 
 
 def test_a_failure_says_all_in_its_first_line(four_runs: dict[str, BenchRun]) -> None:

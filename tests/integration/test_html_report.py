@@ -9,7 +9,6 @@ from typing import Any
 
 import pytest
 
-from bench.cache import ArtefactCache
 from bench.history.series import Selection
 from bench.history.steps import find_steps, is_noisy
 from bench.history.store import HistoryStore
@@ -35,26 +34,21 @@ def browser() -> Iterator[Any]:
         yield found
 
 
-def write(run: RunDirectory, cache: Path) -> Path:
+def write(run: RunDirectory) -> Path:
     path = run.path / "report.html"
     store = HistoryStore(run.path.parent / "history.sqlite")
-    write_page(run, read_run(run), store, ArtefactCache(cache), path)
+    write_page(run, read_run(run), store, path)
     return path
 
 
 @pytest.fixture(scope="module")
-def cache(tmp_path_factory: pytest.TempPathFactory) -> Path:
-    return tmp_path_factory.mktemp("cache")
+def mixed(tmp_path_factory: pytest.TempPathFactory) -> Path:
+    return write(mixed_run(tmp_path_factory.mktemp("mixed")))
 
 
 @pytest.fixture(scope="module")
-def mixed(tmp_path_factory: pytest.TempPathFactory, cache: Path) -> Path:
-    return write(mixed_run(tmp_path_factory.mktemp("mixed")), cache)
-
-
-@pytest.fixture(scope="module")
-def hostile(tmp_path_factory: pytest.TempPathFactory, cache: Path) -> Path:
-    return write(hostile_run(tmp_path_factory.mktemp("hostile")), cache)
+def hostile(tmp_path_factory: pytest.TempPathFactory) -> Path:
+    return write(hostile_run(tmp_path_factory.mktemp("hostile")))
 
 
 #: Milliseconds of each, until the page is laid out again.
@@ -274,13 +268,13 @@ def test_without_javascript_the_answers_stand(browser: Any, mixed: Path) -> None
 
 
 def test_the_trend_has_steps_and_changes_of_tools(
-    browser: Any, mixed: Path, cache: Path, tmp_path: Path
+    browser: Any, mixed: Path, tmp_path: Path
 ) -> None:
     path = tmp_path / "trend.html"
     store = HistoryStore(mixed.parents[1] / "history.sqlite")
     found = store.series("npu_cycles", "*", Selection())
     views = [SeriesView(one, find_steps(one.points), is_noisy(one.points)) for one in found]
-    path.write_text(trend_page(views, chart_library(ArtefactCache(cache))), encoding="utf-8")
+    path.write_text(trend_page(views, chart_library()), encoding="utf-8")
     page = browser.new_page(viewport={"width": 360, "height": 740})
     trouble: list[str] = []
     page.on("console", lambda message: trouble.append(message.text))
@@ -302,12 +296,10 @@ def test_the_trend_has_steps_and_changes_of_tools(
     page.close()
 
 
-def test_an_interaction_with_many_cells_takes_no_time(
-    browser: Any, tmp_path: Path, cache: Path
-) -> None:
+def test_an_interaction_with_many_cells_takes_no_time(browser: Any, tmp_path: Path) -> None:
     """10,000 cells; at most 200 ms for each interaction, which a busy machine makes longer."""
     path = tmp_path / "many.html"
-    text = run_page(many_cells_view(10_000), chart_library(ArtefactCache(cache)), HistoryView(), {})
+    text = run_page(many_cells_view(10_000), chart_library(), HistoryView(), {})
     path.write_text(text, encoding="utf-8")
     assert path.stat().st_size < 30_000_000
     with Sheet(browser, path) as sheet:

@@ -13,6 +13,7 @@ import pytest
 
 from tests.support.benchmark_runs import run_benchmark
 from tests.support.models.vela_files import zoo
+from tests.support.report_runs import mixed_run
 
 pytestmark = pytest.mark.speed
 
@@ -78,3 +79,13 @@ def test_ten_thousand_cells_are_judged_in_two_seconds(tmp_path: Path) -> None:
         assert run.returncode == (1 if run.results["seconds"] > 2 else 0), run.output
         seconds.append(run.results["seconds"])
     assert seconds[-1] <= 2, seconds
+
+
+@pytest.mark.slow
+def test_the_reports_of_many_cells_keep_their_promises(tmp_path: Path) -> None:
+    """The page, JUnit and the terminal's end of 10,000 cells, from records of a run with layers."""
+    run = mixed_run(tmp_path / "results")
+    done = run_benchmark(tmp_path, "report_speed", run.path)
+    assert done.returncode == 0, done.output
+    assert done.results["cells"] == 10_000
+    assert set(done.results["reports"]) >= {"page", "JUnit", "end"}

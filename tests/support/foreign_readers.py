@@ -14,7 +14,7 @@ from junitparser import JUnitXml
 
 from tests.support.bench_runs import ROOT
 
-__all__ = ["READERS", "Reading", "by_junitparser"]
+__all__ = ["READERS", "Reading", "by_allure_of_results", "by_junitparser"]
 
 #: Passed, failed, skipped; and the names of the cases.
 Reading = tuple[tuple[int, int, int], set[str]]
@@ -42,8 +42,12 @@ def by_codecov(path: Path) -> Reading:
 
 def by_allure(path: Path) -> Reading:
     """Allure 3, which reads a directory of results and writes a table."""
-    table = path.with_name("allure.csv")
-    _run("allure", "csv", str(_alone(path)), "--output", str(table))
+    return by_allure_of_results(_alone(path), path.with_name("allure.csv"))
+
+
+def by_allure_of_results(directory: Path, table: Path) -> Reading:
+    """The same for a directory of Allure's own results; `table` is where it writes."""
+    _run("allure", "csv", str(directory), "--output", str(table))
     with table.open(encoding="utf-8", newline="") as stream:
         rows = list(csv.DictReader(stream))
     kinds = [row["Status"] for row in rows]

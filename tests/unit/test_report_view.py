@@ -15,9 +15,11 @@ from hypothesis import strategies as st
 
 from bench.plan.metrics import MetricName
 from bench.records.record import Status
+from bench.report.html.bundle import library_script
 from bench.report.html.charts import chart_specs
 from bench.report.html.details import cell_details
 from bench.report.html.history import HistoryView
+from bench.report.html.library import chart_library
 from bench.report.html.packing import compressed, rounded, script_json, text
 from bench.report.html.page import run_page
 from bench.report.run_view import RunView, read_run
@@ -130,6 +132,13 @@ def test_every_chart_is_valid_vega_lite() -> None:
     for name, spec in chart_specs().items():
         made = vl_convert.vegalite_to_vega({**spec, "data": {"values": []}})
         assert made["marks"], name
+
+
+def test_the_library_of_the_charts_is_what_its_package_bundles() -> None:
+    pytest.importorskip("vl_convert", reason="vl-convert-python is missing")
+    assert library_script() == chart_library(), "run: make charts"
+    assert "BSD 3-Clause License" in chart_library()
+    assert not re.search(r"</script|<!--", chart_library())
 
 
 def embedded(page: str) -> object:

@@ -43,7 +43,8 @@ def green(summary: Summary) -> Green:
     if summary.skipped:
         lines.append(f"{summary.skipped:,} tests were skipped; the reasons are below.")
     if summary.green:
-        return Green(f"Green: {summary.passed:,} tests passed, none failed.", tuple(lines))
+        tests = "1 test" if summary.passed == 1 else f"{summary.passed:,} tests"
+        return Green(f"Green: {tests} passed, none failed.", tuple(lines))
     if not summary.measured:
         lines.insert(0, "A run without a figure has failed.")
     told = f"Red: {summary.failed:,} of {summary.tests:,} tests failed."

@@ -1,10 +1,9 @@
-"""Writing the page of a run: its logs, its history and the chart library are read here."""
+"""Writing the page of a run: its logs and its history are read here."""
 
 from __future__ import annotations
 
 from pathlib import Path
 
-from bench.cache import ArtefactCache
 from bench.core.errors import BenchError
 from bench.core.files import reason, write_atomically
 from bench.core.logging import logger
@@ -23,9 +22,7 @@ _LOG = logger(__name__)
 _LOG_BYTES, _LOGS = 3_000, 4
 
 
-def write_page(
-    run: RunDirectory, view: RunView, store: HistoryStore, cache: ArtefactCache, path: Path
-) -> None:
+def write_page(run: RunDirectory, view: RunView, store: HistoryStore, path: Path) -> None:
     """Write the page of `run` to `path`. Raises `BenchError` if that fails.
 
     A history that cannot be read is left out, and the log says so.
@@ -35,7 +32,7 @@ def write_page(
     except BenchError as error:
         _LOG.warning("the page is without a history: %s", error)
         history = HistoryView()
-    written = run_page(view, chart_library(cache), history, cell_logs(run))
+    written = run_page(view, chart_library(), history, cell_logs(run))
     try:
         write_atomically(path, written)
     except OSError as error:
