@@ -72,6 +72,9 @@ def evaluate_custom(metric: CustomMetric, scored: Scored) -> float:
         if ended.status:
             words = "\n".join((ended.output + ended.errors).strip().splitlines()[-_TOLD:])
             raise _failed(metric, ended_words(ended.status), words)
+        if not answer.exists():
+            # The function has ended its process, with a status that tells of no fault.
+            raise _failed(metric, "ended without an answer", "")
         value = float(json.loads(answer.read_text(encoding="utf-8")))
     if not math.isfinite(value):
         raise _failed(metric, f"returned {value}, which is not a finite number", "")
