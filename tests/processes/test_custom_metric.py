@@ -16,12 +16,14 @@ from bench.plan.config import CustomMetric
 
 METRICS = """
 import os, signal, subprocess, sys, time
+import numpy
 
 def right(outputs, labels):
     return (outputs.argmax(axis=1) == labels).mean()
 
 def greedy(outputs, labels):
-    return len(bytearray(16 << 30)) > 0
+    # Asked for and never touched.
+    return numpy.empty(16 << 30, numpy.uint8).size
 
 def endless(outputs, labels):
     signal.signal(signal.SIGTERM, signal.SIG_IGN)

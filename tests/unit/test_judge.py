@@ -142,6 +142,7 @@ def test_an_order_tolerates_what_it_is_told_to(base: Record) -> None:
         ("max_ratio_to_base of axi1_read_beats", "beats"),
         ("max_drop_from_base of accuracy", "accuracy"),
         ("max_drop_from_base of accuracy", "accuracy, told"),
+        ("max_drop_from_base of accuracy", "part of the test set"),
     ],
 )
 def test_a_limit_relative_to_a_base_that_lost_its_figure_is_not_passed_over(
@@ -186,6 +187,15 @@ def test_a_limit_that_lost_its_figure_fails(base: Record) -> None:
     assert verdict.status is Status.FAIL
     assert "everything is on the CPU" in verdict.line
     assert verdict.key == "workloads.w.limits[0].max"
+
+
+def test_the_accuracy_on_a_part_of_the_test_set_meets_no_limit(base: Record) -> None:
+    part = TAKEN["part of the test set"](base)
+    rule = LimitRule(metric=MetricName.ACCURACY, min=0.1)
+    (verdict,) = (v for v in judge_cell(part, part, [rule], reproduce) if v.metric == "accuracy")
+    assert verdict.status is Status.FAIL
+    assert "ran 1 of 10 test samples" in verdict.line
+    assert statuses(base, base, rule)["accuracy"] == [Status.PASS]
 
 
 def test_a_figure_the_target_never_gives_is_unavailable(base: Record) -> None:
