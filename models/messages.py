@@ -222,6 +222,8 @@ class Failed(StrictModel):
     kind: str
     what: str
     cure: str = ""
+    #: Whether nobody expected this failure, so that the log may be needed to understand it.
+    unexpected: bool = False
 
 
 Order = Annotated[BuildOrder | SurveyOrder | DataOrder, Field(discriminator="order")]

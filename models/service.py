@@ -182,7 +182,8 @@ class VariantBuilder:
         except _NonsenseError as error:
             raise BuildError(f"{name}: {error}") from error
         if isinstance(outcome, Failed):
-            raise _error_class(outcome.kind)(f"{name}: {outcome.what}{log}", cure=outcome.cure)
+            words = f"{name}: {outcome.what}{log if outcome.unexpected else ''}"
+            raise _error_class(outcome.kind)(words, cure=outcome.cure)
         if not isinstance(outcome, wanted):
             raise BuildError(f"{name}: the builder process answered another order")
         return outcome

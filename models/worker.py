@@ -74,12 +74,14 @@ def _serve(message: bytes, client: Connection, loader: RecipeLoader) -> Answer:
     except BenchError as error:
         return Failed(kind=type(error).__name__, what=error.what, cure=error.cure)
     except ValidationError as error:
-        return Failed(kind="BuildError", what=f"the builder was sent a malformed order: {error}")
+        what = f"the builder was sent a malformed order: {error}"
+        return Failed(kind="BuildError", what=what, unexpected=True)
     except Exception as error:
         # The boundary of the process: a failure in a library must reach the client. The traceback
         # goes to the log, whose end the client shows.
         traceback.print_exc()
-        return Failed(kind="BuildError", what=f"{type(error).__name__}: {error}")
+        what = f"{type(error).__name__}: {error}"
+        return Failed(kind="BuildError", what=what, unexpected=True)
 
 
 def _data(order: DataOrder, loader: RecipeLoader) -> DataSeen:

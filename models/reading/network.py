@@ -13,7 +13,7 @@ from models.reading.loading import told_of_the_user
 from models.reading.origin import Origin
 from models.reading.recipe import Recipe
 from models.reading.splits import InputSpec
-from models.runtime import tf
+from models.runtime import library_versions, tf
 
 __all__ = ["compressed_layers", "facts_of", "make_model"]
 
@@ -51,7 +51,7 @@ def _loaded(origin: Origin, path: Path, recipe: Recipe) -> Any:
     except Exception as error:
         # Keras raises all kinds of errors of files that it cannot read.
         raise BuildError(
-            f"{path.name}: Keras {tf.keras.__version__} cannot load it: "
+            f"{path.name}: tf_keras {library_versions()['tf_keras']} cannot load it: "
             f"{type(error).__name__}: {str(error).strip().splitlines()[0][:300]}",
             cure="save it with tf_keras (TF_USE_LEGACY_KERAS=1), for which the compression tools "
             "are written; name its own layers in custom_objects() of a recipe",
