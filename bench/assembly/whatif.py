@@ -27,14 +27,14 @@ from bench.plan.config import (
 )
 from bench.records.record import Record
 from bench.records.run_directory import RunDirectory
+from bench.tflite.compression.layers import LayerChoice
+from bench.tflite.compression.points import UNCHANGED, Clustering, Point
 from bench.tflite.model_file import TensorInfo
 from bench.whatif.answer import WhatIfAnswer
 from bench.whatif.answering import Place, PointFacts, answer_of
 from bench.whatif.break_even import break_evens
 from bench.whatif.distance import OutputDistance, distance
-from bench.whatif.layers import LayerChoice
 from bench.whatif.models import PointModels, counted_layers
-from bench.whatif.points import UNCHANGED, Clustering, Point
 from models.data import resolve_mnist
 from targets.ethos_u55.accelerators import Accelerator
 from targets.ethos_u55.memory_modes import MemoryMode

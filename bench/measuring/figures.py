@@ -12,11 +12,11 @@ import numpy as np
 
 from bench.compiler import VelaReport
 from bench.core.arrays import Array
-from bench.measuring.custom_metric import evaluate_custom
-from bench.measuring.labels import are_of_steps
+from bench.measuring.origins import QuantisedModel
 from bench.measuring.quantisation import dequantise
-from bench.measuring.scores import Scored, evaluate
-from bench.measuring.sources import QuantisedModel
+from bench.measuring.scoring.custom_metric import evaluate_custom
+from bench.measuring.scoring.labels import are_of_steps
+from bench.measuring.scoring.scores import Scored, evaluate
 from bench.measuring.testsets import TestSet
 from bench.plan.config import CustomMetric
 from bench.plan.metrics import AccuracyMetric, MetricName, describe

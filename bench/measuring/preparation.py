@@ -12,10 +12,10 @@ from bench.core.errors import TargetUnavailableError
 from bench.measuring.compilation import Compilation, Compiler
 from bench.measuring.measurements import KEEPING_CODE, requested_events
 from bench.measuring.once import Once
+from bench.measuring.origins import QuantisedModel
 from bench.measuring.planning import CellPlan, Lack
 from bench.measuring.products import Product, ProductStore
 from bench.measuring.reference import REFERENCE_CODE
-from bench.measuring.sources import QuantisedModel
 from bench.measuring.testsets import TestSet
 from bench.plan.cell import INSTALLED_VELA, Cell
 from bench.plan.config import Workload

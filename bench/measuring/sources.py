@@ -4,8 +4,7 @@ from __future__ import annotations
 
 import hashlib
 import json
-from collections.abc import Mapping, Sequence
-from dataclasses import dataclass
+from collections.abc import Mapping
 from pathlib import Path
 
 from bench.cache import JSON, Entry
@@ -14,6 +13,7 @@ from bench.core.download import fetch
 from bench.core.errors import ModelError
 from bench.core.schema import StrictModel
 from bench.core.versions import installed_version
+from bench.measuring.origins import QuantisedModel, quantised_model
 from bench.measuring.products import Product, ProductStore
 from bench.measuring.progress import Task
 from bench.measuring.recipes import (
@@ -23,10 +23,12 @@ from bench.measuring.recipes import (
     stored_data,
 )
 from bench.measuring.testsets import TestSet, obtain_test_set, test_set_of
+from bench.measuring.what_if import compressed_model
 from bench.plan.config import FrozenModel, ModelFileWorkload, TrainedWorkload, Workload
-from bench.records.record import ModelRecord
 from bench.tflite.adaptation import adapt, needs_adapting
-from bench.tflite.model_file import ModelFile, check_quantised, load_quantised
+from bench.tflite.compression.layers import LayerChoice
+from bench.tflite.compression.points import Clustering, Point
+from bench.tflite.model_file import check_quantised, load_quantised
 from bench.tflite.reader import read_graph
 from models.data import DataSource
 from models.extra import training_versions
@@ -37,7 +39,6 @@ from models.spec import TrainSpec
 __all__ = [
     "ADAPTING_CODE",
     "ModelSource",
-    "QuantisedModel",
     "frozen_model",
 ]
 
@@ -45,15 +46,6 @@ __all__ = [
 ADAPTING_CODE = ("bench.tflite.adaptation",)
 
 _CHANGES = "changes.json"
-
-
-@dataclass(frozen=True)
-class QuantisedModel:
-    """A quantised `.tflite` and what is known of its origin."""
-
-    path: Path
-    file: ModelFile
-    record: ModelRecord
 
 
 class ModelSource:
@@ -85,6 +77,20 @@ class ModelSource:
             if frozen is not None:
                 return frozen_model(workload, variant, frozen)
             return self._trained(name, workload, variant)
+        base = self._file(name, workload)
+        spec = workload.variants[variant]
+        if spec is None:
+            return base
+        return compressed_model(
+            self._store,
+            f"{name}-{variant}",
+            base,
+            Point(spec.sparsity, spec.clusters),
+            LayerChoice(spec.layers),
+            Clustering(spec.spacing, spec.per_channel),
+        )
+
+    def _file(self, name: str, workload: ModelFileWorkload) -> QuantisedModel:
         if workload.model is not None:
             return self._adapted(name, workload.model, {"file": workload.model.name})
         assert workload.url is not None
@@ -118,7 +124,7 @@ class ModelSource:
         """A user's file, as the bench takes it."""
         graph = read_graph(path)
         if not needs_adapting(graph):
-            return _quantised(path, check_quantised(graph.data, path), "file", provenance)
+            return quantised_model(path, check_quantised(graph.data, path), "file", provenance)
 
         def build(directory: Path) -> None:
             adapted = adapt(graph, path)
@@ -135,13 +141,13 @@ class ModelSource:
         changes = json.loads(entry.file(_CHANGES).read_text(encoding="utf-8"))
         # An error names the user's file, not ours.
         file = check_quantised(kept.read_bytes(), path)
-        return _quantised(kept, file, "file", {**provenance, "file_sha256": sha256}, changes)
+        return quantised_model(kept, file, "file", {**provenance, "file_sha256": sha256}, changes)
 
     def _trained(self, name: str, workload: TrainedWorkload, variant: str) -> QuantisedModel:
         entry = self._variant(name, workload, variant)
         result = BuildResult.model_validate_json(entry.file(BUILD_FILE).read_text("utf-8"))
         path = entry.file(MODEL_FILE)
-        return _quantised(
+        return quantised_model(
             path, load_quantised(path), "trained", _provenance(workload, variant, result)
         )
 
@@ -207,27 +213,7 @@ def frozen_model(workload: TrainedWorkload, variant: str, frozen: FrozenModel) -
         **_named("quantise", workload.quantise),
     }
     provenance = {"frozen": frozen.model.name, **(known if frozen.recipe else {})}
-    return _quantised(frozen.model, file, "frozen", provenance)
-
-
-def _quantised(
-    path: Path,
-    file: ModelFile,
-    origin: str,
-    provenance: Mapping[str, str],
-    changes: Sequence[str] = (),
-) -> QuantisedModel:
-    record = ModelRecord.model_validate(
-        {
-            "origin": origin,
-            "sha256": file.sha256,
-            "size_bytes": file.size_bytes,
-            "provenance": dict(provenance),
-            "keeps_state": file.has_state,
-            "changes": list(changes),
-        }
-    )
-    return QuantisedModel(path, file, record)
+    return quantised_model(frozen.model, file, "frozen", provenance)
 
 
 def _provenance(workload: TrainedWorkload, variant: str, result: BuildResult) -> dict[str, str]:

@@ -11,9 +11,9 @@ from bench.core.arrays import Array, digest_arrays
 from bench.core.errors import ModelError
 from bench.measuring.datasets import Dataset, Survey, fit_dataset, fitted_dataset
 from bench.measuring.inputs import sha256_of
-from bench.measuring.labels import are_of_steps
-from bench.measuring.outputs import judged_output
 from bench.measuring.products import ProductStore
+from bench.measuring.scoring.labels import are_of_steps
+from bench.measuring.scoring.outputs import judged_output
 from bench.plan.config import CustomMetric, ModelFileWorkload, Workload
 from bench.plan.metrics import AccuracyMetric
 from bench.records.record import DataIdentity

@@ -9,10 +9,10 @@ from bench.core.text import one_line
 from bench.core.units import KIB
 from bench.plan.metrics import MetricName
 from bench.records.figures import Number
+from bench.tflite.compression.layers import Choice
+from bench.tflite.compression.points import Spacing
 from bench.whatif.answer import CellAnswer, PointAnswer, WhatIfAnswer
 from bench.whatif.knee import NEAR, Gain
-from bench.whatif.layers import Choice
-from bench.whatif.points import Spacing
 from targets.ethos_u55.accelerators import Accelerator
 from targets.ethos_u55.memory_modes import MemoryMode
 

@@ -10,11 +10,11 @@ from bench.plan.metrics import MetricName
 from bench.records.figures import Figure
 from bench.records.quality import AccuracyRecord
 from bench.records.record import DataIdentity
+from bench.tflite.compression.layers import Choice
+from bench.tflite.compression.points import Spacing
 from bench.whatif.break_even import LayerBreakEven
 from bench.whatif.distance import OutputDistance
 from bench.whatif.knee import Gain
-from bench.whatif.layers import Choice
-from bench.whatif.points import Spacing
 from targets.ethos_u55.accelerators import Accelerator
 from targets.ethos_u55.memory_modes import MemoryMode
 

@@ -13,6 +13,9 @@ from bench.records.figures import Absent, Figure, Number
 from bench.records.layers import layer_summaries
 from bench.records.metric_values import metric_value
 from bench.records.record import Record
+from bench.tflite.compression.compressing import LayerWeights
+from bench.tflite.compression.layers import ChosenLayer
+from bench.tflite.compression.points import UNCHANGED, Clustering, Point
 from bench.whatif.answer import (
     BreakEvenAnswer,
     CellAnswer,
@@ -23,11 +26,8 @@ from bench.whatif.answer import (
     WhatIfAnswer,
 )
 from bench.whatif.break_even import LayerBreakEven
-from bench.whatif.compressing import LayerWeights
 from bench.whatif.distance import OutputDistance
 from bench.whatif.knee import find_knee
-from bench.whatif.layers import ChosenLayer
-from bench.whatif.points import UNCHANGED, Clustering, Point
 from targets.ethos_u55.accelerators import Accelerator
 from targets.ethos_u55.memory_modes import MemoryMode
 

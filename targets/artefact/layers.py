@@ -13,8 +13,8 @@ from dataclasses import dataclass
 from typing import TypeAlias
 
 from bench.core.errors import ModelError
+from bench.tflite.layer_names import unique_names
 from targets.artefact.debug_database import Origin, Performance, Source, Streams
-from targets.artefact.layer_names import unique_names
 from targets.artefact.model import Artefact, NpuOperator
 from targets.artefact.stream.operations import BlockOperation, Operation
 

@@ -16,11 +16,12 @@ from bench.core.fingerprint import read_source_tree
 from bench.measuring import testsets
 from bench.measuring.compilation import Compilation, Compiler, VelaInstallations, Velas
 from bench.measuring.engine import Engine
+from bench.measuring.origins import QuantisedModel
 from bench.measuring.planning import plan_cells
 from bench.measuring.products import ProductStore
 from bench.measuring.progress import ignore
 from bench.measuring.reference import CachedReference
-from bench.measuring.sources import ModelSource, QuantisedModel
+from bench.measuring.sources import ModelSource
 from bench.plan.cell import Cell
 from bench.plan.config import BenchConfig, Workload, parse_config
 from bench.plan.grid import make_plan

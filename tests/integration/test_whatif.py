@@ -15,7 +15,7 @@ from typer.testing import CliRunner
 from bench.cli.main import commands
 from bench.core.errors import BenchError
 from bench.whatif.answer import WhatIfAnswer
-from tests.support.bench_runs import DEFAULT_CONFIG, ROOT
+from tests.support.bench_runs import DEFAULT_CONFIG, ROOT, BenchRunner
 from tests.support.models.tflite_factory import mlp
 from tests.support.models.vela_files import zoo
 
@@ -196,3 +196,38 @@ def test_the_study_is_predicted(asker: Asker) -> None:
         size = cell["encoded_weights_kib"]["value"]
         assert figure(answer, point, "encoded_weights_kib", 256) == pytest.approx(size, rel=0.1)
         assert sweeps[point].binding == "memory"
+
+
+def test_points_as_variants_of_a_file_are_judged_beside_it(asker: Asker, tmp_path: Path) -> None:
+    """They give what `bench whatif` gives, and a limit relative to the file as it is applies."""
+    model = asker.directory / "dense.tflite"
+    runner = BenchRunner(tmp_path)
+    config = runner.write_config(
+        f"""
+        [grid]
+        macs = [128]
+        memory_modes = ["Shared_Sram"]
+        [workloads.net]
+        model = "{model}"
+        random_inputs = 2
+        [workloads.net.variants]
+        sparse = {{ method = "what_if", sparsity = 0.8 }}
+        both = {{ method = "what_if", sparsity = 0.8, clusters = 16 }}
+        [[workloads.net.limits]]
+        metric = "encoded_weights_kib"
+        max_ratio_to_base = 0.3
+        """
+    )
+    run = runner.run(config, "-n", "0")
+    outcomes = {
+        name.split("[")[1].split("-u55")[0]: outcome
+        for name, outcome in run.outcomes().items()
+        if name.startswith("test_encoded_weights[")
+    }
+    assert outcomes == {"net-base": "skipped", "net-sparse": "failure", "net-both": "passed"}
+    records = {record.cell.variant: record for record in run.records().values()}
+    assert records["both"].model.provenance["what_if"] == "80 % zero, 16 values"
+    answer = asker.ask(model, "--sparsity=80", "--clusters=16", "--combine", "--macs=128")
+    for variant, slug in (("sparse", "p80"), ("both", "p80_c16")):
+        kib = records[variant].compilation.report.encoded_weights_bytes / 1024
+        assert figure(answer, slug, "encoded_weights_kib", 128) == pytest.approx(kib)

@@ -15,7 +15,7 @@ from hypothesis import assume, given, settings
 from hypothesis import strategies as st
 
 from bench.compiler import VelaOptions, VelaReport, compile_model
-from targets.artefact.layer_names import short_name, unique_names
+from bench.tflite.layer_names import short_name, unique_names
 from targets.artefact.layers import NamedOperation
 from targets.ethos_u55.accelerators import Accelerator
 from targets.ethos_u55.memory_modes import MemoryMode

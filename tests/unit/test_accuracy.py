@@ -18,8 +18,8 @@ from sklearn.metrics import (
 from bench.core.arrays import Array
 from bench.core.errors import ModelError
 from bench.measuring.quantisation import dequantise, quantise
-from bench.measuring.scores import Scored
-from bench.measuring.scores import evaluate as evaluate_scored
+from bench.measuring.scoring.scores import Scored
+from bench.measuring.scoring.scores import evaluate as evaluate_scored
 from bench.plan.metrics import AccuracyMetric as Metric
 from bench.tflite.model_file import ModelFile, inspect
 from tests.support.datasets import load_dataset

@@ -15,7 +15,7 @@ from bench.core.arrays import Array
 from bench.core.errors import ModelError
 from bench.core.npz import ArrayHeader
 from bench.measuring.finite import FiniteCheck
-from bench.measuring.scores import Scored, evaluate
+from bench.measuring.scoring.scores import Scored, evaluate
 from bench.plan.metrics import AccuracyMetric as Metric
 from bench.tflite.model_file import ModelFile, inspect
 from tests.support.datasets import load_dataset

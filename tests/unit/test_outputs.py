@@ -12,11 +12,11 @@ from sklearn.metrics import f1_score, jaccard_score, mean_absolute_error, top_k_
 
 from bench.core.arrays import Array
 from bench.core.errors import ModelError
-from bench.measuring.labels import facts_of_labels
-from bench.measuring.outputs import judged_output
 from bench.measuring.quantisation import real_range, saturated
-from bench.measuring.scores import Scored, check_labels
-from bench.measuring.scores import evaluate as evaluate_scored
+from bench.measuring.scoring.labels import facts_of_labels
+from bench.measuring.scoring.outputs import judged_output
+from bench.measuring.scoring.scores import Scored, check_labels
+from bench.measuring.scoring.scores import evaluate as evaluate_scored
 from bench.plan.metrics import AccuracyMetric as Metric
 from bench.tflite.model_file import TensorInfo
 

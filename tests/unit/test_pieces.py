@@ -26,10 +26,10 @@ from bench.core.arrays import Array, digest_arrays, empty_array, load_arrays, sa
 from bench.core.errors import BenchError, ModelError
 from bench.core.units import MIB
 from bench.measuring.datasets import archive, fit_dataset, open_archive
-from bench.measuring.labels import facts_of_labels
 from bench.measuring.quantisation import dequantise, quantise, saturated
 from bench.measuring.reference import compare_outputs
-from bench.measuring.scores import Scored, evaluate
+from bench.measuring.scoring.labels import facts_of_labels
+from bench.measuring.scoring.scores import Scored, evaluate
 from bench.measuring.user_files import check_user_files, survey_user_data
 from bench.plan.config import load_config
 from bench.plan.metrics import AccuracyMetric as Metric

@@ -12,13 +12,19 @@ from hypothesis import strategies as st
 
 from bench.core.arrays import Array
 from bench.core.errors import BenchError, ConfigError, ModelError
+from bench.tflite.compression.compressing import compressed, layer_weights
+from bench.tflite.compression.layers import (
+    Choice,
+    LayerChoice,
+    WeightLayer,
+    chosen_layers,
+    weight_layers,
+)
+from bench.tflite.compression.points import UNCHANGED, Clustering, Point, Spacing, points_of
+from bench.tflite.compression.values import cluster, prune, spread
 from bench.tflite.reader import graph_of
-from bench.whatif.compressing import compressed, layer_weights
 from bench.whatif.distance import distance
 from bench.whatif.knee import Gain, find_knee
-from bench.whatif.layers import Choice, LayerChoice, WeightLayer, chosen_layers, weight_layers
-from bench.whatif.points import UNCHANGED, Clustering, Point, Spacing, points_of
-from bench.whatif.values import cluster, prune, spread
 from tests.support.models.tflite_factory import mlp
 
 ONE = np.ones(1)
@@ -196,7 +202,7 @@ def test_layers_are_chosen_by_name_or_all() -> None:
 
 
 def test_a_layer_that_does_not_exist_is_an_error_with_the_nearest() -> None:
-    with pytest.raises(ConfigError, match=r"--layer layer_9.*\n.*did you mean 'layer_"):
+    with pytest.raises(ConfigError, match=r"layer 'layer_9'.*\n.*did you mean 'layer_"):
         chosen_layers(layers(CONV, CONV), LayerChoice(names=("layer_9",)))
 
 

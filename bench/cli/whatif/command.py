@@ -104,8 +104,8 @@ def whatif(  # noqa: PLR0913 - an argument for each option of the command line
     from bench.cache import default_root
     from bench.cli.noise.progress import TerminalProgress, resumable, tell
     from bench.core.errors import ConfigError
-    from bench.whatif.layers import LayerChoice
-    from bench.whatif.points import Clustering, Spacing
+    from bench.tflite.compression.layers import LayerChoice
+    from bench.tflite.compression.points import Clustering, Spacing
 
     if layers and every:
         raise ConfigError("--layer and --all-layers: give one of them")

@@ -5,7 +5,7 @@ from __future__ import annotations
 from typing import TYPE_CHECKING
 
 if TYPE_CHECKING:
-    from bench.whatif.points import Point
+    from bench.tflite.compression.points import Point
     from targets.ethos_u55.accelerators import Accelerator
     from targets.ethos_u55.memory_modes import MemoryMode
 
@@ -15,7 +15,7 @@ __all__ = ["asked_macs", "asked_modes", "asked_points"]
 def asked_points(sparsity: str, clusters: str, *, combine: bool) -> tuple[Point, ...]:
     """The points that two lists name. Raises `ConfigError` for what is no share or number."""
     from bench.core.errors import ConfigError
-    from bench.whatif.points import points_of
+    from bench.tflite.compression.points import points_of
 
     shares = _numbers("--sparsity", sparsity)
     counts = _numbers("--clusters", clusters)

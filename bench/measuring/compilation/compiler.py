@@ -10,9 +10,9 @@ from bench.compiler import CompiledModel, VelaOptions, compile_model
 from bench.core.errors import CompilerError
 from bench.core.processes import Bounds
 from bench.measuring.compilation.velas import Velas
+from bench.measuring.origins import QuantisedModel
 from bench.measuring.products import Product, ProductStore
 from bench.measuring.progress import Task
-from bench.measuring.sources import QuantisedModel
 from bench.records.record import CompilationRecord
 from bench.tflite.placement import cpu_operators
 

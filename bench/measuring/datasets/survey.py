@@ -11,8 +11,8 @@ from bench.core.schema import StrictModel
 from bench.measuring.datasets.archive import ArrayArchive
 from bench.measuring.datasets.headers import LABELS
 from bench.measuring.finite import FiniteCheck
-from bench.measuring.labels import LabelFacts, summarise_labels
 from bench.measuring.quantisation import real_range, saturated
+from bench.measuring.scoring.labels import LabelFacts, summarise_labels
 from bench.tflite.model_file import TensorInfo
 
 __all__ = ["Survey", "survey"]

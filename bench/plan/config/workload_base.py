@@ -36,7 +36,7 @@ def check_name(what: str, name: str) -> None:
 
 
 class CustomMetric(StrictModel):
-    """A user's function that scores outputs; see `bench.measuring.custom_metric`."""
+    """A user's function that scores outputs; see `bench.measuring.scoring.custom_metric`."""
 
     #: Relative to the configuration file.
     file: Path

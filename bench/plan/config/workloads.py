@@ -3,11 +3,12 @@
 from __future__ import annotations
 
 from pathlib import Path
-from typing import Annotated, Any
+from typing import Annotated, Any, Literal
 
-from pydantic import Discriminator, Field, Tag, model_validator
+from pydantic import ConfigDict, Discriminator, Field, Tag, model_validator
 
 from bench.core.address import parse_address
+from bench.core.schema import StrictModel
 from bench.plan.config.trained import FrozenModel, TrainedWorkload
 from bench.plan.config.workload_base import (
     BASE_VARIANT,
@@ -17,7 +18,7 @@ from bench.plan.config.workload_base import (
     WorkloadBase,
     check_name,
 )
-from models.spec import TrainSpec, VariantSpec
+from bench.tflite.compression.points import Spacing
 
 __all__ = [
     "BASE_VARIANT",
@@ -26,13 +27,37 @@ __all__ = [
     "FrozenModel",
     "ModelFileWorkload",
     "TrainedWorkload",
+    "WhatIfSpec",
     "Workload",
     "check_name",
 ]
 
 
+class WhatIfSpec(StrictModel):
+    """The stored weights of the model, compressed without training; see docs/whatif.md."""
+
+    method: Literal["what_if"]
+    #: Share of a layer's weights that are zero.
+    sparsity: float | None = Field(default=None, gt=0, lt=1)
+    #: How many different weights there are at most.
+    clusters: int | None = Field(default=None, ge=2, le=256)
+    #: Names of layers, or patterns with `*`; by default all but depthwise layers and a first
+    #: convolution.
+    layers: tuple[str, ...] = ()
+    spacing: Spacing = Spacing.LINEAR
+    per_channel: bool = False
+
+    @model_validator(mode="after")
+    def _does_something(self) -> WhatIfSpec:
+        if self.sparsity is None and self.clusters is None:
+            raise ValueError("give sparsity, clusters, or both")
+        return self
+
+
 class ModelFileWorkload(WorkloadBase):
     """Bring your own: a quantised `.tflite` from a file or an address."""
+
+    model_config = ConfigDict(populate_by_name=True)
 
     #: Path of the model, relative to the configuration file.
     model: Path | None = None
@@ -42,6 +67,8 @@ class ModelFileWorkload(WorkloadBase):
     sha256: str | None = Field(default=None, pattern=r"^[0-9a-f]{64}$")
     #: `.npz` with `inputs` and optionally `labels`; without it random inputs are used.
     dataset: Path | None = None
+    #: The same model with its stored weights compressed, by name; `base` is the model as it is.
+    compressed: dict[str, WhatIfSpec] = Field(default_factory=dict, alias="variants")
     #: How many random inputs to run when there is no dataset.
     random_inputs: int = Field(default=20, ge=1, le=1_000_000)
     #: For a model that keeps state: each of them is a stream of this many steps.
@@ -61,14 +88,22 @@ class ModelFileWorkload(WorkloadBase):
                 raise ValueError(f"`url` {error}") from None
         return self
 
+    @model_validator(mode="after")
+    def _variants_have_names(self) -> ModelFileWorkload:
+        for name in self.compressed:
+            check_name("variant", name)
+            if name == BASE_VARIANT:
+                raise ValueError(f"variants.{BASE_VARIANT} is the model as it is")
+        return self
+
     @property
-    def variants(self) -> dict[str, VariantSpec]:
-        """A model file has one variant and no recipe."""
-        return {BASE_VARIANT: TrainSpec(epochs=1)}
+    def variants(self) -> dict[str, WhatIfSpec | None]:
+        """Its variants by name; `base` is the model as it is."""
+        return {BASE_VARIANT: None, **self.compressed}
 
     @property
     def order(self) -> tuple[str, ...]:
-        """One variant has no order."""
+        """The compressed variants of a file have no order."""
         return ()
 
     @property
@@ -78,13 +113,13 @@ class ModelFileWorkload(WorkloadBase):
 
 
 #: Keys that only a workload with training has.
-_TRAINED = frozenset({"recipe", "keras", "variants"})
+_TRAINED = frozenset({"recipe", "keras"})
 
 
 def _workload_kind(value: Any) -> str:
     if isinstance(value, TrainedWorkload):
         return "trained"
-    return "trained" if isinstance(value, dict) and not _TRAINED.isdisjoint(value) else "file"
+    return "file" if isinstance(value, dict) and _TRAINED.isdisjoint(value) else "trained"
 
 
 Workload = Annotated[

@@ -17,7 +17,7 @@ import numpy as np
 from bench.core.arrays import Array, row_slices
 from bench.core.errors import ModelError
 from bench.measuring.finite import not_finite
-from bench.measuring.labels import LabelFacts, facts_of_labels
+from bench.measuring.scoring.labels import LabelFacts, facts_of_labels
 from bench.plan.metrics import AccuracyMetric
 
 __all__ = ["Scored", "check_labels", "evaluate"]

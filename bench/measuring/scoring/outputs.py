@@ -6,8 +6,8 @@ from collections.abc import Sequence
 
 from bench.core.errors import ModelError
 from bench.core.schema import suggest
-from bench.measuring.labels import LabelFacts
-from bench.measuring.scores import check_labels
+from bench.measuring.scoring.labels import LabelFacts
+from bench.measuring.scoring.scores import check_labels
 from bench.plan.metrics import AccuracyMetric
 from bench.tflite.model_file import TensorInfo
 

@@ -11,7 +11,7 @@ from fnmatch import fnmatchcase
 from bench.core.errors import ConfigError, ModelError
 from bench.core.schema import suggest
 from bench.tflite.graph import FileGraph, TensorInfo
-from targets.artefact.layer_names import unique_names
+from bench.tflite.layer_names import unique_names
 
 __all__ = ["Choice", "ChosenLayer", "LayerChoice", "WeightLayer", "chosen_layers", "weight_layers"]
 
@@ -138,7 +138,7 @@ def chosen_layers(layers: Sequence[WeightLayer], choice: LayerChoice) -> tuple[C
     for name in choice.names:
         if not any(_is_named(layer, [name]) for layer in layers):
             raise ConfigError(
-                f"--layer {name}: the model has no such layer with weights",
+                f"layer {name!r}: the model has no such layer with weights",
                 cure=suggest(name, [layer.name for layer in layers]),
             )
     found = tuple(
@@ -147,7 +147,7 @@ def chosen_layers(layers: Sequence[WeightLayer], choice: LayerChoice) -> tuple[C
     if not any(each.compressed for each in found):
         raise ModelError(
             "all layers with weights are depthwise or the first convolution, which are left alone",
-            cure="choose with --layer NAME, or --all-layers",
+            cure="name layers: with --layer NAME or --all-layers, or with `layers` of the variant",
         )
     return found
 

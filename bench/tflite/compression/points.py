@@ -7,13 +7,15 @@ from dataclasses import dataclass
 from enum import Enum
 from itertools import product
 
-from bench.plan.config import BASE_VARIANT
-
 __all__ = ["UNCHANGED", "Clustering", "Point", "Spacing", "points_of"]
 
 
+#: What the model as it is is called, as a variant.
+_UNCHANGED = "base"
+
+
 class Spacing(str, Enum):
-    """How the values that weights share are chosen; see `bench.whatif.values`."""
+    """How the values that weights share are chosen; see `bench.tflite.compression.values`."""
 
     #: Evenly, as training with tfmot's linear initialisation leaves them.
     LINEAR = "linear"
@@ -47,7 +49,7 @@ class Point:
             parts.append(f"p{100 * self.sparsity:g}".replace(".", "_"))
         if self.clusters is not None:
             parts.append(f"c{self.clusters}")
-        return "_".join(parts) or BASE_VARIANT
+        return "_".join(parts) or _UNCHANGED
 
     @property
     def words(self) -> str:

@@ -24,7 +24,7 @@ from bench.core.errors import ModelError
 from bench.core.processes import Bounds, TimedOutError, ended_words, run_to_end
 from bench.core.processes.children import python_command
 from bench.core.units import MIB
-from bench.measuring.scores import Scored
+from bench.measuring.scoring.scores import Scored
 from bench.plan.config import CustomMetric
 
 __all__ = ["evaluate_custom"]

@@ -9,13 +9,13 @@ import numpy as np
 
 from bench.core.arrays import Array
 from bench.core.errors import ModelError
+from bench.tflite.compression.layers import WeightLayer
+from bench.tflite.compression.points import Clustering, Point, Spacing
+from bench.tflite.compression.values import cluster, prune, spread
 from bench.tflite.extract import EXTRACT_DAMAGE
 from bench.tflite.graph import FileGraph
 from bench.tflite.rewriting import rewritten
 from bench.tflite.sparsity import dense_constant
-from bench.whatif.layers import WeightLayer
-from bench.whatif.points import Clustering, Point, Spacing
-from bench.whatif.values import cluster, prune, spread
 
 __all__ = ["LayerWeights", "compressed", "layer_weights"]
 

@@ -1,0 +1,1 @@
+"""Labels and metrics: which output is judged, and how right it is."""

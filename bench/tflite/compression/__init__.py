@@ -1,0 +1,1 @@
+"""Pruning and clustering of the stored weights of a quantised `.tflite`, without training."""
