@@ -119,7 +119,7 @@ _TRAINED = frozenset({"recipe", "keras"})
 def _workload_kind(value: Any) -> str:
     if isinstance(value, TrainedWorkload):
         return "trained"
-    return "file" if isinstance(value, dict) and _TRAINED.isdisjoint(value) else "trained"
+    return "trained" if isinstance(value, dict) and not _TRAINED.isdisjoint(value) else "file"
 
 
 Workload = Annotated[
