@@ -7,11 +7,11 @@ from pathlib import Path
 import numpy as np
 import psutil
 import pytest
-from bench.measuring.custom_metric import evaluate_custom
-from bench.measuring.scores import Scored
 
 from bench.core.errors import ModelError
 from bench.measuring import custom_metric
+from bench.measuring.scoring.custom_metric import evaluate_custom
+from bench.measuring.scoring.scores import Scored
 from bench.plan.config import CustomMetric
 
 METRICS = """
