@@ -9,7 +9,7 @@ import psutil
 import pytest
 
 from bench.core.errors import ModelError
-from bench.measuring import custom_metric
+from bench.measuring.scoring import custom_metric
 from bench.measuring.scoring.custom_metric import evaluate_custom
 from bench.measuring.scoring.scores import Scored
 from bench.plan.config import CustomMetric
