@@ -130,13 +130,18 @@ def _check_clusterable(layer: Any, spec: ClusterSpec) -> None:
         scope = "kernel"
         if spec.per_channel:
             count, scope = count // variable.shape[-1], "channel"
-        if count <= clusters:
+        # A small layer among the usual ones keeps its promise anyway.
+        if count <= clusters and _is_named(layer.name, spec):
             raise BuildError(
                 f"layer {layer.name!r}: {clusters} clusters are no restriction for a {scope} of "
                 f"{count} weights",
                 cure=f"lower clusters for it (clusters_of = {{ {layer.name} = {max(2, count // 2)} "
                 "}), or leave it out of `layers`",
             )
+
+
+def _is_named(layer: str, spec: ClusterSpec) -> bool:
+    return layer in (spec.layers or ()) or layer in spec.clusters_of
 
 
 def _check_named(spec: PruneSpec | ClusterSpec, layers: Collection[str]) -> None:

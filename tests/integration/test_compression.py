@@ -32,6 +32,8 @@ def outcomes(tmp_path_factory: pytest.TempPathFactory) -> dict[str, str]:
         ("own layer clustered", "own.matrix 0.00 8 tensor"),
         ("one dimension", "conv.kernel 0.80"),
         ("channels", "conv.kernel 0.00 8 channel"),
+        ("small layer", "output.kernel 0.0"),
+        ("small channels", "conv.kernel 0.5"),
         ("even channels", "conv.kernel 0.00 8 channel"),
         ("even, zeros kept", "dense.kernel 0.5"),
         ("two by two", "two.kernel 0.80"),

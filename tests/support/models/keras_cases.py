@@ -242,6 +242,14 @@ CASES: dict[str, Callable[[], str]] = {
         ClusterSpec(batch_size=16, clusters=8, per_channel=True),
         ("conv",),
     ),
+    "small layer": lambda: made(convolutions, ClusterSpec(batch_size=16, clusters=64), ("output",)),
+    "small channels": lambda: made(
+        lambda: convolutions(bias=False, norm=True),
+        ClusterSpec(batch_size=16, clusters=64, per_channel=True, preserve_sparsity=True),
+        ("conv",),
+        {"conv": Promise(sparsity=0.5)},
+        first=pruned("conv", 0.5),
+    ),
     "even channels": lambda: made(
         lambda: convolutions(bias=False, norm=True),
         ClusterSpec(batch_size=16, clusters=8, per_channel=True, initialisation="even"),
@@ -299,7 +307,9 @@ CASES: dict[str, Callable[[], str]] = {
         convolutions, ClusterSpec(batch_size=16, per_channel=True), ("dense",)
     ),
     "more clusters than weights": lambda: made(
-        convolutions, ClusterSpec(batch_size=16, per_channel=True, clusters=64), ("conv",)
+        convolutions,
+        ClusterSpec(batch_size=16, per_channel=True, clusters=64, layers=("conv",)),
+        (),
     ),
     "figure of an unknown layer": lambda: made(
         convolutions, PruneSpec(batch_size=16, sparsity_of={"conv": 0.5}), ("dense",)
