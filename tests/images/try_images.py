@@ -73,8 +73,30 @@ memory_modes = ["Shared_Sram"]
 
 [workloads]
 net = "net.tflite"
+
+[workloads.mine]
+recipe = "recipes/mine.py"
+
+[workloads.mine.variants]
+base = { method = "train", epochs = 1 }
 """
-_NAMES = ("bench", "models", "targets", "tests")
+_RECIPE = """
+import numpy as np
+from models import model
+
+
+def data():
+    x = np.random.default_rng(0).random((300, 12), dtype=np.float32)
+    y = (x[:, 0] > x[:, 1]).astype(int)
+    return {"train": (x[:200], y[:200]), "test": (x[200:], y[200:])}
+"""
+_MODELS = """
+def model():
+    import tensorflow as tf
+    layers = tf.keras.layers
+    return tf.keras.Sequential([layers.Input((12,)), layers.Dense(2, activation="softmax")])
+"""
+_NAMES = ("bench", "targets", "tests")
 _ON_FVP = f"""
 [targets.fvp]
 samples = 20
@@ -212,22 +234,25 @@ def _check_main_job(trial: _Trial) -> None:
 
 
 def _check_own_directory(trial: _Trial) -> None:
-    """A user's directory is mounted, read-only: its bench.toml is found, its packages are not."""
+    """A user's directory is mounted, read-only: its bench.toml and its recipe are found."""
     with _step("a directory of the user's own"):
         own, results = trial.work / "own", trial.work / "own-results"
-        for directory in (own, results, *(own / name for name in _NAMES)):
+        folders = [own / name for name in (*_NAMES, "models", "recipes")]
+        for directory in (own, results, *folders):
             directory.mkdir()
             directory.chmod(0o777 if directory is results else 0o755)
         for name in _NAMES:
             (own / name / "__init__.py").write_text("raise RuntimeError\n", encoding="utf-8")
+        (own / "models" / "__init__.py").write_text(_MODELS, encoding="utf-8")
+        (own / "recipes" / "mine.py").write_text(_RECIPE, encoding="utf-8")
         weights = np.random.default_rng(1).integers(-127, 128, (10, 40)).astype(np.int8)
         (own / "net.tflite").write_bytes(mlp([weights]))
         (own / "bench.toml").write_text(_OWN, encoding="utf-8")
         mounts = (f"--volume={own}:/work:ro", f"--volume={results}:/results")
         trial.run(f"{_PREFIX}-bench", options=mounts)
-        _require_cells(results, 1, "sim")
+        _require_cells(results, 2, "sim")
         listed = trial.run(f"{_PREFIX}-bench", "bench", "cells", options=mounts)
-        if listed.split() != ["net-base-u55_128-shared_sram-sim"]:
+        if "net-base-u55_128-shared_sram-sim" not in listed.split():
             raise CheckFailedError(f"`bench cells` lists {listed!r}")
         study = trial.run(f"{_PREFIX}-bench", "--collect-only", "-q")
         if "mnist_fc-pruned-u55_128" not in study:
