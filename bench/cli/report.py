@@ -23,7 +23,10 @@ class _Report(ShowsByDefault):
 
 commands = typer.Typer(
     cls=_Report,
-    help="Make the reports of a finished run again (`bench report RUN`): tables, JUnit, HTML.",
+    help="Make the reports of a finished run: tables, JUnit, a page (--html FILE), a pull "
+    "request's summary (--github-summary, --markdown FILE), or an export (--export FORMAT=FILE). "
+    "`bench report RUN` is short for `bench report show RUN`; `bench report show --help` has all "
+    "options.",
 )
 
 
