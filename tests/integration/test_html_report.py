@@ -192,25 +192,29 @@ def test_each_cell_has_a_deep_link(browser: Any, mixed: Path) -> None:
         assert sheet.trouble == []
 
 
+def serious_findings(page: Any) -> list[tuple[str, str, list[str]]]:
+    """What axe calls serious or critical on the page as it is now."""
+    if not AXE.exists():
+        pytest.skip("axe-core is not installed (make foreign): NOT tried")
+    page.evaluate(AXE.read_text(encoding="utf-8"))
+    found = page.evaluate("axe.run(document)")
+    assert len(found["passes"]) > 10
+    return [
+        (one["id"], one["help"], [node["html"][:200] for node in one["nodes"][:3]])
+        for one in found["violations"]
+        if one["impact"] in ("serious", "critical")
+    ]
+
+
 @pytest.mark.parametrize("scheme", ["light", "dark"])
 @pytest.mark.parametrize("fragment", ["", f"#cell={REGRESSED}"])
 def test_axe_finds_nothing_serious(browser: Any, mixed: Path, scheme: str, fragment: str) -> None:
-    if not AXE.exists():
-        pytest.skip("axe-core is not installed (make foreign): NOT tried")
     with Sheet(browser, mixed, fragment, color_scheme=scheme) as sheet:
         if not fragment:
             sheet.charts()
         else:
             sheet.page.wait_for_selector("#cell .chart svg")
-        sheet.page.evaluate(AXE.read_text(encoding="utf-8"))
-        found = sheet.page.evaluate("axe.run(document)")
-        serious = [
-            (v["id"], v["help"], [n["html"][:200] for n in v["nodes"][:3]])
-            for v in found["violations"]
-            if v["impact"] in ("serious", "critical")
-        ]
-        assert serious == []
-        assert len(found["passes"]) > 10
+        assert serious_findings(sheet.page) == []
 
 
 @pytest.mark.parametrize("name", ["mixed", "hostile"])
@@ -293,6 +297,7 @@ def test_the_trend_has_steps_and_changes_of_tools(
     assert "no step" in page.inner_text("#steps")
     assert page.evaluate("document.documentElement.scrollWidth") <= 360
     assert trouble == []
+    assert serious_findings(page) == []
     page.close()
 
 
