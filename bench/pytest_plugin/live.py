@@ -32,6 +32,8 @@ def is_for_people(config: pytest.Config) -> bool:
         and reporter.isatty
         and config.get_verbosity() == 0
         and config.getoption("capture") != "no"
+        # The bar has characters of its own.
+        and (getattr(reporter._tw._file, "encoding", None) or "").lower().startswith("utf")
         and os.environ.get("TERM", "dumb") != "dumb"
         and not os.environ.get("CI")
     )
