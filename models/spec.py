@@ -165,8 +165,8 @@ class ClusterSpec(_Growing):
     #: The layers to cluster; by default those that the workload names.
     layers: tuple[str, ...] | None = Field(default=None, min_length=1)
     #: How the initial shared values are distributed; tfmot's `CentroidInitialization`, or `even`:
-    #: the same distance apart from -m to m, where m is the largest magnitude. With `per_channel`
-    #: the int8 values of all channels are then the same, whatever their scales.
+    #: the same distance apart from -m to m, where m is the largest magnitude, and never moved. With
+    #: `per_channel` the int8 values of all channels are then the same, whatever their scales.
     initialisation: Literal["linear", "density", "kmeans++", "even"] = "linear"
     epochs: Epochs = 1.0
     batch_size: BatchSize = 500

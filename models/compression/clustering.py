@@ -46,7 +46,12 @@ def _wrapper(layer: Any, spec: ClusterSpec) -> Any:
     )
 
     class EvenClusterWeights(ClusterWeights):  # type: ignore[misc]
-        """Begins with values that are the same distance apart."""
+        """Its values are the same distance apart, and stay: training moves weights between them."""
+
+        @property
+        def trainable_weights(self) -> Any:
+            fixed = {id(centroids) for centroids in self.cluster_centroids.values()}
+            return [weight for weight in super().trainable_weights if id(weight) not in fixed]
 
         def build(self, input_shape: Any) -> None:
             super().build(input_shape)
