@@ -64,6 +64,18 @@ def convolutions(*, bias: bool = True, norm: bool = False) -> Any:
     return tf.keras.Sequential(stack, name="net")
 
 
+def rarer() -> Any:
+    """The other layers that tfmot compresses."""
+    stack = [
+        layers.Input((8, 8, 4), name="image"),
+        layers.SeparableConv2D(8, 3, name="separable"),
+        layers.Conv2DTranspose(8, 3, name="transposed"),
+        layers.Flatten(name="flatten"),
+        layers.Dense(3, activation="softmax", name="output"),
+    ]
+    return tf.keras.Sequential(stack, name="net")
+
+
 def two_by_two() -> Any:
     """Two inputs and two outputs."""
     image, extra = tf.keras.Input((8, 8, 4), name="image"), tf.keras.Input((5,), name="extra")
@@ -263,6 +275,11 @@ CASES: dict[str, Callable[[], str]] = {
         SPARSE,
         first=pruned("dense", 0.5),
     ),
+    "rarer, pruned": lambda: made(rarer, PruneSpec(batch_size=16), ("separable", "transposed")),
+    "rarer, clustered": lambda: made(
+        rarer, ClusterSpec(batch_size=16, clusters=8), ("separable", "transposed")
+    ),
+    "rarer, simulated": lambda: made(rarer, QatSpec(batch_size=16), ()),
     "two by two": lambda: made(
         two_by_two, PruneSpec(batch_size=16), ("conv", "two"), images=TWO, outputs=("one", "two")
     ),
