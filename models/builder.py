@@ -45,7 +45,7 @@ _TRAINING_SHARE = 0.9
 #: In the names of the losses of classifiers.
 _CROSSENTROPY = "crossentropy"
 #: Bytes of inputs that Keras is given at once, to predict.
-_PREDICTED_BYTES = 256 << 20
+_PREDICTED_BYTES = 16 << 20
 
 
 def build(

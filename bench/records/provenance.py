@@ -82,7 +82,8 @@ class Cause:
 #: trained model; the others belong to the training.
 _QUANTISE = "quantise."
 _TRAINING_DATA = "data_sha256"
-#: The hashes of what a stage gave.
+#: The hashes of what a stage gave. One differs whenever something before it does, so it is told
+#: only if nothing else of its stage is known to differ.
 _GIVEN = frozenset({"float_sha256", "model_sha256", "compiled_sha256"})
 #: What the training gave, not what it was given.
 _RESULTS = frozenset({"float_accuracy"})
@@ -130,11 +131,6 @@ def provenance_of(record: Record) -> Provenance:
         timing={"name": record.cell.timing, **_known("sha256", record.timing_sha256)},
         bench=_known("code_sha256", record.code_sha256),
     )
-
-
-#: What a stage gave. It differs whenever something before it does, so it is told only if nothing
-#: else of its stage is known to differ.
-_GIVEN = frozenset({"float_sha256", "model_sha256", "compiled_sha256"})
 
 
 def training_data_of(record: Record) -> str | None:

@@ -19,9 +19,13 @@ from bench.measuring.progress import ignore
 from bench.measuring.recipes import SurveyedRecipe, stored_data, survey_recipe
 from bench.measuring.sources import ModelSource
 from bench.plan.config import TrainedWorkload, load_config
+from bench.records.run_directory import RunDirectory
 from models.data import SUBSET
+from models.recipes import mnist_fc
 from models.service import VariantBuilder
 from tests.support.bench_runs import BenchRunner
+from tests.support.models.recipes import stored_mnist
+from tests.support.private_memory import watching_memory
 
 #: A recipe with TensorFlow takes seconds to be looked at.
 SLOW = pytest.mark.slow
@@ -136,6 +140,97 @@ def test_a_network_of_one_s_own_goes_through_the_whole_study(project: Path, tmp_
     again = bench_runner.run(config)
     assert again.returncode == 0, again.output
     assert [kind for kind, _ in again.work()] == ["read"]
+
+
+@SLOW
+def test_a_copy_of_a_built_in_recipe_gives_the_same_bytes(
+    tmp_path: Path, store: ProductStore
+) -> None:
+    """The built-in workloads are made by nothing that a user has not."""
+    stored = stored_mnist(tmp_path / "mnist")
+    text = Path(mnist_fc.__file__).read_text(encoding="utf-8")
+    own_data = (
+        "import numpy as np\n"
+        "def data():\n"
+        "    splits = {}\n"
+        "    for name in ('train', 'test'):\n"
+        f"        arrays = np.load({str(tmp_path / 'mnist')!r} + f'/{{name}}.npz')\n"
+        "        splits[name] = (arrays['inputs'], arrays['labels'])\n"
+        "    return splits\n"
+    )
+    imported = "from models.recipes.mnist import data\n"
+    assert imported in text
+    (tmp_path / "my_mnist.py").write_text(text.replace(imported, own_data), encoding="utf-8")
+    variants = (
+        "\n[workloads.kws.variants]\n"
+        'base = { method = "train", epochs = 0.25 }\n'
+        'pruned = { method = "prune", epochs = 0.25 }\n'
+    )
+    made = {}
+    for recipe in ("mnist_fc", "my_mnist.py"):
+        (tmp_path / "bench.toml").write_text(
+            f'[data]\nmnist = "subset"\n[workloads.kws]\nrecipe = "{recipe}"\nseed = 3\n'
+            + variants,
+            encoding="utf-8",
+        )
+        workload = load_config(tmp_path / "bench.toml").workloads["kws"]
+        assert isinstance(workload, TrainedWorkload)
+        with VariantBuilder(bounds=Bounds(300, 8 << 30)) as builder:
+            recipes = (
+                {"kws": survey_recipe("kws", workload, tmp_path / "bench.toml", builder, store)}
+                if workload.is_users
+                else {}
+            )
+            source = ModelSource(store=store, builder=builder, data=SUBSET, recipes=recipes)
+            made[recipe] = source.quantised("kws", workload, "pruned").path
+    assert made["mnist_fc"] != made["my_mnist.py"]
+    assert made["mnist_fc"].read_bytes() == made["my_mnist.py"].read_bytes()
+    assert stored.files["train"].is_file()
+
+
+#: 10,000 images of 96x96x3, given one by one: 276 MB as int8, 1.1 GB as float32.
+IMAGES = """
+import numpy as np
+
+def model():
+    import tensorflow as tf
+    layers = tf.keras.layers
+    return tf.keras.Sequential([layers.Input((96, 96, 3)), layers.AveragePooling2D(32),
+        layers.Flatten(), layers.Dense(2, activation="softmax", name="out")])
+
+def images(count):
+    rng = np.random.default_rng(1)
+    for index in range(count):
+        yield rng.integers(0, 256, (96, 96, 3), dtype=np.uint8), index % 2
+
+def data():
+    return {"train": lambda: images(64), "test": lambda: images(10_000)}
+"""
+
+
+@SLOW
+def test_ten_thousand_images_take_less_than_a_gibibyte_anywhere(tmp_path: Path) -> None:
+    (tmp_path / "images.py").write_text(IMAGES, encoding="utf-8")
+    runner = BenchRunner(tmp_path)
+    config = runner.write_config(
+        """
+        [grid]
+        macs = [128]
+        memory_modes = ["Shared_Sram"]
+        [workloads.images]
+        recipe = "images.py"
+        variants = { base = { method = "train", epochs = 0 } }
+        """
+    )
+    process = runner.start(config, "-n", "1")
+    with watching_memory(process.pid) as watch:
+        output, _ = process.communicate(timeout=600)
+    assert process.returncode == 0, output
+    run = RunDirectory((runner.results / "latest").resolve())
+    (record,) = run.records().found
+    assert record.data.samples == 10_000
+    # Also of the process that has TensorFlow.
+    assert watch.largest < 1 << 30, {pid: held >> 20 for pid, held in watch.peaks.items()}
 
 
 @SLOW
