@@ -14,6 +14,7 @@ from bench.core.logging import log_to_file, logger
 from bench.core.text import one_line
 from bench.history.rows import rows_of_run
 from bench.history.store import HISTORY_FILE, Appended, HistoryStore
+from bench.pytest_plugin.end import shown_path
 from bench.records.run_directory import RunDirectory
 from bench.report.run_view import RunView
 
@@ -61,7 +62,7 @@ class HistoryKeeper:
         else:
             runs = f"{done.runs:,} run{'' if done.runs == 1 else 's'}"
             cells = f"{done.cells:,} cell{'' if done.cells == 1 else 's'}"
-            self._told = f"history {self._store.path}: {runs}; this one with {cells}"
+            self._told = f"history {shown_path(self._store.path)}: {runs}; this one with {cells}"
             return
         self._told = (
             f"the HISTORY lacks this run: {problem}\n"

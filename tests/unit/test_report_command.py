@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import re
 from pathlib import Path
 
 import pytest
@@ -68,10 +69,14 @@ def test_nothing_is_made_of_an_unknown_format(run: Path, tmp_path: Path) -> None
     assert list(tmp_path.iterdir()) == []
 
 
-def test_a_damaged_record_is_told_and_the_rest_reported(tmp_path: Path) -> None:
+@pytest.mark.parametrize("number", ["", "NaN", "1e999", "123456789012345678901"])
+def test_a_damaged_record_is_told_and_the_rest_reported(tmp_path: Path, number: str) -> None:
     run = mixed_run(tmp_path / "results").path
     record = next((run / "cells").iterdir())
-    record.write_text("{", encoding="utf-8")
+    text = record.read_text(encoding="utf-8")
+    damaged = re.sub(r'("macs": )\d+', rf"\g<1>{number}", text, count=1)
+    assert damaged != text
+    record.write_text(damaged, encoding="utf-8")
     told = report(run, "--html", tmp_path / "page.html")
     assert told.exit_code == 1
     text = (tmp_path / "page.html").read_text(encoding="utf-8")
