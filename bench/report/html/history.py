@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from collections.abc import Mapping, Sequence
+from collections.abc import Iterable, Iterator, Mapping, Sequence
 from dataclasses import dataclass, field
 from typing import Any
 
@@ -27,18 +27,12 @@ class HistoryView:
     runs: Sequence[RunSummary] = ()
     series: Mapping[str, Series] = field(default_factory=dict)
     steps: Mapping[str, tuple[Step, ...]] = field(default_factory=dict)
+    #: Metric and cell -> since when the figure is as it is, in a sentence.
+    told: Mapping[tuple[str, str], str] = field(default_factory=dict)
 
     def since(self, cells: Sequence[str], metric: str) -> str:
         """Since when `metric` is as it is in the first of `cells`, in a sentence; or nothing."""
-        if not cells or metric != MetricName.NPU_CYCLES.value:
-            return ""
-        steps = self.steps.get(cells[0], ())
-        if not steps:
-            return ""
-        run = self.series[cells[0]].points[steps[-1].index].run
-        commit = revision_words(run)
-        where = f"commit {commit}, " if commit != "-" else ""
-        return f"Since {where}run {run.name} of {run.started[:10]}."
+        return self.told.get((metric, cells[0]), "") if cells else ""
 
     def data(self, places: Mapping[str, int]) -> dict[str, Any]:
         """The same for a page; `places` is where each cell stands among all."""
@@ -72,9 +66,22 @@ def _step(step: Step) -> dict[str, Any]:
     }
 
 
-def read_history(store: HistoryStore, cells: int) -> HistoryView:
+def _since(series: Series, steps: Sequence[Step]) -> str:
+    """Since when the last figure of a series is as it is; empty if it has always been."""
+    if not steps:
+        return ""
+    run = series.points[steps[-1].index].run
+    commit = revision_words(run)
+    where = f"commit {commit}, " if commit != "-" else ""
+    return f"Since {where}run {run.name} of {run.started[:10]}."
+
+
+def read_history(
+    store: HistoryStore, cells: int, wanted: Iterable[tuple[str, str]] = ()
+) -> HistoryView:
     """The last runs of the cells that `store` has; of fewer runs, the more cells there are.
 
+    `wanted` are figures of which it is told since when they are so: a metric and a cell each.
     Raises `HistoryError` if the store cannot be used.
     """
     if not store.path.exists():
@@ -90,4 +97,17 @@ def read_history(store: HistoryStore, cells: int) -> HistoryView:
         last,
         {series.cell: series for series in found},
         {series.cell: find_steps(series.points) for series in found},
+        dict(_told(store, wanted)),
     )
+
+
+def _told(
+    store: HistoryStore, wanted: Iterable[tuple[str, str]]
+) -> Iterator[tuple[tuple[str, str], str]]:
+    known = {metric.value for metric in MetricName}
+    for metric, cell in wanted:
+        if metric not in known:
+            # A judgement over layers or cells is no figure of the history.
+            continue
+        for series in store.series(metric, cell, Selection()):
+            yield (metric, cell), _since(series, find_steps(series.points))

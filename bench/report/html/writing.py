@@ -13,6 +13,8 @@ from bench.report.html.history import HistoryView, read_history
 from bench.report.html.library import chart_library
 from bench.report.html.page import run_page
 from bench.report.run_view import RunView
+from bench.report.view.figures import Change
+from bench.report.view.summary import regressions
 
 __all__ = ["cell_logs", "write_page"]
 
@@ -20,6 +22,8 @@ _LOG = logger(__name__)
 
 #: The end of a log that a page shows, in bytes, and how many logs of a cell.
 _LOG_BYTES, _LOGS = 3_000, 4
+#: Changes of which it is told since when they are so.
+_TOLD = 8
 
 
 def write_page(run: RunDirectory, view: RunView, store: HistoryStore, path: Path) -> None:
@@ -28,7 +32,9 @@ def write_page(run: RunDirectory, view: RunView, store: HistoryStore, path: Path
     A history that cannot be read is left out, and the log says so.
     """
     try:
-        history = read_history(store, len(view.cells))
+        changed = regressions(view.cells, Change.REGRESSED, Change.IMPROVED)[:_TOLD]
+        wanted = [(group.metric, group.cells[0]) for group in changed]
+        history = read_history(store, len(view.cells), wanted)
     except BenchError as error:
         _LOG.warning("the page is without a history: %s", error)
         history = HistoryView()
