@@ -11,9 +11,9 @@ from bench.history.steps import Step
 from bench.plan.metrics import MetricName, describe
 from bench.records.figures import shown_number
 from bench.report.history import SeriesView
-from bench.report.html.charts import trend_spec
 from bench.report.html.packing import rounded, text
 from bench.report.html.rendering import asset, render_page
+from bench.report.html.trend_chart import trend_spec
 
 __all__ = ["trend_page"]
 
