@@ -10,6 +10,7 @@ from typing import Any
 
 from bench.report.html.marks import (
     CAUSES,
+    SCHEMA,
     WIDTH,
     colour,
     log_axis,
