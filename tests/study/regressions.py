@@ -52,7 +52,7 @@ def _of_training() -> Iterator[Regression]:
     yield Regression(
         "clustering begins from the wrong parent",
         "trained",
-        _edited('parent = "pruned"', 'parent = "base"'),
+        _edited('parent = "pruned"\npreserve_sparsity = true', 'parent = "base"'),
         "encoded_weights_kib",
         "pruned clustered.parent pruned -> base",
     )
