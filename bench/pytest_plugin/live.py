@@ -8,6 +8,7 @@ from __future__ import annotations
 
 import os
 import time
+from collections import deque
 from collections.abc import Sequence
 from typing import Any
 
@@ -16,6 +17,7 @@ from rich.console import Console, Group
 from rich.live import Live
 from rich.text import Text
 
+from bench.core.text import one_line
 from bench.measuring.progress import ProgressEvent
 from bench.pytest_plugin.board import ProgressBoard, Shown
 
@@ -32,6 +34,7 @@ def is_for_people(config: pytest.Config) -> bool:
         and reporter.isatty
         and config.get_verbosity() == 0
         and config.getoption("capture") != "no"
+        and not config.getoption("usepdb")
         # The bar has characters of its own.
         and (getattr(reporter._tw._file, "encoding", None) or "").lower().startswith("utf")
         and os.environ.get("TERM", "dumb") != "dumb"
@@ -59,6 +62,9 @@ class LiveProgress:
             redirect_stderr=False,
         )
         self._begun = False
+        #: What is to be told above the lines; the thread that draws takes it from here.
+        self._told: deque[str] = deque()
+        self._failed: set[str] = set()
 
     @pytest.hookimpl(tryfirst=True)
     def pytest_report_teststatus(
@@ -83,12 +89,12 @@ class LiveProgress:
 
     def pytest_runtest_logreport(self, report: pytest.TestReport) -> None:
         """A phase of a test has ended."""
-        if report.when not in ("setup", "call") or (report.when == "setup" and report.failed):
-            failed = report.failed
-            self._board.ended(report.nodeid, failed=failed or self._call_failed(report.nodeid))
-
-    def _call_failed(self, nodeid: str) -> bool:
-        return any(one.nodeid == nodeid for one in self._reporter.stats.get("failed", ())[-50:])
+        if report.failed:
+            self._failed.add(report.nodeid)
+            self._told.append(f"FAILED {report.nodeid}")
+        # A worker that died has no phase (`???`): nothing more will be known about the test.
+        if report.when not in ("setup", "call"):
+            self._board.ended(report.nodeid, failed=report.nodeid in self._failed)
 
     def show(self, events: list[ProgressEvent]) -> None:
         """Draw the lines anew. Called by one thread only."""
@@ -100,9 +106,9 @@ class LiveProgress:
             self._reporter.ensure_newline()
             self._live.start()
             self._begun = True
-        for event in events:
-            if event.kind == "note":
-                self._live.console.print(Text(f"bench: {event.text}"))
+        self._told.extend(event.text for event in events if event.kind == "note")
+        while self._told:
+            self._live.console.print(Text(f"bench: {one_line(self._told.popleft())}"))
         self._live.update(drawn(self._board.shown(now), self._console.width), refresh=True)
 
     def stop(self) -> None:

@@ -32,9 +32,11 @@ def runner(tmp_path: Path) -> BenchRunner:
     return runner
 
 
-def at_a_terminal(runner: BenchRunner, columns: int, *arguments: str) -> tuple[int, str]:
+def at_a_terminal(
+    runner: BenchRunner, columns: int, *arguments: str, grid: str = GRID
+) -> tuple[int, str]:
     """Exit status and everything that a bench writes to a terminal of its own."""
-    command = runner.command(runner.write_config(GRID), *arguments)
+    command = runner.command(runner.write_config(grid), *arguments)
     environment = {**runner.environment(), "TERM": "xterm", "COLUMNS": str(columns)}
     controller, terminal = pty.openpty()
     fcntl.ioctl(terminal, termios.TIOCSWINSZ, struct.pack("HHHH", 40, columns, 0, 0))
@@ -85,6 +87,18 @@ def test_a_person_sees_cells_stages_and_what_is_left(
     rows = [line for line in text.splitlines() if line.startswith("│")]
     assert rows
     assert all(cell_len(row) <= columns for row in rows)
+
+
+def test_a_failure_is_told_at_once_and_counted(runner: BenchRunner) -> None:
+    table = '[workloads.net]\nmodel = "net.tflite"\nrandom_inputs = 2\n'
+    limit = '[[workloads.net.limits]]\nmetric = "npu_cycles"\nmax = 1\n'
+    grid = GRID.replace('[workloads]\nnet = "net.tflite"\n', table)
+    status, raw = at_a_terminal(runner, 120, "-n", "2", grid=grid + limit)
+    text = plain(raw)
+    assert status == 1, text
+    assert "bench: FAILED tests/regression/test_npu_cycles.py::test_npu_cycles[net-" in text
+    assert "2 FAILED" in text
+    assert "2 failed" in text.splitlines()[-1]
 
 
 def test_elsewhere_lines_are_plain(runner: BenchRunner) -> None:
