@@ -1,5 +1,7 @@
 """What only training needs, and a bench for finished models goes without: the extra `train`.
 
+The extra `data` has data sets of recipes that come with the bench.
+
 TensorFlow is not imported here.
 """
 
@@ -10,10 +12,12 @@ from importlib.metadata import PackageNotFoundError
 from bench.core.errors import PrerequisiteError
 from bench.core.versions import installed_version
 
-__all__ = ["TRAIN_CURE", "require_training", "training_versions"]
+__all__ = ["DATA_CURE", "TRAIN_CURE", "require_training", "training_versions"]
 
 #: How to get it.
 TRAIN_CURE = 'pip install "ethos-u55-bench[train]"'
+#: How to get the packages with data.
+DATA_CURE = 'pip install "ethos-u55-bench[data]"'
 
 #: The distributions that a trained variant depends on.
 _TRAINING = ("tensorflow", "tf-keras", "tensorflow-model-optimization", "numpy")

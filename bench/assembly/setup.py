@@ -119,7 +119,7 @@ def prepare_config(
         targets=tuple(chosen),
         velas=compilers,
         # Nobody waits for an address whose data nobody needs.
-        data=resolve_mnist(config.data.mnist if _trained(config, planned) else "subset"),
+        data=resolve_mnist(config.data.mnist if _of_mnist(config, planned) else "subset"),
         cache_root=cache_root,
         run_path=run_path,
         config_sha256=fingerprint(config),
@@ -227,8 +227,9 @@ def checked_velas(setup: RunSetup, sink: Sink) -> dict[Path, str]:
     return found
 
 
-def _trained(config: BenchConfig, workloads: Iterable[str]) -> bool:
-    return any(isinstance(config.workloads[name], TrainedWorkload) for name in workloads)
+def _of_mnist(config: BenchConfig, workloads: Iterable[str]) -> bool:
+    found = (config.workloads[name] for name in workloads)
+    return any(isinstance(one, TrainedWorkload) and one.is_of_mnist for one in found)
 
 
 def _check_vela(config: BenchConfig, config_path: Path, vela: VelaInstallation) -> dict[Path, str]:

@@ -183,13 +183,12 @@ class ModelSource:
             else self._variant_product(name, workload, spec.parent).key.digest
         )
         recipe = self._recipe(name, workload)
-        data = self._data.name if recipe.data is None else recipe.data.training_sha256
         parameters: dict[str, JSON] = {
             "origin": recipe.origin.identity(),
             "spec": spec.model_dump(mode="json"),
             "quantise": workload.quantise.model_dump(mode="json"),
             "seed": workload.seed,
-            "data": data,
+            "data": recipe.training_data,
             "parent": parent,
             "packages": dict[str, JSON](training_versions()),
         }

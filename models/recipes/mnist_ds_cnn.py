@@ -10,6 +10,7 @@ from __future__ import annotations
 
 from typing import Any
 
+from models.recipes.blocks import norm_relu
 from models.recipes.mnist import data
 
 __all__ = ["compressed_layers", "data", "epochs_for", "model"]
@@ -30,27 +31,16 @@ def model() -> Any:
         layers.Input((28, 28), name="image"),
         layers.Reshape((28, 28, 1), name="reshape"),
         layers.Conv2D(32, 3, strides=2, padding="same", use_bias=False, name="conv"),
-        *_norm_relu("conv"),
+        *norm_relu("conv"),
     ]
     for block in (1, 2, 3):
         stack += [
             layers.DepthwiseConv2D(3, padding="same", use_bias=False, name=f"depthwise_{block}"),
             layers.Conv2D(32, 1, use_bias=False, name=f"pointwise_{block}"),
-            *_norm_relu(f"pointwise_{block}"),
+            *norm_relu(f"pointwise_{block}"),
         ]
     stack += [
         layers.GlobalAveragePooling2D(name="pool"),
         layers.Dense(10, activation="softmax", name="output"),
     ]
     return tf.keras.Sequential(stack, name="mnist_ds_cnn")
-
-
-def _norm_relu(after: str) -> list[Any]:
-    import tensorflow as tf
-
-    # Momentum 0.9: with Keras's 0.99 the running statistics need more steps than a short training
-    # on few images has.
-    return [
-        tf.keras.layers.BatchNormalization(momentum=0.9, name=f"{after}_norm"),
-        tf.keras.layers.ReLU(name=f"{after}_relu"),
-    ]

@@ -28,7 +28,7 @@ from models.messages import StoredData
 from models.reading.facts import DataFacts, ModelFacts
 from models.reading.origin import Origin, SourceFile
 from models.reading.sources import recipe_sources
-from models.recipes import recipe_module
+from models.recipes import data_name, recipe_module
 from models.service import VariantBuilder
 
 __all__ = [
@@ -52,15 +52,25 @@ class SurveyedRecipe(StrictModel):
     """A recipe as it is in this run."""
 
     origin: Origin
-    #: None for a built-in recipe, of which nothing needs to be found out.
+    #: None for a built-in recipe with data, of which nothing needs to be found out.
     network: ModelFacts | None = None
     data: DataFacts | None = None
+    #: What the data of such a recipe is called. It stands for the data, whose file is pinned.
+    data_name: str = ""
+
+    @property
+    def training_data(self) -> str:
+        """What tells the data that models are made from, for cache keys."""
+        return self.data_name if self.data is None else self.data.training_sha256
 
 
-def built_in(workload: TrainedWorkload, data: DataSource) -> SurveyedRecipe:
-    """A workload with a built-in recipe, on `data`."""
+def built_in(workload: TrainedWorkload, mnist: DataSource) -> SurveyedRecipe:
+    """A workload with a built-in recipe that has data; `mnist` is for those of MNIST."""
+    given = {"mnist": mnist.name} if workload.is_of_mnist else {}
+    options = {**given, **workload.options}
     return SurveyedRecipe(
-        origin=Origin(name=workload.recipe, options={"mnist": data.name, **workload.options})
+        origin=Origin(name=workload.recipe, options=options),
+        data_name=data_name(workload.recipe, str(options.get("mnist", ""))),
     )
 
 
@@ -101,7 +111,7 @@ def stored_data(
     if expected is None:
         module = recipe_module(origin.name)
         assert module is not None
-        label, code = str(origin.options["mnist"]), DATA_CODE
+        label, code = surveyed.data_name, DATA_CODE
         parameters = {"data": label, "made_by": short_name(module.data.__module__)}
     else:
         label, code = origin.name, ()
@@ -143,7 +153,7 @@ def _network(name: str, origin: Origin, builder: VariantBuilder, store: ProductS
 def _pinned(workload: TrainedWorkload, directory: Path, key: str) -> Origin:
     """The files of the recipe of `workload`, with their hashes. Raises `ConfigError`."""
     sources: Mapping[str, SourceFile] = {}
-    if workload.recipe:
+    if workload.is_file:
         recipe = Path(workload.recipe)
         try:
             sources = recipe_sources(recipe, (directory, recipe.resolve().parent))

@@ -13,7 +13,7 @@ from bench.core.schema import StrictModel, suggest
 from bench.plan.config.workload_base import BASE_VARIANT, Seed, WorkloadBase, check_name
 from models.lineage import check_parent
 from models.reading.origin import Options
-from models.recipes import BUILT_IN
+from models.recipes import BUILT_IN, FOR_USERS_DATA, OF_MNIST
 from models.spec import ClusterSpec, PruneSpec, QuantiseSpec, TrainSpec, VariantSpec
 
 __all__ = ["FrozenModel", "TrainedWorkload"]
@@ -85,9 +85,20 @@ class TrainedWorkload(WorkloadBase):
                 f"recipe: {self.recipe!r} is neither a Python file (.py) nor a built-in recipe; "
                 f"{suggest(self.recipe, list(BUILT_IN))}"
             )
-        if self.recipe and not self.is_file and (self.keras or self.data):
-            raise ValueError(f"recipe: {self.recipe!r} has a network and data of its own")
+        if self.recipe and not self.is_file:
+            self._check_built_in()
         return self
+
+    def _check_built_in(self) -> None:
+        if self.keras:
+            raise ValueError(f"keras: the recipe {self.recipe!r} has a network of its own")
+        if self.data and self.recipe not in FOR_USERS_DATA:
+            raise ValueError(f"data: the recipe {self.recipe!r} has data of its own")
+        if not self.data and self.recipe in FOR_USERS_DATA:
+            raise ValueError(
+                f"data: the recipe {self.recipe!r} is a network alone, so it needs your data, an "
+                "archive (.npz) of train_inputs, train_labels, test_inputs, test_labels"
+            )
 
     @property
     def is_file(self) -> bool:
@@ -96,8 +107,13 @@ class TrainedWorkload(WorkloadBase):
 
     @property
     def is_users(self) -> bool:
-        """Whether its network comes from files of the user's."""
-        return self.is_file or self.keras is not None
+        """Whether its network or its data comes from files of the user's."""
+        return self.is_file or self.keras is not None or self.data is not None
+
+    @property
+    def is_of_mnist(self) -> bool:
+        """Whether its data is the MNIST that the configuration chooses."""
+        return self.recipe in OF_MNIST
 
     @property
     def origin_name(self) -> str:
