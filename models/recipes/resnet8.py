@@ -14,7 +14,7 @@ from typing import Any
 __all__ = ["compressed_layers", "model"]
 
 _CHANNELS = (16, 32, 64)
-#: 96 % of the weights. The first convolution sees the input itself, and the convolutions beside the
+#: 95 % of the weights. The first convolution sees the input itself, and the convolutions beside the
 #: second and third stack have 1x1 kernels through which everything goes.
 compressed_layers = tuple(f"stack_{stack}_conv_{conv}" for stack in (1, 2, 3) for conv in (1, 2))
 
