@@ -1,12 +1,14 @@
 """The deep autoencoder of MLPerf Tiny, which finds anomalies in sounds, for your own data.
 
 Four Dense layers of 128, a code of 8, four of 128 again, each with batch norm and ReLU, and one of
-640: 269,992 parameters with those of batch norm. The network is that of `keras_model.py` in
+640: 269,992 parameters with those of batch norm. The network is that of keras_model.py in
 https://github.com/mlcommons/tiny (benchmark/training/anomaly_detection), the baseline of DCASE 2020
 task 2 (Koizumi et al., arXiv:2006.05822). It was written anew from that description.
 
 It learns to give its input back, so the labels of each split are its inputs. Say `metric = "mse"`
-in the configuration.
+in the configuration. To cluster it, say `quantise = { per_channel_dense = true }` too: batch norm is
+folded into the Dense layers, which multiplies each channel by a factor of its own, so few values
+remain in a channel, but not in a tensor.
 """
 
 from __future__ import annotations

@@ -2,7 +2,7 @@
 
 A 10x4 convolution, four blocks of depthwise 3x3 and pointwise 1x1 with 64 channels, average
 pooling, softmax: 24,908 parameters with those of batch norm. The network is that of
-`keras_model.py` in https://github.com/mlcommons/tiny (benchmark/training/keyword_spotting), from
+keras_model.py in https://github.com/mlcommons/tiny (benchmark/training/keyword_spotting), from
 Zhang et al., "Hello Edge", arXiv:1711.07128. It was written anew from that description.
 """
 

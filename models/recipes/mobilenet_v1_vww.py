@@ -1,7 +1,7 @@
 """MobileNetV1 of width 0.25, the visual wake words network of MLPerf Tiny, for your own data.
 
 A 3x3 convolution, thirteen blocks of depthwise 3x3 and pointwise 1x1, average pooling, softmax:
-221,794 parameters with those of batch norm. The network is that of `vww_model.py` in
+221,794 parameters with those of batch norm. The network is that of vww_model.py in
 https://github.com/mlcommons/tiny (benchmark/training/visual_wake_words), from Howard et al.,
 "MobileNets", arXiv:1704.04861. It was written anew from that description.
 """

@@ -2,7 +2,7 @@
 
 A 3x3 convolution and three residual stacks of two 3x3 convolutions with 16, 32 and 64 channels,
 average pooling, softmax: 78,666 parameters with those of batch norm. The network is
-`resnet_v1_eembc` of `keras_model.py` in https://github.com/mlcommons/tiny
+`resnet_v1_eembc` of keras_model.py in https://github.com/mlcommons/tiny
 (benchmark/training/image_classification), with the 16 filters of the trained model there, from He
 et al., arXiv:1512.03385. It was written anew from that description.
 """
