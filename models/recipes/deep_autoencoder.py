@@ -6,8 +6,8 @@ https://github.com/mlcommons/tiny (benchmark/training/anomaly_detection), the ba
 task 2 (Koizumi et al., arXiv:2006.05822). It was written anew from that description.
 
 It learns to give its input back, so the labels of each split are its inputs. Say `metric = "mse"`
-in the configuration. To cluster it, say `quantise = { per_channel_dense = true }` too: batch norm is
-folded into the Dense layers, which multiplies each channel by a factor of its own, so few values
+in the configuration. To cluster it, say `quantise = { per_channel_dense = true }` too: batch norm
+is folded into the Dense layers, which multiplies each channel by a factor of its own, so few values
 remain in a channel, but not in a tensor.
 """
 
