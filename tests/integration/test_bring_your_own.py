@@ -26,15 +26,16 @@ needs_zoo = pytest.mark.skipif(
 GRID = '[grid]\nmacs = [32, 256]\nmemory_modes = ["Shared_Sram"]\ntargets = ["vela"]\n'
 
 
-def held() -> tuple[ZooModel, ...]:
-    """The listed models that the zoo holds: the five without state, and maybe streams."""
-    return tuple(m for m in zoo_models() if (Path(str(ZOO)) / f"{m.name}.tflite").is_file())
+def held(*, streams: bool) -> list[ZooModel]:
+    """The listed models that the zoo holds: those without state, or streams."""
+    found = [m for m in zoo_models() if (Path(str(ZOO)) / f"{m.name}.tflite").is_file()]
+    return [model for model in found if ("a stream" in model.title) == streams]
 
 
 @needs_zoo
 def test_the_listed_models_are_what_the_zoo_holds() -> None:
-    assert len(held()) >= 5
-    for model in held():
+    assert len(held(streams=False)) == 5
+    for model in [*held(streams=False), *held(streams=True)]:
         assert model.matches(Path(str(ZOO)) / f"{model.name}.tflite"), model.name
 
 
@@ -50,8 +51,9 @@ def test_addresses_of_the_zoo_name_their_model_and_no_two_are_one() -> None:
 @needs_zoo
 def test_real_models_are_measured_and_recorded(tmp_path: Path) -> None:
     runner = BenchRunner(tmp_path)
-    names = [model.name.lower() for model in held()]
-    lines = [f'{m.name.lower()} = "{ZOO}/{m.name}.tflite"' for m in held()]
+    models = held(streams=False)
+    names = [model.name.lower() for model in models]
+    lines = [f'{m.name.lower()} = "{ZOO}/{m.name}.tflite"' for m in models]
     config = runner.write_config(GRID + "[workloads]\n" + "\n".join(lines) + "\n")
     run = runner.run(config, "-n", "auto")
     # No limits are set, so every suite is a counted skip and no cell is missing.
@@ -66,6 +68,22 @@ def test_real_models_are_measured_and_recorded(tmp_path: Path) -> None:
         assert "no dataset" in record.accuracy_absent
     # The published FVP row of the very same file stands beside ours.
     assert "1,415,272" in run.output
+
+
+@needs_zoo
+def test_streams_of_the_zoo_are_executed_as_their_references_do(tmp_path: Path) -> None:
+    streams = held(streams=True)
+    if not streams:
+        pytest.skip("BENCH_MODEL_ZOO names no stream of the zoo: NOT tested (bench zoo fetch)")
+    runner = BenchRunner(tmp_path)
+    lines = [f'{m.name} = "{ZOO}/{m.name}.tflite"' for m in streams]
+    grid = GRID.replace("vela", "sim").replace("32, ", "")
+    config = runner.write_config(f"{grid}[workloads]\n" + "\n".join(lines) + "\n")
+    run = runner.run(config, "-n", "0", "-k", "test_reference")
+    assert set(run.outcomes().values()) == {"passed"}, run.output[-4000:]
+    records = run.records().values()
+    assert len(records) == len(streams)
+    assert all(record.model.keeps_state for record in records)
 
 
 #: Metric -> outputs of the model, labels of real-valued outputs `[n, outputs]`, a limit that a
