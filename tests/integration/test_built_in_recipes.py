@@ -112,13 +112,14 @@ def test_a_network_is_trained_on_the_user_s_archive(tmp_path: Path) -> None:
     config = runner.write_config(
         f'{GRID}[workloads.kws]\nrecipe = "ds_cnn_kws"\ndata = "words.npz"\n'
         "options = { classes = 3 }\n"
-        '[workloads.kws.variants]\nbase = { method = "train", epochs = 4 }\n'
+        '[workloads.kws.variants]\nbase = { method = "train", epochs = 6, batch_size = 8 }\n'
         '[[workloads.kws.limits]]\nmetric = "accuracy"\nmin = 0.5\n'
     )
     write_words(tmp_path / "words.npz", (49, 10, 1))
     run = runner.run(config, "-n", "0", "-k", "accuracy or reference")
     assert run.returncode == 0, run.output[-4000:]
     (record,) = run.records().values()
+    assert record.data.name == "words.npz"
     assert record.model.provenance["architecture"] == "ds_cnn_kws"
     assert record.model.provenance["train_images"] == "108"
     write_words(tmp_path / "words.npz", (49, 10, 1), seed=2)

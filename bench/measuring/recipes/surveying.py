@@ -114,7 +114,9 @@ def stored_data(
         label, code = surveyed.data_name, DATA_CODE
         parameters = {"data": label, "made_by": short_name(module.data.__module__)}
     else:
-        label, code = origin.name, ()
+        # A built-in recipe is a network alone: the data is the user's archive.
+        archive = origin.data if origin.is_built_in else None
+        label, code = origin.name if archive is None else archive.path.name, ()
         parameters = {"splits": {k: split.sha256 for k, split in expected.splits.items()}}
     product = store.product("splits", label, parameters, code)
 
