@@ -4,7 +4,7 @@ from __future__ import annotations
 
 import re
 from collections import Counter
-from collections.abc import Collection, Iterable
+from collections.abc import Collection, Iterable, Mapping
 from dataclasses import dataclass
 
 from bench.core.text import one_line
@@ -38,9 +38,15 @@ class Shown:
 class ProgressBoard:
     """Counts the tests and the work of a run as they are told."""
 
-    def __init__(self, cells: Collection[str], now: float) -> None:
-        """`cells` are the ids of the plan; times are monotonic, in seconds."""
+    def __init__(
+        self, cells: Collection[str], now: float, seats: Mapping[str, int] | None = None
+    ) -> None:
+        """`cells` are the ids of the plan; times are monotonic, in seconds.
+
+        `seats` is how many cells a target can measure at once, where that is limited.
+        """
         self._cells = frozenset(cells)
+        self._seats = dict(seats or {})
         self._start = now
         self._left: Counter[str] = Counter()
         self._total = self._ended = self._failed = 0
@@ -104,6 +110,9 @@ class ProgressBoard:
             yield f"{len(measuring):,} running"
         if cached:
             yield f"{cached:,} cached"
+        for target, seats in self._seats.items():
+            taken = sum(_is_of(task, target) for task in measuring)
+            yield f"{target} {min(taken, seats):,} of {seats:,} seats"
         yield f"tests {self._ended:,} of {self._total:,}"
         if self._failed:
             yield f"{self._failed:,} FAILED"
@@ -135,6 +144,11 @@ class ProgressBoard:
             yield one_line(f"{words} ({clock(now - begun)})")
         if len(known) > _NAMED:
             yield f"and {len(known) - _NAMED} more"
+
+
+def _is_of(task: str, target: str) -> bool:
+    """Whether a measurement is on `target`: of a cell, whose id ends so, or of many at once."""
+    return task.endswith(f"-{target}") or task.startswith(f"{target}, ")
 
 
 def _subject(nodeid: str) -> str:

@@ -9,7 +9,7 @@ from __future__ import annotations
 import os
 import time
 from collections import deque
-from collections.abc import Sequence
+from collections.abc import Mapping, Sequence
 from typing import Any
 
 import pytest
@@ -45,13 +45,15 @@ def is_for_people(config: pytest.Config) -> bool:
 class LiveProgress:
     """Registered in the controller only, if somebody looks."""
 
-    def __init__(self, config: pytest.Config, cells: Sequence[str]) -> None:
+    def __init__(
+        self, config: pytest.Config, cells: Sequence[str], seats: Mapping[str, int]
+    ) -> None:
         reporter: Any = config.pluginmanager.get_plugin("terminalreporter")
         self._reporter = reporter
         # What pytest would write between our lines: names of files and per cents.
         reporter.showfspath = False
         reporter._show_progress_info = False
-        self._board = ProgressBoard(cells, time.monotonic())
+        self._board = ProgressBoard(cells, time.monotonic(), seats)
         console = Console(file=reporter._tw._file, force_terminal=True, highlight=False)
         self._console = console
         self._live = Live(

@@ -83,7 +83,10 @@ class TerminalReport:
         if is_for_people(self._config):
             # The options are known by now, and nothing was written yet.
             cells = [cell.id for cell in self._setup.plan().cells]
-            self._live = LiveProgress(self._config, cells)
+            # A board measures one batch at a time.
+            limited = {"fvp": self._setup.config.targets.fvp.seats, "mps3": 1}
+            seats = {name: limited[name] for name in self._setup.targets if name in limited}
+            self._live = LiveProgress(self._config, cells, seats)
             self._config.pluginmanager.register(self._live, "bench-live")
         self._thread = threading.Thread(target=self._follow, name="bench-progress", daemon=True)
         self._thread.start()

@@ -41,6 +41,15 @@ def test_a_cell_is_done_when_all_its_tests_are(board: ProgressBoard) -> None:
     assert shown.share == pytest.approx(2 / 6)
 
 
+def test_seats_of_targets_are_told() -> None:
+    """A board measures one batch at a time; FVPs take a seat each; the simulator has no limit."""
+    board = ProgressBoard(("x-fvp", "y-fvp", "z-sim"), 0.0, {"fvp": 4, "mps3": 1})
+    assert "fvp 0 of 4 seats, mps3 0 of 1 seats" in board.shown(0.0).headline
+    started = ("x-fvp", "y-fvp", "z-sim", "mps3, 8 cells")
+    board.take([event("measure", task, "started") for task in started], 1.0)
+    assert "fvp 2 of 4 seats, mps3 1 of 1 seats" in board.shown(1.0).headline
+
+
 def test_a_cell_without_work_came_from_the_cache(board: ProgressBoard) -> None:
     for nodeid in TESTS[:2]:
         board.ended(nodeid, failed=False)
