@@ -25,7 +25,7 @@ model = "m.tflite"
 dataset = "m.npz"
 metric = "metrics.py:f1"
 [workloads.net]
-architecture = "mnist_fc"
+recipe = "mnist_fc"
 [workloads.net.variants]
 base = {{ method = "train", epochs = 1 }}
 [workloads.net.frozen]

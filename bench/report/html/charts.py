@@ -18,6 +18,7 @@ from bench.report.html.marks import (
     shape,
     tooltip,
 )
+from targets.ethos_u55.accelerators import MAC_COUNTS
 
 __all__ = ["CAUSES", "CHARTS", "chart_specs"]
 
@@ -25,7 +26,7 @@ __all__ = ["CAUSES", "CHARTS", "chart_specs"]
 def _cycles() -> dict[str, Any]:
     """Cycles over MACs. A line that leaves its ideal one says that memory or overhead binds."""
     x = log_axis("macs", "MACs of the accelerator", 2)
-    x["axis"] = {"values": [32, 64, 128, 256], "format": "d", "grid": False}
+    x["axis"] = {"values": list(MAC_COUNTS), "format": "d", "grid": False}
     y = log_axis("cycles", "NPU cycles")
     y["axis"] = {"format": "~s", "tickCount": 5}
     place = {"x": x, "y": y, "color": colour()}

@@ -13,12 +13,10 @@ from bench.plan.config import profile_name
 from bench.plan.metrics import MetricName
 from bench.records.run import RunManifest
 from bench.report.view.cells import CellView
+from targets.ethos_u55.ports import BEAT_BYTES
 from targets.timing_profiles import PortTiming
 
-__all__ = ["BEAT_BYTES", "RooflinePoint", "bytes_per_cycle", "roof_of", "roofline_point"]
-
-#: Bytes of a beat of either AXI port: they are 64 bits wide (Ethos-U55 TRM).
-BEAT_BYTES = 8
+__all__ = ["RooflinePoint", "bytes_per_cycle", "roof_of", "roofline_point"]
 
 
 @dataclass(frozen=True)
