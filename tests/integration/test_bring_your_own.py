@@ -67,7 +67,7 @@ def test_real_models_are_measured_and_recorded(tmp_path: Path) -> None:
         assert record.accuracy is None
         assert "no dataset" in record.accuracy_absent
     # The published FVP row of the very same file stands beside ours.
-    assert "1,415,272" in run.output
+    assert "1,415,272" in run.tables()
 
 
 @needs_zoo

@@ -141,8 +141,8 @@ def test_cache_gc_dry_run_removes_nothing(cache: Path) -> None:
 
 def test_zoo_list_names_source_and_hash() -> None:
     text = bench("zoo", "list").stdout
-    assert text.count("sha256 ") == 5
-    assert text.count("https://") == 5
+    assert text.count("sha256 ") == 10
+    assert text.count("https://") == 10
 
 
 def test_zoo_fetch_of_an_unknown_model_names_the_known_ones(tmp_path: Path) -> None:

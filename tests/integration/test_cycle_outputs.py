@@ -331,7 +331,7 @@ def test_records_say_how_each_counter_was_come_by(run: BenchRun) -> None:
 
 def test_the_tables_of_estimates_say_so_in_their_titles(run: BenchRun) -> None:
     assert "fc on target sim: cycles are an estimate, not a measurement" in run.output
-    assert "fc on target vela: cycles and beats are an estimate" in run.output
+    assert "fc on target vela: cycles and beats are Vela's estimate" in run.output
     rows = [line for line in run.output.splitlines() if "│   Vela" in line]
     assert rows
     assert all("estimate" in row for row in rows)

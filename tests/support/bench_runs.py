@@ -82,6 +82,18 @@ class BenchRun:
     directory: RunDirectory
     cache: Path
 
+    def tables(self) -> str:
+        """What `bench report` prints of it: every table, however many cells there are."""
+        done = subprocess.run(
+            [sys.executable, "-m", "bench.cli", "report", str(self.directory.path)],
+            cwd=ROOT,
+            env={**os.environ, "COLUMNS": "250"},
+            capture_output=True,
+            text=True,
+        )
+        assert done.returncode == 0, done.stderr
+        return done.stdout
+
     def records(self) -> dict[str, Record]:
         read = self.directory.records()
         assert not read.unreadable, read.unreadable
@@ -144,7 +156,9 @@ class BenchRunner:
 
     def environment(self) -> dict[str, str]:
         # A test under xdist must not make the bench it starts believe to be a worker.
-        return {k: v for k, v in os.environ.items() if not re.match("PYTEST_|XDIST|CI$", k)}
+        kept = {k: v for k, v in os.environ.items() if not re.match("PYTEST_|XDIST|CI$", k)}
+        # Wide enough for every column of the tables.
+        return {"COLUMNS": "200", **kept}
 
     def start(
         self, config: Path, *arguments: str, results: Path | None = None
