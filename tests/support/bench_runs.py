@@ -158,7 +158,7 @@ class BenchRunner:
         # A test under xdist must not make the bench it starts believe to be a worker.
         kept = {k: v for k, v in os.environ.items() if not re.match("PYTEST_|XDIST|CI$", k)}
         # Wide enough for every column of the tables.
-        return {"COLUMNS": "200", **kept}
+        return {**kept, "COLUMNS": "200"}
 
     def start(
         self, config: Path, *arguments: str, results: Path | None = None
