@@ -24,6 +24,7 @@ from models.data import SUBSET
 from models.recipes import mnist_fc
 from models.service import VariantBuilder
 from tests.support.bench_runs import BenchRunner
+from tests.support.models.own_layers import LAYERS
 from tests.support.models.recipes import stored_mnist
 from tests.support.private_memory import watching_memory
 
@@ -48,17 +49,6 @@ def data():
     y = rng.integers(0, 4, 600)
     x = rng.normal(size=(600, 12, 10)).astype("float32") + y[:, None, None] / 2
     return {"train": (x[:500], y[:500]), "test": (x[500:], y[500:])}
-"""
-
-LAYERS = """
-import tensorflow as tf
-
-class Scale(tf.keras.layers.Layer):
-    def build(self, shape):
-        self.scale = self.add_weight(name="scale", shape=(), initializer="ones")
-
-    def call(self, x):
-        return x * self.scale
 """
 
 GRID = """

@@ -14,6 +14,7 @@ from tests.support.installed import (
     install_with_links,
     new_environment,
 )
+from tests.support.models.own_layers import LAYERS
 
 #: Fifteen lines at most, with data and a layer of one's own.
 RECIPE = """
@@ -31,17 +32,6 @@ def data():
     y = rng.integers(0, 4, 1200)
     x = rng.normal(size=(1200, 16)).astype("float32") + np.eye(4)[y].repeat(4, axis=1) * 3
     return {"train": (x[:1000], y[:1000]), "test": (x[1000:], y[1000:])}
-"""
-
-LAYERS = """
-import tensorflow as tf
-
-class Scale(tf.keras.layers.Layer):
-    def build(self, shape):
-        self.scale = self.add_weight(name="scale", shape=(), initializer="ones")
-
-    def call(self, x):
-        return x * self.scale
 """
 
 CONFIG = """
