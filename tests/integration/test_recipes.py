@@ -258,12 +258,13 @@ def test_options_reach_the_functions_that_take_them(project: Path, store: Produc
     [
         pytest.param('"float32")', '"float32")[..., :9]', "[12, 9], and the model's input "
                      "'mfcc' takes [12, 10]", id="shape"),
-        pytest.param("(x[:2500], y[:2500])", "(x[:2500], np.eye(4)[y[:2500]])", "labels are one-hot",
-                     id="one-hot"),
+        pytest.param("(x[:2500], y[:2500])", "(x[:2500], np.eye(4)[y[:2500]])",
+                     "labels are one-hot", id="one-hot"),
         pytest.param("(x[:2500], y[:2500])", "(x[:2500], y[:400])", "same number of samples",
                      id="labels of other samples", marks=SLOW),
-        pytest.param("(x[:2500], y[:2500])", "(x[:2500], y[:2500] + 1)", "labels are 1 to 4, and the "
-                     "model has 4 classes", id="labels beyond the classes", marks=SLOW),
+        pytest.param("(x[:2500], y[:2500])", "(x[:2500], y[:2500] + 1)",
+                     "labels are 1 to 4, and the model has 4 classes", marks=SLOW,
+                     id="labels beyond the classes"),
         pytest.param("y = rng", "x0 = np.nan; y = rng", "", id="harmless", marks=SLOW),
         pytest.param('[y]).astype("float32")', '[y] / 0).astype("float32")',
                      "is not finite", id="NaN", marks=SLOW),
