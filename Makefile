@@ -41,7 +41,7 @@ bench: $(VENV)/.bench-ready ## run the main job: build, compile, measure and jud
 test: lint ## run the project's own checks and tests
 ifeq ($(ARGS),)
 	status=0; \
-	$(COVERED) --cov-report= $(MODULE_TESTS) $(call junit,modules) --cov-fail-under=$(FLOOR) || status=1; \
+	$(COVERED) -m "not slow" --cov-report= $(MODULE_TESTS) $(call junit,modules) --cov-fail-under=$(FLOOR) || status=1; \
 	$(PYTEST) -m "not slow" $(SYSTEM_TESTS) $(call junit,systems) || status=1; \
 	exit $$status
 else
@@ -49,7 +49,7 @@ else
 endif
 
 test-slow: $(VENV)/.dev-ready ## run the tests that take minutes, which `make test` leaves out and CI does not
-	$(PYTEST) -m slow $(SYSTEM_TESTS) $(call junit,slow) $(ARGS)
+	$(PYTEST) -m slow $(MODULE_TESTS) $(SYSTEM_TESTS) $(call junit,slow) $(ARGS)
 
 coverage: $(VENV)/.dev-ready ## measure how much of the product all its tests run (HTML, total and floor)
 	rm -rf build/coverage

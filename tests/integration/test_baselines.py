@@ -57,6 +57,7 @@ def files(directory: Path) -> dict[str, bytes]:
     return {path.relative_to(root).as_posix(): path.read_bytes() for path in root.rglob("*.toml")}
 
 
+@pytest.mark.slow
 def test_eight_workers_accept_what_one_process_accepts(runner: BenchRunner) -> None:
     before = files(runner.directory)
     assert set(before) == {"sim/first.toml", "sim/second.toml"}
@@ -68,6 +69,7 @@ def test_eight_workers_accept_what_one_process_accepts(runner: BenchRunner) -> N
     assert files(runner.directory) == before
 
 
+@pytest.mark.slow
 def test_killed_at_any_moment_it_leaves_the_old_file_or_the_new(
     runner: BenchRunner, tmp_path: Path
 ) -> None:

@@ -35,6 +35,7 @@ def test_quick_grid_passes(quick: tuple[BenchRunner, Path, BenchRun]) -> None:
     assert len(run.records()) == 8
 
 
+@pytest.mark.slow
 def test_two_benches_at_once_build_each_artefact_once_and_agree_with_one_alone(
     quick: tuple[BenchRunner, Path, BenchRun], tmp_path: Path
 ) -> None:
@@ -85,6 +86,7 @@ def test_a_figure_changed_in_the_cache_is_measured_again(
     assert "measurement.json has sha256" in told[0]
 
 
+@pytest.mark.slow
 def test_killed_at_six_random_moments_then_passes(tmp_path: Path) -> None:
     runner = BenchRunner(tmp_path)
     config = runner.write_config(QUICK)

@@ -48,6 +48,7 @@ def test_addresses_of_the_zoo_name_their_model_and_no_two_are_one() -> None:
         assert len({getattr(model, fact) for model in zoo_models()}) == len(zoo_models())
 
 
+@pytest.mark.slow
 @needs_zoo
 def test_real_models_are_measured_and_recorded(tmp_path: Path) -> None:
     runner = BenchRunner(tmp_path)

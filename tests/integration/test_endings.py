@@ -127,6 +127,7 @@ AT_EXIT = "if 'PYTEST_XDIST_WORKER' not in os.environ: atexit.register(wait_for_
 IN_A_HOOK = "ending._REPORTS_S = 3\n\ndef pytest_sessionfinish(session):\n    wait_for_ever()\n"
 
 
+@pytest.mark.slow
 @pytest.mark.parametrize(
     ("when", "workers"),
     [(AT_EXIT, "0"), (AT_EXIT, "2"), (IN_A_HOOK, "0")],

@@ -217,6 +217,7 @@ print(json.dumps({
 """
 
 
+@pytest.mark.slow
 def test_every_byte_of_the_closure_counts_and_no_other(tmp_path: Path) -> None:
     for package in PACKAGES:
         shutil.copytree(

@@ -381,6 +381,7 @@ MOMENTS = [(name, share) for name in DISTRIBUTIONS for share in SHARES] or [
 ]
 
 
+@pytest.mark.slow
 @pytest.mark.parametrize(("distribution", "share"), MOMENTS)
 def test_a_run_ends_when_a_worker_is_killed(
     tmp_path: Path, distribution: str, share: float

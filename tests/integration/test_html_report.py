@@ -302,6 +302,7 @@ def test_the_trend_has_steps_and_changes_of_tools(
     page.close()
 
 
+@pytest.mark.slow
 def test_an_interaction_with_many_cells_takes_no_time(browser: Any, tmp_path: Path) -> None:
     """10,000 cells; at most 200 ms for each interaction, which a busy machine makes longer."""
     path = tmp_path / "many.html"

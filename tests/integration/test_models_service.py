@@ -70,6 +70,7 @@ def wait_until(condition: Callable[[], bool], seconds: float = 30) -> bool:
     return True
 
 
+@pytest.mark.slow
 def test_a_killed_builder_is_an_error_with_its_log_and_the_next_build_gets_a_new_one(
     tmp_path: Path, long: BuildRequest
 ) -> None:
@@ -132,6 +133,7 @@ def test_a_build_leaves_its_three_files_and_nothing_else_anywhere(
     assert list(temporary.iterdir()) == []
 
 
+@pytest.mark.slow
 @pytest.mark.parametrize("stopped", [False, True], ids=["busy", "stopped"])
 def test_a_client_killed_in_a_build_takes_the_builder_along(
     tmp_path: Path, stopped: bool, long: BuildRequest

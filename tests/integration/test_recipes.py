@@ -327,6 +327,7 @@ def test_training_for_ever_is_ended_too(project: Path, store: ProductStore, tmp_
             source.quantised("kws", workload, "base")
 
 
+@SLOW
 def test_data_that_is_another_each_time_is_refused(project: Path, store: ProductStore) -> None:
     rewrite(project, "default_rng(1)", "default_rng()")
     _, recipe = surveyed(project, store)
@@ -337,6 +338,7 @@ def test_data_that_is_another_each_time_is_refused(project: Path, store: Product
         stored_data("kws", recipe, builder, store)
 
 
+@SLOW
 def test_a_recipe_that_is_changed_during_the_run_is_refused(
     project: Path, store: ProductStore
 ) -> None:
@@ -349,6 +351,7 @@ def test_a_recipe_that_is_changed_during_the_run_is_refused(
         stored_data("kws", recipe, builder, store)
 
 
+@SLOW
 def test_a_keras_file_and_its_data_need_no_code(project: Path, store: ProductStore) -> None:
     made = subprocess.run(
         [

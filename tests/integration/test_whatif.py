@@ -178,6 +178,7 @@ def test_a_real_network_of_convolutions(asker: Asker) -> None:
     assert pruned < 0.6 * base
 
 
+@pytest.mark.slow
 def test_the_study_is_predicted(asker: Asker) -> None:
     """Against the accepted figures of the variants that were really trained."""
     text = DEFAULT_CONFIG.read_text(encoding="utf-8")

@@ -106,6 +106,7 @@ def test_a_finished_model_is_measured_and_judged(
     assert not [path for path in top.rglob("*") if path.name in (".pytest_cache", "results")]
 
 
+@pytest.mark.slow
 def test_a_failure_is_repeated_by_the_command_that_it_tells(
     installed: InstalledBench, project: Path
 ) -> None:
@@ -121,6 +122,7 @@ def test_a_failure_is_repeated_by_the_command_that_it_tells(
     assert installed.run(project, "bench", "run", "--lf", "-q").stdout.count("must be at most") >= 1
 
 
+@pytest.mark.slow
 def test_options_tests_and_exit_statuses_are_those_of_pytest(
     installed: InstalledBench, project: Path
 ) -> None:
@@ -135,6 +137,7 @@ def test_options_tests_and_exit_statuses_are_those_of_pytest(
     assert "bench.toml" in missing.stdout
 
 
+@pytest.mark.slow
 def test_ctrl_c_ends_a_run_as_it_ends_pytest(installed: InstalledBench, project: Path) -> None:
     process = subprocess.Popen(
         installed.command("bench", "run", "-n", "2"),
@@ -226,6 +229,7 @@ def test_every_cell(bench_cell: Measured) -> None:
 }
 
 
+@pytest.mark.slow
 @pytest.mark.parametrize("command", [("pytest",), ("python", "-m", "pytest"), ("pytest", "-n2")])
 def test_somebody_s_own_tests_have_our_fixtures_and_their_packages(
     installed: InstalledBench, project: Path, command: tuple[str, ...]

@@ -91,6 +91,7 @@ def test_two_processes_add_200_runs_each_at_once(tmp_path: Path) -> None:
     assert (hosts.count("left"), hosts.count("right")) == (200, 200)
 
 
+@pytest.mark.slow
 def test_many_processes_make_the_same_store_at_once(tmp_path: Path) -> None:
     for attempt in range(3):
         path = tmp_path / f"{attempt}.sqlite"

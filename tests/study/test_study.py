@@ -35,6 +35,7 @@ def test_the_study_is_as_large_as_it_says() -> None:
     assert names_on_the_page(PAGE.read_text(encoding="utf-8")) == set(names), "run: make study"
 
 
+@pytest.mark.slow
 def test_a_sample_is_caught_with_its_cause_or_does_not_alarm(tmp_path: Path) -> None:
     cases = [case for case in (*REGRESSIONS, *HARMLESS) if case.name in SAMPLE]
     assert len(cases) == len(SAMPLE)

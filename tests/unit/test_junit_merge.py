@@ -95,6 +95,7 @@ def test_parts_are_small_and_lose_nothing(whole: RunView, most: int) -> None:
     assert (len(parts) == 1) == (most == 10_000_000)
 
 
+@pytest.mark.slow
 def test_ten_thousand_cells_take_five_seconds_in_parts_of_25_mb() -> None:
     view = many_cells_view(10_000)
     merged = merge_runs([with_manifest(view)])

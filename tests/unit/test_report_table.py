@@ -73,6 +73,7 @@ def test_a_hostile_record_stays_in_its_row(hostile: RunView, width: int) -> None
     assert not set("\x00\x1b\u202e\u2028") & set(text)
 
 
+@pytest.mark.slow
 def test_many_cells_end_in_a_summary_within_a_second() -> None:
     view = many_cells_view(10_000)
     assert view.summary.planned == 10_000
