@@ -7,7 +7,6 @@ import tempfile
 import time
 from collections.abc import Callable, Sequence
 from pathlib import Path
-from types import TracebackType
 from typing import TypeVar
 
 from pydantic import ValidationError
@@ -16,6 +15,7 @@ from bench.core import errors
 from bench.core.errors import BenchError, BuildError
 from bench.core.processes import Bounds
 from bench.core.processes.children import python_command
+from bench.core.processes.closing import Closing
 from bench.core.processes.servers import Conversation, End, LostError, Server
 from models.messages import (
     BuildOrder,
@@ -50,7 +50,7 @@ OnProgress = Callable[[Progress], None]
 _AnswerT = TypeVar("_AnswerT", Done, Surveyed, DataSeen)
 
 
-class VariantBuilder:
+class VariantBuilder(Closing):
     """Builds variants in a process of its own, started at the first request and kept.
 
     The process serves one recipe of a user; another recipe gets another process.
@@ -70,17 +70,6 @@ class VariantBuilder:
         )
         #: The user's recipe that the process has loaded, if any.
         self._recipe = ""
-
-    def __enter__(self) -> VariantBuilder:
-        return self
-
-    def __exit__(
-        self,
-        kind: type[BaseException] | None,
-        error: BaseException | None,
-        trace: TracebackType | None,
-    ) -> None:
-        self.close()
 
     @property
     def pid(self) -> int | None:

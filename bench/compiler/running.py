@@ -10,13 +10,13 @@ import os
 import subprocess
 from collections.abc import Sequence
 from pathlib import Path
-from types import TracebackType
 from typing import Protocol
 
 from bench.compiler import fork_server
 from bench.compiler.installation import VelaInstallation, vela_version
 from bench.core.logging import logger
 from bench.core.processes import Bounds, Ended, TimedOutError, run_to_end
+from bench.core.processes.closing import Closing
 from bench.core.processes.servers import End, LostError, Server
 
 __all__ = ["VelaRunner", "VelaServer", "run_alone"]
@@ -55,7 +55,7 @@ def run_alone(
     )
 
 
-class VelaServer:
+class VelaServer(Closing):
     """A `VelaRunner` that keeps a process with Vela imported and forks it for each compile.
 
     Use as a context manager; leaving it ends the process. For one thread at a time. Started at
@@ -70,17 +70,6 @@ class VelaServer:
             # A fork has only the thread that forks, so there must be no other thread.
             environment={**self._vela.environment, "OPENBLAS_NUM_THREADS": "1"},
         )
-
-    def __enter__(self) -> VelaServer:
-        return self
-
-    def __exit__(
-        self,
-        kind: type[BaseException] | None,
-        error: BaseException | None,
-        trace: TracebackType | None,
-    ) -> None:
-        self.close()
 
     @property
     def pid(self) -> int | None:

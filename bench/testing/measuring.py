@@ -6,7 +6,6 @@ import os
 from contextlib import ExitStack
 from dataclasses import replace
 from pathlib import Path
-from types import TracebackType
 
 import numpy as np
 
@@ -23,6 +22,7 @@ from bench.assembly.whatif import file_config
 from bench.cache import default_root
 from bench.core.arrays import Array
 from bench.core.errors import ConfigError
+from bench.core.processes.closing import Closing
 from bench.measuring.progress import ignore
 from bench.plan.cell import Cell
 from bench.plan.config import BenchConfig, GridConfig, load_config
@@ -39,7 +39,7 @@ def planned_cells(config_path: Path) -> tuple[Cell, ...]:
     return make_plan(load_config(config_path)).cells
 
 
-class CellMeasurers:
+class CellMeasurers(Closing):
     """Measures cells of configurations; what they start is kept until the end.
 
     Use as a context manager. For one thread at a time.
@@ -51,15 +51,8 @@ class CellMeasurers:
         self._open: dict[Path, Tools] = {}
         self._life = ExitStack()
 
-    def __enter__(self) -> CellMeasurers:
-        return self
-
-    def __exit__(
-        self,
-        kind: type[BaseException] | None,
-        error: BaseException | None,
-        trace: TracebackType | None,
-    ) -> None:
+    def close(self) -> None:
+        """End what was started. May be called again."""
         self._open.clear()
         self._life.close()
 

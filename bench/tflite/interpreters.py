@@ -18,7 +18,6 @@ from collections.abc import Iterator, Sequence
 from dataclasses import replace
 from functools import cache
 from pathlib import Path
-from types import TracebackType
 
 import numpy as np
 
@@ -26,6 +25,7 @@ from bench.core.arrays import Array, join_parts, row_slices
 from bench.core.errors import BenchError, ModelError, PrerequisiteError
 from bench.core.processes import Bounds, memory_words
 from bench.core.processes.children import python_command
+from bench.core.processes.closing import Closing
 from bench.core.processes.servers import Conversation, End, LostError, Server
 from bench.core.rows import MISFIT_CURE, leading_of, misfit, row_shape
 from bench.core.text import one_line
@@ -98,7 +98,7 @@ class DiedError(InterpreterError):
         self.end = end
 
 
-class Interpreters:
+class Interpreters(Closing):
     """The child process that runs models, started when it is first needed. Thread-safe.
 
     Use as a context manager; leaving it ends the child.
@@ -111,17 +111,6 @@ class Interpreters:
             _CHILD,
             environment={"OPENBLAS_NUM_THREADS": "1"},
         )
-
-    def __enter__(self) -> Interpreters:
-        return self
-
-    def __exit__(
-        self,
-        kind: type[BaseException] | None,
-        error: BaseException | None,
-        trace: TracebackType | None,
-    ) -> None:
-        self.close()
 
     @property
     def pid(self) -> int | None:

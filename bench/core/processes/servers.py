@@ -23,9 +23,9 @@ from dataclasses import dataclass
 from enum import Enum
 from multiprocessing import Pipe
 from multiprocessing.connection import Connection
-from types import TracebackType
 from typing import IO
 
+from bench.core.processes.closing import Closing
 from bench.core.processes.running import (
     bound_memory,
     ended_words,
@@ -73,7 +73,7 @@ class LostError(Exception):
         self.words = words
 
 
-class Server:
+class Server(Closing):
     """A child that answers requests, started at the first request. For one thread at a time.
 
     Use as a context manager; leaving it ends the process.
@@ -87,17 +87,6 @@ class Server:
         self._environment = dict(environment or {})
         self._life = contextlib.ExitStack()
         self._running: _Running | None = None
-
-    def __enter__(self) -> Server:
-        return self
-
-    def __exit__(
-        self,
-        kind: type[BaseException] | None,
-        error: BaseException | None,
-        trace: TracebackType | None,
-    ) -> None:
-        self.close()
 
     @property
     def pid(self) -> int | None:

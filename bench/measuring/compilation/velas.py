@@ -15,7 +15,6 @@ from collections.abc import Mapping
 from contextlib import ExitStack
 from dataclasses import dataclass
 from pathlib import Path
-from types import TracebackType
 
 from bench.cache import ArtefactCache, CacheKey
 from bench.compiler import (
@@ -27,6 +26,7 @@ from bench.compiler import (
     find_lock,
     install_vela,
 )
+from bench.core.processes.closing import Closing
 from bench.measuring.progress import Sink, Task, waiting
 from bench.plan.cell import INSTALLED_VELA
 
@@ -91,7 +91,7 @@ class RunningVela:
     runner: VelaRunner
 
 
-class Velas:
+class Velas(Closing):
     """Each Vela's process, started when it is first asked for.
 
     Use as a context manager; leaving it ends the processes. For one thread at a time.
@@ -102,15 +102,8 @@ class Velas:
         self._life = ExitStack()
         self._running: dict[str, RunningVela] = {}
 
-    def __enter__(self) -> Velas:
-        return self
-
-    def __exit__(
-        self,
-        kind: type[BaseException] | None,
-        error: BaseException | None,
-        trace: TracebackType | None,
-    ) -> None:
+    def close(self) -> None:
+        """End what was started. May be called again."""
         self._running = {}
         self._life.close()
 
