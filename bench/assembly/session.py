@@ -11,7 +11,7 @@ from pathlib import Path
 from typing import Any
 
 from bench.baselines.origins import kept_with_run
-from bench.cache import ArtefactCache
+from bench.cache import ArtefactCache, RemoteCache, open_store
 from bench.core.fingerprint import SourceTree
 from bench.core.logging import log_to_file, log_to_lines
 from bench.judging.judge import Judge
@@ -61,6 +61,8 @@ class RunSetup:
     code: SourceTree
     #: The files that the configuration names -> the sha256 of what was checked.
     inputs: Mapping[Path, str]
+    #: The address of a remote cache, perhaps with secrets; empty for none.
+    remote_cache: str = ""
     #: The users' recipes among the planned workloads, by workload; see `with_recipes`.
     recipes: Mapping[str, SurveyedRecipe] = field(default_factory=dict)
     #: Key of the configuration -> its line.
@@ -104,6 +106,7 @@ class RunSetup:
                 "velas": list(self.velas),
                 "data": self.data.model_dump(mode="json"),
                 "cache_root": str(self.cache_root),
+                "remote_cache": self.remote_cache,
                 "run_path": str(self.run_path),
                 "config_sha256": self.config_sha256,
                 "code": self.code.to_data(),
@@ -130,6 +133,7 @@ class RunSetup:
             velas=tuple(document["velas"]),
             data=DataSource.model_validate(document["data"]),
             cache_root=Path(document["cache_root"]),
+            remote_cache=document["remote_cache"],
             run_path=Path(document["run_path"]),
             config_sha256=document["config_sha256"],
             code=SourceTree.from_data(document["code"]),
@@ -194,7 +198,8 @@ def open_tools(setup: RunSetup, run: RunDirectory, sink: Sink) -> Iterator[Tools
     Raises `BenchError` if this process has loaded other code than the one that set up the run.
     """
     setup.code.require_unchanged(*setup.code.modules)
-    store = ProductStore(ArtefactCache(setup.cache_root), setup.code, sink)
+    cache = ArtefactCache(setup.cache_root, remote=_remote(setup.remote_cache))
+    store = ProductStore(cache, setup.code, sink)
     reference = CachedReference(ReferenceRunner(setup.config.reference.bounds), store)
     context = TargetContext(
         reference=reference,
@@ -220,6 +225,13 @@ def open_tools(setup: RunSetup, run: RunDirectory, sink: Sink) -> Iterator[Tools
             reference=reference,
             targets=targets,
         )
+
+
+def _remote(address: str) -> RemoteCache | None:
+    if not address:
+        return None
+    store = open_store(address)
+    return RemoteCache(store, store.name)
 
 
 @contextmanager

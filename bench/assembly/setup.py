@@ -8,7 +8,7 @@ from itertools import product
 from pathlib import Path
 
 from bench.assembly.session import RunSetup
-from bench.cache import ArtefactCache
+from bench.cache import ArtefactCache, open_store
 from bench.compiler import VelaInstallation, beside_the_bench, find_lock, is_vela_version
 from bench.core.errors import BenchError, ConfigError, TargetUnavailableError
 from bench.core.fingerprint import read_source_tree
@@ -56,6 +56,7 @@ def prepare_run(
     velas: tuple[str, ...],
     results: Path | None,
     cache_root: Path,
+    remote_cache: str = "",
     invocation: tuple[str, ...],
 ) -> RunSetup:
     """Read the configuration and check it against the environment; write nothing.
@@ -68,6 +69,7 @@ def prepare_run(
         velas: versions of Vela that replace the configured ones; empty keeps those.
         results: where runs are kept; None means `results` beside the configuration.
         cache_root: the artefact cache.
+        remote_cache: the address of a remote cache; empty for none.
         invocation: options that reproduce-commands repeat.
 
     Raises:
@@ -80,6 +82,7 @@ def prepare_run(
         config_path,
         run_path=root / run_name(),
         cache_root=cache_root,
+        remote_cache=remote_cache,
         targets=targets,
         velas=velas,
     )
@@ -92,10 +95,13 @@ def prepare_config(
     *,
     run_path: Path,
     cache_root: Path,
+    remote_cache: str = "",
     targets: tuple[str, ...] = (),
     velas: tuple[str, ...] = (),
 ) -> RunSetup:
     """`prepare_run` for a configuration that was read, or made; `config_path` is for messages."""
+    if remote_cache:
+        open_store(remote_cache)
     chosen = targets or config.grid.targets
     for name in chosen:
         if name not in TARGETS:
@@ -121,6 +127,7 @@ def prepare_config(
         # Nobody waits for an address whose data nobody needs.
         data=resolve_mnist(config.data.mnist if _of_mnist(config, planned) else "subset"),
         cache_root=cache_root,
+        remote_cache=remote_cache,
         run_path=run_path,
         config_sha256=fingerprint(config),
         code=read_source_tree(),

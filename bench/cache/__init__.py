@@ -27,7 +27,10 @@ from bench.cache.collecting import GcReport
 from bench.cache.key import JSON, CacheKey
 from bench.cache.locks import Holder, LockInfo
 from bench.cache.manifest import FileRecord, Manifest
-from bench.cache.root import default_root
+from bench.cache.remote.reading_through import RemoteCache
+from bench.cache.remote.source import RemoteError, Source
+from bench.cache.remote.store import RemoteStore, open_store
+from bench.cache.root import default_remote, default_root
 from bench.cache.store import ArtefactCache, Entry
 from bench.cache.sweeping import SweepReport
 from bench.cache.usage import Stats, Usage
@@ -45,8 +48,14 @@ __all__ = [
     "Manifest",
     "Problem",
     "ProblemKind",
+    "RemoteCache",
+    "RemoteError",
+    "RemoteStore",
+    "Source",
     "Stats",
     "SweepReport",
     "Usage",
+    "default_remote",
     "default_root",
+    "open_store",
 ]

@@ -11,7 +11,8 @@ import os
 import platform
 import shutil
 import time
-from collections.abc import Callable
+from collections.abc import Callable, Iterator
+from contextlib import contextmanager
 from datetime import datetime, timezone
 from pathlib import Path
 
@@ -23,7 +24,7 @@ from bench.cache.manifest import MANIFEST_BYTES, Manifest, record_files
 from bench.core.errors import CacheError
 from bench.core.files import sync_directory
 
-__all__ = ["Build", "build_entry"]
+__all__ = ["Build", "build_entry", "private_directory", "publish"]
 
 #: Writes the product into the (empty, private) directory it is given.
 Build = Callable[[Path], None]
@@ -69,6 +70,34 @@ def _finish(temporary: Path, key: CacheKey, seconds: float) -> Manifest:
     return manifest
 
 
+@contextmanager
+def private_directory(layout: Layout, key: CacheKey) -> Iterator[Path]:
+    """A new directory to make the entry of `key` in, with an empty `files/`.
+
+    If the block raises, it is removed. Raises `CacheError` if it cannot be made.
+    """
+    temporary = layout.new_temporary(key.digest)
+    try:
+        with reporting(f"make the directory to build {key} in", temporary):
+            make_directory(layout.temporaries)
+            (temporary / FILES).mkdir(parents=True)
+        yield temporary
+    except BaseException:
+        # What cannot be removed now is a dead temporary, which a later sweep removes; the error
+        # that is being raised matters more.
+        shutil.rmtree(temporary, ignore_errors=True)
+        raise
+
+
+def publish(layout: Layout, key: CacheKey, temporary: Path) -> None:
+    """Give the finished and flushed directory `temporary` the name of `key`'s entry."""
+    final = layout.entry(key)
+    with reporting(f"publish {key}", final):
+        make_directory(final.parent)
+        temporary.rename(final)
+        sync_directory(final.parent)
+
+
 def build_entry(layout: Layout, key: CacheKey, build: Build) -> Manifest:
     """Build and publish `key`. The caller holds the key's lock.
 
@@ -76,21 +105,8 @@ def build_entry(layout: Layout, key: CacheKey, build: Build) -> Manifest:
     flush after the rename failed, the entry stays.) Raises what `build` raises, and `CacheError` if
     storing fails.
     """
-    temporary = layout.new_temporary(key.digest)
-    final = layout.entry(key)
-    try:
-        with reporting(f"make the directory to build {key} in", temporary):
-            make_directory(layout.temporaries)
-            (temporary / FILES).mkdir(parents=True)
+    with private_directory(layout, key) as temporary:
         seconds = _run(build, temporary / FILES, key)
         manifest = _finish(temporary, key, seconds)
-        with reporting(f"publish {key}", final):
-            make_directory(final.parent)
-            temporary.rename(final)
-            sync_directory(final.parent)
-    except BaseException:
-        # What cannot be removed now is a dead temporary, which a later sweep removes; the error
-        # that is being raised matters more.
-        shutil.rmtree(temporary, ignore_errors=True)
-        raise
+        publish(layout, key, temporary)
     return manifest

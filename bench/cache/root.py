@@ -10,7 +10,7 @@ import platformdirs
 from bench.core.errors import CacheError
 from bench.core.files import expanded
 
-__all__ = ["APPLICATION", "default_root"]
+__all__ = ["APPLICATION", "default_remote", "default_root"]
 
 #: Name of the bench's directory in the user's cache directory.
 APPLICATION = "ethos-u55-bench"
@@ -40,3 +40,8 @@ def default_root(environ: Mapping[str, str]) -> Path:
             cure="set BENCH_CACHE (or HOME) to a directory on a local disk",
         )
     return root
+
+
+def default_remote(environ: Mapping[str, str]) -> str:
+    """The address in `$BENCH_CACHE_REMOTE`; empty for no remote cache."""
+    return environ.get("BENCH_CACHE_REMOTE", "")

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+from collections.abc import Iterator
 from dataclasses import dataclass, field
 from datetime import timedelta
 from pathlib import Path
@@ -16,8 +17,11 @@ from bench.cache.layout import FILES, Layout
 from bench.cache.locks import KeyLocks, LockError, OnWait
 from bench.cache.lookup import manifests_with
 from bench.cache.manifest import Manifest
+from bench.cache.remote.reading_through import RemoteCache
+from bench.cache.remote.receiving import receive
+from bench.cache.remote.source import RemoteError, Source
 from bench.cache.sweeping import remove_dead, sweep_temporaries
-from bench.cache.usage import Stats, measure, touch
+from bench.cache.usage import Stats, measure, scan, touch
 from bench.cache.verification import Problem, verify_cache
 from bench.core.errors import CacheError
 
@@ -66,6 +70,8 @@ class ArtefactCache:
     root: Path
     #: Seconds between two reports while waiting for another process.
     report_every: float = 2.0
+    #: Where else products may be found; None for nowhere.
+    remote: RemoteCache | None = field(default=None, repr=False, compare=False)
     _checked: CheckedFiles = field(
         default_factory=CheckedFiles, init=False, repr=False, compare=False
     )
@@ -91,6 +97,18 @@ class ArtefactCache:
             state = self._mend(key, state)
         return None if state is None else self._entry(key, state, built=False)
 
+    def fetch(self, key: CacheKey) -> Entry | None:
+        """The product, if it is here or can be had from the remote cache, and is intact.
+
+        What comes from there is kept here. While another process makes the product, this waits.
+        """
+        entry = self.find(key)
+        if entry is not None or self.remote is None or not self.remote.may_have(key):
+            return entry
+        with self._locks.hold(key.digest, None):
+            manifest = self._settle(key) or self._received(key)
+        return None if manifest is None else self._entry(key, manifest, built=False)
+
     def find_with(self, kind: str, sha256: str) -> Entry | None:
         """A product of `kind` with a file of this sha256, whatever made it; None if there is none.
 
@@ -104,6 +122,8 @@ class ArtefactCache:
 
     def get_or_build(self, key: CacheKey, build: Build, *, on_wait: OnWait | None = None) -> Entry:
         """The product, built by `build` if it is not there; built once, however many ask for it.
+
+        A remote cache is asked before anything is built.
 
         `build` gets an empty private directory and writes the product's files into it. It may ask
         the cache for other products, but not for its own. What it raises is passed on and nothing
@@ -121,8 +141,36 @@ class ArtefactCache:
             # Best effort: what cannot be removed is harmless, and `verify` and `gc` report it.
             remove_dead(self._layout, key.digest)
             sweep_temporaries(self._layout, self._locks)
+            received = self._received(key)
+            if received is not None:
+                return self._entry(key, received, built=False)
             manifest = build_entry(self._layout, key, build)
         return self._entry(key, manifest, built=True)
+
+    def accept(self, key: CacheKey, source: Source) -> Entry:
+        """The product, taken from `source` if it is not here; not a byte of it is trusted.
+
+        Raises `RemoteError` if `source` has not got it, or gives something else.
+        """
+        entry = self.find(key)
+        if entry is not None:
+            return entry
+        with self._locks.hold(key.digest, None):
+            manifest = self._settle(key) or receive(self._layout, key, source)
+        if manifest is None:
+            raise RemoteError(f"{key} was not given")
+        return self._entry(key, manifest, built=False)
+
+    def intact(self) -> Iterator[Entry]:
+        """Every entry, in the order of kinds and digests, checked to the byte.
+
+        Damaged entries are left out; nothing is changed. Raises `CacheError` if there is no cache.
+        """
+        self._require()
+        for stored in scan(self._layout):
+            state = check_entry(stored.path, self._checked)
+            if isinstance(state, Manifest):
+                yield self._entry(state.key, state, built=False)
 
     def exists(self) -> bool:
         """Whether there is a cache of this format below `root`."""
@@ -189,6 +237,10 @@ class ArtefactCache:
             move_aside(self._layout, path, state)
             return None
         return state
+
+    def _received(self, key: CacheKey) -> Manifest | None:
+        """The product from the remote cache, kept here. The caller holds the key's lock."""
+        return None if self.remote is None else self.remote.receive(self._layout, key)
 
     def _entry(self, key: CacheKey, manifest: Manifest, *, built: bool) -> Entry:
         return Entry(self._layout.entry(key) / FILES, key, manifest, built)

@@ -87,6 +87,46 @@ def gc(
         raise typer.Exit(1)
 
 
+@commands.command()
+def push(
+    remote: Annotated[
+        str | None, typer.Option(help="The store's address; default $BENCH_CACHE_REMOTE.")
+    ] = None,
+    cache: CacheRoot = None,
+) -> None:
+    """Upload the products to a remote cache, where other machines find them.
+
+    Products that are there already are left alone. Copies of your files and installed versions of
+    Vela stay here. Address: https://host/path (a server that takes PUT), s3://bucket/path,
+    file:///path. Who may write to the store decides what its users measure.
+    """
+    import os
+
+    from bench.cache import default_remote, open_store
+    from bench.cache.remote.pushing import push as push_entries
+    from bench.core.errors import ConfigError
+    from bench.core.units import KIB
+    from bench.measuring.products import NOT_SHARED
+
+    address = default_remote(os.environ) if remote is None else remote
+    if not address:
+        raise ConfigError(
+            "no remote cache is named", cure="name one: --remote ADDRESS, or BENCH_CACHE_REMOTE"
+        )
+    there = open_store(address)
+    store = open_cache(cache)
+    done = push_entries(
+        store.intact(),
+        there,
+        without=NOT_SHARED,
+        heard=lambda entry: print(f"sent {entry.key}, {entry.manifest.size / KIB:,.0f} KiB"),
+    )
+    print(
+        f"{there.name}: sent {done.sent} products, {done.bytes / KIB:,.0f} KiB; "
+        f"{done.there} were there"
+    )
+
+
 def _days(days: float | None) -> timedelta | None:
     try:
         return None if days is None else timedelta(days=days)

@@ -10,7 +10,11 @@ from bench.cache import JSON, ArtefactCache, CacheKey, Entry
 from bench.core.fingerprint import SourceTree
 from bench.measuring.progress import Sink, waiting
 
-__all__ = ["Product", "ProductStore"]
+__all__ = ["NOT_SHARED", "Product", "ProductStore"]
+
+#: Kinds that are not uploaded to other machines: copies of files that each run has at hand, and
+#: programs, which are installed by the hashes of their lock file.
+NOT_SHARED = frozenset({"input", "vela_installation"})
 
 
 @dataclass(frozen=True)
@@ -52,5 +56,5 @@ class ProductStore:
         return self.cache.get_or_build(product.key, make, on_wait=waiting(product.name, self.sink))
 
     def find(self, product: Product) -> Entry | None:
-        """The product, if the cache has it."""
-        return self.cache.find(product.key)
+        """The product, if the cache has it, or can get it from the remote one."""
+        return self.cache.fetch(product.key)

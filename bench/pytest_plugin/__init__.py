@@ -71,6 +71,12 @@ def pytest_addoption(parser: pytest.Parser) -> None:
         help="the artefact cache (default: $BENCH_CACHE or the user's cache directory)",
     )
     group.addoption(
+        "--bench-cache-remote",
+        metavar="ADDRESS",
+        help="where products that are not in the cache may be found, such as https://host/path "
+        "(default: $BENCH_CACHE_REMOTE)",
+    )
+    group.addoption(
         "--bench-baseline",
         metavar="FILE|RUN|git:REV",
         help="judge against these figures instead of the accepted ones: a file or directory of "

@@ -20,7 +20,7 @@ from bench.assembly.setup import (
 )
 from bench.baselines.accepted import BaselineSet
 from bench.baselines.origins import keep_with_run
-from bench.cache import default_root
+from bench.cache import default_remote, default_root
 from bench.core.errors import ConfigError
 from bench.history.store import HistoryStore
 from bench.judging.policy import Policy
@@ -44,6 +44,7 @@ def prepare(config: pytest.Config) -> RunSetup:
         velas=tuple(config.option.bench_vela or ()),
         results=config.option.bench_results,
         cache_root=config.option.bench_cache or default_root(os.environ),
+        remote_cache=_remote_cache(config),
         invocation=_extra_arguments(config),
     )
     setup = replace(setup, failing=_policy(config, setup).failing)
@@ -110,6 +111,11 @@ def is_main_job(config: pytest.Config) -> bool:
         if path == suites or path in suites.parents or suites in path.parents:
             return True
     return False
+
+
+def _remote_cache(config: pytest.Config) -> str:
+    named: str | None = config.option.bench_cache_remote
+    return default_remote(os.environ) if named is None else named
 
 
 def _extra_arguments(config: pytest.Config) -> tuple[str, ...]:

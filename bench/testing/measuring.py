@@ -19,7 +19,7 @@ from bench.assembly.setup import (
     with_recipes,
 )
 from bench.assembly.whatif import file_config
-from bench.cache import default_root
+from bench.cache import default_remote, default_root
 from bench.core.arrays import Array
 from bench.core.errors import ConfigError
 from bench.core.processes.closing import Closing
@@ -114,7 +114,13 @@ def _grid(values: dict[str, object]) -> GridConfig:
 def _ready(config: BenchConfig, config_path: Path, run: Path) -> RunSetup:
     """Checked like a run of the bench."""
     cache = default_root(os.environ)
-    setup = prepare_config(config, config_path, run_path=run, cache_root=cache)
+    setup = prepare_config(
+        config,
+        config_path,
+        run_path=run,
+        cache_root=cache,
+        remote_cache=default_remote(os.environ),
+    )
     require_training_extra(setup)
     setup = replace(setup, inputs=checked_velas(setup, ignore))
     setup = replace(setup, inputs=surveyed_inputs(setup))

@@ -7,6 +7,7 @@ import threading
 from collections.abc import Callable, Iterator
 from contextlib import contextmanager
 from dataclasses import dataclass, field
+from http.server import BaseHTTPRequestHandler, ThreadingHTTPServer
 
 
 @dataclass
@@ -71,4 +72,66 @@ def serving(answer: Answer, path: str = "/m.tflite") -> Iterator[Server]:
             yield server
         finally:
             stop.set()
+            thread.join()
+
+
+@dataclass
+class Store:
+    """A server that keeps what it is given with PUT, and the requests it was sent."""
+
+    url: str
+    kept: dict[str, bytes] = field(default_factory=dict)
+    #: `GET /path` and so on.
+    requests: list[str] = field(default_factory=list)
+
+
+@contextmanager
+def storing() -> Iterator[Store]:
+    """A store of files by their paths, until this is left."""
+
+    class Handler(BaseHTTPRequestHandler):
+        def do_PUT(self) -> None:
+            self._noted()
+            store.kept[self.path] = self._body()
+            self._answer(201, b"")
+
+        def do_GET(self) -> None:
+            self._noted()
+            found = store.kept.get(self.path)
+            self._answer(404 if found is None else 200, found or b"")
+
+        do_HEAD = do_GET  # noqa: N815
+
+        def _noted(self) -> None:
+            store.requests.append(f"{self.command} {self.path}")
+
+        def _body(self) -> bytes:
+            if "Content-Length" in self.headers:
+                return self.rfile.read(int(self.headers["Content-Length"]))
+            body = b""
+            while size := int(self.rfile.readline(), 16):
+                body += self.rfile.read(size)
+                self.rfile.readline()
+            self.rfile.readline()
+            return body
+
+        def _answer(self, status: int, body: bytes) -> None:
+            self.send_response(status)
+            self.send_header("Content-Length", str(len(body)))
+            self.end_headers()
+            if self.command != "HEAD":
+                self.wfile.write(body)
+
+        def log_message(self, format: str, *args: object) -> None:
+            """Print nothing."""
+
+    with ThreadingHTTPServer(("127.0.0.1", 0), Handler) as server:
+        server.daemon_threads = True
+        store = Store(f"http://127.0.0.1:{server.server_address[1]}/cache")
+        thread = threading.Thread(target=server.serve_forever, args=(0.02,))
+        thread.start()
+        try:
+            yield store
+        finally:
+            server.shutdown()
             thread.join()

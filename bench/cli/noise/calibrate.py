@@ -114,7 +114,7 @@ def _setup(config: Path, cache: Path | None) -> RunSetup:
     import os
 
     from bench.assembly.setup import prepare_run
-    from bench.cache import default_root
+    from bench.cache import default_remote, default_root
 
     return prepare_run(
         config_path=config,
@@ -122,6 +122,7 @@ def _setup(config: Path, cache: Path | None) -> RunSetup:
         velas=(),
         results=config.resolve().parent / "results" / "calibrations",
         cache_root=cache or default_root(os.environ),
+        remote_cache=default_remote(os.environ),
         invocation=(),
     )
 
