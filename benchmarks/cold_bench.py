@@ -142,6 +142,7 @@ def main() -> None:
         one.wall <= 1.15 * script.wall,
         auto.wall < script.wall,
         again.wall <= 0.1 * auto.wall,
+        again.cpu <= 0.1 * auto.cpu,
     )
     if not all(promises):
         sys.exit("the bench costs more than is allowed")

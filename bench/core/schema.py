@@ -3,14 +3,18 @@
 from __future__ import annotations
 
 import difflib
+from collections.abc import Callable
 from functools import cache
-from typing import Any, get_args
+from typing import Any, TypeVar, get_args
 
 from pydantic import BaseModel, ConfigDict, model_validator
 
 from bench.core.text import xml_text
 
-__all__ = ["RecordModel", "StrictModel", "suggest"]
+__all__ = ["RecordModel", "StrictModel", "is_needless_if_plain", "needless_if_plain", "suggest"]
+
+_Function = TypeVar("_Function", bound=Callable[..., Any])
+_NEEDLESS = "needless_if_plain"
 
 
 def suggest(name: str, known: list[str] | tuple[str, ...]) -> str:
@@ -20,6 +24,20 @@ def suggest(name: str, known: list[str] | tuple[str, ...]) -> str:
     return f"{hint}known: {', '.join(known)}"
 
 
+def needless_if_plain(step: _Function) -> _Function:
+    """Mark a step before validation that leaves plain documents of this version as they are.
+
+    These have all fields, and no character that XML lacks; see `bench.core.plain_json`.
+    """
+    setattr(step, _NEEDLESS, True)
+    return step
+
+
+def is_needless_if_plain(step: Callable[..., Any]) -> bool:
+    """Whether `step` is marked so."""
+    return getattr(step, _NEEDLESS, False)
+
+
 class StrictModel(BaseModel):
     """Frozen; an unknown key is an error that names the key and the nearest known one."""
 
@@ -27,6 +45,7 @@ class StrictModel(BaseModel):
 
     @model_validator(mode="before")
     @classmethod
+    @needless_if_plain
     def _refuse_unknown_keys(cls, data: Any) -> Any:
         # pydantic's own "extra inputs are not permitted" does not say what is permitted.
         if isinstance(data, dict) and not data.keys() <= cls.model_fields.keys():
@@ -48,6 +67,7 @@ class RecordModel(StrictModel):
 
     @model_validator(mode="before")
     @classmethod
+    @needless_if_plain
     def _replace_what_xml_lacks(cls, data: Any) -> Any:
         if not isinstance(data, dict):
             return data

@@ -34,6 +34,8 @@ def one_line(text: str) -> str:
 
 def printable(text: str) -> str:
     """`text` of several lines: line breaks and tabs stay, the rest is as in `one_line`."""
+    if text.isprintable():
+        return text
     lines = text.replace("\r\n", "\n").split("\n")
     return "\n".join("\t".join(map(one_line, line.split("\t"))) for line in lines)
 

@@ -13,7 +13,7 @@ from typing import Any, Literal
 from pydantic import Field, model_validator
 
 from bench.compiler import VelaOptions, VelaReport
-from bench.core.schema import RecordModel
+from bench.core.schema import RecordModel, needless_if_plain
 from bench.core.text import one_line
 from bench.plan.cell import INSTALLED_VELA, Cell
 from bench.plan.config import Binding
@@ -99,6 +99,7 @@ class Verdict(RecordModel):
 
     @model_validator(mode="before")
     @classmethod
+    @needless_if_plain
     def _fails_by_its_status(cls, document: Any) -> Any:
         return _with_failing(document)
 
@@ -138,6 +139,7 @@ class JudgedModel(RecordModel):
 
     @model_validator(mode="before")
     @classmethod
+    @needless_if_plain
     def _of_older_versions(cls, document: Any) -> Any:
         return migrated(document)
 
@@ -258,6 +260,7 @@ class UnmeasuredRecord(JudgedModel):
 
     @model_validator(mode="before")
     @classmethod
+    @needless_if_plain
     def _fails_by_its_status(cls, document: Any) -> Any:
         return _with_failing(document)
 

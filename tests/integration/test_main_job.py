@@ -163,10 +163,9 @@ def test_second_run_takes_a_small_part_of_the_first(
     # in it: the cheaper of two runs tells. On a machine of one's own, benchmarks/cold_bench.py
     # holds the time itself to a tenth.
     runs = [warm[0]]
-    if warm[0].cpu_seconds > cold.cpu_seconds / 8 or warm[0].seconds > cold.seconds / 5:
+    if warm[0].cpu_seconds > cold.cpu_seconds / 10 or warm[0].seconds > cold.seconds / 5:
         runs.append(bench_runner.run(DEFAULT_CONFIG, "-n", "auto"))
-    # Both write a page, which takes half a second however little else there was to do.
-    assert min(run.cpu_seconds for run in runs) <= cold.cpu_seconds / 8
+    assert min(run.cpu_seconds for run in runs) <= cold.cpu_seconds / 10
     assert min(run.seconds for run in runs) <= cold.seconds / 5
 
 
