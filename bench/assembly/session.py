@@ -29,8 +29,9 @@ from bench.measuring.sources import ModelSource
 from bench.plan.cell import Cell
 from bench.plan.config import BenchConfig, timing_of
 from bench.plan.grid import Plan, make_plan
+from bench.plan.shards import Shard, parse_shard, restricted
 from bench.records.record import Status
-from bench.records.run import RunManifest, Surroundings
+from bench.records.run import RunManifest, ShardNote, Surroundings
 from bench.records.run_directory import RunDirectory
 from bench.tflite.reference import ReferenceRunner
 from models.data import DataSource
@@ -38,7 +39,24 @@ from models.service import VariantBuilder
 from targets.protocol import Capabilities, Target
 from targets.registry import TARGETS, TargetContext
 
-__all__ = ["BenchSession", "RunSetup", "Tools", "open_judge", "open_tools"]
+__all__ = [
+    "BenchSession",
+    "RunSetup",
+    "SetupShard",
+    "Tools",
+    "abilities",
+    "open_judge",
+    "open_tools",
+]
+
+
+@dataclass(frozen=True)
+class SetupShard:
+    """The part of the plan that a run measures and judges."""
+
+    shard: Shard
+    #: Ids of its cells; a shard may have none.
+    cells: frozenset[str]
 
 
 @dataclass(frozen=True)
@@ -73,10 +91,17 @@ class RunSetup:
     failing: frozenset[Status] = Policy.at_a_desk().failing
     #: What starts the main job.
     program: tuple[str, ...] = MAIN_JOB
+    #: None for a run of the whole grid.
+    shard: SetupShard | None = None
+
+    def grid(self) -> Plan:
+        """The cells and groups of all shards."""
+        return make_plan(self.config, self.targets, self.velas)
 
     def plan(self) -> Plan:
         """The cells and groups of the run."""
-        return make_plan(self.config, self.targets, self.velas)
+        whole = self.grid()
+        return whole if self.shard is None else restricted(whole, self.shard.cells)
 
     def vela_installations(self, sink: Sink) -> VelaInstallations:
         """The installed versions of Vela."""
@@ -93,6 +118,14 @@ class RunSetup:
             config_lines=self.config_lines,
             timing=dict(timing_of(self.config, cell) for cell in self.plan().cells),
             surroundings=surroundings,
+            shard=None if self.shard is None else self._shard_note(self.shard),
+        )
+
+    def _shard_note(self, own: SetupShard) -> ShardNote:
+        return ShardNote(
+            number=own.shard.number,
+            count=own.shard.count,
+            grid_cells=tuple(cell.id for cell in self.grid().cells),
         )
 
     def to_json(self) -> str:
@@ -118,6 +151,9 @@ class RunSetup:
                 "unavailable": dict(self.unavailable),
                 "failing": sorted(status.value for status in self.failing),
                 "program": list(self.program),
+                "shard": None
+                if self.shard is None
+                else [str(self.shard.shard), sorted(self.shard.cells)],
             }
         )
 
@@ -146,6 +182,9 @@ class RunSetup:
             unavailable={name: (a, b) for name, (a, b) in document["unavailable"].items()},
             failing=frozenset(Status(value) for value in document["failing"]),
             program=tuple(document["program"]),
+            shard=None
+            if document["shard"] is None
+            else SetupShard(parse_shard(document["shard"][0]), frozenset(document["shard"][1])),
         )
 
 
@@ -179,9 +218,9 @@ class Tools:
 
         `repetition` tells measurements that are made again from the first, in the cache too.
         """
-        abilities = _abilities(self.setup, self.targets)
+        able = abilities(self.setup, self.targets)
         return Engine(
-            plan_cells(config, wanted, abilities, repetition),
+            plan_cells(config, wanted, able, repetition),
             store=self.store,
             models=self.models,
             compiler=self.compiler,
@@ -253,7 +292,7 @@ def open_judge(session: BenchSession, wanted: Iterable[Cell]) -> Iterator[Judge]
         )
 
 
-def _abilities(setup: RunSetup, targets: Mapping[str, Target]) -> dict[str, Capabilities | Lack]:
+def abilities(setup: RunSetup, targets: Mapping[str, Target]) -> dict[str, Capabilities | Lack]:
     """What each target can do, or why it is not available."""
     return {
         name: Lack(*setup.unavailable[name]) if name in setup.unavailable else target.capabilities()

@@ -129,7 +129,7 @@ def prepare_config(
         cache_root=cache_root,
         remote_cache=remote_cache,
         run_path=run_path,
-        config_sha256=fingerprint(config),
+        config_sha256=fingerprint(config, config_path.resolve().parent),
         code=read_source_tree(),
         inputs=inputs,
     )

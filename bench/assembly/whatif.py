@@ -145,7 +145,7 @@ def _setup(question: Question, cache_root: Path, run_path: Path, sink: Sink) -> 
         data=resolve_mnist(config.data.mnist),
         cache_root=cache_root,
         run_path=run_path,
-        config_sha256=fingerprint(config),
+        config_sha256=fingerprint(config, question.config_path.resolve().parent),
         code=read_source_tree(),
         inputs=check_user_files(config, question.config_path, {question.workload}),
     )

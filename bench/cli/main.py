@@ -16,6 +16,7 @@ from bench.cli import (
     compare,
     doctor,
     history,
+    plan,
     report,
     run,
     schema,
@@ -42,6 +43,7 @@ commands = typer.Typer(
 )
 commands.command()(init)
 commands.command(context_settings=run.PASSED_ON)(run.run)
+commands.command()(plan.plan)
 commands.command()(layers.layers)
 commands.command()(trace.trace)
 commands.command()(compare.compare)

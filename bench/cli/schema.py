@@ -16,14 +16,15 @@ class Document(str, Enum):
     RECORD = "record"
     COMPARISON = "comparison"
     EXPORT = "export"
+    PLAN = "plan"
 
 
 def schema(
     document: Annotated[
         Document,
         typer.Argument(
-            help="A cell's record, what `bench compare --format json` prints, or what `bench "
-            "report --export json=FILE` writes."
+            help="A cell's record, what `bench compare --format json` prints, what `bench "
+            "report --export json=FILE` writes, or what `bench plan -o FILE` writes."
         ),
     ] = Document.RECORD,
 ) -> None:
@@ -32,6 +33,7 @@ def schema(
 
     from bench.core.schema import RecordModel
     from bench.history.comparison import Comparison
+    from bench.plan.document import PlanDocument
     from bench.records.record import Record
     from bench.report.exports.document import ExportedRun
 
@@ -39,5 +41,6 @@ def schema(
         Document.RECORD: Record,
         Document.COMPARISON: Comparison,
         Document.EXPORT: ExportedRun,
+        Document.PLAN: PlanDocument,
     }
     print(json.dumps(models[document].model_json_schema(), indent=2, sort_keys=True))

@@ -11,7 +11,7 @@ and each shard can judge everything that it has.
 from __future__ import annotations
 
 import re
-from collections.abc import Mapping, Sequence
+from collections.abc import Collection, Mapping, Sequence
 from dataclasses import dataclass
 
 from bench.core.errors import ConfigError
@@ -55,9 +55,10 @@ def parse_shard(text: str) -> Shard:
 
 @dataclass(frozen=True)
 class Unit:
-    """Cells that stay together, in the order of the plan."""
+    """Cells that stay together."""
 
-    cells: tuple[Cell, ...]
+    #: Their ids, in the order of the plan.
+    cells: tuple[str, ...]
     #: For everything they need, in milliseconds.
     milliseconds: int
 
@@ -85,7 +86,7 @@ def units_of(work: Work, milliseconds: Mapping[str, int]) -> tuple[Unit, ...]:
         members.setdefault(together.root(cell.id), []).append(cell)
     return tuple(
         Unit(
-            tuple(cells),
+            tuple(cell.id for cell in cells),
             RECORD_MS * len(cells) + sum(milliseconds[step.id] for step in work.before(cells)),
         )
         for cells in members.values()
@@ -109,9 +110,9 @@ def shards_of(units: Sequence[Unit], count: int) -> tuple[tuple[Unit, ...], ...]
     return tuple(tuple(units[place] for place in sorted(places)) for places in dealt)
 
 
-def restricted(plan: Plan, units: Sequence[Unit]) -> Plan:
-    """`plan` with the cells of `units` alone, and with the groups that these form."""
-    kept = {cell for unit in units for cell in unit.cells}
+def restricted(plan: Plan, cells: Collection[str]) -> Plan:
+    """`plan` with the cells of these ids alone, and with the groups that they form."""
+    kept = {cell for cell in plan.cells if cell.id in cells}
     return Plan(
         tuple(cell for cell in plan.cells if cell in kept),
         tuple(group for group in plan.sweeps if kept.issuperset(group.cells)),

@@ -100,6 +100,18 @@ def pytest_addoption(parser: pytest.Parser) -> None:
         metavar="FILE",
         help="add the run to this history, or fail (default: history.sqlite beside the runs)",
     )
+    group.addoption(
+        "--bench-shard",
+        metavar="I/N",
+        help="measure and judge only part I of N of the grid, such as 2/5; `bench report merge` "
+        "joins the parts and proves that they are complete",
+    )
+    group.addoption(
+        "--bench-plan",
+        type=Path,
+        metavar="FILE",
+        help="balance the shards by the times in this plan; every shard must get the same file",
+    )
     # What `bench run` says; see `bench.core.main_job`.
     group.addoption("--bench-packaged", action="store_true", help=argparse.SUPPRESS)
 

@@ -18,6 +18,8 @@ from bench.assembly.setup import (
     unavailable_targets,
     with_recipes,
 )
+from bench.assembly.sharding import sharded
+from bench.assembly.surroundings import read_surroundings
 from bench.baselines.accepted import BaselineSet
 from bench.baselines.origins import keep_with_run
 from bench.cache import default_remote, default_root
@@ -25,8 +27,8 @@ from bench.core.errors import ConfigError
 from bench.history.store import HistoryStore
 from bench.judging.policy import Policy
 from bench.judging.suites import BENCH_RUN
+from bench.plan.shards import parse_shard
 from bench.pytest_plugin.baselines import baselines_of_run
-from bench.pytest_plugin.surroundings import read_surroundings
 from bench.pytest_plugin.terminal import say_at_once
 from bench.records.run_directory import RunDirectory
 
@@ -47,6 +49,12 @@ def prepare(config: pytest.Config) -> RunSetup:
         remote_cache=_remote_cache(config),
         invocation=_extra_arguments(config),
     )
+    if config.option.bench_shard is not None:
+        setup = sharded(setup, parse_shard(config.option.bench_shard), config.option.bench_plan)
+    elif config.option.bench_plan is not None:
+        raise ConfigError(
+            "--bench-plan: a plan is for the times of shards", cure="add --bench-shard=1/5"
+        )
     setup = replace(setup, failing=_policy(config, setup).failing)
     if config.option.bench_packaged:
         setup = replace(setup, program=BENCH_RUN)

@@ -15,7 +15,7 @@ from bench.plan.cell import Cell
 from bench.records.record import JudgedModel, Verdict
 from targets.timing_profiles import TimingProfile
 
-__all__ = ["CiJob", "OrderRecord", "Revision", "RunManifest", "Surroundings"]
+__all__ = ["CiJob", "OrderRecord", "Revision", "RunManifest", "ShardNote", "Surroundings"]
 
 _OLDER = "the run is from before the bench noted it"
 
@@ -51,6 +51,15 @@ class Surroundings(RecordModel):
     tools_absent: dict[str, str] = Field(default_factory=dict)
 
 
+class ShardNote(RecordModel):
+    """Which part of a grid a run was."""
+
+    number: int
+    count: int
+    #: Ids of the cells of all shards.
+    grid_cells: tuple[str, ...]
+
+
 class RunManifest(RecordModel):
     """What belongs to the run and not to its figures."""
 
@@ -70,6 +79,13 @@ class RunManifest(RecordModel):
     #: The timing profiles the cells are measured with, by name; empty in older manifests.
     timing: dict[str, TimingProfile] = Field(default_factory=dict)
     surroundings: Surroundings = Surroundings()
+    #: None for a run of the whole grid.
+    shard: ShardNote | None = None
+
+    @property
+    def grid_cells(self) -> tuple[str, ...]:
+        """The cells of the whole grid, of which a shard has only planned its own."""
+        return self.planned_cells if self.shard is None else self.shard.grid_cells
 
     @property
     def config_name(self) -> str:
@@ -88,6 +104,7 @@ class RunManifest(RecordModel):
         config_lines: Mapping[str, int],
         timing: Mapping[str, TimingProfile],
         surroundings: Surroundings,
+        shard: ShardNote | None = None,
     ) -> RunManifest:
         """The manifest of a run that starts now on this machine."""
         return cls(
@@ -103,6 +120,7 @@ class RunManifest(RecordModel):
             config_lines=dict(config_lines),
             timing=dict(timing),
             surroundings=surroundings,
+            shard=shard,
         )
 
 

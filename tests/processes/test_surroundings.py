@@ -10,8 +10,8 @@ from pathlib import Path
 
 import pytest
 
+from bench.assembly.surroundings import read_surroundings
 from bench.core.git import GitError, read_work_tree, run_git
-from bench.pytest_plugin.surroundings import read_surroundings
 from bench.records.run import RunManifest
 
 CLEAN = {k: v for k, v in os.environ.items() if not k.startswith(("GIT_", "GITHUB_", "CI"))}

@@ -176,7 +176,7 @@ def understood(text: str | bytes, directory: Path) -> None:
     except ConfigError as refused:
         words = str(refused)
     else:
-        words = fingerprint(config)
+        words = fingerprint(config, directory)
         dumped = config.model_dump(mode="json")
         assert type(config).model_validate(dumped) == config
         for leaf in leaves(dumped):

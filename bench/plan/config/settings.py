@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import hashlib
+import json
 from collections.abc import Iterable
 from pathlib import Path
 from typing import Any, Literal
@@ -213,6 +214,20 @@ def profile_name(timing: str, system_config: str) -> str:
     return _PROFILE_OF_SYSTEM[system_config] if timing == DEFAULT_TIMING else timing
 
 
-def fingerprint(config: BenchConfig) -> str:
-    """sha256 of the configuration's content, for run manifests."""
-    return hashlib.sha256(config.model_dump_json().encode()).hexdigest()
+def fingerprint(config: BenchConfig, directory: Path) -> str:
+    """sha256 of the configuration's content, for run manifests.
+
+    Files below `directory`, where the configuration stands, count by their place there: two
+    checkouts of it have the same configuration.
+    """
+    content = config.model_dump(mode="json")
+    return hashlib.sha256(json.dumps(_without(content, f"{directory}/")).encode()).hexdigest()
+
+
+def _without(value: Any, directory: str) -> Any:
+    """`value` with `directory` removed where text begins with it."""
+    if isinstance(value, dict):
+        return {name: _without(item, directory) for name, item in value.items()}
+    if isinstance(value, list):
+        return [_without(item, directory) for item in value]
+    return value.removeprefix(directory) if isinstance(value, str) else value

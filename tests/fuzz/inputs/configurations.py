@@ -110,7 +110,7 @@ def _read(path: Path) -> str:
     config = load_config(path)
     plan = make_plan(config)
     key_lines(read_text(path))
-    fingerprint(config)
+    fingerprint(config, path.parent)
     for cell in plan.cells:
         timing_of(config, cell)
     return ""

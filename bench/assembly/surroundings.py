@@ -12,7 +12,7 @@ from bench.core.git import GitError, read_work_tree
 from bench.core.versions import installed_version
 from bench.records.run import CiJob, Revision, Surroundings
 
-__all__ = ["read_surroundings"]
+__all__ = ["image_of", "read_surroundings"]
 
 #: The distributions whose versions a run's figures may depend on.
 _TOOLS = (
@@ -37,6 +37,14 @@ def read_surroundings(config_path: Path, environment: Mapping[str, str]) -> Surr
         tools=tools,
         tools_absent=absent,
     )
+
+
+def image_of(environment: Mapping[str, str]) -> str:
+    """The container image that everything runs in, if the environment names it.
+
+    Inside a container nothing else says so. GitLab sets `CI_JOB_IMAGE`.
+    """
+    return environment.get("BENCH_IMAGE") or environment.get("CI_JOB_IMAGE", "")
 
 
 def _revision(directory: Path, environment: Mapping[str, str]) -> Revision:
