@@ -10,6 +10,7 @@ from dataclasses import dataclass, field
 from pathlib import Path
 from typing import Any
 
+from bench.assembly.own_shard import SetupShard
 from bench.baselines.origins import kept_with_run
 from bench.cache import ArtefactCache, RemoteCache, open_store
 from bench.core.fingerprint import SourceTree
@@ -29,9 +30,9 @@ from bench.measuring.sources import ModelSource
 from bench.plan.cell import Cell
 from bench.plan.config import BenchConfig, timing_of
 from bench.plan.grid import Plan, make_plan
-from bench.plan.shards import Shard, parse_shard, restricted
+from bench.plan.shards import restricted
 from bench.records.record import Status
-from bench.records.run import RunManifest, ShardNote, Surroundings
+from bench.records.run import RunManifest, Surroundings
 from bench.records.run_directory import RunDirectory
 from bench.tflite.reference import ReferenceRunner
 from models.data import DataSource
@@ -48,15 +49,6 @@ __all__ = [
     "open_judge",
     "open_tools",
 ]
-
-
-@dataclass(frozen=True)
-class SetupShard:
-    """The part of the plan that a run measures and judges."""
-
-    shard: Shard
-    #: Ids of its cells; a shard may have none.
-    cells: frozenset[str]
 
 
 @dataclass(frozen=True)
@@ -94,6 +86,11 @@ class RunSetup:
     #: None for a run of the whole grid.
     shard: SetupShard | None = None
 
+    @property
+    def is_empty_shard(self) -> bool:
+        """Whether the run is a shard without a cell, as there are more shards than parts."""
+        return self.shard is not None and not self.shard.cells
+
     def grid(self) -> Plan:
         """The cells and groups of all shards."""
         return make_plan(self.config, self.targets, self.velas)
@@ -118,14 +115,7 @@ class RunSetup:
             config_lines=self.config_lines,
             timing=dict(timing_of(self.config, cell) for cell in self.plan().cells),
             surroundings=surroundings,
-            shard=None if self.shard is None else self._shard_note(self.shard),
-        )
-
-    def _shard_note(self, own: SetupShard) -> ShardNote:
-        return ShardNote(
-            number=own.shard.number,
-            count=own.shard.count,
-            grid_cells=tuple(cell.id for cell in self.grid().cells),
+            shard=None if self.shard is None else self.shard.note(self.grid()),
         )
 
     def to_json(self) -> str:
@@ -151,9 +141,7 @@ class RunSetup:
                 "unavailable": dict(self.unavailable),
                 "failing": sorted(status.value for status in self.failing),
                 "program": list(self.program),
-                "shard": None
-                if self.shard is None
-                else [str(self.shard.shard), sorted(self.shard.cells)],
+                "shard": None if self.shard is None else self.shard.to_data(),
             }
         )
 
@@ -182,9 +170,7 @@ class RunSetup:
             unavailable={name: (a, b) for name, (a, b) in document["unavailable"].items()},
             failing=frozenset(Status(value) for value in document["failing"]),
             program=tuple(document["program"]),
-            shard=None
-            if document["shard"] is None
-            else SetupShard(parse_shard(document["shard"][0]), frozenset(document["shard"][1])),
+            shard=None if (own := document["shard"]) is None else SetupShard.from_data(own),
         )
 
 

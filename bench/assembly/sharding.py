@@ -5,7 +5,8 @@ from __future__ import annotations
 from dataclasses import replace
 from pathlib import Path
 
-from bench.assembly.session import RunSetup, SetupShard
+from bench.assembly.own_shard import SetupShard
+from bench.assembly.session import RunSetup
 from bench.core.errors import ConfigError
 from bench.plan.document import read_plan
 from bench.plan.expected import expected_times

@@ -145,20 +145,32 @@ def merge(
     max_mb: Annotated[
         float, typer.Option(min=0.01, help="The most megabytes of a part; GitLab takes 30.")
     ] = 25,
+    into: Annotated[
+        Path | None,
+        typer.Option(
+            metavar="DIR",
+            help="Also write a run with everything, of which `bench report DIR` makes any report.",
+        ),
+    ] = None,
 ) -> None:
-    """Join the JUnit files of shards and of cells that were run again.
+    """Join shards, and cells that were run again, into one JUnit file and one run.
 
     Every planned cell must be reported, once for each suite; one that is not is an error in the
-    file. Where runs overlap, the later counts. The exit status is 1 unless all is green.
+    file, and is named here. Where runs overlap, the later counts. The runs must be of one
+    configuration, one commit and the same tools. The exit status is 1 unless all is green.
     """
     from bench.core.errors import BenchError
     from bench.core.files import reason, write_atomically
     from bench.core.text import one_line
+    from bench.records.joining import join_runs
     from bench.records.run_directory import RunDirectory
-    from bench.report.merging import junit_parts, merge_runs
+    from bench.report.merging import junit_parts, merge_runs, missing_lines
     from bench.report.run_view import read_run
 
     merged = merge_runs([read_run(RunDirectory(run)) for run in runs])
+    if into is not None:
+        join_runs([RunDirectory(run) for run in runs], into)
+        print(one_line(f"run {into}"))
     parts = junit_parts(merged, int(max_mb * 1_000_000))
     numbered = len(parts) > 1
     for number, text in enumerate(parts, start=1):
@@ -169,6 +181,8 @@ def merge(
             raise BenchError(f"{path}: cannot be written: {reason(error)}") from error
         print(one_line(f"JUnit {path}"))
     failed = sum(case.fails for case in merged.cases)
+    for line in missing_lines(merged):
+        print(one_line(line))
     print(
         f"{merged.planned:,} planned cells, {len(merged.unreported):,} of them INCOMPLETE: "
         f"reported by no run; {len(merged.cases):,} tests, {failed:,} failed, "

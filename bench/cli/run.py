@@ -23,10 +23,26 @@ def run(
             show_default=False,
         ),
     ] = None,
+    shard: Annotated[
+        str | None,
+        typer.Option(
+            metavar="I/N",
+            help="Measure and judge only part I of N of the grid, such as 2/5; `bench report "
+            "merge` joins the parts.",
+        ),
+    ] = None,
+    plan: Annotated[
+        Path | None,
+        typer.Option(
+            metavar="FILE",
+            help="Balance the shards by the times in this plan of `bench plan -o FILE`. Every "
+            "shard must get the same file.",
+        ),
+    ] = None,
 ) -> None:
     """Measure and judge every cell of bench.toml: pytest with the bench's own suites.
 
-    All options go to pytest. The bench's own begin with --bench-, such as --bench-config=FILE
+    All other options go to pytest. The bench's own begin with --bench-, such as --bench-config=FILE
     (default: bench.toml in the working directory). A test is named as in reports:
 
     bench run 'tests/regression/test_npu_cycles.py::test_npu_cycles[my_model-base-u55_128-...]'
@@ -37,6 +53,8 @@ def run(
     """
     from bench.core.main_job import main_job_command
 
-    command = main_job_command(Path.cwd(), arguments or [])
+    own = [] if shard is None else [f"--bench-shard={shard}"]
+    own += [] if plan is None else [f"--bench-plan={plan}"]
+    command = main_job_command(Path.cwd(), [*own, *(arguments or [])])
     # Not a child: signals, terminal and exit status are those of pytest.
     os.execv(command[0], command)

@@ -161,8 +161,9 @@ def pytest_configure(config: pytest.Config) -> None:
     config.pluginmanager.register(terminal, "bench-terminal")
     named = config.option.bench_history
     store, run = history_store(setup, named), session.run
-    history = HistoryKeeper(store, run, lambda: terminal.view, required=named is not None)
-    config.pluginmanager.register(history, "bench-history")
+    if not setup.is_empty_shard:
+        history = HistoryKeeper(store, run, lambda: terminal.view, required=named is not None)
+        config.pluginmanager.register(history, "bench-history")
     page = PageWriter(run, store, lambda: terminal.view)
     config.pluginmanager.register(page, "bench-page")
     config.pluginmanager.register(BoundedEnd(), "bench-ending")

@@ -2,11 +2,12 @@
 
 from __future__ import annotations
 
+from collections.abc import Iterable, Sequence
 from typing import Literal
 
 from bench.core.schema import RecordModel
 
-__all__ = ["Case", "CaseOutcome", "Selection"]
+__all__ = ["Case", "CaseOutcome", "Selection", "in_plan_order"]
 
 
 class Case(RecordModel):
@@ -35,3 +36,19 @@ class CaseOutcome(RecordModel):
     seconds: float
     #: The text of a failure; its first line can stand alone.
     text: str = ""
+    #: The kind of error, if the test itself did not come to an end (`WorkerDied`).
+    error: str = ""
+
+
+def in_plan_order(cases: Iterable[Case], planned: Sequence[str]) -> tuple[Case, ...]:
+    """`cases` as a run of the whole plan would have collected them.
+
+    That is suite by suite, as their files are called, and in the order of the `planned` cells.
+    """
+    places = {cell: place for place, cell in enumerate(planned)}
+
+    def key(case: Case) -> tuple[str, int]:
+        first = min((places.get(cell, len(places)) for cell in case.cells), default=len(places))
+        return case.nodeid.partition("[")[0], first
+
+    return tuple(sorted(cases, key=key))

@@ -72,6 +72,12 @@ def _needed(path: Path, model: type[RecordModel]) -> Iterator[None]:
         raise BenchError(f"{path}: is no {model.__name__} of this version: {error}") from None
 
 
+def _not_made(run: RunDirectory, error: OSError) -> BenchError:
+    return BenchError(
+        f"{run.path}: the results directory cannot be made: {error}", cure=_OTHER_RESULTS
+    )
+
+
 class RunDirectory:
     """`results/<run>`: written by many workers, one file a cell, each file atomically."""
 
@@ -85,18 +91,24 @@ class RunDirectory:
         Raises:
             BenchError: the directory cannot be made.
         """
+        run = cls.make(path, manifest)
+        try:
+            replace_symlink(path.parent / "latest", path.name)
+        except OSError as error:
+            raise _not_made(run, error) from error
+        return run
+
+    @classmethod
+    def make(cls, path: Path, manifest: RunManifest) -> RunDirectory:
+        """Make the directory of a run, and nothing beside it. Raises as `create` does."""
         run = cls(path)
         try:
             for part in ("cells", "sweeps", "orders", "unmeasured", "workers"):
                 (run.path / part).mkdir(parents=True)
             note = run.path / "run.json"
             write_atomically(note, _text(note, manifest, indent=2))
-            replace_symlink(path.parent / "latest", path.name)
         except OSError as error:
-            raise BenchError(
-                f"{run.path}: the results directory cannot be made: {error}",
-                cure=_OTHER_RESULTS,
-            ) from error
+            raise _not_made(run, error) from error
         return run
 
     @property

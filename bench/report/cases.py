@@ -98,7 +98,9 @@ def _view(case: Case, findings: Findings, outcome: CaseOutcome | None) -> CaseVi
             return view
     if failed:
         assert outcome is not None
-        return _unjudged(case, "TestFailed", outcome.text or "the test failed", seconds)
+        return _unjudged(
+            case, outcome.error or "TestFailed", outcome.text or "the test failed", seconds
+        )
     if case.subject in findings.unreadable:
         return _unjudged(case, _UNREADABLE, str(findings.unreadable[case.subject]), seconds)
     if outcome is not None:

@@ -7,19 +7,20 @@ one counts; if the earlier one failed, the text says so.
 
 from __future__ import annotations
 
-from collections.abc import Iterable, Mapping, Sequence
-from dataclasses import dataclass, replace
+from collections.abc import Iterable, Iterator, Mapping, Sequence
+from dataclasses import dataclass, field, replace
 
 from bench.core.errors import BenchError
-from bench.records.cases import Case
+from bench.records.cases import Case, in_plan_order
+from bench.records.joining import LOST, NOT_REPORTED, require_one_grid
 from bench.records.record import Record, Status
+from bench.records.run import RunManifest
 from bench.report.cases import CaseView
 from bench.report.junit import junit_xml
 from bench.report.run_view import RunView
 
-__all__ = ["MergedRuns", "junit_parts", "merge_runs"]
+__all__ = ["MergedRuns", "junit_parts", "merge_runs", "missing_lines"]
 
-_UNREPORTED = "NotReported"
 #: Bytes of a case in the file besides its own text, and how full a part is made at first.
 _CASE_BYTES, _FULL = 300, 0.9
 
@@ -37,6 +38,9 @@ class MergedRuns:
     repeated: int
     config: str
     config_lines: Mapping[str, int]
+    #: How many shards there are -> the numbers of those of which no run is here. One of them may
+    #: have no cell, or its cells may be in other runs; see `unreported`.
+    missing_shards: Mapping[int, tuple[int, ...]] = field(default_factory=dict)
 
     @property
     def green(self) -> bool:
@@ -47,17 +51,10 @@ class MergedRuns:
 def merge_runs(views: Sequence[RunView]) -> MergedRuns:
     """All of `views`, the later ones counting where they overlap.
 
-    Raises `BenchError` if there is no run, or the runs are of different configurations.
+    Raises `BenchError` if there is no run, or the runs cannot be joined; see `require_one_grid`.
     """
     manifests = [view.manifest for view in views if view.manifest is not None]
-    if not manifests:
-        raise BenchError("there is no run to merge", cure="name the directories of runs")
-    hashes = {manifest.config_sha256 for manifest in manifests}
-    if len(hashes) > 1:
-        raise BenchError(
-            "the runs are of different configurations, so nothing says what was planned",
-            cure="merge shards and repetitions of one configuration",
-        )
+    require_one_grid(manifests)
     ordered = sorted(views, key=lambda view: view.manifest.started if view.manifest else "")
     found: dict[str, CaseView] = {}
     repeated = 0
@@ -69,17 +66,20 @@ def merge_runs(views: Sequence[RunView]) -> MergedRuns:
             before = found.get(case.name)
             repeated += before is not None
             found[case.name] = case if before is None else _again(before, case)
-    planned = list(dict.fromkeys(cell for m in manifests for cell in m.planned_cells))
+    planned = list(dict.fromkeys(cell for m in manifests for cell in m.grid_cells))
+    views_of = {id(view.case): view for view in found.values()}
+    in_order = in_plan_order([view.case for view in found.values()], planned)
     lost = list(_unreported(planned, found))
     last = manifests[-1]
     return MergedRuns(
-        cases=(*found.values(), *lost),
+        cases=(*(views_of[id(case)] for case in in_order), *lost),
         records={r.cell.id: r for view in ordered for r in view.records},
         planned=len(planned),
         unreported=tuple(dict.fromkeys(case.case.subject for case in lost)),
         repeated=repeated,
         config=last.config_name,
         config_lines=last.config_lines,
+        missing_shards=_missing_shards(manifests) if lost else {},
     )
 
 
@@ -96,12 +96,11 @@ def _unreported(planned: Iterable[str], found: Mapping[str, CaseView]) -> Iterab
     single = [view.case for view in found.values() if len(view.case.cells) == 1]
     suites = list(dict.fromkeys(case.suite for case in single)) or ["unreported"]
     known = {(case.subject, case.suite) for case in single}
-    text = "no run reports it: a shard is missing, or was not merged"
     for cell in planned:
         for suite in suites:
             if (cell, suite) not in known:
                 case = Case(suite=suite, subject=cell, nodeid=f"{cell}:{suite}", cells=(cell,))
-                yield CaseView(case, Status.INCOMPLETE, text, text, _UNREPORTED, fails=True)
+                yield CaseView(case, Status.INCOMPLETE, LOST, LOST, NOT_REPORTED, fails=True)
 
 
 def junit_parts(merged: MergedRuns, most: int) -> list[str]:
@@ -134,3 +133,27 @@ def _below(merged: MergedRuns, cases: Sequence[CaseView], most: int) -> list[str
         )
     middle = len(cases) // 2
     return [*_below(merged, cases[:middle], most), *_below(merged, cases[middle:], most)]
+
+
+#: Cells to name one by one.
+_NAMED = 40
+
+
+def missing_lines(merged: MergedRuns) -> Iterator[str]:
+    """Which shards are missing, and the cells that no run reports."""
+    for count, numbers in merged.missing_shards.items():
+        yield f"missing: shard {', '.join(f'{number}/{count}' for number in numbers)}"
+    for cell in merged.unreported[:_NAMED]:
+        yield f"INCOMPLETE: {cell}: {LOST}"
+    if len(merged.unreported) > _NAMED:
+        yield f"INCOMPLETE: {len(merged.unreported) - _NAMED:,} more; the JUnit file has them all"
+
+
+def _missing_shards(manifests: Sequence[RunManifest]) -> dict[int, tuple[int, ...]]:
+    """How many shards there are -> the numbers of those of which no run is here."""
+    there: dict[int, set[int]] = {}
+    for manifest in manifests:
+        if manifest.shard is not None:
+            there.setdefault(manifest.shard.count, set()).add(manifest.shard.number)
+    missing = {n: tuple(i for i in range(1, n + 1) if i not in own) for n, own in there.items()}
+    return {count: numbers for count, numbers in missing.items() if numbers}

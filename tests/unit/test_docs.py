@@ -22,6 +22,7 @@ from bench.cli import main as cli
 from bench.compiler.ini import check_sections
 from bench.history.comparison import Comparison
 from bench.plan.config import BenchConfig, load_config, parse_config
+from bench.plan.document import PlanDocument
 from bench.plan.metrics import MetricName
 from bench.records.record import Record, Status
 from bench.report.exports.document import ExportedRun
@@ -206,9 +207,12 @@ def test_pytest_options_in_the_docs_exist(pytestconfig: pytest.Config) -> None:
         for option in each.names()
     }
     named = set()
+    # `bench run` has a few options of its own, and passes the others on.
+    own = bench_commands()["run",] - {"--help"}
     for page, words in commands():
         if words[0] == "pytest" or words[:2] == ["bench", "run"]:
             options = {w.split("=")[0] for w in words[1:] if w.startswith("-")}
+            options -= own if words[0] == "bench" else set()
             assert options <= known, f"{page}: pytest has no {options - known}"
     for page in PAGES:
         found = set(re.findall(r"--bench-[a-z-]+", page.read_text(encoding="utf-8")))
@@ -279,6 +283,11 @@ def test_comparison_schema_is_current() -> None:
     stored = json.loads((ROOT / "docs" / "comparison.schema.json").read_text(encoding="utf-8"))
     cure = "run: bench schema comparison > docs/comparison.schema.json"
     assert stored == Comparison.model_json_schema(), cure
+
+
+def test_plan_schema_is_current() -> None:
+    stored = json.loads((ROOT / "docs" / "plan.schema.json").read_text(encoding="utf-8"))
+    assert stored == PlanDocument.model_json_schema(), "run: bench schema plan"
 
 
 def test_export_schema_is_current() -> None:
