@@ -19,8 +19,8 @@ TRAIN_CURE = 'pip install "ethos-u55-bench[train]"'
 #: How to get the packages with data.
 DATA_CURE = 'pip install "ethos-u55-bench[data]"'
 
-#: The distributions that a trained variant depends on.
-_TRAINING = ("tensorflow", "tf-keras", "tensorflow-model-optimization", "numpy")
+#: The distributions that a trained variant depends on; `keras` makes or loads models of Keras 3.
+_TRAINING = ("tensorflow", "tf-keras", "keras", "tensorflow-model-optimization", "numpy")
 
 
 def training_versions() -> dict[str, str]:

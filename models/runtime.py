@@ -12,6 +12,7 @@ A recipe may import TensorFlow before this module does. `models.environment` has
 
 from __future__ import annotations
 
+import sys
 from importlib.metadata import version
 from typing import Any
 
@@ -50,6 +51,10 @@ tf, tfmot = _import()
 def reset(seed: int) -> None:
     """Forget earlier models and seed every generator, as in a new process."""
     tf.keras.backend.clear_session()
+    # A recipe may use Keras 3, which counts the names of layers by itself.
+    keras3 = sys.modules.get("keras")
+    if keras3 is not None and hasattr(keras3, "utils"):
+        keras3.utils.clear_session()
     tf.keras.utils.set_random_seed(seed)
 
 

@@ -9,6 +9,7 @@ import numpy as np
 
 from bench.core.errors import BuildError
 from models.reading.facts import LayerFacts, ModelFacts
+from models.reading.keras3 import is_keras3, load_keras3, saved_by_keras3, translated
 from models.reading.loading import told_of_the_user
 from models.reading.origin import Origin
 from models.reading.recipe import Recipe
@@ -33,7 +34,7 @@ def make_model(origin: Origin, recipe: Recipe) -> Any:
             f"{origin.name}: has no function model()",
             cure="write one that returns a Keras model, or name a Keras file with `keras`",
         )
-    _require_legacy(model, origin)
+    model = _legacy(model, origin)
     if not model.inputs:
         raise BuildError(
             f"{origin.name}: {type(model).__name__} does not say the shape of its inputs",
@@ -44,6 +45,8 @@ def make_model(origin: Origin, recipe: Recipe) -> Any:
 
 
 def _loaded(origin: Origin, path: Path, recipe: Recipe) -> Any:
+    if saved_by_keras3(path):
+        return _loaded_by_keras3(path)
     with told_of_the_user(origin, "custom_objects()"):
         custom = dict(recipe.custom_objects())
     try:
@@ -52,22 +55,36 @@ def _loaded(origin: Origin, path: Path, recipe: Recipe) -> Any:
         # Keras raises all kinds of errors of files that it cannot read.
         raise BuildError(
             f"{path.name}: tf_keras {library_versions()['tf_keras']} cannot load it: "
-            f"{type(error).__name__}: {str(error).strip().splitlines()[0][:300]}",
+            f"{_first_line(error)}",
             cure="save it with tf_keras (TF_USE_LEGACY_KERAS=1), for which the compression tools "
             "are written; name its own layers in custom_objects() of a recipe",
         ) from error
 
 
-def _require_legacy(model: Any, origin: Origin) -> None:
-    if isinstance(model, tf.keras.Model):
-        return
-    kind = f"{type(model).__module__.split('.')[0]}.{type(model).__name__}"
-    if type(model).__module__.startswith("keras."):
+def _loaded_by_keras3(path: Path) -> Any:
+    try:
+        return load_keras3(path)
+    except Exception as error:
         raise BuildError(
-            f"{origin.name}: the model is of Keras 3, for which there are no compression tools",
-            cure="use tf.keras, which is Keras 2 here, instead of `import keras`",
-        )
-    raise BuildError(f"{origin.name}: model() returned a {kind}, not a tf.keras model")
+            f"{path.name}: Keras 3, which saved it, cannot load it: {_first_line(error)}",
+            cure="layers of your own must be layers of tf.keras, which is Keras 2 here: write a "
+            "recipe with model(), and load the weights there",
+        ) from error
+
+
+def _first_line(error: Exception) -> str:
+    lines = str(error).strip().splitlines() or [""]
+    return f"{type(error).__name__}: {lines[0][:300]}"
+
+
+def _legacy(model: Any, origin: Origin) -> Any:
+    """`model` as one of tf_keras."""
+    if isinstance(model, tf.keras.Model):
+        return model
+    if is_keras3(model):
+        return translated(model, origin.name)
+    kind = f"{type(model).__module__.split('.')[0]}.{type(model).__name__}"
+    raise BuildError(f"{origin.name}: model() returned a {kind}, not a Keras model")
 
 
 def facts_of(model: Any, recipe: Recipe) -> ModelFacts:

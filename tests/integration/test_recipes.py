@@ -2,9 +2,11 @@
 
 from __future__ import annotations
 
+import json
 import subprocess
 import sys
 import time
+import zipfile
 from pathlib import Path
 
 import numpy as np
@@ -281,7 +283,7 @@ def test_options_reach_the_functions_that_take_them(project: Path, store: Produc
         pytest.param("import numpy", "import os; os.fork()\nimport numpy", "", id="forks"),
         pytest.param("import numpy", "import os; os.chdir('/')\nimport numpy", "", id="moves",
                      marks=SLOW),
-        pytest.param("return tf.keras.Model(", "return inputs  # (", "not a tf.keras model",
+        pytest.param("return tf.keras.Model(", "return inputs  # (", "not a Keras model",
                      id="no model", marks=SLOW),
         pytest.param("def model(width=8):", "def network(width=8):", "no function model()",
                      id="no function", marks=SLOW),
@@ -352,11 +354,14 @@ def test_a_recipe_that_is_changed_during_the_run_is_refused(
 
 
 @SLOW
-def test_a_keras_file_and_its_data_need_no_code(project: Path, store: ProductStore) -> None:
+@pytest.mark.parametrize("keras", ["2", "3"])
+def test_a_keras_file_and_its_data_need_no_code(
+    keras: str, project: Path, store: ProductStore
+) -> None:
     made = subprocess.run(
         [
             *(sys.executable, "-c"),
-            "import os; os.environ['TF_USE_LEGACY_KERAS'] = '1'\n"
+            f"import os; os.environ['TF_USE_LEGACY_KERAS'] = '{int(keras == '2')}'\n"
             "import tensorflow as tf\n"
             "layers = [tf.keras.layers.Input((6,)), tf.keras.layers.Dense(8, name='hidden'),\n"
             "    tf.keras.layers.Dense(3, activation='softmax', name='out')]\n"
@@ -367,6 +372,8 @@ def test_a_keras_file_and_its_data_need_no_code(project: Path, store: ProductSto
         text=True,
     )
     assert made.returncode == 0, made.stderr
+    with zipfile.ZipFile(project / "net.keras") as archive:
+        assert json.loads(archive.read("metadata.json"))["keras_version"].startswith(keras)
     rng = np.random.default_rng(1)
     y = rng.integers(0, 3, 60)
     x = rng.normal(size=(60, 6)) + y[:, None]
