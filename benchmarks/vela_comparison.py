@@ -176,11 +176,11 @@ def page(pairs: Sequence[Pair], old: str, new: str) -> str:
 
 _HEAD = """# Vela {old} and {new}
 
-`make velas` compiles the five public models (`bench zoo list`) and both workloads of the study with
-Vela {old} and {new}, and measures them on target `sim`, with every MAC count and in both memory
-modes: {cells} cells. Then it writes this page. Cycles are an estimate of the cycle model, not a
-measurement; sizes are Vela's. Outputs equal the reference interpreter's under both versions, bit by
-bit. {machine}
+`make velas` compiles five public models (those of `bench zoo list` that keep no state) and both
+workloads of the study with Vela {old} and {new}, and measures them on target `sim`, with every MAC
+count and in both memory modes: {cells} cells. Then it writes this page. Cycles are an estimate of
+the cycle model, not a measurement; sizes are Vela's. Outputs equal the reference interpreter's
+under both versions, bit by bit. {machine}
 
 In {worse} of the {cells} cells a figure became worse:
 """
