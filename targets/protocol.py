@@ -29,6 +29,7 @@ __all__ = [
     "Measurement",
     "Source",
     "Target",
+    "Uncertainty",
 ]
 
 
@@ -114,6 +115,20 @@ class LayerCycles(RecordModel):
     block: str = ""
 
 
+class Uncertainty(RecordModel):
+    """Between which counts an estimate could lie; records hold it unchanged.
+
+    It says what the target's own open questions leave undecided, and is no bound on its error.
+    """
+
+    low: int
+    high: int
+
+    def shares(self, count: float) -> tuple[float, float]:
+        """How far both ends lie from `count`, as shares of it: at most 0, and at least 0."""
+        return ((self.low - count) / count, (self.high - count) / count) if count else (0.0, 0.0)
+
+
 @dataclass(frozen=True)
 class Measurement:
     """What a target answered. Counters are per inference; batches are never summed."""
@@ -129,6 +144,10 @@ class Measurement:
     #: Arm's event name -> `exact`, `modelled` or `estimate`; nothing has verified the last two.
     #: Counters that a target measured are not listed.
     kinds: Mapping[str, str] = field(default_factory=dict)
+    #: Arm's event name -> what is undecided about its count, for estimates that can tell.
+    uncertainty: Mapping[str, Uncertainty] = field(default_factory=dict)
+    #: What no published figure supports, each in a word or two: `int16`, `Sram_Only`.
+    unsupported: tuple[str, ...] = ()
     #: Where the cycles go, operation by operation; empty for a target that cannot tell.
     layers: tuple[LayerCycles, ...] = ()
     #: What binds the network and what would help, in words; empty for such a target.

@@ -20,6 +20,7 @@ from targets.protocol import Capabilities, Job, LayerCycles, Measurement, Source
 from targets.settings import TargetSettings
 from targets.settings.sim import SimSettings
 from targets.simulator.cpu.errors import CpuOperatorError
+from targets.simulator.evidence import unsupported
 from targets.simulator.modelled_events import modelled_events
 from targets.simulator.simulator import Simulator
 from targets.simulator.timing import Bound, NetworkTiming, OperationTiming
@@ -86,6 +87,11 @@ class SimulatorTarget:
         timing = simulator.timing(job.memory_mode, job.timing)
         names = names_of(simulator.artefact, job.compiled_model, job.source_model)
         counters, kinds, unavailable = _counted(timing, job.events)
+        operations = (row.operation for row in timing.operations)
+        lacking = unsupported(operations, job.memory_mode, job.timing, job.timing_name)
+        cycles = f"estimate of the cycle model, timing profile {job.timing_name}"
+        if lacking:
+            cycles += f"; no published figure supports it for {' and '.join(lacking)}"
         return Measurement(
             source=Source.SIMULATED,
             outputs=outputs,
@@ -93,6 +99,8 @@ class SimulatorTarget:
             counters=counters,
             unavailable=unavailable,
             kinds=kinds,
+            uncertainty={"NPU_ACTIVE": simulator.uncertainty(job.memory_mode, timing)},
+            unsupported=lacking,
             layers=layer_cycles(timing, names),
             explanation=explain(
                 timing,
@@ -104,7 +112,7 @@ class SimulatorTarget:
             provenance={
                 **told,
                 "traffic": f"traffic model, QCONFIG {ports.qconfig}, REGIONCFG {ports.regioncfg}",
-                "cycles": f"estimate of the cycle model, timing profile {job.timing_name}",
+                "cycles": cycles,
             },
         )
 

@@ -13,7 +13,7 @@ from bench.baselines.accepted import AcceptedFigure, Baselines
 from bench.judging.comparison import SAME_MODEL, Comparison
 from bench.judging.making import Parts, made_number, made_verdict
 from bench.judging.memory import judge_memory_bound, memory_story
-from bench.judging.remarks import caveat
+from bench.judging.remarks import caveat, undecided
 from bench.judging.reproducing import Reproduce, once_a_suite
 from bench.plan.config import BaselineConfig
 from bench.plan.metrics import NPU_FIGURES, Better, MetricName, describe
@@ -128,6 +128,7 @@ def _compared(
             why += "; nothing says which way it improves: a limit with min or max does"
         if metric is MetricName.MEMORY_WAIT and worse:
             why += memory_story(record, comparison.accepted)
+        why += undecided(record, metric, figure.value, "the accepted figure")
         if status is Status.IMPROVED:
             why += "; accept it, as it hides the next regression: bench baseline accept"
     parts: Parts = {"cause": "" if status is Status.PASS else comparison.cause}

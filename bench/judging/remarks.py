@@ -6,9 +6,10 @@ from bench.judging.tolerances import difference
 from bench.plan.metrics import MetricName, describe
 from bench.records.figures import shown_number
 from bench.records.record import Record
+from bench.records.uncertainty import notable_range, range_holds, unsupported_words
 from targets.protocol import Source
 
-__all__ = ["caveat", "told_figure"]
+__all__ = ["caveat", "told_figure", "undecided"]
 
 #: Figures that are an estimate if the target does not measure them.
 _TIMES = frozenset(
@@ -17,6 +18,8 @@ _TIMES = frozenset(
         *(MetricName.ACTIVE_SHARE, MetricName.MEMORY_WAIT),
     }
 )
+#: Times whose range is known, and for which others have published figures.
+_WITH_RANGE = frozenset({MetricName.NPU_CYCLES, MetricName.INFERENCE_MS})
 
 
 def told_figure(record: Record, metric: MetricName, value: float) -> str:
@@ -44,7 +47,20 @@ def caveat(record: Record, metric: MetricName) -> str:
         return ""
     if source is Source.ESTIMATE:
         return "Vela's estimate"
-    report = record.compilation.report
+    words = ["estimate"]
     if metric is MetricName.NPU_CYCLES:
-        return f"estimate; Vela's: {report.cycles_total:,}"
-    return "estimate"
+        words.append(f"Vela's: {record.compilation.report.cycles_total:,}")
+    if metric in _WITH_RANGE:
+        could_be, lacking = notable_range(record, metric), unsupported_words(record)
+        words += [f"could be {could_be}"] if could_be else []
+        words += [f"nothing published for {lacking}"] if lacking else []
+    return "; ".join(words)
+
+
+def undecided(record: Record, metric: MetricName, other: float, what: str) -> str:
+    """Words for a verdict that the estimate's own uncertainty could turn; empty for all others.
+
+    `other` is the limit or accepted figure with which the figure was compared, `what` its name.
+    """
+    could_be = range_holds(record, metric, other, describe(metric).unit)
+    return f"; {what} is within the estimate's uncertainty, {could_be}" if could_be else ""

@@ -6,7 +6,7 @@ from collections.abc import Collection, Iterable, Sequence
 
 from bench.judging.bounds import Bound, Tolerated, bounds_of, left_the_npu
 from bench.judging.making import made_number, made_verdict
-from bench.judging.remarks import caveat
+from bench.judging.remarks import caveat, undecided
 from bench.judging.reproducing import Reproduce, once_a_suite
 from bench.plan.config import LimitRule
 from bench.plan.metrics import NPU_FIGURES, MetricName, describe
@@ -107,6 +107,7 @@ class _Maker:
     def __init__(
         self, record: Record, metric: MetricName, reproduce: Reproduce, *, covered: bool
     ) -> None:
+        self._record = record
         self._subject = record.cell.id
         self._metric = metric
         self._promised = record.promised is None or metric in record.promised
@@ -165,9 +166,10 @@ class _Maker:
             return self._make(Status.INCOMPLETE, value, bound.origin, bound)
         if left_the_npu:
             return self._make(Status.FAIL, value, left_the_npu, bound)
+        open_words = undecided(self._record, self._metric, bound.value, "the limit")
         if bound.holds(value):
-            return self._make(Status.PASS, value, bound.origin, bound)
-        return self._make(Status.FAIL, value, self._why_not(value, bound), bound)
+            return self._make(Status.PASS, value, bound.origin + open_words, bound)
+        return self._make(Status.FAIL, value, self._why_not(value, bound) + open_words, bound)
 
     def _why_not(self, value: float, bound: Bound) -> str:
         """What states the bound; of memory also how much is lacking."""

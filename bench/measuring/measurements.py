@@ -49,6 +49,8 @@ def keep_measurement(directory: Path, cell_id: str, measurement: Measurement) ->
         counters=dict(measurement.counters),
         unavailable=dict(measurement.unavailable),
         kinds=dict(measurement.kinds),
+        uncertainty=dict(measurement.uncertainty),
+        unsupported=measurement.unsupported,
         provenance=dict(measurement.provenance),
         layers=measurement.layers,
         explanation=measurement.explanation,

@@ -5,7 +5,7 @@ from __future__ import annotations
 from pydantic import Field
 
 from bench.core.schema import RecordModel
-from targets.protocol import LayerCycles, Source
+from targets.protocol import LayerCycles, Source, Uncertainty
 
 __all__ = ["MeasurementRecord"]
 
@@ -20,6 +20,11 @@ class MeasurementRecord(RecordModel):
     unavailable: dict[str, str]
     #: Arm's event name -> `exact`, or `modelled` or `estimate`, which nothing has verified.
     kinds: dict[str, str] = Field(default_factory=dict)
+    #: Arm's event name -> between which counts it could lie. Empty in older records, and for
+    #: targets that measure or do not know.
+    uncertainty: dict[str, Uncertainty] = Field(default_factory=dict)
+    #: What no published figure supports (`int16`, `Sram_Only`); empty in older records.
+    unsupported: tuple[str, ...] = ()
     provenance: dict[str, str]
     layers: tuple[LayerCycles, ...] = ()
     explanation: str = ""

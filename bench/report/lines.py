@@ -12,7 +12,7 @@ from bench.report.columns import Column, Line
 from bench.report.published import PublishedRow, matching
 from bench.report.view.cells import CellView
 from bench.report.view.figures import Change
-from bench.report.view.studies import Study, StudyRow
+from bench.report.view.studies import Study, StudyRow, widest_range
 
 __all__ = ["Asides", "columns_of", "lines_of"]
 
@@ -55,6 +55,7 @@ def columns_of(study: Study) -> list[Column]:
         rank = 1 if int(macs) == shown else 8
         columns.append(Column(f"cycles{int(macs)}", f"cyc. @{int(macs)}", rank))
     columns += [
+        Column("range", "cyc. could be", 7),
         Column("change", "change", 2),
         Column("cpu", "CPU ops", 3 if lost else 13),
         Column("efficiency", "effic.", 10),
@@ -107,6 +108,9 @@ def _own(row: StudyRow) -> Line:
         cells["bound"] = row.sweep.memory.replace("_", " ") or row.sweep.binding
     for macs, cell in row.cells.items():
         cells[f"cycles{int(macs)}"] = _shown(cell, MetricName.NPU_CYCLES, ",.0f")
+    widest = widest_range(row)
+    if widest is not None:
+        cells["range"] = f"@{int(widest[0])} {widest[1]}"
     return Line(cells, styles={"verdict": style, "change": change_style})
 
 

@@ -18,7 +18,7 @@ from bench.records.record import Record, Status, UnmeasuredRecord
 from bench.report.columns import made_table
 from bench.report.findings import finding_lines
 from bench.report.lines import Asides, columns_of, lines_of
-from bench.report.view.studies import Study, source_words
+from bench.report.view.studies import Study, source_words, unsupported_places
 from targets.ethos_u55.accelerators import Accelerator
 
 __all__ = [
@@ -62,6 +62,7 @@ def workload_tables(studies: Iterable[Study], width: int) -> list[RenderableType
         lines = [line for row in study.rows for line in lines_of(row, study, Asides.ALL)]
         tables.append(made_table(columns_of(study), lines, width, _title(study)))
         tables.append(Text(_caption(study)))
+        tables += _unsupported(study)
         sweeps = [row.sweep for row in study.rows if row.sweep is not None]
         tables += finding_lines(study.records, sweeps, shown_macs(study))
     return tables
@@ -75,6 +76,7 @@ def brief_tables(studies: Sequence[Study], width: int) -> list[RenderableType]:
         rows = sorted(study.rows, key=lambda row: not row.fails)
         lines = [line for row in rows[:_ROWS] for line in lines_of(row, study, Asides.NONE)]
         tables.append(made_table(columns_of(study), lines, width, _title(study)))
+        tables += _unsupported(study)
         if len(rows) > _ROWS:
             tables.append(Text(f"... and {len(rows) - _ROWS:,} more rows"))
     if len(ordered) > _TABLES:
@@ -138,6 +140,12 @@ def _caption(study: Study) -> str:
         f"data: {data.name}, {_samples(study.records)}. Sizes and AXI beats at "
         f"{int(shown_macs(study))} MACs. Efficiency: speed-up over the MAC sweep / ideal speed-up."
     )
+
+
+def _unsupported(study: Study) -> list[Text]:
+    """A line on figures that nothing published supports, if there are any."""
+    words = unsupported_places(study.records)
+    return [Text(one_line(words))] if words else []
 
 
 def _samples(records: Sequence[Record]) -> str:

@@ -17,9 +17,11 @@ from targets.artefact import Artefact, load_artefact
 from targets.ethos_u55.accelerators import Accelerator
 from targets.ethos_u55.memory_modes import MemoryMode
 from targets.ethos_u55.ports import BurstBytes, PortMap
+from targets.protocol import Uncertainty
 from targets.simulator.graph import Graph
 from targets.simulator.observation import Observer
 from targets.simulator.timing import NetworkTiming, TimingProfile, estimate
+from targets.simulator.timing.uncertainty import uncertainty
 from targets.simulator.timing.work import NetworkWork, network_work
 from targets.simulator.traffic.network import NetworkTraffic, OperationTraffic, operator_traffic
 
@@ -131,6 +133,11 @@ class Simulator:
             parts.append(estimate(work, mode, profile, mine))
             first += len(work.operations)
         return NetworkTiming.joined(parts)
+
+    def uncertainty(self, mode: MemoryMode, timing: NetworkTiming) -> Uncertainty:
+        """Between which NPU_ACTIVE `timing`, an estimate of this model, could lie."""
+        works = self._work_with(timing.profile.bursts(mode))
+        return uncertainty(works, mode, timing.profile, timing.npu_active)
 
     def run(self, inputs: Sequence[Array], observer: Observer | None = None) -> SimulationResult:
         """Run `n` independent inferences, or `n` independent streams of inferences.

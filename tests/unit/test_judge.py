@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import json
 from collections.abc import Callable
 from pathlib import Path
 
@@ -29,6 +30,7 @@ from bench.records.run import RunManifest, Surroundings
 from bench.records.run_directory import RunDirectory
 from targets.ethos_u55.accelerators import Accelerator
 from targets.ethos_u55.memory_modes import MemoryMode
+from targets.protocol import Source, Uncertainty
 from tests.support.records import dense_layer_record
 
 NOTHING = BaselineSet(origin="nothing")
@@ -537,3 +539,55 @@ def test_the_active_share_needs_both_counts(base: Record) -> None:
         }
     )
     assert metric_value(counted, MetricName.ACTIVE_SHARE) == 0.75
+
+
+def uncertain(record: Record, low: int, high: int, *unsupported: str) -> Record:
+    """`record` as the simulator's, whose cycles could be from `low` to `high`."""
+    found = {"NPU_ACTIVE": Uncertainty(low=low, high=high)}
+    update = {
+        "source": Source.SIMULATED,
+        "uncertainty": found,
+        "unsupported": unsupported,
+    }
+    return record.model_copy(update={"measurement": record.measurement.model_copy(update=update)})
+
+
+@given(limit=st.integers(700, 1300), below=st.integers(0, 200), above=st.integers(0, 200))
+def test_a_verdict_that_the_estimate_leaves_open_says_so_and_stays_what_it_is(
+    base: Record, limit: int, below: int, above: int
+) -> None:
+    rule = LimitRule(metric=MetricName.NPU_CYCLES, max=limit)
+    record = uncertain(base, 1000 - below, 1000 + above)
+    for metric in ("npu_cycles", "inference_ms"):
+        (told,) = (v for v in judge_cell(record, base, [rule], reproduce) if v.metric == metric)
+        (plain,) = (v for v in judge_cell(base, base, [rule], reproduce) if v.metric == metric)
+        assert (told.status, told.fails) == (plain.status, plain.fails)
+        inside = metric == "npu_cycles" and 1000 - below <= limit <= 1000 + above
+        assert ("the limit is within the estimate's uncertainty" in told.reason) == inside
+        if inside:
+            assert f"{1000 - below:,} to {1000 + above:,} cycles" in told.reason
+
+
+def test_what_cycles_could_be_is_told_from_two_percent_on(base: Record) -> None:
+    def remark(record: Record, metric: MetricName = MetricName.NPU_CYCLES) -> str:
+        (verdict,) = (v for v in judge_cell(record, base, [], reproduce) if v.metric == metric)
+        return verdict.remark
+
+    assert "could be" not in remark(uncertain(base, 980, 1020))
+    assert remark(uncertain(base, 979, 1005)).endswith("; could be -2.1% to +0.5%")
+    assert "could be -2.1% to +0.5%" in remark(uncertain(base, 979, 1005), MetricName.INFERENCE_MS)
+    assert "could be" not in remark(uncertain(base, 900, 1100), MetricName.AXI1_READ)
+    published = remark(uncertain(base, 1000, 1000, "int16", "Sram_Only"))
+    assert published.endswith("; nothing published for int16 and Sram_Only")
+
+
+def test_older_records_leave_nothing_open_because_nobody_asked(base: Record) -> None:
+    document = json.loads(uncertain(base, 900, 1100, "int16").model_dump_json())
+    del document["measurement"]["uncertainty"], document["measurement"]["unsupported"]
+    record = Record.model_validate(document)
+    rule = LimitRule(metric=MetricName.NPU_CYCLES, max=1000)
+    (verdict,) = (
+        v for v in judge_cell(record, base, [rule], reproduce) if v.metric == "npu_cycles"
+    )
+    assert verdict.reason == "workloads.w.limits[0].max"
+    assert "published" not in verdict.remark

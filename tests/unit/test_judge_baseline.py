@@ -21,7 +21,7 @@ from bench.plan.metrics import Better, MetricName, describe
 from bench.records.figures import Number
 from bench.records.quality import AccuracyRecord
 from bench.records.record import Record, Status, UnmeasuredRecord, Verdict
-from targets.protocol import LayerCycles, Source
+from targets.protocol import LayerCycles, Source, Uncertainty
 from tests.support.baselines import accepted
 from tests.support.records import dense_layer_record
 
@@ -72,6 +72,19 @@ def test_any_change_of_the_accepted_model_counts(
     assert verdict.status is status
     assert verdict.baseline == Number(value=1000, unit="cycles")
     assert verdict.tolerance is None
+
+
+@pytest.mark.parametrize(("cycles", "status"), [(1030, Status.FAIL), (960, Status.IMPROVED)])
+def test_a_change_within_the_estimates_uncertainty_says_so_and_stays_what_it_is(
+    record: Record, cycles: int, status: Status
+) -> None:
+    now = with_cycles(record, cycles)
+    for low, high, said in ((950, 1050, True), (cycles - 5, cycles + 5, False)):
+        open_ = {"NPU_ACTIVE": Uncertainty(low=low, high=high)}
+        verdict = judged(changed(now, "measurement", uncertainty=open_), accepted(record))
+        assert verdict["npu_cycles"].status is status
+        words = f"the accepted figure is within the estimate's uncertainty, {low:,} to {high:,}"
+        assert (words in verdict["npu_cycles"].reason) is said
 
 
 def test_a_retrained_model_may_vary_within_both_widths(record: Record) -> None:

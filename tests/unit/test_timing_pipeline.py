@@ -15,8 +15,6 @@ from targets.artefact.stream.operations import (
     Conv,
     Depthwise,
     FlashRange,
-    Operation,
-    Stop,
 )
 from targets.ethos_u55.memory_modes import MemoryMode
 from targets.ethos_u55.pmu_events import EVENT_NUMBERS
@@ -28,22 +26,13 @@ from targets.simulator.timing.events import _MEANINGS, _REASONS, Event, Fidelity
 from targets.simulator.timing.work import block_work, network_work
 from targets.simulator.traffic.network import network_traffic, operation_traffic
 from tests.support.streams.block_operations import POINT, block_operations, conv, feature_map
+from tests.support.streams.placing import WORDS, stream
 
 MACS = (32, 64, 128, 256)
 MODE = MemoryMode.SHARED_SRAM
 HIGH_END = PROFILES["u55_high_end"]
-WORDS = 10
 
 streams = st.lists(block_operations(), min_size=1, max_size=5)
-
-
-def stream(operations: list[BlockOperation]) -> list[Operation]:
-    """`operations` at places of their own, and the end."""
-    placed: list[Operation] = [
-        replace(operation, word=WORDS * (i + 1) - 1, issue_words=WORDS)
-        for i, operation in enumerate(operations)
-    ]
-    return [*placed, Stop(word=WORDS * len(operations), issue_words=1, mask=0xFFFF)]
 
 
 def timed(

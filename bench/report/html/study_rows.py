@@ -8,9 +8,11 @@ from typing import Any
 from bench.core.units import KIB
 from bench.plan.metrics import MetricName
 from bench.records.record import Record, Status
+from bench.records.uncertainty import notable_range
 from bench.report.html.packing import rounded, text
 from bench.report.published import PublishedRow, matching
-from bench.report.view.studies import Study, StudyRow, source_words
+from bench.report.view.cells import CellView
+from bench.report.view.studies import Study, StudyRow, source_words, unsupported_places
 from targets.ethos_u55.accelerators import Accelerator
 
 __all__ = ["study_data"]
@@ -27,6 +29,7 @@ def study_data(study: Study, places: Mapping[str, int]) -> dict[str, Any]:
         "workload": text(study.workload),
         "target": text(study.target),
         "source": source_words(study.records),
+        "unsupported": text(unsupported_places(study.records)),
         "data": f"{text(first.data.name)}, {first.data.samples:,} test samples",
         "macs": macs,
         "rows": [one for row in study.rows for one in _rows(row, study.macs, places)],
@@ -53,6 +56,7 @@ def _rows(
             rounded(row.cells[m].value(MetricName.NPU_CYCLES)) if m in row.cells else None
             for m in macs
         ],
+        "ranges": [_range(row.cells.get(m)) for m in macs],
         "accuracy": rounded(main.value(MetricName.ACCURACY)),
         "original": rounded(record.compilation.report.original_weights_bytes / KIB),
         "encoded": rounded(main.value(MetricName.ENCODED_WEIGHTS)),
@@ -76,6 +80,11 @@ def _rows(
 
 def _records(row: StudyRow) -> list[Record]:
     return [cell.record for cell in row.cells.values() if cell.record is not None]
+
+
+def _range(cell: CellView | None) -> str:
+    """What the cycles of a cell could be off by; empty if that is hardly anything, or not known."""
+    return "" if cell is None or cell.record is None else notable_range(cell.record)
 
 
 def _bound(row: StudyRow) -> str:

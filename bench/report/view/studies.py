@@ -7,6 +7,7 @@ from dataclasses import dataclass
 
 from bench.plan.metrics import MetricName
 from bench.records.record import Record, SweepRecord
+from bench.records.uncertainty import notable_range, range_of
 from bench.report.view.cells import CellView
 from targets.ethos_u55.accelerators import Accelerator
 
@@ -18,6 +19,8 @@ __all__ = [
     "places_of",
     "source_words",
     "studies_of",
+    "unsupported_places",
+    "widest_range",
 ]
 
 #: The accelerator whose sizes and beats a table shows if it is in the grid: that of Arm's article.
@@ -139,6 +142,29 @@ def source_words(records: Sequence[Record]) -> str:
     }
     words = dict.fromkeys(told.get(one, "cycles and beats are measured") for one in sorted(sources))
     return "; ".join(words)
+
+
+def unsupported_places(records: Sequence[Record]) -> str:
+    """For what nobody has published figures, of all `records`; empty if there is nothing."""
+    found = dict.fromkeys(what for one in records for what in one.measurement.unsupported)
+    return f"Nobody has published figures for {', '.join(found)}." if found else ""
+
+
+def widest_range(row: StudyRow) -> tuple[Accelerator, str] | None:
+    """The accelerator where the cycles are least certain, and by how much they could be off.
+
+    None where it is hardly anything everywhere, or not known.
+    """
+    spans: list[tuple[float, Accelerator, str]] = []
+    for macs, cell in row.cells.items():
+        record = cell.record
+        words = notable_range(record) if record is not None else ""
+        found = range_of(record, MetricName.NPU_CYCLES) if record is not None else None
+        cycles = cell.value(MetricName.NPU_CYCLES)
+        if words and found is not None and cycles:
+            low, high = found.shares(cycles)
+            spans.append((high - low, macs, words))
+    return max(spans)[1:] if spans else None
 
 
 def cycles_of(row: StudyRow) -> dict[Accelerator, float]:

@@ -7,9 +7,9 @@ rows alone would have decided (leave one out), and what that choice would have p
 
 from __future__ import annotations
 
-from dataclasses import dataclass
+from dataclasses import dataclass, replace
 
-__all__ = ["DECIDED", "Assumptions"]
+__all__ = ["ALTERNATIVES", "DECIDED", "Assumptions"]
 
 
 @dataclass(frozen=True)
@@ -38,3 +38,12 @@ class Assumptions:
 
 #: What the published rows decided.
 DECIDED = Assumptions()
+#: What else is possible: each choice made otherwise, one at a time, as far as it was tried.
+ALTERNATIVES = (
+    replace(DECIDED, commands_ahead=0),
+    replace(DECIDED, commands_ahead=4),
+    replace(DECIDED, under_way=2),
+    replace(DECIDED, restart=16),
+    replace(DECIDED, restart=96),
+    replace(DECIDED, pooling_bits=2),
+)

@@ -53,14 +53,17 @@ def estimate(
     mode: MemoryMode,
     profile: TimingProfile,
     weight_shares: Mapping[int, float] = MappingProxyType({}),
+    *,
+    start: float = 0.0,
 ) -> NetworkTiming:
     """When each operation of a command stream runs, and what it waits for. Estimated.
 
     `work` is the result of `network_work` for the stream, with transactions counted for the bursts
     of `profile`. `weight_shares` asks "what if": it maps the index of an operation to the share of
-    its size to which its weight stream would be encoded.
+    its size to which its weight stream would be encoded. `start` is the cycle at which the NPU
+    starts; the adapters' periods begin at 0 and do not wait for it. All times are counted from 0.
     """
-    return _Npu(work, mode, profile, weight_shares).run()
+    return _Npu(work, mode, profile, weight_shares, start).run()
 
 
 class _Busy(NamedTuple):
@@ -94,6 +97,7 @@ class _Npu:
         mode: MemoryMode,
         profile: TimingProfile,
         weight_shares: Mapping[int, float],
+        start: float,
     ) -> None:
         adapters = (profile.port(0, mode), profile.port(1, mode))
         (read_0, write_0), (read_1, write_1) = map(channels, adapters)
@@ -109,11 +113,11 @@ class _Npu:
             adapters[commands.port].burst,
         )
         self._command_port = commands.port
-        self._pipeline = BlockPipeline(self._ports, work.assumptions.restart)
+        self._pipeline = BlockPipeline(self._ports, work.assumptions.restart, start)
         #: When the parser has dealt with the last command.
-        self._time = 0.0
+        self._time = start
         #: When everything so far has ended.
-        self._end = 0.0
+        self._end = start
         self._dma_end = 0.0
         self._kernel_ends: list[float] = []
 

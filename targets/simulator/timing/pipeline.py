@@ -33,10 +33,11 @@ class Passage:
 class BlockPipeline:
     """The engines during one estimate; remembers when each of them is free."""
 
-    def __init__(self, ports: Ports, restart: float) -> None:
+    def __init__(self, ports: Ports, restart: float, start: float = 0.0) -> None:
+        """`start` is when the NPU starts, with all engines free."""
         self._ports = ports
         self._restart = restart
-        self._mac, self._output = DoubleBuffered(), DoubleBuffered()
+        self._mac, self._output = DoubleBuffered(start, start), DoubleBuffered(start, start)
         #: When each block of the previous operation was done.
         self._previous: Sequence[float] = ()
 

@@ -13,7 +13,7 @@ from functools import cached_property
 import numpy as np
 
 from bench.core.errors import ConfigError
-from targets.artefact.stream.operations import BlockOperation
+from targets.artefact.stream.operations import BlockOperation, Pool
 from targets.ethos_u55.accelerators import MAC_COUNTS
 from targets.simulator.timing.assumptions import DECIDED, Assumptions
 from targets.simulator.timing.engines import Engines
@@ -142,6 +142,18 @@ class NetworkWork:
     assumptions: Assumptions
     #: One for each operation; None for those that have no blocks.
     operations: tuple[BlockWork | None, ...]
+
+    def under(self, assumptions: Assumptions) -> NetworkWork:
+        """The same work under other assumptions. Only that of pools can differ."""
+        operations = self.operations
+        if assumptions.pooling_bits != self.assumptions.pooling_bits:
+            operations = tuple(
+                block_work(each, self.macs, assumptions)
+                if isinstance(each.operation, Pool)
+                else work
+                for each, work in zip(self.traffic.operations, operations, strict=True)
+            )
+        return replace(self, assumptions=assumptions, operations=operations)
 
 
 def network_work(

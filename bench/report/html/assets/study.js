@@ -59,7 +59,8 @@ class Studies {
     const body = study.rows.slice(0, 400).map((row) => {
       const ours = row.kind === "ours";
       const cycles = row.cycles.map((c, k) => el("td", { class: "n" }, c === null ? "–"
-        : ours ? cellLink(row.cells[k], shown("npu_cycles", c)) : shown("npu_cycles", c)));
+        : ours ? [cellLink(row.cells[k], shown("npu_cycles", c)), row.ranges[k] ? el("span", { class: "range" }, row.ranges[k]) : null]
+        : shown("npu_cycles", c)));
       const names = ours
         ? [el("td", { class: "w" }, row.name), el("td", { class: "w" }, placeText(row, this.rows)), el("td", {}, badge(row.status))]
         : [el("td", { colspan: 3, title: row.source || null }, row.name)];
@@ -72,7 +73,9 @@ class Studies {
     const label = "Variants of " + study.workload + " on " + study.target;
     replace(this.root.querySelector("#variants"), el("table", { "aria-label": label }, el("thead", {}, head), el("tbody", {}, body)));
     const efficiency = "@32: NPU cycles on 32 MACs. Efficiency: the speed-up over the MAC sweep as a share of the ideal one.";
-    replace(this.root.querySelector("#study-note"), capital(study.source) + ". Data: " + study.data + ". " + efficiency);
+    replace(this.root.querySelector("#study-note"), capital(study.source) + ". Data: " + study.data + ". " + efficiency
+      + (study.rows.some((row) => (row.ranges || []).some(Boolean)) ? " Below cycles: what they could be off by, as far as is known." : "")
+      + (study.unsupported ? " " + study.unsupported : ""));
   }
 
   drawPlace() {
