@@ -13,25 +13,27 @@ __all__ = ["duration", "plan_lines"]
 
 #: What people call the steps.
 _WORDS = {
-    StepKind.TRAIN: "trainings",
-    StepKind.MODEL: "models",
-    StepKind.COMPILE: "compilations",
-    StepKind.REFERENCE: "reference outputs",
-    StepKind.MEASURE: "measurements",
+    StepKind.TRAIN: "training",
+    StepKind.MODEL: "model",
+    StepKind.COMPILE: "compilation",
+    StepKind.REFERENCE: "reference output",
+    StepKind.MEASURE: "measurement",
 }
 
 
 def plan_lines(document: PlanDocument, shards: int) -> Iterator[str]:
     """The lines that tell of the plan, and of each of its `shards` if there are several."""
-    yield f"{len(document.cells):,} cells on {', '.join(document.targets)}"
-    for kind, words in _WORDS.items():
+    yield f"{_counted(len(document.cells), 'cell')} on {', '.join(document.targets)}"
+    for kind, word in _WORDS.items():
         steps = [step for step in document.steps if step.kind is kind]
         if steps:
-            yield f"{len(steps):>7,} {words:<18} {_of(steps)}"
+            number, words = _counted(len(steps), word).split(" ", 1)
+            yield f"{number:>7} {words:<18} {_of(steps)}"
     left = RECORD_MS * len(document.cells) + sum(document.milliseconds().values())
     yield f"about {duration(left)} of work for one process, {_sources(document.steps)}"
     units = document.units()
-    yield f"{len(units):,} parts that cannot be divided; more shards than that would be empty"
+    parts = _counted(len(units), "part")
+    yield f"{parts} that cannot be divided; more shards than that would be empty"
     if shards > 1:
         yield from _shard_lines(units, shards)
 
@@ -42,6 +44,10 @@ def duration(milliseconds: int) -> str:
     if seconds < 100:
         return f"{seconds:.0f} s"
     return f"{seconds / 60:.0f} min" if seconds < 6000 else f"{seconds / 3600:.1f} h"
+
+
+def _counted(number: int, word: str) -> str:
+    return f"{number:,} {word}" if number == 1 else f"{number:,} {word}s"
 
 
 def _of(steps: Sequence[PlannedStep]) -> str:
@@ -67,7 +73,7 @@ def _shard_lines(units: Sequence[Unit], count: int) -> Iterator[str]:
         cells = sum(len(unit.cells) for unit in own)
         length = duration(sum(unit.milliseconds for unit in own))
         yield (
-            f"shard {number}/{count}: {cells:,} cells, about {length}"
+            f"shard {number}/{count}: {_counted(cells, 'cell')}, about {length}"
             if own
             else (f"shard {number}/{count}: nothing to do")
         )
