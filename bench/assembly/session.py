@@ -3,7 +3,6 @@
 from __future__ import annotations
 
 import json
-import os
 from collections.abc import Iterable, Iterator, Mapping
 from contextlib import ExitStack, contextmanager
 from dataclasses import dataclass, field
@@ -11,6 +10,7 @@ from pathlib import Path
 from typing import Any
 
 from bench.assembly.own_shard import SetupShard
+from bench.baselines.accepted import BaselineSet
 from bench.baselines.origins import kept_with_run
 from bench.cache import ArtefactCache, RemoteCache, open_store
 from bench.core.fingerprint import SourceTree
@@ -33,7 +33,7 @@ from bench.plan.grid import Plan, make_plan
 from bench.plan.shards import restricted
 from bench.records.record import Status
 from bench.records.run import RunManifest, Surroundings
-from bench.records.run_directory import RunDirectory
+from bench.records.run_directory import RunDirectory, worker_name
 from bench.tflite.reference import ReferenceRunner
 from models.data import DataSource
 from models.service import VariantBuilder
@@ -46,6 +46,7 @@ __all__ = [
     "SetupShard",
     "Tools",
     "abilities",
+    "judge_of",
     "open_judge",
     "open_tools",
 ]
@@ -174,11 +175,6 @@ class RunSetup:
         )
 
 
-def _process_name() -> str:
-    """The name that xdist gives this process; `main` if there are no workers."""
-    return os.environ.get("PYTEST_XDIST_WORKER", "main")
-
-
 class BenchSession:
     """What every process of a run knows about it: the plan, and where results go."""
 
@@ -234,7 +230,7 @@ def open_tools(setup: RunSetup, run: RunDirectory, sink: Sink) -> Iterator[Tools
     )
     with ExitStack() as stack:
         # First, and so closed last.
-        stack.enter_context(log_to_file(run.log(_process_name())))
+        stack.enter_context(log_to_file(run.log(worker_name())))
         stack.enter_context(log_to_lines(noting(sink)))
         targets = {name: TARGETS[name].make(context) for name in setup.targets}
         for target in targets.values():
@@ -263,19 +259,20 @@ def _remote(address: str) -> RemoteCache | None:
 def open_judge(session: BenchSession, wanted: Iterable[Cell]) -> Iterator[Judge]:
     """The judge of the run in this process, for the cells `wanted`; see `open_tools`."""
     setup = session.setup
+    with open_tools(setup, session.run, append_to(session.run.progress)) as tools:
+        baselines = kept_with_run(session.run)
+        yield judge_of(session, tools.engine(setup.config, wanted), baselines)
+
+
+def judge_of(session: BenchSession, engine: Engine, baselines: BaselineSet) -> Judge:
+    """A judge of the cells that `engine` measures, against the accepted figures `baselines`."""
+    setup = session.setup
 
     def reproduce(metric: str, subject: str) -> str:
         return reproduce_command(metric, subject, setup.extra_arguments, setup.program)
 
-    with open_tools(setup, session.run, append_to(session.run.progress)) as tools:
-        yield Judge(
-            setup.config,
-            tools.engine(setup.config, wanted).record,
-            session.run,
-            reproduce,
-            kept_with_run(session.run),
-            Policy(setup.failing),
-        )
+    policy = Policy(setup.failing)
+    return Judge(setup.config, engine.record, session.run, reproduce, baselines, policy)
 
 
 def abilities(setup: RunSetup, targets: Mapping[str, Target]) -> dict[str, Capabilities | Lack]:

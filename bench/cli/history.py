@@ -105,7 +105,7 @@ def add(
                 directory.manifest(),
                 view.records,
                 view.unmeasured,
-                complete=directory.is_complete(),
+                complete=view.complete,
             )
         except BenchError as error:
             print(f"bench: {printable(str(error))}", file=sys.stderr)

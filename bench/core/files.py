@@ -21,6 +21,7 @@ __all__ = [
     "replace_symlink",
     "sync_directory",
     "write_atomically",
+    "write_whole",
 ]
 
 
@@ -102,15 +103,27 @@ def write_atomically(path: Path, content: bytes | str) -> None:
         OSError: from the file system, or EINVAL if a device, a pipe or a directory has this name,
             because the rename would replace it; `path` is then unchanged.
     """
+    with _renamed(path) as stream:
+        stream.write(content.encode() if isinstance(content, str) else content)
+        stream.flush()
+        os.fsync(stream.fileno())
+
+
+def write_whole(path: Path, content: bytes | str) -> None:
+    """The same without fsync: nobody sees a part of it, unless the machine itself fails."""
+    with _renamed(path) as stream:
+        stream.write(content.encode() if isinstance(content, str) else content)
+
+
+@contextlib.contextmanager
+def _renamed(path: Path) -> Iterator[BinaryIO]:
+    """A file under a temporary name, which gets the name `path` when it has been written."""
     if path.exists() and not path.is_file():
         raise OSError(errno.EINVAL, "not a regular file", str(path))
-    data = content.encode() if isinstance(content, str) else content
     handle, name = tempfile.mkstemp(prefix=f".{path.name}.", dir=path.parent)
     try:
         with os.fdopen(handle, "wb") as stream:
-            stream.write(data)
-            stream.flush()
-            os.fsync(stream.fileno())
+            yield stream
         # mkstemp makes files private; results are for everybody whom the umask allows.
         umask = os.umask(0)
         os.umask(umask)

@@ -19,7 +19,7 @@ import hashlib
 import shlex
 import time
 from collections.abc import Iterable, Iterator, Mapping
-from dataclasses import asdict, dataclass
+from dataclasses import asdict, dataclass, field
 from pathlib import Path
 from typing import TYPE_CHECKING, Any
 
@@ -64,6 +64,8 @@ class SourceTree:
     """All our modules at one moment, by their short names."""
 
     modules: Mapping[str, SourceModule]
+    #: Fingerprints that were asked for: every cell asks for the same few.
+    _known: dict[tuple[str, ...], str] = field(default_factory=dict, compare=False, repr=False)
 
     def closure(self, *entry_points: str) -> frozenset[str]:
         """The modules that run when `entry_points` run, without those in `EXEMPT`.
@@ -85,10 +87,12 @@ class SourceTree:
 
     def fingerprint(self, *entry_points: str) -> str:
         """sha256 over the closure of `entry_points`."""
-        digest = hashlib.sha256()
-        for name in sorted(self.closure(*entry_points)):
-            digest.update(f"{name} {self.modules[name].sha256}\n".encode())
-        return digest.hexdigest()
+        if entry_points not in self._known:
+            digest = hashlib.sha256()
+            for name in sorted(self.closure(*entry_points)):
+                digest.update(f"{name} {self.modules[name].sha256}\n".encode())
+            self._known[entry_points] = digest.hexdigest()
+        return self._known[entry_points]
 
     def require_unchanged(self, *entry_points: str) -> None:
         """Raise `BenchError` if a source in the closure of `entry_points` was touched since."""

@@ -21,7 +21,7 @@ from pydantic_core import SchemaError, SchemaValidator, ValidationError
 from bench.core.schema import is_needless_if_plain
 from bench.core.text import xml_text
 
-__all__ = ["has_long_number", "read_plain"]
+__all__ = ["has_long_number", "read_model", "read_plain"]
 
 _Model = TypeVar("_Model", bound=BaseModel)
 
@@ -45,6 +45,12 @@ def read_plain(content: bytes, model: type[_Model]) -> _Model | None:
     except ValidationError:
         return None
     return found
+
+
+def read_model(content: bytes, model: type[_Model]) -> _Model:
+    """The `model` in the JSON `content`, the short way or the long one. Raises `ValueError`."""
+    found = read_plain(content, model)
+    return model.model_validate_json(content) if found is None else found
 
 
 def has_long_number(content: bytes) -> bool:

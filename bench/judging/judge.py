@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from collections.abc import Callable, Sequence
+from collections.abc import Callable, Iterable, Sequence
 
 from bench.baselines.accepted import BaselineSet
 from bench.core.errors import BenchError, TargetUnavailableError
@@ -65,6 +65,10 @@ class Judge:
         self._baselines = baselines
         self._policy = policy
         self._judged: dict[str, Record] = {}
+
+    def know(self, judged: Iterable[Record]) -> None:
+        """Take over the records of cells that another judge of the run has judged."""
+        self._judged |= {record.cell.id: record for record in judged}
 
     def cell(self, cell: Cell) -> Record | UnmeasuredRecord:
         """The record of `cell` with its verdicts, or why there is none; written to the run."""

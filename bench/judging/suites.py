@@ -6,7 +6,15 @@ from bench.core.own_names import PREFIX
 from bench.core.text import shell_words
 from bench.plan.metrics import MetricName
 
-__all__ = ["BENCH_RUN", "GROUP_SUITES", "MAIN_JOB", "SUITES", "reproduce_command", "suite_of"]
+__all__ = [
+    "BENCH_RUN",
+    "GROUP_SUITES",
+    "MAIN_JOB",
+    "SUITES",
+    "reproduce_command",
+    "suite_of",
+    "test_name",
+]
 
 #: Suite (test file `tests/regression/test_<suite>.py`, test `test_<suite>`) -> its metrics.
 SUITES: dict[str, tuple[MetricName, ...]] = {
@@ -43,6 +51,9 @@ def reproduce_command(
     program: tuple[str, ...] = MAIN_JOB,
 ) -> str:
     """The command that judges `metric` of `subject` again, to paste where the run was started."""
-    suite = suite_of(metric)
-    node = f"tests/regression/test_{suite}.py::test_{suite}[{subject}]"
-    return shell_words([*program, *extra, node])
+    return shell_words([*program, *extra, test_name(suite_of(metric), subject)])
+
+
+def test_name(suite: str, subject: str) -> str:
+    """The id in pytest of the test of `suite` for `subject`, the id of a cell or a group."""
+    return f"tests/regression/test_{suite}.py::test_{suite}[{subject}]"

@@ -7,6 +7,7 @@ from typing import TYPE_CHECKING
 
 from bench.core.arrays import Array, digest_arrays, load_arrays, save_arrays
 from bench.core.errors import TargetError
+from bench.core.plain_json import read_model
 from bench.plan.metrics import MetricName, describe
 from bench.records.measurement import MeasurementRecord
 from targets.protocol import Capabilities, Measurement
@@ -62,8 +63,8 @@ def keep_measurement(directory: Path, cell_id: str, measurement: Measurement) ->
 
 def kept_measurement(entry: Entry) -> tuple[MeasurementRecord, tuple[Array, ...]]:
     """The measurement and its outputs, as `keep_measurement` wrote them."""
-    text = entry.file(_MEASUREMENT).read_text(encoding="utf-8")
-    return MeasurementRecord.model_validate_json(text), load_arrays(entry.file(_OUTPUTS))
+    kept = read_model(entry.file(_MEASUREMENT).read_bytes(), MeasurementRecord)
+    return kept, load_arrays(entry.file(_OUTPUTS))
 
 
 def _check_answer(cell_id: str, measurement: Measurement) -> None:

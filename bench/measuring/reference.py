@@ -10,6 +10,7 @@ import numpy as np
 
 from bench.cache import JSON
 from bench.core.arrays import Array, digest_arrays, load_arrays, row_slices, save_arrays
+from bench.core.plain_json import read_model
 from bench.core.schema import StrictModel
 from bench.measuring.products import ProductStore
 from bench.measuring.progress import Task
@@ -100,5 +101,5 @@ class CachedReference:
             (directory / _ORIGIN).write_text(origin.model_dump_json(indent=1), encoding="utf-8")
 
         entry = self._store.obtain(product, build)
-        origin = _Origin.model_validate_json(entry.file(_ORIGIN).read_text(encoding="utf-8"))
+        origin = read_model(entry.file(_ORIGIN).read_bytes(), _Origin)
         return ReferenceOutputs(load_arrays(entry.file(_OUTPUTS)), **origin.model_dump())

@@ -24,6 +24,7 @@ from bench.pytest_plugin.arguments import tests_meant, wants_workers
 from bench.pytest_plugin.cases import CaseCollector
 from bench.pytest_plugin.check import Check
 from bench.pytest_plugin.ending import BoundedEnd
+from bench.pytest_plugin.grid_judging import BY_CELLS, GridJudging, refused_options
 from bench.pytest_plugin.history import HistoryKeeper, history_store
 from bench.pytest_plugin.page import PageWriter
 from bench.pytest_plugin.preparing import is_main_job, prepare
@@ -34,6 +35,8 @@ from bench.pytest_plugin.terminal import TerminalReport
 __all__ = ["check", "judge"]
 
 _SESSION = pytest.StashKey[BenchSession]()
+#: How many processes judge without tests: `auto` or a number.
+_PROCESSES = pytest.StashKey[str | int]()
 _WORKER_KEY = "ethos_u55_bench"
 
 
@@ -112,6 +115,13 @@ def pytest_addoption(parser: pytest.Parser) -> None:
         metavar="FILE",
         help="balance the shards by the times in this plan; every shard must get the same file",
     )
+    group.addoption(
+        "--bench-judge",
+        choices=("tests", BY_CELLS),
+        default="tests",
+        help="for `bench run`: with a test for each figure, or cell by cell without tests, which "
+        "is several times faster for large grids (default: tests)",
+    )
     # What `bench run` says; see `bench.core.main_job`.
     group.addoption("--bench-packaged", action="store_true", help=argparse.SUPPRESS)
 
@@ -123,7 +133,12 @@ def pytest_load_initial_conftests(early_config: pytest.Config, args: list[str]) 
     if known.bench_packaged:
         named = known.file_or_dir
         known.file_or_dir = tests_meant(named)
-        if getattr(known, "numprocesses", 0) is None and wants_workers(named):
+        workers = getattr(known, "numprocesses", 0)
+        if known.bench_judge == BY_CELLS:
+            # They judge, and run no tests.
+            early_config.stash[_PROCESSES] = "auto" if workers is None else workers
+            args += ["-n", "0"] if hasattr(known, "numprocesses") else []
+        elif workers is None and wants_workers(named):
             args[:0] = ["-n", "auto"]
     yield
 
@@ -145,6 +160,12 @@ def pytest_configure(config: pytest.Config) -> None:
         return
     if not is_main_job(config):
         return
+    by_cells = config.option.bench_judge == BY_CELLS
+    if by_cells and (refused := refused_options(config)):
+        raise pytest.UsageError(
+            f"--judge cells makes no tests, which these need: {refused}\n"
+            "  -> leave out --judge cells, or them"
+        )
     try:
         setup = prepare(config)
     except BenchError as error:
@@ -153,12 +174,15 @@ def pytest_configure(config: pytest.Config) -> None:
     config.stash[_SESSION] = session
     if config.option.collectonly:
         return
-    if config.option.xmlpath is None:
+    if config.option.xmlpath is None and not by_cells:
         config.option.xmlpath = str(setup.run_path / "pytest.xml")
     cases = CaseCollector(session)
     config.pluginmanager.register(cases, "bench-cases")
     terminal = TerminalReport(session, config, cases)
     config.pluginmanager.register(terminal, "bench-terminal")
+    if by_cells:
+        grid = GridJudging(session, cases, _processes(config))
+        config.pluginmanager.register(grid, "bench-grid")
     named = config.option.bench_history
     store, run = history_store(setup, named), session.run
     if not setup.is_empty_shard:
@@ -170,6 +194,17 @@ def pytest_configure(config: pytest.Config) -> None:
     signals = StopOnSignals()
     config.pluginmanager.register(signals, "bench-signals")
     config.add_cleanup(signals.restore)
+
+
+def _processes(config: pytest.Config) -> int:
+    """How many processes judge without tests: as many as xdist would have workers."""
+    wanted = config.stash.get(_PROCESSES, 1)
+    if isinstance(wanted, int):
+        return max(1, wanted)
+    config.option.numprocesses = wanted
+    found: int = config.hook.pytest_xdist_auto_num_workers(config=config)
+    config.option.numprocesses = 0
+    return found
 
 
 def _unchanged(nodeid: Any) -> Any:

@@ -15,6 +15,7 @@ import pytest
 from bench.assembly.session import BenchSession
 from bench.core.errors import BenchError
 from bench.judging.suites import GROUP_SUITES, SUITES
+from bench.plan.grid import Plan
 from bench.records.cases import Case, CaseOutcome, Selection
 from bench.records.record import CellIdentity, Status, UnmeasuredRecord
 
@@ -29,6 +30,7 @@ class CaseCollector:
     def __init__(self, session: BenchSession) -> None:
         self._session = session
         self._run = session.run
+        self._judged = _judged_by(session.plan)
         self._chosen: frozenset[str] | None = None
         #: Test -> seconds, outcome and words so far: a test has three phases.
         self._so_far: dict[str, CaseOutcome] = {}
@@ -38,13 +40,13 @@ class CaseCollector:
     def pytest_collection_finish(self, session: pytest.Session) -> None:
         """Without workers: these are the tests."""
         if session.items:
-            self._choose(item.nodeid for item in session.items)
+            self.choose(item.nodeid for item in session.items)
 
     @pytest.hookimpl(optionalhook=True)
     def pytest_xdist_node_collection_finished(self, node: Any, ids: Sequence[str]) -> None:
         """With workers: all collect the same tests, so the first is enough."""
         if self._chosen is None:
-            self._choose(ids)
+            self.choose(ids)
 
     def pytest_runtest_logreport(self, report: pytest.TestReport) -> None:
         """A phase of a test has ended."""
@@ -55,7 +57,13 @@ class CaseCollector:
         self._so_far[report.nodeid] = now
         # A worker that died has no phase (`???`): nothing more will be known about the test.
         if report.when not in ("setup", "call"):
-            self._note(lambda: self._run.append_outcome(now))
+            self.ended(now)
+
+    def ended(self, *outcomes: CaseOutcome) -> None:
+        """These tests have come to their end."""
+        for outcome in outcomes:
+            self._so_far.pop(outcome.nodeid, None)
+        self._note(lambda: self._run.append_outcome(*outcomes))
 
     @pytest.hookimpl(optionalhook=True)
     def pytest_testnodedown(self, node: Any, error: object | None) -> None:
@@ -76,7 +84,8 @@ class CaseCollector:
         )
         self._note(lambda: self._run.write_unmeasured(found))
 
-    def _choose(self, nodeids: Iterable[str]) -> None:
+    def choose(self, nodeids: Iterable[str]) -> None:
+        """These are the tests of the run."""
         cases = [case for nodeid in nodeids if (case := self._case(nodeid)) is not None]
         self._chosen = frozenset(case.nodeid for case in cases)
         self._note(lambda: self._run.write_selection(Selection(cases=tuple(cases))))
@@ -94,14 +103,20 @@ class CaseCollector:
         if match is None:
             return None
         suite, subject = match["suite"], match["subject"]
-        plan = self._session.plan
-        cells: tuple[str, ...] = ()
-        if suite in SUITES:
-            cells = tuple(cell.id for cell in plan.cells if cell.id == subject)
-        elif suite in GROUP_SUITES:
-            groups = (*plan.sweeps, *plan.orders)
-            cells = next((tuple(c.id for c in g.cells) for g in groups if g.id == subject), ())
-        return Case(suite=suite, subject=subject, nodeid=nodeid, cells=cells) if cells else None
+        cells = self._judged.get((suite in GROUP_SUITES, subject), ())
+        known = suite in SUITES or suite in GROUP_SUITES
+        if not known or not cells:
+            return None
+        return Case(suite=suite, subject=subject, nodeid=nodeid, cells=cells)
+
+
+def _judged_by(plan: Plan) -> dict[tuple[bool, str], tuple[str, ...]]:
+    """Whether it is a group, and its id -> the ids of the cells that are judged."""
+    groups = (*plan.sweeps, *plan.orders)
+    return {
+        **{(False, cell.id): (cell.id,) for cell in plan.cells},
+        **{(True, group.id): tuple(cell.id for cell in group.cells) for group in groups},
+    }
 
 
 def _joined(before: CaseOutcome | None, report: pytest.TestReport) -> CaseOutcome:

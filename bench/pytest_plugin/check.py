@@ -1,28 +1,27 @@
-"""From verdicts to pytest outcomes: what was judged passes or fails, all else is a skip."""
+"""What a regression test calls: from verdicts to the outcomes of pytest."""
 
 from __future__ import annotations
 
-from collections.abc import Callable, Sequence
+from collections.abc import Callable
 from typing import TypeVar
 
 import pytest
 
-from bench.core.errors import BenchError
 from bench.judging.judge import Judge
+from bench.judging.outcomes import (
+    JudgedOutcome,
+    outcome_of_unmeasured,
+    outcome_of_verdicts,
+    said_or_failed,
+)
 from bench.judging.suites import suite_of
-from bench.judging.verdicts import decisive
 from bench.plan.cell import Cell
 from bench.plan.grid import Group
-from bench.records.record import Record, Status, UnmeasuredRecord, Verdict
+from bench.records.record import Record, UnmeasuredRecord
 
 __all__ = ["Check"]
 
 _T = TypeVar("_T")
-
-_NO_BASELINE = (
-    "NO_BASELINE: neither a limit nor an accepted figure says what it should be; "
-    "`bench baseline accept` accepts what this run measured"
-)
 
 
 class Check:
@@ -36,10 +35,10 @@ class Check:
         """Assert the verdicts of the metrics of `suite` for `cell`."""
         outcome = _asked(cell.id, lambda: self._judge.cell(cell))
         if isinstance(outcome, UnmeasuredRecord):
-            self._tell(outcome)
+            _end(outcome_of_unmeasured(outcome))
             return
         self._report_figures(outcome)
-        self._assert([v for v in outcome.verdicts if suite_of(v.metric) == suite])
+        _end(outcome_of_verdicts([v for v in outcome.verdicts if suite_of(v.metric) == suite]))
 
     def sweep(self, group: Group) -> None:
         """Assert the outcome of a MAC sweep."""
@@ -50,19 +49,12 @@ class Check:
             self._property("memory_share", f"{record.memory_share:.4f}")
         if record.disagreement:
             self._property("disagreement", record.disagreement)
-        self._assert(record.verdicts)
+        _end(outcome_of_verdicts(record.verdicts))
 
     def order(self, group: Group) -> None:
         """Assert that size and cycles rise along the configured order of variants."""
         record = _asked(group.id, lambda: self._judge.order(group))
-        self._assert(record.verdicts)
-
-    def _tell(self, outcome: UnmeasuredRecord) -> None:
-        cure = f"\n  -> {outcome.cure}" if outcome.cure else ""
-        what = f"{outcome.cell.id}: {{}}: {outcome.error}: {outcome.reason}{cure}"
-        if outcome.fails:
-            pytest.fail(what.format("could not be measured"), pytrace=False)
-        pytest.skip(what.format("UNAVAILABLE"))
+        _end(outcome_of_verdicts(record.verdicts))
 
     def _report_figures(self, record: Record) -> None:
         report = record.compilation.report
@@ -89,24 +81,18 @@ class Check:
         # Only user_properties reach the JUnit file of the controller under xdist.
         self._node.user_properties.append((name, value))
 
-    def _assert(self, verdicts: Sequence[Verdict]) -> None:
-        if not verdicts:
-            pytest.fail("nothing was judged", pytrace=False)
-        decided = decisive(verdicts)
-        if decided.fails:
-            pytest.fail("\n".join(v.line for v in verdicts if v.fails), pytrace=False)
-        if decided.status is Status.NO_BASELINE:
-            # Without the cell's name, so that pytest tells all of them in one line.
-            pytest.skip(_NO_BASELINE)
-        if decided.status is Status.UNAVAILABLE:
-            pytest.skip("; ".join(f"{v.status.value.upper()}: {v.line}" for v in verdicts))
+
+def _end(judged: JudgedOutcome) -> None:
+    """End the test so; one that passed goes on."""
+    if judged.outcome == "failed":
+        pytest.fail(judged.text, pytrace=False)
+    if judged.outcome == "skipped":
+        pytest.skip(judged.text)
 
 
 def _asked(subject: str, ask: Callable[[], _T]) -> _T:
-    """The judge's answer. If the judge cannot store it, the test fails with the error."""
-    try:
-        return ask()
-    except BenchError as error:
-        problem = error
-    # Not in the handler, where pytest would print the error's causes before the message.
-    pytest.fail(f"{subject}: could not be measured: {problem}", pytrace=False)
+    """The judge's answer; without one, the test has failed."""
+    answer = said_or_failed(subject, ask)
+    if isinstance(answer, JudgedOutcome):
+        pytest.fail(answer.text, pytrace=False)
+    return answer

@@ -80,7 +80,7 @@ class HistoryKeeper:
             self._run.manifest(),
             view.records,
             view.unmeasured,
-            complete=self._run.is_complete(),
+            complete=view.complete,
         )
         return self._store.append(rows)
 

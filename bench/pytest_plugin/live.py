@@ -9,7 +9,7 @@ from __future__ import annotations
 import os
 import time
 from collections import deque
-from collections.abc import Mapping, Sequence
+from collections.abc import Iterable, Mapping, Sequence
 from typing import Any
 
 import pytest
@@ -83,7 +83,11 @@ class LiveProgress:
 
     def pytest_collection_finish(self, session: pytest.Session) -> None:
         """Without workers: these are the tests."""
-        self._board.collected(item.nodeid for item in session.items)
+        self.collected(item.nodeid for item in session.items)
+
+    def collected(self, nodeids: Iterable[str]) -> None:
+        """These are the tests."""
+        self._board.collected(nodeids)
 
     @pytest.hookimpl(optionalhook=True)
     def pytest_xdist_node_collection_finished(self, node: Any, ids: Sequence[str]) -> None:
@@ -92,12 +96,17 @@ class LiveProgress:
 
     def pytest_runtest_logreport(self, report: pytest.TestReport) -> None:
         """A phase of a test has ended."""
-        if report.failed:
-            self._failed.add(report.nodeid)
-            self._told.append(f"FAILED {report.nodeid}")
         # A worker that died has no phase (`???`): nothing more will be known about the test.
-        if report.when not in ("setup", "call"):
-            self._board.ended(report.nodeid, failed=report.nodeid in self._failed)
+        ended = report.when not in ("setup", "call")
+        self.heard(report.nodeid, failed=report.failed, ended=ended)
+
+    def heard(self, nodeid: str, *, failed: bool, ended: bool) -> None:
+        """A test has failed, or come to its end."""
+        if failed:
+            self._failed.add(nodeid)
+            self._told.append(f"FAILED {nodeid}")
+        if ended:
+            self._board.ended(nodeid, failed=nodeid in self._failed)
 
     def show(self, events: list[ProgressEvent]) -> None:
         """Draw the lines anew. Called by one thread only."""

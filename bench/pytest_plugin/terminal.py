@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import gc
 import sys
 import threading
 import time
@@ -128,6 +129,8 @@ class TerminalReport:
         """Read what the workers found and write the JUnit file. Returns the reason of a failure."""
         try:
             self._view = read_run(self._run)
+            # It is needed to the end, before which pytest looks for cycles in everything twice.
+            gc.freeze()
             written = write_junit(self._run, self._view)
         except BenchError as error:
             return str(error)

@@ -7,7 +7,7 @@ from typing import Literal
 
 from bench.core.schema import RecordModel
 
-__all__ = ["Case", "CaseOutcome", "Selection", "in_plan_order"]
+__all__ = ["Case", "CaseOutcome", "Selection", "all_ended", "in_plan_order"]
 
 
 class Case(RecordModel):
@@ -38,6 +38,12 @@ class CaseOutcome(RecordModel):
     text: str = ""
     #: The kind of error, if the test itself did not come to an end (`WorkerDied`).
     error: str = ""
+
+
+def all_ended(cases: Iterable[Case], outcomes: Iterable[CaseOutcome]) -> bool:
+    """Whether every chosen test came to its end; one that was not run did not."""
+    chosen = {case.nodeid for case in cases}
+    return bool(chosen) and chosen <= {outcome.nodeid for outcome in outcomes}
 
 
 def in_plan_order(cases: Iterable[Case], planned: Sequence[str]) -> tuple[Case, ...]:

@@ -4,12 +4,12 @@ from __future__ import annotations
 
 import os
 import time
-from collections.abc import Iterator
+from collections.abc import Callable, Iterator
 from contextlib import contextmanager
 from pathlib import Path
 
 from bench.core.errors import BenchError
-from bench.core.files import replace_symlink, write_atomically
+from bench.core.files import replace_symlink, write_atomically, write_whole
 from bench.core.schema import RecordModel
 from bench.plan.cell import Cell
 from bench.records.cases import Case, CaseOutcome, Selection
@@ -25,7 +25,10 @@ from bench.records.reading import (
 from bench.records.record import Record, SweepRecord, UnmeasuredRecord
 from bench.records.run import OrderRecord, RunManifest
 
-__all__ = ["RunDirectory", "run_name", "worker_name"]
+__all__ = ["WORKER_VARIABLE", "RunDirectory", "run_name", "worker_name"]
+
+#: Has the name of a process of the run: xdist sets it in its workers, and we in ours.
+WORKER_VARIABLE = "PYTEST_XDIST_WORKER"
 
 _OTHER_RESULTS = "make room or give access there, or name another place: --bench-results=DIR"
 
@@ -36,8 +39,8 @@ def run_name() -> str:
 
 
 def worker_name() -> str:
-    """The name of this process among those of the run: xdist's, or `main`."""
-    return os.environ.get("PYTEST_XDIST_WORKER", "main")
+    """The name of this process among those of the run, or `main`."""
+    return os.environ.get(WORKER_VARIABLE, "main")
 
 
 def _text(path: Path, record: RecordModel, indent: int | None = None) -> str:
@@ -186,12 +189,12 @@ class RunDirectory:
         except (OSError, ValueError) as error:
             return Readings((), (Unreadable.of(name, error),))
 
-    def append_outcome(self, outcome: CaseOutcome) -> None:
-        """Note how a test ended. Called by one process only."""
+    def append_outcome(self, *outcomes: CaseOutcome) -> None:
+        """Note how tests ended. Called by one process only."""
         path = self.path / "outcomes.jsonl"
         try:
             with path.open("a", encoding="utf-8") as stream:
-                stream.write(_text(path, outcome))
+                stream.writelines(_text(path, outcome) for outcome in outcomes)
         except OSError as error:
             raise BenchError(
                 f"{path}: cannot be written: {error.strerror}", cure=_OTHER_RESULTS
@@ -206,23 +209,21 @@ class RunDirectory:
         """The accepted figures that the run is judged against, as they were when it began."""
         return self.path / "baselines.json"
 
-    def is_complete(self) -> bool:
-        """Whether every chosen test came to its end; one that was not run did not."""
-        chosen = {case.nodeid for case in self.cases().found}
-        return bool(chosen) and chosen <= {outcome.nodeid for outcome in self.outcomes().found}
-
     def write_junit(self, text: str) -> Path:
         """Store the merged JUnit file."""
         return self._write_text(self.path / "junit.xml", text)
 
     def _write(self, part: str, name: str, record: RecordModel) -> Path:
         path = self.path / part / f"{name}.json"
-        return self._write_text(path, _text(path, record, indent=2))
+        # One is written for each cell, and made again from the cache if the machine loses power.
+        return self._write_text(path, _text(path, record, indent=2), write_whole)
 
     @staticmethod
-    def _write_text(path: Path, text: str) -> Path:
+    def _write_text(
+        path: Path, text: str, write: Callable[[Path, str], None] = write_atomically
+    ) -> Path:
         try:
-            write_atomically(path, text)
+            write(path, text)
         except OSError as error:
             raise BenchError(
                 f"{path}: cannot be written: {error.strerror}", cure=_OTHER_RESULTS
@@ -234,6 +235,10 @@ class RunDirectory:
         path = self.path / "run.json"
         with _needed(path, RunManifest):
             return read_record(path, RunManifest)
+
+    def has_record(self, cell_id: str) -> bool:
+        """Whether the cell of that id was measured and judged."""
+        return (self.path / "cells" / f"{cell_id}.json").exists()
 
     def record(self, cell_id: str) -> Record:
         """The record of the measured cell of that id."""

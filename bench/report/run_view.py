@@ -6,6 +6,7 @@ from dataclasses import dataclass
 from functools import cached_property
 from pathlib import Path
 
+from bench.records.cases import all_ended
 from bench.records.reading import Unreadable
 from bench.records.record import Record, SweepRecord, UnmeasuredRecord
 from bench.records.run import OrderRecord, RunManifest
@@ -40,6 +41,8 @@ class RunView:
     manifest: RunManifest | None = None
     #: The name of its directory.
     name: str = ""
+    #: Whether every chosen test came to its end.
+    complete: bool = False
 
     @cached_property
     def summary(self) -> Summary:
@@ -84,6 +87,7 @@ def read_run(run: RunDirectory) -> RunView:
         cells=cell_views(planned, findings.records, findings.unmeasured, all_views),
         manifest=manifest,
         name=run.path.resolve().name,
+        complete=all_ended(cases.found, outcomes.found),
     )
 
 

@@ -36,9 +36,17 @@ def pytest_sessionfinish(session):
 """
 
 
+class KeepsBytecode(BenchRunner):
+    """Python keeps compiled modules, as it does for a user, whatever these tests are run with."""
+
+    def environment(self) -> dict[str, str]:
+        bare = {k: v for k, v in super().environment().items() if k != "PYTHONDONTWRITEBYTECODE"}
+        return bare | {"PYTHONPYCACHEPREFIX": str(self.directory / "bytecode")}
+
+
 @pytest.fixture(scope="module")
 def bench_runner(tmp_path_factory: pytest.TempPathFactory) -> BenchRunner:
-    return BenchRunner(tmp_path_factory.mktemp("main"))
+    return KeepsBytecode(tmp_path_factory.mktemp("main"))
 
 
 @pytest.fixture(scope="module")

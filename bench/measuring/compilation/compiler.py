@@ -8,6 +8,7 @@ from pathlib import Path
 from bench.cache import JSON, Entry
 from bench.compiler import CompiledModel, VelaOptions, compile_model
 from bench.core.errors import CompilerError
+from bench.core.plain_json import read_model
 from bench.core.processes import Bounds
 from bench.measuring.compilation.velas import Velas
 from bench.measuring.origins import QuantisedModel
@@ -106,5 +107,5 @@ def compilation_product(
 
 def kept_compilation(entry: Entry) -> tuple[CompiledModel, Path]:
     """What a compile gave, and the optimised `.tflite`."""
-    made = CompiledModel.model_validate_json(entry.file(_RESULT).read_text(encoding="utf-8"))
+    made = read_model(entry.file(_RESULT).read_bytes(), CompiledModel)
     return made, entry.file(made.file_name)

@@ -1,0 +1,185 @@
+"""Processes that judge the units of a plan side by side, each with its own tools.
+
+A process that dies costs the cell that it measured, as it would under pytest. The others of its
+unit are judged by its successor.
+"""
+
+from __future__ import annotations
+
+import contextlib
+import os
+import signal
+import subprocess
+import tempfile
+from collections import deque
+from collections.abc import Iterable, Iterator
+from dataclasses import dataclass
+from multiprocessing import Pipe
+from multiprocessing.connection import Connection, wait
+from typing import IO
+
+from bench.assembly.session import BenchSession
+from bench.assembly.unit_judging import tests_of_unit
+from bench.assembly.unit_worker import Message
+from bench.assembly.units import Unit
+from bench.core.processes import ended_words
+from bench.core.processes.children import python_command
+from bench.core.processes.closing import Closing
+from bench.core.processes.running import guarded, wait_for_status
+from bench.plan.cell import Cell
+from bench.records.cases import CaseOutcome
+from bench.records.record import CellIdentity, Status, UnmeasuredRecord
+from bench.records.run_directory import WORKER_VARIABLE
+
+__all__ = ["UnitPool"]
+
+_CHILD = python_command(f"from {__package__}.unit_worker import main\nmain()")
+#: Seconds that a process may take to release its devices at the end, and to be gone.
+_LEAVE_S, _END_S = 30.0, 1.0
+#: Bytes of the end of a dead process's log.
+_TAIL = 4_000
+#: Processes that may die of one unit without having noted a cell.
+_DEATHS = 2
+
+
+@dataclass
+class _Worker:
+    """A process, and the unit that it has."""
+
+    name: str
+    process: subprocess.Popen[bytes]
+    connection: Connection
+    log: IO[bytes]
+    life: contextlib.ExitStack
+    ready: bool = False
+    unit: Unit | None = None
+
+
+class UnitPool(Closing):
+    """As many processes as there are cores; each judges one unit at a time. For one thread.
+
+    Use as a context manager; leaving it ends the processes.
+    """
+
+    def __init__(self, session: BenchSession, processes: int) -> None:
+        self._session = session
+        self._most = max(1, processes)
+        self._setup = session.setup.to_json().encode("utf-8")
+        self._cells = {cell.id: cell for cell in session.plan.cells}
+        self._workers: list[_Worker] = []
+        self._started = 0
+        #: Processes in a row that died before they had their tools.
+        self._unready = 0
+        #: Unit -> processes that died of it, nobody knows of which cell.
+        self._deaths: dict[Unit, int] = {}
+
+    def judge(self, units: Iterable[Unit]) -> Iterator[list[CaseOutcome]]:
+        """The outcomes of the tests of each unit, as they are known."""
+        queue = deque(units)
+        while queue or any(worker.unit for worker in self._workers):
+            self._fill(queue)
+            for connection in wait([worker.connection for worker in self._workers]):
+                worker = next(w for w in self._workers if w.connection is connection)
+                try:
+                    answer = worker.connection.recv_bytes()
+                except (EOFError, OSError):
+                    yield from self._bury(worker, queue)
+                    continue
+                if not worker.ready:
+                    worker.ready, self._unready = True, 0
+                    continue
+                worker.unit = None
+                yield [CaseOutcome.model_validate_json(line) for line in answer.splitlines()]
+
+    def close(self) -> None:
+        """End the processes: those that do nothing by themselves, the others interrupted."""
+        leaving, self._workers = self._workers, []
+        for worker in leaving:
+            worker.connection.close()
+            if worker.unit is not None:
+                with contextlib.suppress(ProcessLookupError):
+                    worker.process.send_signal(signal.SIGINT)
+        for worker in leaving:
+            wait_for_status(worker.process, _LEAVE_S)
+            worker.life.close()
+
+    def _fill(self, queue: deque[Unit]) -> None:
+        """Give units to processes that have none, and start processes that are needed."""
+        while queue and len(self._workers) < min(self._most, self._busy() + len(queue)):
+            self._workers.append(self._start())
+        for worker in self._workers:
+            if worker.ready and worker.unit is None and queue:
+                worker.unit = queue.popleft()
+                # A process that has died is found out when its answer is awaited.
+                with contextlib.suppress(OSError):
+                    worker.connection.send_bytes(Message.of(worker.unit))
+
+    def _busy(self) -> int:
+        return sum(worker.unit is not None for worker in self._workers)
+
+    def _start(self) -> _Worker:
+        name = f"judge{self._started}"
+        self._started += 1
+        with contextlib.ExitStack() as life:
+            log = life.enter_context(tempfile.TemporaryFile())
+            ours, theirs = Pipe()
+            life.enter_context(ours)
+            with theirs:
+                process = life.enter_context(
+                    guarded(
+                        [*_CHILD, str(theirs.fileno())],
+                        environment={**os.environ, WORKER_VARIABLE: name},
+                        stdout=log,
+                        stderr=subprocess.STDOUT,
+                        keep_open=[theirs.fileno()],
+                    )
+                )
+            with contextlib.suppress(OSError):
+                ours.send_bytes(self._setup)
+            return _Worker(name, process, ours, log, life.pop_all())
+
+    def _bury(self, worker: _Worker, queue: deque[Unit]) -> Iterator[list[CaseOutcome]]:
+        """Note what `worker` died of, and give its unit to another, or give up."""
+        self._workers.remove(worker)
+        status = wait_for_status(worker.process, _END_S)
+        how = "closed its connection" if status is None else ended_words(status)
+        text = f"the process that judges it {how}, {_DEATHS} times\n{_tail(worker.log)}".rstrip()
+        worker.life.close()
+        cell = self._cells.get(self._session.run.died_on(worker.name) or "")
+        if cell is not None:
+            self._session.run.write_unmeasured(_unmeasured(cell, f"{worker.name}: {how}"))
+        if not worker.ready:
+            self._unready += 1
+            if self._unready >= _DEATHS:
+                # No other process will do better.
+                yield from (_given_up(unit, text) for unit in queue)
+                queue.clear()
+        elif worker.unit is not None:
+            unit = worker.unit
+            self._deaths[unit] = self._deaths.get(unit, 0) + (cell is None)
+            if self._deaths[unit] < _DEATHS:
+                queue.appendleft(unit)
+            else:
+                yield _given_up(unit, text)
+
+
+def _unmeasured(cell: Cell, how: str) -> UnmeasuredRecord:
+    return UnmeasuredRecord(
+        cell=CellIdentity.of(cell),
+        status=Status.INCOMPLETE,
+        error="WorkerDied",
+        reason=f"the process that measured it died ({how})",
+        cure="it is not measured again in this run; perhaps it was killed or out of memory",
+    )
+
+
+def _given_up(unit: Unit, text: str) -> list[CaseOutcome]:
+    return [
+        CaseOutcome(nodeid=name, outcome="failed", seconds=0, text=text)
+        for name in tests_of_unit(unit)
+    ]
+
+
+def _tail(log: IO[bytes]) -> str:
+    log.seek(max(0, log.seek(0, os.SEEK_END) - _TAIL))
+    return log.read().decode("utf-8", "replace").strip()
