@@ -85,6 +85,7 @@ fidelity: $(VENV)/.dev-ready ## compare the cycle model with published counts; n
 	@test -n "$(BENCH_MODEL_ZOO)" || \
 	  { echo "bench: set BENCH_MODEL_ZOO to a directory of quantised .tflite models"; exit 1; }
 	$(BIN)/python -m benchmarks.fidelity $(BENCH_REFERENCE) $(BENCH_MODEL_ZOO) $(ARGS)
+	$(BIN)/python -m benchmarks.every_row $(BENCH_REFERENCE) $(BENCH_MODEL_ZOO) $(ARGS)
 
 firmware: $(VENV)/.dev-ready ## rebuild the firmware's ELF, byte for byte; ARGS="--compiler gcc --output x.elf"
 	$(BIN)/python -m targets.firmware.build $(ARGS)
