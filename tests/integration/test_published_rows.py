@@ -10,6 +10,8 @@ import pytest
 from tests.support.bench_runs import ROOT
 
 PAGE = (ROOT / "docs" / "published.md").read_text(encoding="utf-8")
+#: Its tables are kept current by test_fidelity.py, which has what they are made from.
+FIDELITY = (ROOT / "docs" / "fidelity.md").read_text(encoding="utf-8")
 PUBLISHED = ROOT / "bench" / "report" / "data" / "published.csv"
 SWEEPS = ROOT / "benchmarks" / "adapter_sweeps.csv"
 #: Per cent, by what our network has in common with the published one.
@@ -65,6 +67,32 @@ def test_no_published_row_is_left_out() -> None:
     assert set(map(key, ROWS)) == wanted
     # The article does not say which port fetched the commands, so its rows are there twice.
     assert len({(*key(row), row["Condition"]) for row in ROWS}) == len(ROWS) == len(wanted) + 4
+
+
+@pytest.mark.parametrize(
+    ("name", "condition", "column"),
+    [
+        ("kws", "Vela 5.0.0", "{} MACs"),
+        ("fc-stream-on-axi0", "commands on AXI0", ""),
+        ("fc", "commands on AXI1", ""),
+    ],
+)
+def test_it_agrees_with_the_page_that_is_kept_current(
+    name: str, condition: str, column: str
+) -> None:
+    elsewhere = {
+        cells[0]: cells[2]
+        for line in FIDELITY.partition(f"<!-- figures: {name} -->\n")[2].splitlines()[2:6]
+        if (cells := line.strip("| ").split(" | "))
+    }
+    here = {}
+    for row in ROWS:
+        label = row["Network"].replace("mnist_fc ", "mnist_fc, ")
+        label += f", {column.format(row['MACs'])}" if column else ""
+        if label in elsewhere and row["Condition"] == condition:
+            here[label] = row["`sim`"]
+    assert here == elsewhere
+    assert len(here) == 4
 
 
 def test_the_errors_are_those_of_the_cycles() -> None:
