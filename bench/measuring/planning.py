@@ -88,7 +88,8 @@ def _plan(
 def _able(target: Capabilities, cell: Cell) -> Capabilities | Lack:
     if cell.accelerator not in target.accelerators:
         return Lack(
-            f"{cell.id}: target {cell.target!r} has no {cell.accelerator.vela_name}",
+            f"{cell.id}: target {cell.target!r} has no {cell.accelerator.vela_name}; it has "
+            f"{', '.join(map(str, sorted(target.accelerators)))} MACs/cc",
             cure="leave this accelerator out of grid.macs",
         )
     if cell.memory_mode not in target.memory_modes:

@@ -6,6 +6,7 @@ import os
 import struct
 from collections.abc import Iterator
 from contextlib import ExitStack
+from dataclasses import replace
 from pathlib import Path
 
 from bench.core.errors import BenchError, PrerequisiteError
@@ -24,7 +25,7 @@ from targets.mps3.log import BoardLog
 from targets.mps3.ports import BoardPorts, Volume
 from targets.mps3.quarantine import Quarantine
 from targets.mps3.session import Session
-from targets.mps3.target import firmware_image, open_ports
+from targets.mps3.visit import firmware_image, open_ports
 from targets.settings import TargetSettings
 from targets.settings.mps3 import Mps3Settings
 
@@ -37,10 +38,54 @@ _IMAGES_ON_CARD = 2
 
 
 def check_mps3(settings: TargetSettings, logs: Path, *, boot: bool) -> Iterator[Finding]:
-    """See `Checkup`. With `boot`, the card is written and the board booted, to read its NPU."""
-    mine = settings.mps3
+    """See `Checkup`. With `boot`, the card is written and the board booted, to read its NPU.
+
+    Each board of a pool is examined by itself. For labgrid's tags, these are all places with them.
+    """
     yield _pyserial()
     yield _firmware()
+    for name, mine in settings.mps3.members().items():
+        if mine.labgrid_tags and settings.mps3.boards:
+            continue
+        yield from _named(name, _check_board(mine, logs / "mps3" / name, boot=boot))
+    for board in settings.mps3.boards:
+        if board.labgrid_tags:
+            mine = settings.mps3.members()[board.names[0]]
+            yield from _named(board.name, _check_places(mine, board.count, logs / "mps3", boot))
+
+
+def _named(name: str, findings: Iterator[Finding]) -> Iterator[Finding]:
+    for finding in findings:
+        yield replace(finding, what=f"{name}: {finding.what}") if name else finding
+
+
+def _check_places(mine: Mps3Settings, count: int, logs: Path, boot: bool) -> Iterator[Finding]:
+    try:
+        # labgrid is an extra.
+        from targets.mps3.labgrid.environment import places_of
+
+        places = places_of(mine)
+    except BenchError as error:
+        yield missing("places", error)
+        return
+    names = ", ".join(places)
+    if len(places) < count:
+        yield Finding(
+            "places",
+            State.MISSING,
+            f"{len(places)} of {count}: {names}",
+            "lower count, or give more places the tags",
+        )
+    else:
+        yield found("places", names)
+    for place in places:
+        alone = mine.model_copy(update={"labgrid_place": place, "labgrid_tags": {}})
+        yield from _named(place, _check_board(alone, logs / place, boot=boot))
+
+
+def _check_board(mine: Mps3Settings, logs: Path, *, boot: bool) -> Iterator[Finding]:
+    # Somebody else's use of it is a finding, not a reason to wait.
+    mine = mine.model_copy(update={"lease_wait_minutes": 0.0})
     with ExitStack() as stack:
         try:
             ports = open_ports(mine)
@@ -50,7 +95,7 @@ def check_mps3(settings: TargetSettings, logs: Path, *, boot: bool) -> Iterator[
         stack.callback(ports.close)
         yield found("board", f"{ports.key}")
         directory = mine.state_directory or default_directory()
-        log = BoardLog(logs / "mps3")
+        log = BoardLog(logs)
         try:
             lease = acquire(directory, ports.key, purpose="bench doctor", wait=0, on_wait=log.step)
         except BoardUnavailableError as error:

@@ -6,7 +6,14 @@ import errno
 
 from bench.core.errors import BenchError, TargetError, TargetUnavailableError
 
-__all__ = ["BoardError", "BoardUnavailableError", "CardError", "volume_error"]
+__all__ = [
+    "BoardError",
+    "BoardUnavailableError",
+    "CardError",
+    "DriverLostError",
+    "WrongBoardError",
+    "volume_error",
+]
 
 _HELPLESS = {
     errno.ENOSPC: "make room on the card",
@@ -29,6 +36,14 @@ class CardError(TargetUnavailableError):
 
 class BoardUnavailableError(TargetUnavailableError):
     """There is no board, or not for us now: it was not found, is leased, or is quarantined."""
+
+
+class WrongBoardError(TargetError):
+    """The board's NPU or processor is not that of the settings; another board's may be."""
+
+
+class DriverLostError(TargetError):
+    """The process that drove a board of a pool died. This is no fault of board or job."""
 
 
 def volume_error(number: int | None, what: str) -> BenchError:

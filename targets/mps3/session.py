@@ -6,13 +6,13 @@ import time
 from collections.abc import Callable, Iterator
 from contextlib import suppress
 
-from bench.core.errors import BenchError, TargetError
+from bench.core.errors import BenchError
 from targets.jobs.answers import Answers, Collector, JobAnswer
 from targets.jobs.frames import FrameParser
 from targets.mps3.batching import Load
 from targets.mps3.card import Card, check_volume
 from targets.mps3.console import Console
-from targets.mps3.errors import BoardError, BoardUnavailableError
+from targets.mps3.errors import BoardError, BoardUnavailableError, WrongBoardError
 from targets.mps3.images_txt import JOB_WINDOW
 from targets.mps3.log import BoardLog
 from targets.mps3.ports import BoardPorts, Line
@@ -83,7 +83,7 @@ class Session:
         """Boot with `load`; yields the index and answer of its device jobs as they arrive.
 
         Raises `CardError` if the card cannot take it, `BoardError` for everything that recovery may
-        cure, and `TargetError` for the wrong device.
+        cure, and `WrongBoardError` for the wrong device.
         """
         self._running = None
         card = self._card()
@@ -222,7 +222,7 @@ class Session:
     def _check_device(self, answers: Answers) -> None:
         """Check that processor and NPU are those of the settings."""
         if answers.npu is not None and answers.npu.macs != self._settings.macs:
-            raise TargetError(
+            raise WrongBoardError(
                 f"the board's NPU has {answers.npu.macs} MACs/cc; targets.mps3.macs says "
                 f"{self._settings.macs}, and the models were compiled for that",
                 cure=f"set macs = {answers.npu.macs} in [targets.mps3], or load another bitfile",
@@ -232,7 +232,7 @@ class Session:
         part = answers.hello.cpuid >> 4 & 0xFFF
         virtual = self._settings.virtual_speed is not None
         if virtual != (part != _CORTEX_M55):
-            raise TargetError(
+            raise WrongBoardError(
                 f"the processor says it is part {part:#x}: "
                 + ("a real Corstone-300" if virtual else "not a Cortex-M55, so not a Corstone-300"),
                 cure="set virtual_speed in [targets.mps3] for the virtual board, and only for it; "

@@ -2,6 +2,8 @@
 
 from __future__ import annotations
 
+from collections import Counter
+from collections.abc import Iterable, Mapping
 from dataclasses import dataclass
 from pathlib import Path
 from typing import Literal
@@ -9,14 +11,15 @@ from typing import Literal
 from pydantic import Field, model_validator
 
 from bench.core.files import expanded
-from bench.core.schema import StrictModel
-from targets.ethos_u55.accelerators import Accelerator
+from targets.settings.board_place import BoardPlace, PoolBoard
 from targets.settings.waits import LONGEST_WAIT_S
 
 __all__ = ["Mps3Settings", "Timings"]
 
 #: The shortest waits on a busy machine: between characters, and for an answer.
 _LEAST_GAP, _LEAST_WAIT = 0.005, 0.3
+#: What all boards of a pool may have in common, although a board may have its own.
+_OF_ALL = frozenset({"labgrid_environment", "labgrid_volume"})
 
 
 @dataclass(frozen=True)
@@ -47,22 +50,14 @@ class Timings:
         )
 
 
-class Mps3Settings(StrictModel):
-    """How the board is found and driven. Without settings, it is found by its USB ids."""
+class Mps3Settings(BoardPlace):
+    """How the board, or each board of a pool, is found and driven.
 
-    #: The MCC's console: a device, or an address that pyserial understands (`socket://host:port`).
-    #: Empty: found by its USB id.
-    console: str = ""
-    #: The application UART, given in the same way.
-    uart: str = ""
-    #: Where the SD card is mounted. None: found by its label.
-    volume: Path | None = None
-    #: USB serial number, if several boards are attached.
-    serial_number: str = ""
+    Without settings, the only board is found by its USB ids.
+    """
+
     #: The application note whose bitfile the card boots.
     application_note: Literal["AN552", "AN547"] = "AN552"
-    #: MACs per cycle of the bitfile's NPU. Read back from the NPU in every run.
-    macs: Accelerator = Accelerator.U55_128
     #: How many inputs of a test set are run at most; 0 = all of them. At 115,200 baud the answers
     #: to a thousand take about a minute.
     samples: int = Field(1000, ge=0)
@@ -78,8 +73,6 @@ class Mps3Settings(StrictModel):
     silence_s: float = Field(150, gt=0, le=LONGEST_WAIT_S)
     #: UART0's BAUDDIV for 115,200 baud. None: 217, which fits a clock of 25 MHz.
     uart_divider: int | None = Field(None, ge=1, le=0xFFFFF)
-    #: The command that switches the board off and on; empty: there is none.
-    power_command: tuple[str, ...] = ()
     #: Minutes to wait for a board that somebody else uses.
     lease_wait_minutes: float = Field(60, ge=0, le=LONGEST_WAIT_S / 60)
     #: Where leases and quarantines are kept, one place per machine. None: under the system's
@@ -91,37 +84,69 @@ class Mps3Settings(StrictModel):
     #: simulated. None: a real board.
     virtual_speed: float | None = Field(None, gt=0, le=1000)
 
-    #: A labgrid environment; console, UART, card and power then come from there.
-    labgrid_environment: Path | None = None
-    #: Where the card is mounted on the board's machine. Empty: labgrid's `card`.
-    labgrid_volume: str = ""
+    #: The boards of a pool; empty: there is one, which the settings above describe.
+    boards: tuple[PoolBoard, ...] = ()
 
     @property
     def timings(self) -> Timings:
         """The waits, for this board's clock."""
         return Timings().at_speed(self.virtual_speed or 1.0)
 
+    def members(self) -> Mapping[str, Mps3Settings]:
+        """The settings of each board by itself, by its name; "" for the only one."""
+        if not self.boards:
+            return {"": self}
+        return {name: self._alone(board) for board in self.boards for name in board.names}
+
+    def _alone(self, board: PoolBoard) -> Mps3Settings:
+        own = {key: getattr(board, key) for key in BoardPlace.model_fields}
+        if board.is_behind_labgrid:
+            own["labgrid_environment"] = board.labgrid_environment or self.labgrid_environment
+            own["labgrid_volume"] = board.labgrid_volume or self.labgrid_volume
+        return self.model_copy(update={**own, "boards": ()})
+
     def resolved(self, root: Path) -> Mps3Settings:
         """The same with relative paths taken from `root`."""
-
-        def at_root(path: Path | None) -> Path | None:
-            return None if path is None else root / expanded(path)
-
+        state = self.state_directory
         return self.model_copy(
             update={
-                "volume": at_root(self.volume),
-                "labgrid_environment": at_root(self.labgrid_environment),
-                "state_directory": at_root(self.state_directory),
+                **self.located(root),
+                "state_directory": None if state is None else root / expanded(state),
+                "boards": tuple(
+                    board.model_copy(update=board.located(root)) for board in self.boards
+                ),
             }
         )
 
     @model_validator(mode="after")
-    def _ports_belong_together(self) -> Mps3Settings:
-        explicit = [bool(self.console), bool(self.uart), self.volume is not None]
-        if any(explicit) and not all(explicit):
-            raise ValueError("give all of console, uart and volume, or none of them")
-        if any(explicit) and self.labgrid_environment is not None:
-            raise ValueError(
-                "console, uart and volume come from labgrid_environment: remove one or the other"
-            )
+    def _is_one_board_or_a_pool(self) -> Mps3Settings:
+        if not self.boards:
+            if (self.labgrid_place or self.labgrid_tags) and self.labgrid_environment is None:
+                raise ValueError("labgrid_place and labgrid_tags need labgrid_environment")
+            return self
+        fields = BoardPlace.model_fields
+        alone = [
+            key
+            for key in fields
+            if key not in _OF_ALL
+            and getattr(self, key) != fields[key].get_default(call_default_factory=True)
+        ]
+        if alone:
+            raise ValueError(f"with boards, each of them has its own {', '.join(alone)}")
+        for board in self.boards:
+            lacks = board.is_behind_labgrid and board.labgrid_environment is None
+            if lacks and self.labgrid_environment is None:
+                raise ValueError(f"board {board.name!r} needs labgrid_environment")
+        _require_unlike("name", (name for board in self.boards for name in board.names))
+        _require_unlike("console", (board.console for board in self.boards))
+        _require_unlike("serial_number", (board.serial_number for board in self.boards))
+        _require_unlike("volume", (str(board.volume or "") for board in self.boards))
+        _require_unlike("labgrid_place", (board.labgrid_place for board in self.boards))
         return self
+
+
+def _require_unlike(key: str, values: Iterable[str]) -> None:
+    """One board is listed once: whoever has it has all of it."""
+    for value, times in Counter(values).items():
+        if value and times > 1:
+            raise ValueError(f"{times} boards have the same {key}: {value}")

@@ -22,7 +22,8 @@ from targets.mps3.lease import owner_of
 from targets.mps3.local_ports import LocalPorts
 from targets.mps3.log import BoardLog
 from targets.mps3.serial_line import SerialLine
-from targets.mps3.target import Mps3Target, firmware_image
+from targets.mps3.target import Mps3Target
+from targets.mps3.visit import firmware_image
 from targets.protocol import BatchTarget, Job, Source
 from targets.virtual.board.card import load_images
 from targets.virtual.board.faults import Fault, FaultKind

@@ -3,24 +3,22 @@
 The environment file has one target with the resources `mcc` and `uart0` (serial ports). It also has
 `card` (USB mass storage), unless the settings name the directory where the card is mounted, and a
 driver for the power, if that can be switched. With a `RemotePlace` they come from a coordinator,
-and the place is acquired for the duration of a batch.
+and the place is acquired for the duration of a batch. The settings may name another place, or tags:
+then any place with them is reserved.
 """
 
 from __future__ import annotations
 
-import getpass
-import os
-import re
-import socket
 import time
 from collections.abc import Callable
+from contextlib import ExitStack
 from typing import Any
 
-from bench.core.errors import ConfigError, PrerequisiteError
-from bench.core.files import read_regular, reason
-from bench.core.processes import Bounds, TimedOutError, run_to_end
-from bench.core.processes.children import python_command
 from targets.mps3.errors import BoardError, BoardUnavailableError
+from targets.mps3.labgrid.coordinator import our_name, this_user
+from targets.mps3.labgrid.environment import LabgridEnvironment
+from targets.mps3.labgrid.keys import key_of
+from targets.mps3.labgrid.reservation import Reservation
 from targets.mps3.labgrid.volume import LabgridVolume, start_agent
 from targets.mps3.ports import Line, Power, Volume
 from targets.mps3.serial_line import SerialLine
@@ -28,15 +26,6 @@ from targets.settings.mps3 import Mps3Settings
 
 __all__ = ["LabgridPorts"]
 
-#: The user name under which the bench acquires places, so that it recognises them.
-_USER = "ethos-u55-bench"
-#: The client's message when a bench on this machine left the place acquired.
-_OURS = re.compile(r"already acquired place \S+\.$", re.MULTILINE)
-_CLIENT = (
-    "import runpy\nrunpy.run_module('labgrid.remote.client', run_name='__main__', alter_sys=True)"
-)
-_ENVIRONMENT_BYTES_MAX = 1 << 20
-_CLIENT_TIMEOUT = 60
 _RESOURCE_TIMEOUT = 30
 _POLL = 2.0
 #: Seconds that rfc2217 may take to agree on the line's settings.
@@ -47,45 +36,35 @@ class LabgridPorts:
     """The port `BoardPorts` for a labgrid environment. Nothing is acquired before it is needed."""
 
     def __init__(self, settings: Mps3Settings) -> None:
-        """Read the environment. Raises `PrerequisiteError` without labgrid, `ConfigError`."""
-        try:
-            from labgrid import Environment
-        except ImportError as error:
-            raise PrerequisiteError(
-                "the package labgrid is not installed", cure="pip install ethos-u55-bench[labgrid]"
-            ) from error
-        path = settings.labgrid_environment
-        assert path is not None, "open_ports looks"
+        """Read the environment, and reserve a place if the settings have tags.
+
+        Raises `PrerequisiteError` without labgrid, `ConfigError`, `BoardUnavailableError`.
+        """
+        assert settings.labgrid_environment is not None, "open_ports looks"
         self._settings = settings
-        self._path = path
-        try:
-            # labgrid opens whatever it is given.
-            read_regular(path, _ENVIRONMENT_BYTES_MAX)
-            self._environment: Any = Environment(str(path))
-            self._config: dict[str, Any] = self._environment.config.data["targets"]["main"]
-        except Exception as error:
-            # labgrid and its YAML reader raise their own classes, and also plain ones.
-            raise ConfigError(
-                f"{path} is not a labgrid environment with a target 'main': {reason(error)}",
-                cure="see deploy/labgrid.yaml",
-            ) from error
+        self._environment = LabgridEnvironment(settings.labgrid_environment)
+        self._coordinator = self._environment.coordinator
         self._target: Any = None
         self._agent: Any = None
         self._acquired = False
+        self._reservation: Reservation | None = None
+        if settings.labgrid_tags:
+            self._environment.require_remote_place("labgrid_tags")
+            self._reservation = Reservation(settings, self._coordinator)
+            self._environment.choose(self._reservation.place)
+        elif settings.labgrid_place:
+            self._environment.require_remote_place("labgrid_place")
+            self._environment.choose(settings.labgrid_place)
 
     @property
     def key(self) -> str:
         """From the place, which is unique in the coordinator; otherwise from the file's name."""
-        return re.sub(r"[^A-Za-z0-9]+", "-", f"labgrid-{self._place or self._path.stem}")
+        return key_of(self._place or self._environment.path.stem)
 
     @property
     def power(self) -> Power | None:
         """The environment's driver for it, if it has one."""
-        drivers = self._config.get("drivers", {})
-        names = [n for d in (drivers if isinstance(drivers, list) else [drivers]) for n in d]
-        if not any("Power" in name for name in names):
-            return None
-        return _LabgridPower(self._open)
+        return _LabgridPower(self._open) if self._environment.switches_power else None
 
     def open_console(self) -> Line:
         """The resource `mcc`."""
@@ -97,7 +76,7 @@ class LabgridPorts:
 
     def volume(self) -> Volume:
         """The directory from the settings, on the console's machine; otherwise resource `card`."""
-        place = self._settings.labgrid_volume
+        place = self._settings.labgrid_volume.replace("{place}", self._place)
         resource = self._resource("mcc" if place else "card")
         host = getattr(resource, "host", "localhost")
         if self._agent is None:
@@ -106,40 +85,31 @@ class LabgridPorts:
         return LabgridVolume(self._agent, host, place=place, device=device)
 
     def close(self) -> None:
-        """End the agent, and release the place."""
-        if self._agent is not None:
-            self._agent.close()
-            self._agent = None
-        if self._target is not None:
-            self._target.cleanup()
-            self._target = None
-            _end_session()
-        if self._acquired:
-            self._client("release")
-            self._acquired = False
+        """End the agent, release the place, and end its reservation."""
+        with ExitStack() as stack:
+            if self._reservation is not None:
+                stack.callback(self._reservation.close)
+            if self._acquired:
+                self._acquired = False
+                stack.callback(self._coordinator.release, self._place)
+            if self._target is not None:
+                stack.callback(_end_session)
+                stack.callback(self._target.cleanup)
+                self._target = None
+            if self._agent is not None:
+                stack.callback(self._agent.close)
+                self._agent = None
 
     @property
     def _place(self) -> str:
-        resources = self._config.get("resources", {})
-        entries = resources if isinstance(resources, list) else [resources]
-        for entry in entries:
-            if "RemotePlace" in entry:
-                return str(entry["RemotePlace"].get("name", ""))
-        return ""
+        return self._environment.place
 
     def _open(self) -> Any:
         """The labgrid target; its place is ours."""
         if self._target is None:
             if self._place:
                 self._acquire()
-            try:
-                self._target = self._environment.get_target("main")
-            except Exception as error:
-                # If the coordinator is not there, gRPC raises errors of its own.
-                raise BoardUnavailableError(
-                    f"labgrid cannot give the target of {self._path}: {error}",
-                    cure="check with labgrid-client resources that coordinator and exporter run",
-                ) from error
+            self._target = self._environment.target()
         return self._target
 
     def _acquire(self) -> None:
@@ -148,15 +118,9 @@ class LabgridPorts:
         The caller has this machine's lease on the place, so no other bench on this machine has it.
         """
         end = time.monotonic() + 60 * self._settings.lease_wait_minutes
-        while True:
-            said = self._client("acquire")
-            if said is None:
-                self._acquired = True
-                # The session in this process belongs to the user.
-                self._client("allow", _this_user())
-                return
-            if _OURS.search(said):
-                self._client("release")
+        while said := self._coordinator.acquire(self._place):
+            if self._coordinator.holder(self._place) == our_name():
+                self._coordinator.release(self._place)
                 continue
             if time.monotonic() >= end:
                 raise BoardUnavailableError(
@@ -164,36 +128,16 @@ class LabgridPorts:
                     cure="labgrid-client who shows who uses it",
                 )
             time.sleep(_POLL)
-
-    def _client(self, *command: str) -> str | None:
-        """Run labgrid's client on the place, as the bench's user; returns output of a failure."""
-        coordinator = self._environment.config.get_option("coordinator_address", "")
-        where = ["-x", coordinator] if coordinator else []
-        try:
-            done = run_to_end(
-                [
-                    *python_command(_CLIENT),
-                    *where,
-                    "-p",
-                    self._place,
-                    *command,
-                ],
-                Bounds(_CLIENT_TIMEOUT),
-                environment={**os.environ, "LG_USERNAME": _USER},
-            )
-        except TimedOutError as error:
-            raise BoardUnavailableError(
-                f"labgrid's coordinator {coordinator} does not answer",
-                cure="check that labgrid-coordinator runs there",
-            ) from error
-        return (done.output + done.errors).strip() if done.status else None
+        self._acquired = True
+        # The session in this process belongs to the user.
+        self._coordinator.allow(self._place, this_user())
 
     def _resource(self, name: str) -> Any:
         target = self._open()
         found = [resource for resource in target.resources if resource.name == name]
         if not found:
             raise BoardUnavailableError(
-                f"{self._path}: the target has no resource '{name}', but "
+                f"{self._environment.path}: the target has no resource '{name}', but "
                 f"{sorted(resource.name for resource in target.resources)}",
                 cure="give the exporter's resources the names mcc, uart0 and card; see "
                 "deploy/labgrid.yaml",
@@ -222,12 +166,6 @@ def _end_session() -> None:
     session = getattr(manager, "session", None)
     if session is not None:
         session.loop.run_until_complete(session.stop())
-
-
-def _this_user() -> str:
-    """The host and user of labgrid's sessions."""
-    host = os.environ.get("LG_HOSTNAME", socket.gethostname())
-    return f"{host}/{os.environ.get('LG_USERNAME', getpass.getuser())}"
 
 
 class _LabgridPower:

@@ -1,4 +1,4 @@
-"""A labgrid coordinator and exporter of this machine, with the virtual board behind them."""
+"""A labgrid coordinator and exporters of this machine, with virtual boards behind them."""
 
 from __future__ import annotations
 
@@ -8,8 +8,9 @@ import socket
 import subprocess
 import sys
 import time
-from collections.abc import Callable, Iterator
+from collections.abc import Callable, Iterator, Mapping, Sequence
 from contextlib import ExitStack, contextmanager
+from dataclasses import dataclass
 from importlib.util import find_spec
 from pathlib import Path
 
@@ -18,43 +19,66 @@ import pytest
 from targets.settings.mps3 import Mps3Settings
 from tests.support.boards.virtual_board import Board
 
-__all__ = ["PLACE", "client", "labgrid_board"]
+__all__ = ["PLACE", "Lab", "client", "labgrid_board", "labgrid_lab"]
 
 PLACE = "mps3"
 _START_SECONDS = 60
 
 
+@dataclass(frozen=True)
+class Lab:
+    """A coordinator with a place for each board."""
+
+    address: str
+    #: Of one place; settings may name others.
+    environment: Path
+
+    def acquired(self) -> list[str]:
+        """The places that somebody has."""
+        text = client(self.address, "-v", "places", "--acquired")
+        return [line for line in text.splitlines() if line.startswith("Place ")]
+
+    def reservations(self) -> str:
+        """All reservations; empty if there are none."""
+        return client(self.address, "reservations").strip()
+
+
 @contextmanager
 def labgrid_board(board: Board, directory: Path) -> Iterator[Mps3Settings]:
     """Settings that reach `board` through a coordinator only. Skips loudly without labgrid."""
+    power = " ".join(["kill", "-USR1", str(board.pid)])
+    with labgrid_lab([{PLACE: board}], directory, power=power) as lab:
+        yield board.settings(
+            console="",
+            uart="",
+            volume=None,
+            power_command=(),
+            labgrid_environment=lab.environment,
+            labgrid_volume=str(board.directory / "volume"),
+        )
+
+
+@contextmanager
+def labgrid_lab(
+    hosts: Sequence[Mapping[str, Board]], directory: Path, *, power: str = ""
+) -> Iterator[Lab]:
+    """A coordinator with an exporter for each of `hosts`, which has boards by their places.
+
+    Each place has the tags `board=mps3` and `macs`. Skips loudly without labgrid.
+    """
     if find_spec("labgrid") is None:
         pytest.skip("the package labgrid is missing: boards behind it NOT tested")
     if shutil.which("ser2net") is None and not Path("/usr/sbin/ser2net").is_file():
         pytest.skip("ser2net is missing: boards behind labgrid NOT tested; apt install ser2net")
     address = f"127.0.0.1:{_free_port()}"
     (directory / "coordinator").mkdir(parents=True)
-    exported = directory / "exporter.yaml"
-    exported.write_text(
-        "".join(
-            f"{'board:' if name == 'mcc' else ''}\n  {name}:\n    cls: RawSerialPort\n"
-            f"    port: {(board.directory / name).resolve()}\n    speed: 115200\n"
-            for name in ("mcc", "uart0")
-        ),
-        encoding="utf-8",
-    )
+    boards = {place: board for host in hosts for place, board in host.items()}
     environment = directory / "labgrid.yaml"
-    command = " ".join(["kill", "-USR1", str(board.pid)])
-    environment.write_text(
-        f"targets:\n  main:\n    resources:\n      RemotePlace:\n        name: {PLACE}\n"
-        f"    drivers:\n      ExternalPowerDriver:\n        cmd_on: 'true'\n"
-        f"        cmd_off: 'true'\n        cmd_cycle: {command}\n"
-        f"options:\n  coordinator_address: '{address}'\n",
-        encoding="utf-8",
-    )
+    environment.write_text(_environment(next(iter(boards)), address, power), encoding="utf-8")
     with ExitStack() as stack:
 
         def start(module: str, *arguments: str) -> None:
-            log = stack.enter_context((directory / f"{module}.log").open("wb"))
+            log = stack.enter_context((directory / f"{module}.log").open("ab"))
             process = subprocess.Popen(
                 [sys.executable, "-m", f"labgrid.remote.{module}", *arguments],
                 cwd=directory / "coordinator",
@@ -66,18 +90,19 @@ def labgrid_board(board: Board, directory: Path) -> Iterator[Mps3Settings]:
         start("coordinator", "-l", address)
         # An exporter that finds no coordinator gives up.
         _until(lambda: client(address, "places") or "none", "none")
-        start("exporter", "-c", address, "-n", "here", "--hostname", "127.0.0.1", str(exported))
-        _until(lambda: client(address, "resources"), 2 * "here/board/NetworkSerialPort\n")
-        client(address, "-p", PLACE, "create")
-        client(address, "-p", PLACE, "add-match", "*/board/*")
-        yield board.settings(
-            console="",
-            uart="",
-            volume=None,
-            power_command=(),
-            labgrid_environment=environment,
-            labgrid_volume=str(board.directory / "volume"),
-        )
+        for number, host in enumerate(hosts):
+            exported = directory / f"exporter{number}.yaml"
+            exported.write_text(_exported(host), encoding="utf-8")
+            where = ("-c", address, "-n", f"host{number}", "--hostname", "127.0.0.1")
+            start("exporter", *where, str(exported))
+            for place in host:
+                ports = 2 * f"host{number}/{place}/NetworkSerialPort\n"
+                _until(lambda: client(address, "resources"), ports)
+        for place, board in boards.items():
+            client(address, "-p", place, "create")
+            client(address, "-p", place, "add-match", f"*/{place}/*")
+            client(address, "-p", place, "set-tags", "board=mps3", f"macs={board.macs}")
+        yield Lab(address, environment)
 
 
 def client(address: str, *arguments: str, user: str = "somebody") -> str:
@@ -91,6 +116,29 @@ def client(address: str, *arguments: str, user: str = "somebody") -> str:
         check=False,
     )
     return done.stdout + done.stderr
+
+
+def _environment(place: str, address: str, power: str) -> str:
+    drivers = (
+        f"    drivers:\n      ExternalPowerDriver:\n        cmd_on: 'true'\n"
+        f"        cmd_off: 'true'\n        cmd_cycle: {power}\n"
+    )
+    return (
+        f"targets:\n  main:\n    resources:\n      RemotePlace:\n        name: {place}\n"
+        f"{drivers if power else ''}options:\n  coordinator_address: '{address}'\n"
+    )
+
+
+def _exported(host: Mapping[str, Board]) -> str:
+    lines = []
+    for place, board in host.items():
+        lines.append(f"{place}:\n")
+        for name in ("mcc", "uart0"):
+            port = (board.directory / name).resolve()
+            lines.append(
+                f"  {name}:\n    cls: RawSerialPort\n    port: {port}\n    speed: 115200\n"
+            )
+    return "".join(lines)
 
 
 def _until(say: Callable[[], str], wanted: str) -> None:
