@@ -13,11 +13,12 @@ from bench.core.errors import BenchError, TargetError, TargetUnavailableError
 from targets.ethos_u55.accelerators import Accelerator
 from targets.ethos_u55.memory_modes import MemoryMode
 from targets.mps3.lease import owner_of
+from targets.mps3.local_ports import LocalPorts
+from targets.mps3.quarantine import FAILURES, Quarantine
 from targets.mps3.target import Mps3Target
 from targets.protocol import Job, Measurement
 from targets.settings.board_place import PoolBoard
 from targets.settings.mps3 import Mps3Settings
-from targets.virtual.board.faults import Fault, FaultKind
 from tests.support.boards.jobs import assert_as_sim, small_board_job
 from tests.support.boards.virtual_board import Board, virtual_board
 from tests.support.boards.volumes import tree
@@ -35,6 +36,12 @@ def boards(tmp_path_factory: pytest.TempPathFactory) -> Iterator[dict[str, Board
         virtual_board(directory / "big", macs=256) as big,
     ):
         yield {"left": left, "right": right, "big": big}
+
+
+@pytest.fixture(scope="module")
+def cards(boards: dict[str, Board]) -> dict[str, dict[str, bytes]]:
+    """What is on the cards before anybody touches them."""
+    return {name: tree(board.card) for name, board in boards.items()}
 
 
 @pytest.fixture(scope="module")
@@ -86,11 +93,13 @@ def assert_nobody_has_any(state: Path) -> None:
 
 
 def test_jobs_go_to_boards_that_fit_and_all_boards_work(
-    boards: dict[str, Board], jobs: dict[int, list[Job]], tmp_path: Path
+    boards: dict[str, Board],
+    cards: dict[str, dict[str, bytes]],
+    jobs: dict[int, list[Job]],
+    tmp_path: Path,
 ) -> None:
     settings = pool(boards, tmp_path / "state")
     batch = [*jobs[256], *jobs[128]]
-    cards = {name: tree(board.card) for name, board in boards.items()}
     before = boots(boards)
     steps: list[str] = []
     target = Mps3Target(settings, tmp_path / "logs", progress=steps.append)
@@ -143,30 +152,47 @@ def test_a_board_with_another_bitfile_than_it_should_gives_its_jobs_away(
 
 
 @pytest.mark.slow
-def test_a_board_that_fails_gives_its_jobs_to_its_sibling_and_stays_out(
+def test_the_sibling_of_a_board_in_quarantine_does_its_work(
     boards: dict[str, Board], jobs: dict[int, list[Job]], tmp_path: Path
 ) -> None:
     two = {name: boards[name] for name in ("left", "right")}
     settings = pool(two, tmp_path / "state")
-    boards["right"].fail(Fault(kind=FaultKind.BOOT_INCOMPLETE, times=0))
-    try:
-        outcomes = dict(Mps3Target(settings, tmp_path / "logs").run_batch(jobs[128]))
-    finally:
-        boards["right"].fail()
+    key = LocalPorts(settings.members()["right"]).key
+    (tmp_path / "state").mkdir()
+    for _ in range(FAILURES):
+        Quarantine(tmp_path / "state", key, 12).failed("it burns")
+    before = boots(boards)
+    outcomes = dict(Mps3Target(settings, tmp_path / "logs").run_batch(jobs[128]))
     for number, job in enumerate(jobs[128]):
         assert_as_sim(job, outcomes[number])
         assert board_of(outcomes[number]).endswith("(left)")
-    assert_nobody_has_any(tmp_path / "state")
-    # The next batch does not try it again; and without a sibling it says why.
-    before = boots(boards)
-    outcomes = dict(Mps3Target(settings, tmp_path / "logs").run_batch(jobs[128]))
-    assert all(isinstance(outcome, Measurement) for outcome in outcomes.values())
     assert boots(boards)["right"] == before["right"]
+    assert_nobody_has_any(tmp_path / "state")
+    # Without a sibling its cells are unavailable, and the reason is said.
     alone = pool({"right": boards["right"]}, tmp_path / "state")
     ((_, outcome),) = Mps3Target(alone, tmp_path / "logs").run_batch(jobs[128][:1])
     assert isinstance(outcome, TargetUnavailableError)
     assert "no board with 128 MACs/cc is left of the pool (right 128)" in outcome.what
-    assert "right: the board is in quarantine" in outcome.what
+    assert "right: the board is in quarantine: it failed 2 times" in outcome.what
+
+
+@pytest.mark.slow
+def test_an_interrupted_batch_leaves_cards_and_leases_as_they_were(
+    boards: dict[str, Board],
+    cards: dict[str, dict[str, bytes]],
+    jobs: dict[int, list[Job]],
+    tmp_path: Path,
+) -> None:
+
+    def interrupt(step: str) -> None:
+        if step.endswith(": rebooting"):
+            raise KeyboardInterrupt
+
+    target = Mps3Target(pool(boards, tmp_path / "state"), tmp_path / "logs", progress=interrupt)
+    with pytest.raises(KeyboardInterrupt):
+        list(target.run_batch([*jobs[128], *jobs[256]]))
+    assert {name: tree(board.card) for name, board in boards.items()} == cards
+    assert_nobody_has_any(tmp_path / "state")
 
 
 @pytest.mark.slow
@@ -200,23 +226,3 @@ def test_a_board_whose_process_dies_gives_its_jobs_away(
     assert isinstance(outcome, TargetError)
     assert not isinstance(outcome, TargetUnavailableError)
     assert "the process of board right ended with SIGKILL" in outcome.what
-    # The next visit finds the card as the killed one left it, and works.
-    outcomes = dict(Mps3Target(pool(two, state), tmp_path / "logs").run_batch(jobs[128]))
-    assert {board_of(outcome).split("(")[1] for outcome in outcomes.values()} == {"left)", "right)"}
-
-
-@pytest.mark.slow
-def test_an_interrupted_batch_leaves_cards_and_leases_as_they_were(
-    boards: dict[str, Board], jobs: dict[int, list[Job]], tmp_path: Path
-) -> None:
-    cards = {name: tree(board.card) for name, board in boards.items()}
-
-    def interrupt(step: str) -> None:
-        if step.endswith(": rebooting"):
-            raise KeyboardInterrupt
-
-    target = Mps3Target(pool(boards, tmp_path / "state"), tmp_path / "logs", progress=interrupt)
-    with pytest.raises(KeyboardInterrupt):
-        list(target.run_batch([*jobs[128], *jobs[256]]))
-    assert {name: tree(board.card) for name, board in boards.items()} == cards
-    assert_nobody_has_any(tmp_path / "state")

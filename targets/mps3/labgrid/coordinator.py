@@ -25,6 +25,8 @@ _CLIENT = (
     "import runpy\nrunpy.run_module('labgrid.remote.client', run_name='__main__', alter_sys=True)"
 )
 _CLIENT_TIMEOUT = 60
+#: Seconds until the client has said the first thing, on a busy machine.
+_CLIENT_START = 15.0
 _PLACE = re.compile(r"^Place '(?P<name>.+)':$")
 _TOKEN = re.compile(r"^export LG_TOKEN=(?P<token>\w+)$", re.MULTILINE)
 _ALLOCATED = re.compile(r"^\s*allocations:\n\s*main: (?P<place>\S+)$", re.MULTILINE)
@@ -87,7 +89,7 @@ class Coordinator:
     def wait(self, token: str, seconds: float) -> str:
         """The place that a reservation has been given; empty if there is none in time."""
         try:
-            done = self._within(seconds, "wait", token)
+            done = self._within(_CLIENT_START + seconds, "wait", token)
         except TimedOutError:
             return ""
         found = _ALLOCATED.search(done.output)

@@ -51,7 +51,7 @@ class Reservation:
                 with ExitStack() as mine:
                     mine.callback(self._coordinator.cancel, token)
                     while not place:
-                        left = max(2.0, end - time.monotonic())
+                        left = max(0.0, end - time.monotonic())
                         place = self._coordinator.wait(token, min(left, _WAIT))
                         if not place and time.monotonic() >= end:
                             raise BoardUnavailableError(

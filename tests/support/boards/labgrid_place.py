@@ -19,7 +19,7 @@ import pytest
 from targets.settings.mps3 import Mps3Settings
 from tests.support.boards.virtual_board import Board
 
-__all__ = ["PLACE", "Lab", "client", "labgrid_board", "labgrid_lab"]
+__all__ = ["PLACE", "Lab", "client", "labgrid_board", "labgrid_coordinator", "labgrid_lab"]
 
 PLACE = "mps3"
 _START_SECONDS = 60
@@ -32,6 +32,11 @@ class Lab:
     address: str
     #: Of one place; settings may name others.
     environment: Path
+
+    def create(self, place: str, *tags: str) -> None:
+        """Make a place with `tags`, without resources."""
+        client(self.address, "-p", place, "create")
+        client(self.address, "-p", place, "set-tags", *tags)
 
     def acquired(self) -> list[str]:
         """The places that somebody has."""
@@ -66,43 +71,60 @@ def labgrid_lab(
 
     Each place has the tags `board=mps3` and `macs`. Skips loudly without labgrid.
     """
-    if find_spec("labgrid") is None:
-        pytest.skip("the package labgrid is missing: boards behind it NOT tested")
     if shutil.which("ser2net") is None and not Path("/usr/sbin/ser2net").is_file():
         pytest.skip("ser2net is missing: boards behind labgrid NOT tested; apt install ser2net")
-    address = f"127.0.0.1:{_free_port()}"
-    (directory / "coordinator").mkdir(parents=True)
     boards = {place: board for host in hosts for place, board in host.items()}
-    environment = directory / "labgrid.yaml"
-    environment.write_text(_environment(next(iter(boards)), address, power), encoding="utf-8")
     with ExitStack() as stack:
-
-        def start(module: str, *arguments: str) -> None:
-            log = stack.enter_context((directory / f"{module}.log").open("ab"))
-            process = subprocess.Popen(
-                [sys.executable, "-m", f"labgrid.remote.{module}", *arguments],
-                cwd=directory / "coordinator",
-                stdout=log,
-                stderr=subprocess.STDOUT,
-            )
-            stack.callback(_end, process)
-
-        start("coordinator", "-l", address)
-        # An exporter that finds no coordinator gives up.
-        _until(lambda: client(address, "places") or "none", "none")
+        lab = stack.enter_context(
+            labgrid_coordinator(directory, place=next(iter(boards)), power=power)
+        )
         for number, host in enumerate(hosts):
             exported = directory / f"exporter{number}.yaml"
             exported.write_text(_exported(host), encoding="utf-8")
-            where = ("-c", address, "-n", f"host{number}", "--hostname", "127.0.0.1")
-            start("exporter", *where, str(exported))
+            where = ("-c", lab.address, "-n", f"host{number}", "--hostname", "127.0.0.1")
+            stack.enter_context(_started("exporter", directory, *where, str(exported)))
             for place in host:
                 ports = 2 * f"host{number}/{place}/NetworkSerialPort\n"
-                _until(lambda: client(address, "resources"), ports)
+                _until(lambda: client(lab.address, "resources"), ports)
         for place, board in boards.items():
-            client(address, "-p", place, "create")
-            client(address, "-p", place, "add-match", f"*/{place}/*")
-            client(address, "-p", place, "set-tags", "board=mps3", f"macs={board.macs}")
+            lab.create(place, "board=mps3", f"macs={board.macs}")
+            client(lab.address, "-p", place, "add-match", f"*/{place}/*")
+        yield lab
+
+
+@contextmanager
+def labgrid_coordinator(directory: Path, *, place: str = PLACE, power: str = "") -> Iterator[Lab]:
+    """A coordinator without places, and an environment that names `place`.
+
+    Skips loudly without labgrid.
+    """
+    if find_spec("labgrid") is None:
+        pytest.skip("the package labgrid is missing: boards behind it NOT tested")
+    address = f"127.0.0.1:{_free_port()}"
+    directory.mkdir(parents=True)
+    environment = directory / "labgrid.yaml"
+    environment.write_text(_environment(place, address, power), encoding="utf-8")
+    with _started("coordinator", directory, "-l", address):
+        # An exporter that finds no coordinator gives up.
+        _until(lambda: client(address, "places") or "none", "none")
         yield Lab(address, environment)
+
+
+@contextmanager
+def _started(module: str, directory: Path, *arguments: str) -> Iterator[None]:
+    """A program of labgrid; the coordinator keeps its places in its working directory."""
+    (directory / "state").mkdir(exist_ok=True)
+    with (directory / f"{module}.log").open("ab") as log:
+        process = subprocess.Popen(
+            [sys.executable, "-m", f"labgrid.remote.{module}", *arguments],
+            cwd=directory / "state",
+            stdout=log,
+            stderr=subprocess.STDOUT,
+        )
+        try:
+            yield
+        finally:
+            _end(process)
 
 
 def client(address: str, *arguments: str, user: str = "somebody") -> str:
