@@ -2,7 +2,6 @@
 
 from __future__ import annotations
 
-import json
 import os
 import signal
 import threading
@@ -63,35 +62,12 @@ def runner(tmp_path: Path) -> BenchRunner:
 def pool(lab: Lab, boards: Mapping[str, Board], state: Path) -> str:
     """Two boards of 128 MACs by their tags, the other by its place."""
     board = boards["lab-a"]
-    volume = board.directory.parent / "{place}" / "volume"
-    common = board.table(
-        console="",
-        uart="",
-        volume=None,
-        power_command=(),
+    return board.pool_table(
+        'name = "small"\nmacs = 128\ncount = 2\nlabgrid_tags = { board = "mps3", macs = "128" }',
+        'name = "big"\nmacs = 256\nlabgrid_place = "lab-c"',
         state_directory=state,
         labgrid_environment=lab.environment,
-        labgrid_volume=str(volume),
-    )
-    # A table of a configuration has no lists of tables.
-    lines = [
-        line for line in common.splitlines() if not line.startswith(("boards", "labgrid_tags"))
-    ]
-    tags = json.dumps("128")
-    return "\n".join(
-        [
-            *lines,
-            "[[targets.mps3.boards]]",
-            'name = "small"',
-            "macs = 128",
-            "count = 2",
-            f'labgrid_tags = {{ board = "mps3", macs = {tags} }}',
-            "[[targets.mps3.boards]]",
-            'name = "big"',
-            "macs = 256",
-            'labgrid_place = "lab-c"',
-            "",
-        ]
+        labgrid_volume=str(board.directory.parent / "{place}" / "volume"),
     )
 
 

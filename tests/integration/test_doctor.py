@@ -103,3 +103,15 @@ def test_what_is_wrong_with_a_board_is_named(board: Board, tmp_path: Path) -> No
     assert "note    power: nothing can switch the board" in text
     assert "note    MACs/cc: 128 according to the settings" in text
     bitfile.write_bytes(content)
+
+
+def test_each_board_of_a_pool_is_examined(board: Board, tmp_path: Path) -> None:
+    config = tmp_path / "bench.toml"
+    absent = 'name = "away"\nmacs = 256\nconsole = "/dev/no"\nuart = "/x"\nvolume = "/y"'
+    config.write_text(GRID + board.pool_table(board.pool_member("desk"), absent), encoding="utf-8")
+    status, text = doctor(config, "--target=mps3")
+    assert status == 1
+    assert "ok      desk: MCC console: gives its prompt" in text
+    assert "note    desk: MACs/cc: 128 according to the settings" in text
+    assert "MISSING away: board: there is no serial port /dev/no" in text
+    assert text.endswith("1 missing\n")

@@ -7,12 +7,15 @@ from pathlib import Path
 
 import pytest
 
+from targets.checkup import State
+from targets.mps3.doctor import check_mps3
 from targets.mps3.errors import BoardUnavailableError
 from targets.mps3.labgrid.environment import LabgridEnvironment, places_of
 from targets.mps3.labgrid.keys import key_of
 from targets.mps3.labgrid.reservation import Reservation
 from targets.mps3.lease import acquire
 from targets.mps3.quarantine import FAILURES, Quarantine
+from targets.settings import TargetSettings
 from targets.settings.mps3 import Mps3Settings
 from tests.support.boards.labgrid_place import Lab, client, labgrid_coordinator
 
@@ -103,3 +106,23 @@ def test_tags_that_no_place_has_are_told_with_those_that_places_have(
     assert "labgrid has no place with macs=64; it has: a (board=mps3 macs=128); b" in str(
         refused.value
     )
+
+
+def test_doctor_examines_every_place_with_the_tags(lab: Lab, tmp_path: Path) -> None:
+    quarantine(tmp_path, "b")
+    pool = Mps3Settings.model_validate(
+        {
+            "labgrid_environment": lab.environment,
+            "state_directory": tmp_path,
+            "boards": [{"name": "lab", "macs": 128, "count": 3, "labgrid_tags": TAGS}],
+        }
+    )
+    findings = check_mps3(TargetSettings(mps3=pool), tmp_path / "logs", boot=False)
+    said = {finding.what: finding for finding in findings}
+    assert said["lab: places"].state is State.MISSING
+    assert said["lab: places"].text == "2 of 3: a, b"
+    assert said["lab: a: lease"].state is State.OK
+    assert said["lab: a: quarantine"].state is State.OK
+    assert said["lab: b: quarantine"].state is State.MISSING
+    assert lab.acquired() == []
+    assert lab.reservations() == ""

@@ -70,6 +70,20 @@ class Board:
         values = self.settings(**changes).model_dump(mode="json", exclude_none=True)
         return "\n".join([*lines, *(f"{k} = {json.dumps(v)}" for k, v in values.items())]) + "\n"
 
+    def pool_table(self, *boards: str, **changes: object) -> str:
+        """What a pool has in common, as this board alone has it, and the tables of its `boards`."""
+        alone: dict[str, Any] = {"console": "", "uart": "", "volume": None, "power_command": ()}
+        common = self.table(**{**alone, "macs": 128, **changes})
+        # A configuration may not say a list in two ways.
+        kept = [line for line in common.splitlines() if not line.startswith("boards = ")]
+        return "\n".join([*kept, *(f"[[targets.mps3.boards]]\n{board}" for board in boards), ""])
+
+    def pool_member(self, name: str) -> str:
+        """This board in a pool."""
+        ports = {"console": "mcc", "uart": "uart0", "volume": "volume"}
+        lines = [f"{k} = {json.dumps(str(self.directory / v))}" for k, v in ports.items()]
+        return "\n".join([f'name = "{name}"', f"macs = {self.macs}", *lines])
+
     @property
     def power_command(self) -> tuple[str, ...]:
         return ("sh", "-c", f"kill -USR1 {self.pid}")
