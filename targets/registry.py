@@ -44,7 +44,7 @@ class RegisteredTarget:
     make: Callable[[TargetContext], Target]
     #: Whether it could work here, for `bench doctor`.
     check: Checkup
-    #: There is only one device: under xdist, one worker makes all its measurements.
+    #: One device, or a pool that shares out its work: under xdist, one worker has all of it.
     exclusive: bool = False
 
 
@@ -108,5 +108,5 @@ TARGETS: Mapping[str, RegisteredTarget] = MappingProxyType(
     }
 )
 
-#: The targets with only one device.
+#: The targets whose cells all go to one worker.
 EXCLUSIVE: frozenset[str] = frozenset(name for name, one in TARGETS.items() if one.exclusive)
