@@ -20,7 +20,7 @@ if TYPE_CHECKING:
     from targets.checkup import Checkup, Finding
     from targets.protocol import Target
 
-__all__ = ["EXCLUSIVE", "TARGETS", "RegisteredTarget", "TargetContext"]
+__all__ = ["DEVICES", "EXCLUSIVE", "TARGETS", "RegisteredTarget", "TargetContext"]
 
 
 @dataclass(frozen=True)
@@ -46,6 +46,8 @@ class RegisteredTarget:
     check: Checkup
     #: One device, or a pool that shares out its work: under xdist, one worker has all of it.
     exclusive: bool = False
+    #: It runs something that is not ours, which can fail today and work tomorrow.
+    device: bool = False
 
 
 def _make_sim(context: TargetContext) -> Target:
@@ -102,11 +104,14 @@ def _check_vela(settings: TargetSettings, logs: Path, *, boot: bool) -> Iterator
 TARGETS: Mapping[str, RegisteredTarget] = MappingProxyType(
     {
         "sim": RegisteredTarget(_make_sim, _check_sim),
-        "fvp": RegisteredTarget(_make_fvp, _check_fvp),
-        "mps3": RegisteredTarget(_make_mps3, _check_mps3, exclusive=True),
+        "fvp": RegisteredTarget(_make_fvp, _check_fvp, device=True),
+        "mps3": RegisteredTarget(_make_mps3, _check_mps3, exclusive=True, device=True),
         "vela": RegisteredTarget(_make_vela, _check_vela),
     }
 )
 
 #: The targets whose cells all go to one worker.
 EXCLUSIVE: frozenset[str] = frozenset(name for name, one in TARGETS.items() if one.exclusive)
+
+#: The targets that are devices, or programs of others that stand for one.
+DEVICES: frozenset[str] = frozenset(name for name, one in TARGETS.items() if one.device)

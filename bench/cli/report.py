@@ -157,13 +157,15 @@ def merge(
 
     Every planned cell must be reported, once for each suite; one that is not is an error in the
     file, and is named here. Where runs overlap, the later counts. The runs must be of one
-    configuration, one commit and the same tools. The exit status is 1 unless all is green.
+    configuration, one commit and the same tools. The exit status is that of one run: 1 if a verdict
+    failed, 75 if something is missing or was not judged, else 0.
     """
     from bench.core.errors import BenchError
     from bench.core.files import reason, write_atomically
     from bench.core.text import one_line
     from bench.records.joining import join_runs
     from bench.records.run_directory import RunDirectory
+    from bench.report.ending import Ending, ending_of
     from bench.report.merging import junit_parts, merge_runs, missing_lines
     from bench.report.run_view import read_run
 
@@ -189,4 +191,4 @@ def merge(
         f"{merged.repeated:,} reported more than once"
     )
     if not merged.green:
-        raise typer.Exit(1)
+        raise typer.Exit(ending_of(merged.cases) or Ending.INFRASTRUCTURE)

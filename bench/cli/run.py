@@ -63,8 +63,10 @@ def run(
     bench run 'tests/regression/test_npu_cycles.py::test_npu_cycles[my_model-base-u55_128-...]'
 
     Without tests, all suites run, with a worker for each core. -n says otherwise: -n 4, or -n 0 for
-    none. The exit status is that of pytest: 0 if all verdicts pass, 1 if one fails, 2 if it was
-    interrupted, 4 for a mistake in the configuration or the command, 5 if no test was selected.
+    none. The exit status is 0 if all verdicts pass, 1 if one fails, 75 if none fails but something
+    could not be judged (a worker died, a board or a download failed), so that another try may help;
+    and as pytest has it 2 if it was interrupted, 3 after an error of pytest, 4 for a mistake in the
+    configuration or the command, 5 if no test was selected.
     """
     from bench.core.main_job import main_job_command
 

@@ -6,6 +6,7 @@ from collections.abc import Callable, Iterable, Sequence
 
 from bench.baselines.accepted import BaselineSet
 from bench.core.errors import BenchError, TargetUnavailableError
+from bench.core.processes.servers import End, LostError
 from bench.judging.baseline import judge_against_accepted
 from bench.judging.bounds import left_the_npu, stated_direction
 from bench.judging.groups import (
@@ -117,7 +118,7 @@ class Judge:
             found = UnmeasuredRecord(
                 cell=CellIdentity.of(cell),
                 status=Status.UNAVAILABLE if unavailable else Status.INCOMPLETE,
-                error=type(error).__name__,
+                error=_kind(error),
                 reason=error.what,
                 cure=error.cure,
             )
@@ -229,3 +230,13 @@ class Judge:
             reproduce=self._reproduce(metric, group.id),
             key=key,
         )
+
+
+def _kind(error: BenchError) -> str:
+    """The kind of an error; `ProcessLost` where a process of ours was killed, whatever it did."""
+    cause: BaseException | None = error
+    while cause is not None:
+        if isinstance(cause, LostError) and cause.end is End.OUTSIDE:
+            return "ProcessLost"
+        cause = cause.__cause__
+    return type(error).__name__

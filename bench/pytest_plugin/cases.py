@@ -36,6 +36,8 @@ class CaseCollector:
         self._so_far: dict[str, CaseOutcome] = {}
         #: Why something could not be noted; empty if everything was.
         self.problem = ""
+        #: Whether a test failed that judges nothing of the plan.
+        self.others_failed = False
 
     def pytest_collection_finish(self, session: pytest.Session) -> None:
         """Without workers: these are the tests."""
@@ -51,6 +53,7 @@ class CaseCollector:
     def pytest_runtest_logreport(self, report: pytest.TestReport) -> None:
         """A phase of a test has ended."""
         if self._chosen is None or report.nodeid not in self._chosen:
+            self.others_failed |= report.failed
             return
         before = self._so_far.get(report.nodeid)
         now = _joined(before, report)
@@ -128,4 +131,6 @@ def _joined(before: CaseOutcome | None, report: pytest.TestReport) -> CaseOutcom
         outcome=next(o for o in ("failed", "skipped", "passed") if o in outcomes),
         seconds=(before.seconds if before else 0) + getattr(report, "duration", 0),
         text=words,
+        # Of a worker that died there is no phase, only xdist's word for it.
+        error="" if report.when in ("setup", "call", "teardown") else "WorkerDied",
     )

@@ -16,6 +16,7 @@ from bench.history.rows import rows_of_run
 from bench.history.store import HISTORY_FILE, Appended, HistoryStore
 from bench.pytest_plugin.end import shown_path
 from bench.records.run_directory import RunDirectory
+from bench.report.ending import Ending
 from bench.report.run_view import RunView
 
 __all__ = ["HistoryKeeper", "history_store"]
@@ -69,7 +70,7 @@ class HistoryKeeper:
             f"  -> then add it: bench history add {self._run.path}"
         )
         if self._required and session.exitstatus == pytest.ExitCode.OK:
-            session.exitstatus = pytest.ExitCode.TESTS_FAILED
+            session.exitstatus = Ending.INFRASTRUCTURE
 
     def _append(self) -> Appended:
         view = self._view()

@@ -20,6 +20,7 @@ from bench.pytest_plugin.baselines import update_baselines
 from bench.pytest_plugin.cases import CaseCollector
 from bench.pytest_plugin.end import end_lines, end_tables, shown_path, terminal_width
 from bench.pytest_plugin.live import LiveProgress, is_for_people
+from bench.pytest_plugin.status import exit_status
 from bench.records.record import Status
 from bench.report.run_view import RunView, read_run, write_junit
 
@@ -116,14 +117,17 @@ class TerminalReport:
         if missing:
             self._reports = f"a report is missing: {missing}"
         missing = missing or self._update_baselines(session.exitstatus)
-        failed = missing or not self._view.records or any(view.fails for view in self._view.cases)
         if self._setup.is_empty_shard and not missing:
             # There are fewer parts than shards; the merge proves that the others have every cell.
-            failed = False
             if session.exitstatus == pytest.ExitCode.NO_TESTS_COLLECTED:
                 session.exitstatus = pytest.ExitCode.OK
-        if session.exitstatus == pytest.ExitCode.OK and failed:
-            session.exitstatus = pytest.ExitCode.TESTS_FAILED
+            return
+        session.exitstatus = exit_status(
+            session.exitstatus,
+            self._view,
+            missing=bool(missing),
+            others_failed=self._cases.others_failed,
+        )
 
     def _read_and_write(self) -> str:
         """Read what the workers found and write the JUnit file. Returns the reason of a failure."""

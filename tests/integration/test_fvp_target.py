@@ -257,7 +257,7 @@ def test_a_broken_cell_does_not_hurt_the_others(tmp_path: Path) -> None:
     script.write_text("\n".join(lines) + "\n", encoding="utf-8")
     with as_fvp(script):
         done = runner.run(runner.write_config(CONFIG), "-n", "2")
-    assert done.returncode == 1, done.output[-3000:]
+    assert done.returncode == 75, done.output[-3000:]
     assert set(done.records()) == {"tiny-base-u55_64-shared_sram-fvp"}
     assert "tiny-base-u55_32-shared_sram-fvp: the FVP ended with status 3" in done.output
     logs = done.directory.path / "logs"
@@ -274,7 +274,7 @@ def test_without_an_fvp_nothing_is_made_and_every_cell_says_why(
     runner = BenchRunner(tmp_path)
     (tmp_path / "tiny.tflite").write_bytes(small_mlp())
     done = runner.run(runner.write_config(CONFIG))
-    assert done.returncode == 1
+    assert done.returncode == 75
     assert "target fvp is UNAVAILABLE: target fvp needs Arm's Corstone-300 FVP" in done.output
     assert "docs/fvp.md" in done.output
     assert "a run without a figure has failed" in done.output

@@ -169,7 +169,10 @@ def test_a_broken_tool_is_an_error_and_no_skip(
     (runner.directory / "net.tflite").write_bytes(decoder(2))
     break_package(runner, monkeypatch, package, code)
     run = runner.run(runner.write_config(NET + workload), "-n", "0")
-    assert run.returncode == 1, run.output
+    # What cannot be loaded or reached may be there on another machine, or the next time. A build
+    # that fails for no such reason would fail again.
+    again = how in ("no TensorFlow", "half a TensorFlow", "no download")
+    assert run.returncode == (75 if again else 1), run.output
     failed = failures(run)
     lost = "lost-base-u55_128-shared_sram-sim"
     assert set(failed) == {f"{lost}:{suite}" for suite in SUITES}
@@ -201,7 +204,7 @@ def test_a_reference_that_cannot_be_loaded_is_an_error_and_no_skip(
     (runner.directory / "net.tflite").write_bytes(decoder(2))
     break_package(runner, monkeypatch, "tflite_micro", "raise ImportError('bad ELF')")
     run = runner.run(runner.write_config(NET), "-n", "0")
-    assert run.returncode == 1, run.output
+    assert run.returncode == 75, run.output
     assert f"{CELL}:reference" in failures(run)
     assert "bad ELF" in run.output
 
@@ -252,7 +255,7 @@ def four_runs(tmp_path_factory: pytest.TempPathFactory) -> dict[str, BenchRun]:
     return runs
 
 
-STATUS = {"green": 0, "limits broken": 1, "unmeasurable": 1, "no device": 1}
+STATUS = {"green": 0, "limits broken": 1, "unmeasurable": 1, "no device": 75}
 
 
 @pytest.mark.parametrize("read", READERS)
@@ -407,7 +410,7 @@ def test_a_run_ends_when_a_worker_is_killed(
     assert len(cases) == total, output[-3000:]
     if counts[1]:
         # Status 2 where pytest was told to start no other worker.
-        assert process.returncode in (1, 2), output[-3000:]
+        assert process.returncode in (75, 2), output[-3000:]
         again = runner.run(config, "-n", "2")
         assert again.returncode == 0, again.output[-3000:]
     elif distribution != "no restart":
@@ -457,7 +460,7 @@ def test_a_cell_that_kills_its_worker_is_not_given_to_another(tmp_path: Path) ->
     with pytest.MonkeyPatch.context() as patch:
         patch.setenv("PYTHONPATH", f"{tmp_path}{os.pathsep}{ROOT}")
         run = runner.run(config, "-n", "2", "-p", "killer", timeout=300)
-    assert run.returncode == 1, run.output
+    assert run.returncode == 75, run.output
     deaths = (tmp_path / "deaths").read_text(encoding="utf-8").split()
     assert sorted(deaths) == sorted(set(deaths)), "each deadly cell was tried once"
     assert {record.cell.workload for record in run.records().values()} == {"good"}
