@@ -92,4 +92,6 @@ def _asked(subject: str, ask: Callable[[], _T]) -> _T | JudgedOutcome:
 
 def _case(suite: str, subject: str, ended: JudgedOutcome, seconds: float) -> CaseOutcome:
     name = test_name(suite, subject)
-    return CaseOutcome(nodeid=name, outcome=ended.outcome, seconds=seconds, text=ended.text)
+    return CaseOutcome(
+        nodeid=name, outcome=ended.outcome, seconds=seconds, text=ended.text, error=ended.error
+    )

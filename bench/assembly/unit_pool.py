@@ -175,7 +175,7 @@ def _unmeasured(cell: Cell, how: str) -> UnmeasuredRecord:
 
 def _given_up(unit: Unit, text: str) -> list[CaseOutcome]:
     return [
-        CaseOutcome(nodeid=name, outcome="failed", seconds=0, text=text)
+        CaseOutcome(nodeid=name, outcome="failed", seconds=0, text=text, error="WorkerDied")
         for name in tests_of_unit(unit)
     ]
 

@@ -28,6 +28,8 @@ class JudgedOutcome:
 
     outcome: Literal["passed", "failed", "skipped"]
     text: str = ""
+    #: The kind of error of a test that was not judged, and no fault of what it tests.
+    error: str = ""
 
 
 def outcome_of_verdicts(verdicts: Sequence[Verdict]) -> JudgedOutcome:
@@ -63,4 +65,4 @@ def said_or_failed(subject: str, ask: Callable[[], _T]) -> _T | JudgedOutcome:
     try:
         return ask()
     except BenchError as error:
-        return JudgedOutcome("failed", f"{subject}: could not be measured: {error}")
+        return JudgedOutcome("failed", f"{subject}: could not be measured: {error}", "NotStored")

@@ -16,6 +16,7 @@ from bench.assembly.session import BenchSession
 from bench.core.errors import BenchError
 from bench.judging.suites import GROUP_SUITES, SUITES
 from bench.plan.grid import Plan
+from bench.pytest_plugin.check import ERROR_PROPERTY
 from bench.records.cases import Case, CaseOutcome, Selection
 from bench.records.record import CellIdentity, Status, UnmeasuredRecord
 
@@ -131,6 +132,14 @@ def _joined(before: CaseOutcome | None, report: pytest.TestReport) -> CaseOutcom
         outcome=next(o for o in ("failed", "skipped", "passed") if o in outcomes),
         seconds=(before.seconds if before else 0) + getattr(report, "duration", 0),
         text=words,
-        # Of a worker that died there is no phase, only xdist's word for it.
-        error="" if report.when in ("setup", "call", "teardown") else "WorkerDied",
+        error=(before.error if before else "") or _error(report),
     )
+
+
+def _error(report: pytest.TestReport) -> str:
+    """The kind of error of a phase that says nothing about the figures; empty if there is none."""
+    # Of a worker that died there is no phase, only xdist's word for it.
+    if report.when not in ("setup", "call", "teardown"):
+        return "WorkerDied"
+    found = dict(report.user_properties).get(ERROR_PROPERTY, "") if report.failed else ""
+    return str(found)

@@ -19,9 +19,12 @@ from bench.plan.cell import Cell
 from bench.plan.grid import Group
 from bench.records.record import Record, UnmeasuredRecord
 
-__all__ = ["Check"]
+__all__ = ["ERROR_PROPERTY", "Check"]
 
 _T = TypeVar("_T")
+
+#: The property of a test that was not judged: the kind of error.
+ERROR_PROPERTY = "error"
 
 
 class Check:
@@ -33,7 +36,7 @@ class Check:
 
     def cell(self, cell: Cell, suite: str) -> None:
         """Assert the verdicts of the metrics of `suite` for `cell`."""
-        outcome = _asked(cell.id, lambda: self._judge.cell(cell))
+        outcome = self._asked(cell.id, lambda: self._judge.cell(cell))
         if isinstance(outcome, UnmeasuredRecord):
             _end(outcome_of_unmeasured(outcome))
             return
@@ -42,7 +45,7 @@ class Check:
 
     def sweep(self, group: Group) -> None:
         """Assert the outcome of a MAC sweep."""
-        record = _asked(group.id, lambda: self._judge.sweep(group))
+        record = self._asked(group.id, lambda: self._judge.sweep(group))
         if record.binding is not None:
             self._property("scaling_efficiency", f"{record.efficiency:.4f}")
             self._property("bound_by", record.memory or record.binding)
@@ -53,7 +56,7 @@ class Check:
 
     def order(self, group: Group) -> None:
         """Assert that size and cycles rise along the configured order of variants."""
-        record = _asked(group.id, lambda: self._judge.order(group))
+        record = self._asked(group.id, lambda: self._judge.order(group))
         _end(outcome_of_verdicts(record.verdicts))
 
     def _report_figures(self, record: Record) -> None:
@@ -81,6 +84,14 @@ class Check:
         # Only user_properties reach the JUnit file of the controller under xdist.
         self._node.user_properties.append((name, value))
 
+    def _asked(self, subject: str, ask: Callable[[], _T]) -> _T:
+        """The judge's answer; without one, the test has failed."""
+        answer = said_or_failed(subject, ask)
+        if isinstance(answer, JudgedOutcome):
+            self._property(ERROR_PROPERTY, answer.error)
+            pytest.fail(answer.text, pytrace=False)
+        return answer
+
 
 def _end(judged: JudgedOutcome) -> None:
     """End the test so; one that passed goes on."""
@@ -88,11 +99,3 @@ def _end(judged: JudgedOutcome) -> None:
         pytest.fail(judged.text, pytrace=False)
     if judged.outcome == "skipped":
         pytest.skip(judged.text)
-
-
-def _asked(subject: str, ask: Callable[[], _T]) -> _T:
-    """The judge's answer; without one, the test has failed."""
-    answer = said_or_failed(subject, ask)
-    if isinstance(answer, JudgedOutcome):
-        pytest.fail(answer.text, pytrace=False)
-    return answer

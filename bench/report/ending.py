@@ -44,6 +44,8 @@ _INFRASTRUCTURE = frozenset(
         # A process that was killed, a test that did not come to its end, a file that was damaged, a
         # shard that is missing.
         *("ProcessLost", "WorkerDied", "NotJudged", "NoRecord", "UnreadableRecord", NOT_REPORTED),
+        # No place for the record.
+        "NotStored",
     }
 )
 #: What is unjudged because something else is: that decides.

@@ -257,7 +257,7 @@ def test_results_on_a_full_disk_fail_with_the_reason(
         capture_output=True,
         text=True,
     )
-    assert done.returncode == 1, done.stdout
+    assert done.returncode == 75, done.stdout
     lines = done.stdout.splitlines()
     title = next(i for i, line in enumerate(lines) if re.match("_+ test_device_model", line))
     assert re.match(

@@ -247,6 +247,43 @@ def test_shards_by_a_plan_are_those_that_it_shows(
     assert "is the plan of another configuration" in other.output
 
 
+TRAINED = """
+[grid]
+macs = [64, 256]
+memory_modes = ["Shared_Sram"]
+targets = ["vela"]
+[data]
+mnist = "subset"
+[workloads]
+"""
+STUDY = """
+[workloads.{name}]
+recipe = "mnist_fc"
+order = ["pruned", "base"]
+[workloads.{name}.variants]
+base = {{ method = "train", epochs = 0.2, batch_size = 128 }}
+pruned = {{ method = "prune", epochs = 0.2, batch_size = 128 }}
+"""
+
+
+@pytest.mark.slow
+def test_machines_that_share_nothing_train_each_variant_once(tmp_path: Path) -> None:
+    text = TRAINED + STUDY.format(name="one") + STUDY.format(name="two")
+    runs = []
+    for number in (1, 2):
+        machine = BenchRunner(tmp_path / f"machine{number}")
+        machine.directory.mkdir()
+        config = machine.write_config(text)
+        runs.append(machine.run(config, "-n", "0", f"--bench-shard={number}/2"))
+    trained = [name for run in runs for kind, name in run.work() if kind == "train"]
+    assert sorted(trained) == ["one-base", "one-pruned", "two-base", "two-pruned"]
+    assert [len(run.directory.orders().found) for run in runs] == [2, 2]
+    done, joined = merge(runs, tmp_path / "merged")
+    assert "8 planned cells, 0 of them INCOMPLETE" in done.output
+    assert len(joined.records().found) == 8
+    assert len(joined.orders().found) == 4
+
+
 @pytest.mark.slow
 def test_the_shipped_grid_in_five_shards_is_the_grid(tmp_path: Path) -> None:
     """Two workloads share no training, so two of the five have work, and three are empty."""

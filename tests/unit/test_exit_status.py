@@ -36,6 +36,7 @@ CONSEQUENCE = case(Status.INCOMPLETE, "Incomplete", suite="mac_sweep")
     "error",
     [
         *("WorkerDied", "ProcessLost", "NotJudged", "NoRecord", "NotReported", "UnreadableRecord"),
+        "NotStored",
         *("DownloadError", "CacheError", "PrerequisiteError", "TargetUnavailableError"),
     ],
 )
@@ -98,5 +99,8 @@ def test_a_run_without_a_figure_or_a_report_has_no_answer(red: RunView, tmp_path
     assert status(0, green, missing=True) == 75
     assert status(0, RunView.empty(), missing=True) == 75
     assert status(1, red, missing=True) == 1
+    # A history that is required, and was not written.
+    assert status(75, green) == 75
+    assert status(75, red) == 1
     # Nobody knows what failed, so nobody is invited to try again.
     assert status(1, RunView.empty(), missing=True) == 1

@@ -15,6 +15,7 @@ from bench.pytest_plugin.history import HistoryKeeper
 from bench.records.cases import Case, CaseOutcome
 from bench.records.cases import Selection as Chosen
 from bench.records.run_directory import RunDirectory
+from bench.report.ending import Ending
 from bench.report.run_view import RunView, read_run
 from tests.support.history import CELL, manifest
 from tests.support.records import dense_layer_record
@@ -85,7 +86,7 @@ def test_a_run_whose_tests_did_not_all_end_is_incomplete(
     ("required", "status", "left"),
     [
         (False, OK, OK),
-        (True, OK, FAILED),
+        (True, OK, Ending.INFRASTRUCTURE),
         (True, pytest.ExitCode.INTERRUPTED, pytest.ExitCode.INTERRUPTED),
     ],
 )
@@ -104,7 +105,7 @@ def test_a_run_that_cannot_be_read_is_not_added_as_if_it_were_empty(
     tmp_path: Path, store: HistoryStore
 ) -> None:
     found, words = ended(make_run(tmp_path / "run"), store, required=True, view=RunView.empty)
-    assert found == FAILED
+    assert found == Ending.INFRASTRUCTURE
     assert "lacks this run: its files could not be read" in words
     assert not store.path.exists()
 

@@ -2,19 +2,25 @@
 
 from __future__ import annotations
 
+import shutil
 from collections import Counter
 from pathlib import Path
 
 import pytest
-from hypothesis import given
+from hypothesis import given, settings
 from hypothesis import strategies as st
 
+from bench.assembly.earlier import seen_seconds
+from bench.assembly.session import RunSetup
+from bench.assembly.setup import prepare_config
+from bench.assembly.sharding import sharded
 from bench.core.errors import ConfigError
+from bench.measuring.progress import ProgressEvent, append_to
 from bench.plan.cell import Cell
 from bench.plan.config import BenchConfig, load_config, parse_config
 from bench.plan.expected import RECORD_MS, TimeSource, expected_times
 from bench.plan.grid import Plan, base_of, make_plan
-from bench.plan.shards import Unit, parse_shard, restricted, shards_of, units_of
+from bench.plan.shards import Shard, Unit, parse_shard, restricted, shards_of, units_of
 from bench.plan.work import StepKind, Work, work_of
 from tests.support.bench_runs import DEFAULT_CONFIG
 
@@ -149,6 +155,7 @@ times = st.dictionaries(
 )
 
 
+@settings(max_examples=40)
 @given(st.integers(1, 12), times)
 def test_a_partition_has_every_cell_once_and_cuts_nothing(
     count: int, seen: dict[str, float]
@@ -201,3 +208,46 @@ def test_models_from_files_are_divided_by_what_is_judged_together() -> None:
 def test_what_is_no_shard_is_refused_with_an_example(text: str) -> None:
     with pytest.raises(ConfigError, match=r"no shard[\s\S]*2/5"):
         parse_shard(text)
+
+
+@pytest.fixture(scope="module")
+def machines(tmp_path_factory: pytest.TempPathFactory) -> list[RunSetup]:
+    """The same checkout on two machines: one is new, one has made everything before, slowly."""
+    found = []
+    for name in ("new", "old"):
+        place = tmp_path_factory.mktemp(name)
+        for part in ("bench.toml", "baselines"):
+            source = DEFAULT_CONFIG.parent / part
+            copy = shutil.copytree if source.is_dir() else shutil.copy
+            copy(source, place / part)
+        config = place / "bench.toml"
+        run = place / "results" / "20261129-000000-1"
+        found.append(
+            prepare_config(
+                load_config(config), config, run_path=run, cache_root=place / f"cache-{name}"
+            )
+        )
+    old = found[1]
+    old.cache_root.mkdir()
+    old.run_path.mkdir(parents=True)
+    sink = append_to(old.run_path / "progress.jsonl")
+    for variant in ("base", "pruned", "clustered"):
+        sink(ProgressEvent("train", f"mnist_fc-{variant}", "done", "", 90_000.0, 1))
+    return found
+
+
+def test_an_earlier_run_is_seen_by_a_plan(machines: list[RunSetup]) -> None:
+    new, old = (seen_seconds(setup.run_path.parent) for setup in machines)
+    assert new == {}
+    assert old["train:mnist_fc-base"] == 90_000.0
+
+
+@given(st.integers(1, 9), st.data())
+def test_every_machine_has_the_same_shards(
+    machines: list[RunSetup], count: int, data: st.DataObject
+) -> None:
+    """Whatever its cache holds, and whatever its earlier runs took."""
+    number = data.draw(st.integers(1, count))
+    shards = [sharded(setup, Shard(number, count), None).shard for setup in machines]
+    assert shards[0] == shards[1]
+    assert machines[0].config_sha256 == machines[1].config_sha256, "only the place differs"
