@@ -158,10 +158,10 @@ vela-locks: ## make the lock files of versions of Vela for grid.vela; VELAS="5.0
 lock: ## renew the lock files from pyproject.toml (needs uv)
 	uv pip compile --quiet --universal --python-version 3.10 --generate-hashes \
 	  --no-emit-index-url --no-header --constraint constraints.txt \
-	  --extra train pyproject.toml -o requirements.lock
+	  --extra train --extra fast pyproject.toml -o requirements.lock
 	uv pip compile --quiet --universal --python-version 3.10 --generate-hashes \
 	  --no-emit-index-url --no-header --constraint constraints.txt \
-	  --constraint requirements.lock --extra train --extra dev --extra virtual --extra board --extra labgrid --extra export --extra data --extra remote pyproject.toml -o requirements-dev.lock
+	  --constraint requirements.lock --extra train --extra fast --extra dev --extra virtual --extra board --extra labgrid --extra export --extra data --extra remote pyproject.toml -o requirements-dev.lock
 
 clean: ## remove the virtual environment, results and tool caches (not the artefact cache)
 	rm -rf $(VENV) results build *.egg-info .mypy_cache .ruff_cache .pytest_cache \

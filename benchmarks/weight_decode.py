@@ -2,20 +2,22 @@
 
 The network is the fully-connected one of Arm's pruning and clustering article (784-128-64-10),
 encoded by Vela for an Ethos-U55-128, once dense and once for each kind of compression. "ours" is
-everything that the simulator does, up to weights in OHWI order; "C" only decodes. Run it with
-`python -m benchmarks.weight_decode`.
+everything that the simulator does, up to weights in OHWI order, with machine code and without; "C"
+only decodes. Run it with `python -m benchmarks.weight_decode`.
 """
 
 from __future__ import annotations
 
 import time
 from collections.abc import Callable
+from functools import partial
 
 import numpy as np
 from ethosu import mlw_codec
 from numpy.typing import NDArray
 
 from targets.ethos_u55.weights import WeightOrder
+from targets.simulator.native.choice import InnerLoops
 from targets.simulator.weights.decoding import decode_weights
 from targets.simulator.weights.traversal import Traversal
 
@@ -51,14 +53,19 @@ def best_ms(work: Callable[[], object]) -> float:
 
 
 def main() -> None:
-    print(f"{'weights':<12} {'KiB':>7} {'ours ms':>9} {'C ms':>7} {'ratio':>7}")
+    print(f"{'weights':<12} {'KiB':>7} {'ours ms':>9} {'NumPy ms':>9} {'C ms':>7} {'ratio':>7}")
     for name, layers in variants(np.random.default_rng(0)).items():
         streams = [encode(weights) for weights in layers]
 
-        def ours(streams: list[bytes] = streams) -> None:
+        def ours(loops: InnerLoops, streams: list[bytes] = streams) -> None:
             for stream, (outputs, inputs) in zip(streams, LAYERS, strict=True):
                 decode_weights(
-                    stream, (outputs, 1, 1, inputs), ORDER, word=0, operation="NPU_OP_CONV"
+                    stream,
+                    (outputs, 1, 1, inputs),
+                    ORDER,
+                    word=0,
+                    operation="NPU_OP_CONV",
+                    kernels=loops.kernels(),
                 )
 
         def theirs(streams: list[bytes] = streams) -> None:
@@ -66,8 +73,9 @@ def main() -> None:
                 mlw_codec.decode(bytearray(stream))
 
         size = sum(map(len, streams)) / 1024
-        own, codec = best_ms(ours), best_ms(theirs)
-        print(f"{name:<12} {size:7.2f} {own:9.2f} {codec:7.2f} {own / codec:7.1f}")
+        own, plain = (best_ms(partial(ours, loops)) for loops in InnerLoops)
+        codec = best_ms(theirs)
+        print(f"{name:<12} {size:7.2f} {own:9.2f} {plain:9.2f} {codec:7.2f} {own / codec:7.1f}")
 
 
 if __name__ == "__main__":

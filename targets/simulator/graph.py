@@ -27,6 +27,7 @@ from targets.simulator.cpu.operator import CpuOperation
 from targets.simulator.cpu.variables import VARIABLE_OPERATORS, Variables, VariableStep
 from targets.simulator.execution.memory import Memory, MemoryMap, RegionInfo
 from targets.simulator.execution.program import Program
+from targets.simulator.native.kernels import Kernels
 from targets.simulator.observation import CpuOutput, NpuOutput, Observer
 from targets.simulator.tensors import Tensors
 
@@ -42,7 +43,9 @@ _ARENA = 0
 class Graph:
     """A prepared artefact. Raises `StreamError` or `ModelError` for what cannot be run."""
 
-    def __init__(self, artefact: Artefact, max_size: float = 1.0) -> None:
+    def __init__(
+        self, artefact: Artefact, max_size: float = 1.0, kernels: Kernels | None = None
+    ) -> None:
         self._artefact = artefact
         self._steps: list[_NpuStep | _CpuStep | _VariableStep] = []
         #: Why the graph as a whole cannot be run, although its NPU operators can.
@@ -51,7 +54,9 @@ class Graph:
         operations = 0
         for operator in artefact.operators:
             try:
-                self._steps.append(_step(artefact, operator, variables, max_size, operations))
+                self._steps.append(
+                    _step(artefact, operator, variables, max_size, operations, kernels)
+                )
             except CpuOperatorError as error:
                 self._obstacle = self._obstacle or error
             if isinstance(operator, NpuOperator):
@@ -96,9 +101,10 @@ def _step(
     variables: Variables,
     max_size: float,
     first: int,
+    kernels: Kernels | None,
 ) -> _NpuStep | _CpuStep | _VariableStep:
     if isinstance(operator, NpuOperator):
-        return _NpuStep(artefact, operator, max_size, first)
+        return _NpuStep(artefact, operator, max_size, first, kernels)
     if operator.name in VARIABLE_OPERATORS:
         return _VariableStep(variables.step(operator))
     return _CpuStep(CpuOperation(artefact, operator))
@@ -108,7 +114,12 @@ class _NpuStep:
     """An `ethos-u` operator."""
 
     def __init__(
-        self, artefact: Artefact, operator: NpuOperator, max_size: float, first: int
+        self,
+        artefact: Artefact,
+        operator: NpuOperator,
+        max_size: float,
+        first: int,
+        kernels: Kernels | None,
     ) -> None:
         """`first` is the index of its first operation among those of all such operators."""
         self._operator = operator
@@ -129,7 +140,7 @@ class _NpuStep:
         self._layout = MemoryMap(regions)
         with stream_of(f"the compiled model {artefact.name}, operator {operator.index}"):
             self._program = Program(
-                operator.operations, self._layout, operator.payload.macs, max_size
+                operator.operations, self._layout, operator.payload.macs, max_size, kernels
             )
         self.workspace = self._program.workspace + sum(
             region.length for region in self._interfaces.values()

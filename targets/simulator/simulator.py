@@ -19,13 +19,14 @@ from targets.ethos_u55.memory_modes import MemoryMode
 from targets.ethos_u55.ports import BurstBytes, PortMap
 from targets.protocol import Uncertainty
 from targets.simulator.graph import Graph
+from targets.simulator.native.choice import InnerLoops
 from targets.simulator.observation import Observer
 from targets.simulator.timing import NetworkTiming, TimingProfile, estimate
 from targets.simulator.timing.uncertainty import uncertainty
 from targets.simulator.timing.work import NetworkWork, network_work
 from targets.simulator.traffic.network import NetworkTraffic, OperationTraffic, operator_traffic
 
-__all__ = ["SimulationResult", "Simulator"]
+__all__ = ["InnerLoops", "SimulationResult", "Simulator"]
 
 
 @dataclass(frozen=True)
@@ -50,12 +51,14 @@ class Simulator:
         ports: PortMap | None = None,
         *,
         max_size: float = 1.0,
+        inner_loops: InnerLoops = InnerLoops.FASTEST,
     ) -> None:
         """Read and check `compiled`: a `.tflite` or `.npz` that Vela wrote.
 
         `accelerator` is the configuration to simulate; None means the one it was compiled for.
         `ports` decides what is counted on which AXI port; None means the defaults of Arm's driver.
         `max_size` multiplies the bounds on what an inference may cost (`execution.budget`).
+        `inner_loops` decides how fast it is, and nothing else.
 
         Raises `ModelError` for the file, `StreamError` for a command stream (it names word and
         operation), and `TargetError` if it was compiled for another accelerator.
@@ -69,7 +72,7 @@ class Simulator:
             )
         self.artefact = artefact
         self._ports = PortMap() if ports is None else ports
-        self._graph = Graph(artefact, max_size)
+        self._graph = Graph(artefact, max_size, inner_loops.kernels())
 
     @cached_property
     def _operator_traffic(self) -> tuple[NetworkTraffic, ...]:

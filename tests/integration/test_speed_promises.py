@@ -31,14 +31,13 @@ def timings(tmp_path_factory: pytest.TempPathFactory) -> dict[str, dict[str, Any
 
 
 @pytest.mark.parametrize("name", MODELS)
-def test_the_simulator_keeps_up_with_tflite_micro(
-    timings: dict[str, dict[str, Any]], name: str
-) -> None:
+def test_the_simulator_keeps_its_promises(timings: dict[str, dict[str, Any]], name: str) -> None:
+    """Ratios, and preparation, by the processor's time; ten times TFLite-Micro with AVX-512."""
     timing = timings[name]
-    assert timing["batch"] <= timing["tflm"], timing
-    assert timing["peak"] <= 1 << 30, timing
-    if name == "vww_96_int8":
-        assert timing["single"] <= 3 * timing["tflm"], timing
+    # What a busy machine may double are milliseconds, and nothing else is near its limit.
+    assert set(timing["broken"]) <= {"prepare"}, timing
+    own = timing["simulated"]
+    assert own["batch"] * (10 if own["quads"] else 1) <= timing["tflm"], timing
 
 
 def test_an_estimate_costs_at_most_two_inferences(tmp_path: Path) -> None:

@@ -14,7 +14,7 @@ from bench.plan.tolerance import WIDEST
 from bench.tflite.model_file import inspect
 from bench.tflite.reference import ReferenceOutputs
 from targets.artefact.errors import StreamError
-from targets.simulator.simulator import Simulator
+from targets.simulator.simulator import InnerLoops, Simulator
 from tests.operators.case import ROWS, Case, inputs_for, seed_of
 from tests.operators.catalogue import CASES, configurations
 from tests.operators.toolchain import CONFIGURATIONS, build
@@ -36,8 +36,9 @@ def test_operator(index: int, tmp_path: Path) -> None:
         if case.vela_fault and option.accelerator in case.fault_on:
             check_fault(case, label, path, inputs, reference.outputs)
         else:
-            outputs = Simulator(path).run(inputs).outputs
-            check_outputs(case, label, outputs, reference.outputs)
+            for loops in InnerLoops:
+                outputs = Simulator(path, inner_loops=loops).run(inputs).outputs
+                check_outputs(case, f"{label}, {loops.value}", outputs, reference.outputs)
 
 
 def check_placement(case: Case, path: Path, label: str) -> None:

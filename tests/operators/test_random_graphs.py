@@ -10,7 +10,7 @@ import numpy as np
 import pytest
 from hypothesis import HealthCheck, given, note, seed, settings
 
-from targets.simulator.simulator import Simulator
+from targets.simulator.simulator import InnerLoops, Simulator
 from tests.operators.case import inputs_for
 from tests.operators.graphs import Graph, graphs
 from tests.operators.toolchain import CONFIGURATIONS, build
@@ -51,7 +51,9 @@ def agree(graph: Graph, directory: Path) -> None:
     reference = build(model, inputs, (option,))
     compiled.write_bytes(reference.compiled[0])
     note(f"{compiled}: {option.accelerator.slug}, {option.memory_mode.value}, {option.optimise}")
-    outputs = Simulator(compiled).run(inputs).outputs
-    for index, (got, want) in enumerate(zip(outputs, reference.outputs, strict=True)):
-        differing = np.count_nonzero(got != want)
-        assert not differing, f"output {index}: {differing} of {want.size} elements differ"
+    for loops in InnerLoops:
+        outputs = Simulator(compiled, inner_loops=loops).run(inputs).outputs
+        for index, (got, want) in enumerate(zip(outputs, reference.outputs, strict=True)):
+            differing = np.count_nonzero(got != want)
+            words = f"{loops.value}, output {index}: {differing} of {want.size} elements differ"
+            assert not differing, words

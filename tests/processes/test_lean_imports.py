@@ -32,3 +32,28 @@ def test_inspection_needs_no_interpreter_and_no_tensorflow() -> None:
     )
     assert "bench.tflite.interpreters" in found
     assert found & {"tensorflow", "tflite_micro", "ai_edge_litert.interpreter"} == set()
+
+
+def test_the_simulator_loads_llvm_when_it_makes_machine_code() -> None:
+    found = loaded("import targets.simulator.simulator")
+    assert "targets.simulator.native.choice" in found
+    assert found & {"llvmlite", "llvmlite.binding"} == set()
+
+
+def test_without_llvmlite_the_simulator_computes_with_numpy() -> None:
+    code = (
+        "import sys, logging\n"
+        "logging.basicConfig(level=logging.INFO, stream=sys.stdout)\n"
+        "class Without:\n"
+        "    def find_spec(self, name, path=None, target=None):\n"
+        "        if name.startswith('llvmlite'):\n"
+        "            raise ModuleNotFoundError(name)\n"
+        "sys.meta_path.insert(0, Without())\n"
+        "from targets.simulator.native.choice import InnerLoops\n"
+        "print(InnerLoops.FASTEST.kernels())\n"
+    )
+    done = subprocess.run(
+        [sys.executable, "-c", code], cwd=ROOT, capture_output=True, text=True, check=True
+    )
+    assert "llvmlite is not installed" in done.stdout
+    assert done.stdout.endswith("None\n")

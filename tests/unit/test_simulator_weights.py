@@ -17,6 +17,7 @@ from hypothesis import strategies as st
 
 from targets.artefact.errors import StreamError
 from targets.ethos_u55.weights import SCALE_BYTES, WeightOrder
+from targets.simulator.native.choice import InnerLoops
 from targets.simulator.weights.decoding import decode_scales, decode_weights
 from targets.simulator.weights.mlw import MAX_WEIGHTS_PER_BYTE, decode_stream
 from targets.simulator.weights.traversal import (
@@ -58,8 +59,25 @@ def encoded(weights: np.ndarray) -> np.ndarray:
 
 
 def decoded(data: np.ndarray, limit: int | None = None) -> np.ndarray:
+    """By Python and by machine code, which agree, also about what is wrong."""
     most = MAX_WEIGHTS_PER_BYTE * data.size
-    return decode_stream(data, limit=most if limit is None else limit, **WHERE)
+    answers: list[np.ndarray | StreamError] = []
+    for kernels in (None, InnerLoops.FASTEST.kernels()):
+        try:
+            answers.append(
+                decode_stream(
+                    data, limit=most if limit is None else limit, **WHERE, kernels=kernels
+                )
+            )
+        except StreamError as error:
+            answers.append(error)
+    python, machine = answers
+    if isinstance(python, StreamError):
+        assert str(machine) == str(python)
+        raise python
+    assert isinstance(machine, np.ndarray)
+    assert np.array_equal(machine, python)
+    return machine
 
 
 @settings(max_examples=120, deadline=None)

@@ -15,7 +15,7 @@ from numpy.typing import ArrayLike, NDArray
 
 from targets.artefact.stream.operations import Rounding
 
-__all__ = ["MAX_PRODUCT", "scale", "wrap_int32"]
+__all__ = ["MAX_PRODUCT", "rounding_terms", "scale", "wrap_int32"]
 
 Ints = NDArray[np.int64]
 
@@ -56,6 +56,25 @@ def scale(values: Ints, multiplier: ArrayLike, shift: ArrayLike, rounding: Round
         product += np.where(twice, _half(shifts), 0)
     product >>= shifts
     return product
+
+
+def rounding_terms(shift: Ints, rounding: Rounding) -> tuple[Ints, Ints, Ints]:
+    """`scale` as one formula for all modes, int64 `[channels]`: (before, negative, after).
+
+    With `p = value * multiplier + before`, and `negative` added to it if p < 0, the scaled value is
+    `(p + after) >> shift`.
+    """
+    none = np.zeros_like(shift)
+    if rounding is Rounding.TRUNCATE:
+        return none, _low_bits(shift), none
+    if rounding is Rounding.NATURAL:
+        return _half(shift), none, none
+    twice = shift > _HIGH_HALF
+    return (
+        np.where(twice, np.int64(1) << (_HIGH_HALF - 1), _half(shift)),
+        np.where(twice, np.int64(-1) << _HIGH_HALF, none),
+        np.where(twice, _half(shift), none),
+    )
 
 
 def wrap_int32(values: Ints) -> Ints:

@@ -1,5 +1,7 @@
 """CONV and DEPTHWISE.
 
+Machine code computes them if there is some (decision 43), or else NumPy does:
+
 Products and sums of integers are exact in floating point, in any order, while every partial sum
 stays below 2^24 (float32) or 2^53 (float64). The actual weights of a layer decide which type is
 enough. So a convolution is one matrix product by BLAS.
@@ -14,11 +16,13 @@ import numpy as np
 from targets.artefact.stream.operations import Conv, Depthwise
 from targets.simulator.execution.feature_maps import FeatureMapPort
 from targets.simulator.execution.memory import Memory, Site
+from targets.simulator.execution.native_layer import NativeLayer, WindowSums
 from targets.simulator.execution.output_stage import FLOAT32_EXACT, OutputStage
 from targets.simulator.execution.preparation import Preparation
 from targets.simulator.execution.windows import WindowedInput
+from targets.simulator.native.kernels import Kernels
 
-__all__ = ["Convolution", "DepthwiseConvolution"]
+__all__ = ["convolution", "depthwise_convolution"]
 
 
 #: About this many bytes of windows are copied at a time.
@@ -48,21 +52,47 @@ class _Layer:
         limits = np.iinfo(self.input.dtype)
         greatest = max(-limits.min, limits.max)
         bounds = np.abs(self.weights).sum(axis=(1, 2, 3)) * greatest
-        self.stage = OutputStage(
-            replace(scaling, bias=scaling.bias - offset),
-            preparation.activator(operation, site),
+        scaling = replace(scaling, bias=scaling.bias - offset)
+        activator = preparation.activator(operation, site)
+        self.stage = OutputStage(scaling, activator, bounds)
+        self._sums = WindowSums(
+            self.input,
+            self.output,
+            kernel,
+            self.weights,
+            isinstance(operation, Depthwise),
+            scaling,
+            activator,
             bounds,
         )
         #: A type in which the accumulators are exact.
         self.dtype = np.dtype(np.float32 if bounds.max() < FLOAT32_EXACT else np.float64)
 
+    def native(self, kernels: Kernels | None) -> NativeLayer | None:
+        """Machine code for all of it; None if NumPy must do it."""
+        return NativeLayer.of(self._sums, kernels)
+
+
+def convolution(operation: Conv, preparation: Preparation, site: Site) -> Convolution | NativeLayer:
+    """A prepared CONV."""
+    layer = _Layer(operation, preparation, site, operation.ifm.depth)
+    return layer.native(preparation.kernels) or Convolution(operation, layer)
+
+
+def depthwise_convolution(
+    operation: Depthwise, preparation: Preparation, site: Site
+) -> DepthwiseConvolution | NativeLayer:
+    """A prepared DEPTHWISE."""
+    layer = _Layer(operation, preparation, site, 1)
+    return layer.native(preparation.kernels) or DepthwiseConvolution(operation, layer)
+
 
 class Convolution:
-    """A prepared CONV."""
+    """A CONV by NumPy."""
 
-    def __init__(self, operation: Conv, preparation: Preparation, site: Site) -> None:
+    def __init__(self, operation: Conv, layer: _Layer) -> None:
         ofm = operation.ofm
-        self._layer = _Layer(operation, preparation, site, operation.ifm.depth)
+        self._layer = layer
         #: `[H*W*I, O]`
         self._matrix = np.ascontiguousarray(
             self._layer.weights.reshape(ofm.depth, -1).T.astype(self._layer.dtype)
@@ -94,11 +124,11 @@ class Convolution:
 
 
 class DepthwiseConvolution:
-    """A prepared DEPTHWISE."""
+    """A DEPTHWISE by NumPy."""
 
-    def __init__(self, operation: Depthwise, preparation: Preparation, site: Site) -> None:
+    def __init__(self, operation: Depthwise, layer: _Layer) -> None:
         ofm = operation.ofm
-        self._layer = _Layer(operation, preparation, site, 1)
+        self._layer = layer
         #: `[H, W, channels]`
         self._weights = np.ascontiguousarray(
             np.moveaxis(self._layer.weights[..., 0], 0, -1).astype(self._layer.dtype)

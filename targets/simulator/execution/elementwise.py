@@ -31,10 +31,11 @@ from targets.simulator.execution.arithmetic import scale, wrap_int32
 from targets.simulator.execution.byte_table import ByteTable
 from targets.simulator.execution.feature_maps import FeatureMapPort
 from targets.simulator.execution.memory import Memory, Site
+from targets.simulator.execution.native_pair import NativePair
 from targets.simulator.execution.output_stage import OutputStage
 from targets.simulator.execution.preparation import Preparation
 
-__all__ = ["ElementwiseOperation"]
+__all__ = ["elementwise"]
 
 Ints = NDArray[np.int64]
 #: First and second operand as stored -> what the OFM stores.
@@ -47,8 +48,16 @@ _MAX_SHIFT = 63
 _ADDITIVE = (ElementwiseMode.ADD, ElementwiseMode.SUB)
 
 
-class ElementwiseOperation:
+def elementwise(
+    operation: Elementwise, preparation: Preparation, site: Site
+) -> ElementwiseOperation | NativePair:
     """A prepared ELEMENTWISE."""
+    step = ElementwiseOperation(operation, preparation, site)
+    return step.native(preparation) or step
+
+
+class ElementwiseOperation:
+    """An ELEMENTWISE by NumPy."""
 
     def __init__(self, operation: Elementwise, preparation: Preparation, site: Site) -> None:
         self._operation = operation
@@ -72,6 +81,13 @@ class ElementwiseOperation:
         ofm = operation.ofm
         #: Bytes a row of the batch needs while this runs.
         self.workspace = 48 * ofm.height * ofm.width * ofm.depth
+
+    def native(self, preparation: Preparation) -> NativePair | None:
+        """Machine code for two feature maps of bytes; None if NumPy must do it."""
+        if self._second is None:
+            return None
+        ports = (self._first, self._second, self._output)
+        return NativePair.of(ports, self._run, preparation.layout, preparation.kernels)
 
     def run(self, memory: Memory) -> None:
         """Read, combine, scale and store, for all rows of the batch."""

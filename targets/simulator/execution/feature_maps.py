@@ -20,7 +20,7 @@ from targets.artefact.stream.operations import FeatureMap, Layout
 from targets.ethos_u55.tensors import BRICK_CHANNELS
 from targets.simulator.execution.memory import Memory, MemoryMap, Site
 
-__all__ = ["FeatureMapPort", "extents_of"]
+__all__ = ["FeatureMapPort", "Piece", "extents_of"]
 
 #: The most elements that a row's feature map may have. With strides of 0, a damaged stream could
 #: ask for 2^48 of them in any region. The SRAM for the largest networks holds far fewer.
@@ -28,7 +28,7 @@ _MAX_ELEMENTS = 1 << 25
 
 
 @dataclass(frozen=True)
-class _Piece:
+class Piece:
     """A part of a feature map in which addresses are linear in the coordinates.
 
     The view has the axes row, height, width, and then either channel, or brick and channel in
@@ -65,25 +65,31 @@ class FeatureMapPort:
                 f"a feature map of {fm.height} x {fm.width} x {fm.depth} elements cannot be "
                 f"processed (1 to {_MAX_ELEMENTS} elements)"
             )
-        self._region = fm.region
-        self._pieces = tuple(_pieces(fm))
-        for piece in self._pieces:
+        self.region = fm.region
+        self.pieces = tuple(_pieces(fm))
+        for piece in self.pieces:
             first, last = piece.extent
             layout.check(fm.region, first, last + fm.dtype.bytes, site, writing=writing)
 
     @property
+    def linear(self) -> bool:
+        """Whether it is in one tile. An incomplete last brick then follows the complete ones."""
+        height, width, _ = self.shape
+        return self.pieces[0].shape[:2] == (height, width)
+
+    @property
     def extents(self) -> tuple[int, tuple[tuple[int, int], ...]]:
         """The region, and the first byte and the end of each piece."""
-        return self._region, _extents(self._pieces, self.dtype.itemsize)
+        return self.region, _extents(self.pieces, self.dtype.itemsize)
 
     def read(self, memory: Memory) -> Array:
         """The feature map as `[rows or 1, height, width, depth]`; often a view, do not keep it."""
-        region = memory[self._region]
-        if len(self._pieces) == 1:
-            view = self._view(region, self._pieces[0])
+        region = memory[self.region]
+        if len(self.pieces) == 1:
+            view = self._view(region, self.pieces[0])
             return view.reshape(len(region), *self.shape)
         result = np.empty((len(region), *self.shape), self.dtype)
-        for piece in self._pieces:
+        for piece in self.pieces:
             view = self._view(region, piece)
             # Splitting the last axis of a slice is still a view.
             _bricks(result[_rows_of(piece)], view.shape)[...] = view
@@ -91,13 +97,13 @@ class FeatureMapPort:
 
     def write(self, memory: Memory, values: Array) -> None:
         """Store `values`, `[rows or 1, height, width, depth]`, converted as in C."""
-        region = memory[self._region]
-        for piece in self._pieces:
+        region = memory[self.region]
+        for piece in self.pieces:
             view = self._view(region, piece)
             part = values[_rows_of(piece)]
             np.copyto(view, _bricks(part, (len(part), *view.shape[1:])), casting="unsafe")
 
-    def _view(self, region: Array, piece: _Piece) -> Array:
+    def _view(self, region: Array, piece: Piece) -> Array:
         # `__init__` has checked every piece, so the view stays within the region. An index
         # slice keeps the base pointer right whatever the region itself is a view of.
         start = region[:, piece.base : piece.base + self.dtype.itemsize]
@@ -113,11 +119,11 @@ def extents_of(fm: FeatureMap) -> tuple[tuple[int, int], ...]:
     return _extents(_pieces(fm), fm.dtype.bytes)
 
 
-def _extents(pieces: Iterable[_Piece], size: int) -> tuple[tuple[int, int], ...]:
+def _extents(pieces: Iterable[Piece], size: int) -> tuple[tuple[int, int], ...]:
     return tuple((first, last + size) for first, last in (piece.extent for piece in pieces))
 
 
-def _rows_of(piece: _Piece) -> tuple[slice, ...]:
+def _rows_of(piece: Piece) -> tuple[slice, ...]:
     """The piece's window in an array `[rows, height, width, depth]`."""
     return (slice(None), *piece.window)
 
@@ -130,7 +136,7 @@ def _bricks(part: Array, shape: tuple[int, ...]) -> Array:
     return as_strided(part, shape, steps)
 
 
-def _pieces(fm: FeatureMap) -> Iterator[_Piece]:
+def _pieces(fm: FeatureMap) -> Iterator[Piece]:
     for rows, columns, base in _tiles(fm):
         size = (rows.stop - rows.start, columns.stop - columns.start)
         steps = (fm.stride_y, fm.stride_x)
@@ -138,18 +144,18 @@ def _pieces(fm: FeatureMap) -> Iterator[_Piece]:
         if fm.layout is Layout.NHWC:
             # The NPU assumes adjacent channels here, whatever STRIDE_C says.
             channels = slice(0, fm.depth)
-            yield _Piece((rows, columns, channels), base, (*size, fm.depth), (*steps, item))
+            yield Piece((rows, columns, channels), base, (*size, fm.depth), (*steps, item))
             continue
         full = fm.depth // BRICK_CHANNELS
         if full:
             channels = slice(0, full * BRICK_CHANNELS)
             strides = (*steps, fm.stride_c, item)
-            yield _Piece((rows, columns, channels), base, (*size, full, BRICK_CHANNELS), strides)
+            yield Piece((rows, columns, channels), base, (*size, full, BRICK_CHANNELS), strides)
         rest = fm.depth % BRICK_CHANNELS
         if rest:
             channels = slice(full * BRICK_CHANNELS, fm.depth)
             start = base + full * fm.stride_c
-            yield _Piece((rows, columns, channels), start, (*size, rest), (*steps, item))
+            yield Piece((rows, columns, channels), start, (*size, rest), (*steps, item))
 
 
 def _tiles(fm: FeatureMap) -> Iterator[tuple[slice, slice, int]]:

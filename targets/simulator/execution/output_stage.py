@@ -11,6 +11,7 @@ from __future__ import annotations
 
 from collections.abc import Callable
 from dataclasses import dataclass, replace
+from functools import cached_property
 from typing import Any
 
 import numpy as np
@@ -52,9 +53,14 @@ class Scaling:
         biased = accumulators + self.bias
         return scale(biased, self.multiplier, self.shift, self.rounding) + self.zero_point
 
-    def spread(self) -> Scaling:
-        """The same scaling, with an entry for every channel in each array."""
-        bias, multiplier, shift = np.broadcast_arrays(self.bias, self.multiplier, self.shift)
+    def spread(self, channels: int = 1) -> Scaling:
+        """The same scaling, with an entry for every channel in each array.
+
+        There are `channels` of them if all arrays have one entry.
+        """
+        bias, multiplier, shift, _ = np.broadcast_arrays(
+            self.bias, self.multiplier, self.shift, np.empty(channels)
+        )
         return replace(self, bias=bias, multiplier=multiplier, shift=shift)
 
     def part(self, channels: _Selection) -> Scaling:
@@ -117,9 +123,17 @@ class OutputStage:
         self._ofm = np.dtype(activator.ofm.value)
         channels = scaling.spread()
         bounds = np.broadcast_to(np.asarray(bound, np.int64), channels.bias.shape)
-        self._line = _fit_any(channels, activator.clamp, bounds)
-        if self._line is not None and activator.clamp is not None:
-            self._finish = _finisher(activator, *activator.clamp)
+        self._channels, self._bounds = channels, bounds
+
+    @cached_property
+    def _line(self) -> _Line | None:
+        """Fitted when it is needed: machine code does without."""
+        return _fit_any(self._channels, self._activator.clamp, self._bounds)
+
+    @cached_property
+    def _finish(self) -> Callable[[NDArray[np.uint8]], Array]:
+        assert self._activator.clamp is not None
+        return _finisher(self._activator, *self._activator.clamp)
 
     @property
     def dtype(self) -> np.dtype[Any]:

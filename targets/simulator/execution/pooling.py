@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import math
 from typing import Any
 
 import numpy as np
@@ -12,19 +13,28 @@ from targets.artefact.stream.operations import Padding, Pool, PoolMode, Upscale
 from targets.simulator.execution.byte_table import ByteTable
 from targets.simulator.execution.feature_maps import FeatureMapPort
 from targets.simulator.execution.memory import Memory, Site
+from targets.simulator.execution.native_layer import NativeLayer, WindowSums
 from targets.simulator.execution.output_stage import OutputStage
 from targets.simulator.execution.preparation import Preparation
 from targets.simulator.execution.windows import WindowedInput
+from targets.simulator.native.kernels import Kernels
 
-__all__ = ["Pooling"]
-
+__all__ = ["pooling"]
 
 #: Up to this size, one pass per element of the kernel is faster than a reduction.
 _FEW_ELEMENTS = 64
+#: Up to this size, a window of all channels is a table of weights.
+_MAX_WEIGHTS = 1 << 20
+
+
+def pooling(operation: Pool, preparation: Preparation, site: Site) -> Pooling | NativeLayer:
+    """A prepared POOL."""
+    step = Pooling(operation, preparation, site)
+    return step.native(preparation.kernels) or step
 
 
 class Pooling:
-    """A prepared POOL."""
+    """A POOL by NumPy."""
 
     def __init__(self, operation: Pool, preparation: Preparation, site: Site) -> None:
         ifm, ofm, kernel = operation.ifm, operation.ofm, operation.kernel
@@ -43,12 +53,33 @@ class Pooling:
             terms *= ifm.depth
         bound = terms << (8 * ifm.dtype.bytes)
         self._sum_dtype = np.dtype(np.int32 if bound < 1 << 31 else np.int64)
-        self._stage = OutputStage(
-            preparation.scaling(operation, bias=-terms * ifm.zero_point), self._activator, bound
-        )
+        self._scaling = preparation.scaling(operation, bias=-terms * ifm.zero_point)
+        self._stage = OutputStage(self._scaling, self._activator, bound)
+        self._bound = bound
         self._table = self._tabulate()
         #: Bytes a row of the batch needs while this runs.
         self.workspace = 16 * ofm.height * ofm.width * ifm.depth
+
+    def native(self, kernels: Kernels | None) -> NativeLayer | None:
+        """Machine code for a sum that is too large for a table; None if NumPy must do it."""
+        operation, kernel = self._operation, self._operation.kernel
+        shape = (operation.ofm.depth, kernel.height, kernel.width, 1)
+        sums = operation.mode is PoolMode.AVERAGE and not operation.divides_by_valid
+        if not sums or self._table is not None or math.prod(shape) > _MAX_WEIGHTS:
+            return None
+        return NativeLayer.of(
+            WindowSums(
+                self._input,
+                self._output,
+                kernel,
+                np.ones(shape, np.int64),
+                True,
+                self._scaling,
+                self._activator,
+                self._bound,
+            ),
+            kernels,
+        )
 
     def run(self, memory: Memory) -> None:
         """Read, pool, scale and store, for all rows of the batch."""

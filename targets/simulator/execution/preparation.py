@@ -14,6 +14,7 @@ from targets.simulator.execution.activation import Activator
 from targets.simulator.execution.known_bytes import Constants
 from targets.simulator.execution.memory import MemoryMap, Site
 from targets.simulator.execution.output_stage import Scaling
+from targets.simulator.native.kernels import Kernels
 from targets.simulator.weights.decoding import decode_scales, decode_weights
 from targets.simulator.weights.traversal import Traversal, traversal_of
 
@@ -30,6 +31,8 @@ class Preparation:
     layout: MemoryMap
     macs: int
     constants: Constants
+    #: Who makes machine code of inner loops; None leaves them to NumPy.
+    kernels: Kernels | None = None
     #: Decoded streams by the digest of their bytes, because stripes of a layer share a stream.
     _decoded: dict[_Key, NDArray[np.int16]] = field(default_factory=dict)
 
@@ -40,7 +43,12 @@ class Preparation:
         key = (hashlib.sha256(content.tobytes()).digest(), shape, traversal)
         if key not in self._decoded:
             self._decoded[key] = decode_weights(
-                content, shape, traversal, word=site.word, operation=site.operation
+                content,
+                shape,
+                traversal,
+                word=site.word,
+                operation=site.operation,
+                kernels=self.kernels,
             )
         return self._decoded[key]
 

@@ -18,14 +18,15 @@ from targets.artefact.stream.operations import (
     Pool,
 )
 from targets.simulator.execution.budget import Budget
-from targets.simulator.execution.convolution import Convolution, DepthwiseConvolution
+from targets.simulator.execution.convolution import convolution, depthwise_convolution
 from targets.simulator.execution.dma import DmaTransfer, load_tables
-from targets.simulator.execution.elementwise import ElementwiseOperation
+from targets.simulator.execution.elementwise import elementwise
 from targets.simulator.execution.feature_maps import FeatureMapPort
 from targets.simulator.execution.known_bytes import Constants
 from targets.simulator.execution.memory import Memory, MemoryMap, Site
-from targets.simulator.execution.pooling import Pooling
+from targets.simulator.execution.pooling import pooling
 from targets.simulator.execution.preparation import Preparation
+from targets.simulator.native.kernels import Kernels
 from targets.simulator.observation import StreamObserver
 
 __all__ = ["Program"]
@@ -57,7 +58,8 @@ class Program:
     another, in the stream's order.
 
     Raises `StreamError`, which names word and operation, for what the NPU could not do, and for
-    what is too large; `max_size` multiplies what is not (see `Budget`).
+    what is too large; `max_size` multiplies what is not (see `Budget`). `kernels` makes machine
+    code of inner loops; without it, NumPy runs them.
     """
 
     def __init__(
@@ -66,11 +68,12 @@ class Program:
         layout: MemoryMap,
         macs: int,
         max_size: float = 1.0,
+        kernels: Kernels | None = None,
     ) -> None:
         budget = Budget(macs, max_size)
         for operation in operations:
             budget.spend(operation, _site(operation))
-        preparation = Preparation(layout, macs, Constants(layout))
+        preparation = Preparation(layout, macs, Constants(layout), kernels)
         self._steps: list[_Placed] = []
         for index, operation in enumerate(operations):
             placed = _prepare(operation, index, preparation)
@@ -107,13 +110,13 @@ def _prepare(operation: Operation, index: int, preparation: Preparation) -> _Pla
 
 def _prepare_block(operation: BlockOperation, preparation: Preparation, site: Site) -> _Step:
     if isinstance(operation, Conv):
-        return Convolution(operation, preparation, site)
+        return convolution(operation, preparation, site)
     if isinstance(operation, Depthwise):
-        return DepthwiseConvolution(operation, preparation, site)
+        return depthwise_convolution(operation, preparation, site)
     if isinstance(operation, Pool):
-        return Pooling(operation, preparation, site)
+        return pooling(operation, preparation, site)
     assert isinstance(operation, Elementwise)
-    return ElementwiseOperation(operation, preparation, site)
+    return elementwise(operation, preparation, site)
 
 
 def _site(operation: Operation) -> Site:

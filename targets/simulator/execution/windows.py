@@ -26,7 +26,7 @@ class WindowedInput:
     def __init__(self, operation: BlockOperation, layout: MemoryMap, site: Site, fill: int) -> None:
         self.port = FeatureMapPort(operation.ifm, layout, site, writing=False)
         self._operation = operation
-        self._fill = fill
+        self.fill = fill
         kernel, ofm, padding = operation.kernel, operation.ofm, operation.padding
         self._size = kernel.covered(ofm.height, ofm.width)
         self._inside = (
@@ -43,6 +43,31 @@ class WindowedInput:
         """The IFM's element type."""
         return self.port.dtype
 
+    @property
+    def plain(self) -> bool:
+        """Whether the IFM is not upscaled."""
+        return self._operation.upscale is Upscale.NONE
+
+    @property
+    def complete(self) -> bool:
+        """Whether the IFM has all that the windows reach, and fills what is not padding."""
+        height, width, _ = self.port.shape
+        if self._padded:
+            inside = tuple(part.stop - part.start for part in self._inside)
+            return inside == (height, width)
+        return self._size[0] <= height and self._size[1] <= width
+
+    @property
+    def size(self) -> tuple[int, int]:
+        """Height and width, padding included."""
+        return self._size if self._padded else self.port.shape[:2]
+
+    @property
+    def corner(self) -> tuple[int, int]:
+        """Where the IFM begins in it."""
+        padding = self._operation.padding
+        return padding.top, padding.left
+
     def read(self, memory: Memory) -> Array:
         """`[rows or 1, height, width, depth]`, padding included; a view if there is none."""
         values = self.port.read(memory)
@@ -53,7 +78,7 @@ class WindowedInput:
         if not self._padded:
             return values
         shape = (len(values), *self._size, values.shape[3])
-        padded = np.full(shape, self._fill, self.dtype)
+        padded = np.full(shape, self.fill, self.dtype)
         padded[:, self._inside[0], self._inside[1]] = values
         return padded
 

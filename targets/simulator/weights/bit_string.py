@@ -31,6 +31,8 @@ class BitString:
         padded = np.concatenate([data, np.zeros(GUARD_BYTES + 8, np.uint8)])
         starts = data.size + GUARD_BYTES
         # The 64 bits from each byte on: one look-up and one shift give the bits p .. p+56.
+        #: The stream and the guard.
+        self.bytes = padded
         self.words = np.ndarray((starts,), "<u8", buffer=padded, strides=(1,)).astype(np.uint64)
         self.scalars = memoryview(self.words)
 

@@ -10,6 +10,7 @@ from numpy.typing import NDArray
 
 from targets.artefact.errors import StreamError, WeightStreamError
 from targets.ethos_u55.weights import SCALE_BYTES
+from targets.simulator.native.kernels import Kernels
 from targets.simulator.weights.mlw import MAX_WEIGHTS_PER_BYTE, decode_stream
 from targets.simulator.weights.traversal import (
     Shape,
@@ -28,7 +29,13 @@ _Bytes = bytes | bytearray | memoryview | NDArray[np.uint8]
 
 
 def decode_weights(
-    stream: _Bytes, shape: Shape, traversal: Traversal, *, word: int, operation: str
+    stream: _Bytes,
+    shape: Shape,
+    traversal: Traversal,
+    *,
+    word: int,
+    operation: str,
+    kernels: Kernels | None = None,
 ) -> NDArray[np.int16]:
     """Decode one weight stream and put its weights in order.
 
@@ -38,6 +45,7 @@ def decode_weights(
         traversal: the order of the stream, see `traversal_of`.
         word: index of the operation's word in the command stream, for the error text.
         operation: its name, for the error text.
+        kernels: who makes machine code; None for Python and NumPy.
 
     Returns:
         int16 `[O, H, W, I]`, each -255..255; the caller owns it.
@@ -63,7 +71,7 @@ def decode_weights(
     # Check before anything is allocated: registers may ask for shapes of any size.
     if expected > min(MAX_WEIGHTS_PER_BYTE * data.size, _INDEX_LIMIT):
         raise error(f"it cannot hold {expected} weights")
-    decoded = decode_stream(data, limit=expected, word=word, operation=operation)
+    decoded = decode_stream(data, limit=expected, word=word, operation=operation, kernels=kernels)
     if decoded.size != expected:
         raise error(f"it holds {decoded.size} weights instead of {expected}")
     indices = _indices(shape, traversal)

@@ -1,8 +1,7 @@
 """Slices of a compressed weight stream: their headers, and where their chunks are.
 
-The start of a chunk depends on the content of the previous one. So this is the only part of the
-decoder that works sequentially. It notes what it finds and interprets nothing. For the source of
-the format see `mlw`.
+The start of a chunk depends on the content of the previous one. So `scan_chunks` works
+sequentially. It notes what it finds and interprets nothing. For the source of the format see `mlw`.
 """
 
 from __future__ import annotations
@@ -14,7 +13,17 @@ import numpy as np
 
 from targets.simulator.weights.bit_string import BitString, Integers, MalformedError
 
-__all__ = ["CHUNK", "Chunks", "Palette", "Slice", "next_slice", "read_header", "scan_chunks"]
+__all__ = [
+    "BALANCE",
+    "CHUNK",
+    "ENDS_INSIDE",
+    "Chunks",
+    "Palette",
+    "Slice",
+    "next_slice",
+    "read_header",
+    "scan_chunks",
+]
 
 #: Symbols in a unary field, and so weights in a chunk.
 CHUNK: Final = 12
@@ -25,7 +34,10 @@ _LAST_ZERO_DIVISOR: Final = 3
 _UNCOMPRESSED: Final = 7
 _LAST_WEIGHT_DIVISOR: Final = 5
 #: How far the weights may be ahead of the zero runs.
-_BALANCE: Final = 8
+BALANCE: Final = 8
+
+#: What is wrong with a stream that is too short.
+ENDS_INSIDE: Final = "the stream ends inside a slice"
 
 
 @dataclass(frozen=True)
@@ -156,7 +168,7 @@ def scan_chunks(  # noqa: PLR0915
     while True:
         # The one that is too far ahead waits for the other.
         balance = done - runs_done if runs else 0
-        weights_on = balance < _BALANCE and done < weights
+        weights_on = balance < BALANCE and done < weights
         runs_on = balance >= 0 and runs_done < runs
         word = words[position >> 3] >> (position & 7)
         start = position
@@ -193,7 +205,7 @@ def scan_chunks(  # noqa: PLR0915
             start += runs_count_before * zero_divisor
         # Checked once per chunk, which is shorter than the zeros that follow the stream.
         if start > end:
-            raise MalformedError("the stream ends inside a slice", position)
+            raise MalformedError(ENDS_INSIDE, position)
         position = start
         if not (weights_on or runs_on):
             return chunks, position

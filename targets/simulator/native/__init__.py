@@ -1,0 +1,1 @@
+"""The simulator's inner loops as machine code, made by LLVM when they are first needed."""
