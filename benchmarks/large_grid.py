@@ -76,7 +76,11 @@ def timed(command: list[str], directory: Path) -> Cost:
         "sys.exit(done.returncode)\n"
     )
     done = subprocess.run(
-        [sys.executable, "-c", watch, *command], cwd=directory, capture_output=True, text=True
+        [sys.executable, "-c", watch, *command],
+        cwd=directory,
+        capture_output=True,
+        text=True,
+        errors="replace",
     )
     if done.returncode:
         sys.exit(f"{' '.join(command)} failed:\n{done.stdout}{done.stderr}")
