@@ -5,7 +5,7 @@ from __future__ import annotations
 import pytest
 
 from targets.mps3.errors import BoardUnavailableError
-from targets.mps3.labgrid.coordinator import parse_places
+from targets.mps3.labgrid.coordinator import parse_allocation, parse_places
 from targets.mps3.labgrid.keys import key_of
 from targets.mps3.labgrid.reservation import matching
 
@@ -62,3 +62,31 @@ def test_without_a_match_the_places_are_named() -> None:
 
 def test_a_place_has_one_lock_whatever_it_runs() -> None:
     assert key_of("lab/mps3 a") == "labgrid-lab-mps3-a"
+
+
+RESERVATIONS = """\
+Reservation 'AAAA':
+  owner: host/ethos-u55-bench
+  token: AAAA
+  state: waiting
+  filters:
+    main: board=mps3 macs=128
+  created: 2026-01-01 00:00:00
+  timeout: 2026-01-01 00:01:00
+Reservation 'BBBB':
+  owner: host/ethos-u55-bench
+  token: BBBB
+  state: allocated
+  filters:
+    main: board=mps3 macs=128
+  allocations:
+    main: mps3-a
+  created: 2026-01-01 00:00:00
+  timeout: 2026-01-01 00:01:00
+"""
+
+
+def test_a_reservation_has_its_own_place_and_no_other_s() -> None:
+    assert parse_allocation(RESERVATIONS, "BBBB") == "mps3-a"
+    assert parse_allocation(RESERVATIONS, "AAAA") == ""
+    assert parse_allocation(RESERVATIONS, "CCCC") == ""

@@ -17,7 +17,15 @@ from bench.core.processes import Bounds, Ended, TimedOutError, run_to_end
 from bench.core.processes.children import python_command
 from targets.mps3.errors import BoardUnavailableError
 
-__all__ = ["Coordinator", "Place", "our_name", "parse_places", "this_user", "words_for"]
+__all__ = [
+    "Coordinator",
+    "Place",
+    "our_name",
+    "parse_allocation",
+    "parse_places",
+    "this_user",
+    "words_for",
+]
 
 #: The user name under which the bench acquires places, so that it recognises them.
 _USER = "ethos-u55-bench"
@@ -25,8 +33,8 @@ _CLIENT = (
     "import runpy\nrunpy.run_module('labgrid.remote.client', run_name='__main__', alter_sys=True)"
 )
 _CLIENT_TIMEOUT = 60
-#: Seconds until the client has said the first thing, on a busy machine.
-_CLIENT_START = 15.0
+#: Seconds until the client has said the first thing.
+_CLIENT_START = 5.0
 _PLACE = re.compile(r"^Place '(?P<name>.+)':$")
 _TOKEN = re.compile(r"^export LG_TOKEN=(?P<token>\w+)$", re.MULTILINE)
 _ALLOCATED = re.compile(r"^\s*allocations:\n\s*main: (?P<place>\S+)$", re.MULTILINE)
@@ -91,7 +99,8 @@ class Coordinator:
         try:
             done = self._within(_CLIENT_START + seconds, "wait", token)
         except TimedOutError:
-            return ""
+            # A busy machine may not have let the client say it.
+            return parse_allocation(self._require("reservations"), token)
         found = _ALLOCATED.search(done.output)
         if done.status or found is None:
             raise BoardUnavailableError(f"labgrid's reservation {token} failed: {_said(done)}")
@@ -145,6 +154,15 @@ def parse_places(text: str) -> tuple[Place, ...]:
         elif key == "acquired" and value != "None":
             places[-1] = Place(last.name, last.tags, value)
     return tuple(places)
+
+
+def parse_allocation(text: str, token: str) -> str:
+    """The place of a reservation, from what `labgrid-client reservations` printed; or empty."""
+    for block in text.split("Reservation '")[1:]:
+        found = _ALLOCATED.search(block)
+        if block.startswith(f"{token}'") and found is not None:
+            return found["place"]
+    return ""
 
 
 def our_name() -> str:
