@@ -29,7 +29,7 @@ junit = $(if $(JUNIT),--junit-xml=$(JUNIT)/$(1).xml)
 .DEFAULT_GOAL := help
 .PHONY: help bench board test test-slow coverage lint format lock clean fuzz fuzz-inputs fuzz-graphs speed \
   fidelity architectures study firmware charts test-fvp test-images test-board fuzz-board faults kills \
-  foreign foreign-schemas big-data velas vela-locks
+  foreign foreign-schemas cluster-faults big-data velas vela-locks
 
 help: ## list the targets
 	@grep -hE '^[a-z-]+:.*## ' $(MAKEFILE_LIST) | sed -E 's/:.*## /\t/' | expand -t 14
@@ -117,6 +117,9 @@ kills: $(VENV)/.dev-ready ## kill a worker late in 60 runs; BENCH_KILLS=20 of ea
 	BENCH_KILLS=$(or $(BENCH_KILLS),20) $(BIN)/pytest tests/integration/test_gates.py \
 	  -k worker_is_killed $(ARGS)
 
+cluster-faults: $(VENV)/.dev-ready ## kill workers, clients and networks of a cluster; ROUNDS=10 of each kind
+	BENCH_CLUSTER_ROUNDS=$(or $(ROUNDS),10) $(BIN)/pytest tests/integration/test_cluster_faults.py $(ARGS)
+
 board: $(VENV)/.board-ready ## add what the MPS3 board needs to the virtual environment
 
 foreign: ## install the third-party programs that read our reports in tests (needs npm)
@@ -161,7 +164,7 @@ lock: ## renew the lock files from pyproject.toml (needs uv)
 	  --extra train --extra fast pyproject.toml -o requirements.lock
 	uv pip compile --quiet --universal --python-version 3.10 --generate-hashes \
 	  --no-emit-index-url --no-header --constraint constraints.txt \
-	  --constraint requirements.lock --extra train --extra fast --extra dev --extra virtual --extra board --extra labgrid --extra export --extra data --extra remote pyproject.toml -o requirements-dev.lock
+	  --constraint requirements.lock --extra train --extra fast --extra dev --extra virtual --extra board --extra labgrid --extra export --extra data --extra remote --extra cluster pyproject.toml -o requirements-dev.lock
 
 clean: ## remove the virtual environment, results and tool caches (not the artefact cache)
 	rm -rf $(VENV) results build *.egg-info .mypy_cache .ruff_cache .pytest_cache \

@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 import json
-from collections.abc import Iterable, Iterator, Mapping
+from collections.abc import Callable, Iterable, Iterator, Mapping
 from contextlib import ExitStack, contextmanager
 from dataclasses import dataclass, field
 from pathlib import Path
@@ -31,7 +31,7 @@ from bench.plan.cell import Cell
 from bench.plan.config import BenchConfig, timing_of
 from bench.plan.grid import Plan, make_plan
 from bench.plan.shards import restricted
-from bench.records.record import Status
+from bench.records.record import Record, Status
 from bench.records.run import RunManifest, Surroundings
 from bench.records.run_directory import RunDirectory, worker_name
 from bench.tflite.reference import ReferenceRunner
@@ -49,6 +49,7 @@ __all__ = [
     "judge_of",
     "open_judge",
     "open_tools",
+    "remote_of",
 ]
 
 
@@ -213,13 +214,17 @@ class Tools:
 
 
 @contextmanager
-def open_tools(setup: RunSetup, run: RunDirectory, sink: Sink) -> Iterator[Tools]:
+def open_tools(
+    setup: RunSetup, run: RunDirectory, sink: Sink, cache: ArtefactCache | None = None
+) -> Iterator[Tools]:
     """The tools of this process; ends what it started. `sink` is told what is being done.
 
-    Raises `BenchError` if this process has loaded other code than the one that set up the run.
+    `cache` stands in for the one that `setup` names. Raises `BenchError` if this process has loaded
+    other code than the one that set up the run.
     """
     setup.code.require_unchanged(*setup.code.modules)
-    cache = ArtefactCache(setup.cache_root, remote=_remote(setup.remote_cache))
+    if cache is None:
+        cache = ArtefactCache(setup.cache_root, remote=remote_of(setup.remote_cache))
     store = ProductStore(cache, setup.code, sink)
     reference = CachedReference(ReferenceRunner(setup.config.reference.bounds), store)
     context = TargetContext(
@@ -248,7 +253,8 @@ def open_tools(setup: RunSetup, run: RunDirectory, sink: Sink) -> Iterator[Tools
         )
 
 
-def _remote(address: str) -> RemoteCache | None:
+def remote_of(address: str) -> RemoteCache | None:
+    """What the artefact cache asks for what it has not got; an empty address is none."""
     if not address:
         return None
     store = open_store(address)
@@ -261,18 +267,20 @@ def open_judge(session: BenchSession, wanted: Iterable[Cell]) -> Iterator[Judge]
     setup = session.setup
     with open_tools(setup, session.run, append_to(session.run.progress)) as tools:
         baselines = kept_with_run(session.run)
-        yield judge_of(session, tools.engine(setup.config, wanted), baselines)
+        yield judge_of(session, tools.engine(setup.config, wanted).record, baselines)
 
 
-def judge_of(session: BenchSession, engine: Engine, baselines: BaselineSet) -> Judge:
-    """A judge of the cells that `engine` measures, against the accepted figures `baselines`."""
+def judge_of(
+    session: BenchSession, measure: Callable[[Cell], Record], baselines: BaselineSet
+) -> Judge:
+    """A judge of records that `measure` makes or has, against the accepted figures `baselines`."""
     setup = session.setup
 
     def reproduce(metric: str, subject: str) -> str:
         return reproduce_command(metric, subject, setup.extra_arguments, setup.program)
 
     policy = Policy(setup.failing)
-    return Judge(setup.config, engine.record, session.run, reproduce, baselines, policy)
+    return Judge(setup.config, measure, session.run, reproduce, baselines, policy)
 
 
 def abilities(setup: RunSetup, targets: Mapping[str, Target]) -> dict[str, Capabilities | Lack]:

@@ -75,7 +75,7 @@ def _serve(connection: Connection) -> None:
             unit = messages.read(connection.recv_bytes())
             # A judge for each unit: what it has read and worked out is of no use to the next.
             engine = tools.engine(setup.config, _wanted(unit))
-            judge = judge_of(session, engine, baselines)
+            judge = judge_of(session, engine.record, baselines)
             for order in unit.orders:
                 judge.know(_judged(session.run, order.cells))
             outcomes = list(judge_unit(unit, judge))

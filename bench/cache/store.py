@@ -172,6 +172,15 @@ class ArtefactCache:
             if isinstance(state, Manifest):
                 yield self._entry(state.key, state, built=False)
 
+    def entry_of(self, path: Path) -> Entry | None:
+        """The entry that the file or directory at `path` belongs to, if it is intact."""
+        entries = self._layout.entries
+        parts = path.relative_to(entries).parts if path.is_relative_to(entries) else ()
+        if len(parts) < 3:
+            return None
+        state = check_entry(entries.joinpath(*parts[:3]), self._checked)
+        return self._entry(state.key, state, built=False) if isinstance(state, Manifest) else None
+
     def exists(self) -> bool:
         """Whether there is a cache of this format below `root`."""
         with reporting("look for the cache", self.root):

@@ -13,6 +13,7 @@ from bench.cli import (
     bisect,
     cache,
     cells,
+    cluster,
     compare,
     doctor,
     history,
@@ -58,6 +59,7 @@ commands.command()(calibrate.calibrate)
 commands.command()(freeze.freeze)
 commands.add_typer(baseline.commands, name="baseline")
 commands.add_typer(cache.commands, name="cache")
+commands.add_typer(cluster.commands, name="cluster")
 commands.add_typer(history.commands, name="history")
 commands.add_typer(report.commands, name="report")
 commands.add_typer(zoo.commands, name="zoo")

@@ -54,6 +54,13 @@ def run(
             "verdicts and reports, in a fraction of the time for grids of 1,000 cells and more.",
         ),
     ] = Judging.TESTS,
+    cluster: Annotated[
+        str | None,
+        typer.Option(
+            metavar="PLACE",
+            help="Let a cluster make the records: tcp://host:8786, or local:4 for processes here.",
+        ),
+    ] = None,
 ) -> None:
     """Measure and judge every cell of bench.toml: pytest with the bench's own suites.
 
@@ -73,6 +80,7 @@ def run(
     own = [] if shard is None else [f"--bench-shard={shard}"]
     own += [] if plan is None else [f"--bench-plan={plan}"]
     own += [] if judge is Judging.TESTS else [f"--bench-judge={judge.value}"]
+    own += [] if cluster is None else [f"--bench-cluster={cluster}"]
     command = main_job_command(Path.cwd(), [*own, *(arguments or [])])
     # Not a child: signals, terminal and exit status are those of pytest.
     os.execv(command[0], command)

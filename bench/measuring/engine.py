@@ -13,7 +13,7 @@ from pathlib import Path
 
 from bench.core.arrays import Array
 from bench.core.errors import BenchError
-from bench.measuring.compilation import Compiler
+from bench.measuring.compilation import Compilation, Compiler
 from bench.measuring.figures import accuracy_of, binding, promised
 from bench.measuring.measurements import keep_measurement, kept_measurement
 from bench.measuring.once import Once
@@ -69,6 +69,10 @@ class Engine:
     def outputs(self, cell: Cell) -> tuple[Array, ...]:
         """The outputs of a planned cell; none if its target gives none. Raises as `record` does."""
         return self._measured(self._preparation.ready(cell))[1]
+
+    def compiled(self, cell: Cell) -> Compilation:
+        """The compiled model of a planned cell; its target is not asked. Raises `BenchError`."""
+        return self._preparation.compiled(cell)
 
     def job(self, cell: Cell) -> Job:
         """What the target of a planned cell is given. Raises `BenchError` where a step fails."""

@@ -15,7 +15,7 @@ from bench.core.errors import ModelError
 from bench.core.files import open_regular
 from bench.plan.config import BenchConfig, CustomMetric, TrainedWorkload, Workload
 
-__all__ = ["keep_inputs", "sha256_of"]
+__all__ = ["keep_inputs", "sha256_of", "with_files"]
 
 _CHUNK = 1 << 20
 
@@ -31,10 +31,17 @@ def keep_inputs(
     Raises `ModelError` if a file is no longer the one that was hashed.
     """
 
+    def kept(path: Path) -> Path:
+        return _keep(path, digests[path], cache) if path in digests else path
+
+    return with_files(config, kept)
+
+
+def with_files(config: BenchConfig, place: Callable[[Path], Path]) -> BenchConfig:
+    """`config` with `place(path)` instead of each file that the user named."""
+
     def kept(path: Path | None) -> Path | None:
-        if path is None or path not in digests:
-            return path
-        return _keep(path, digests[path], cache)
+        return None if path is None else place(path)
 
     workloads = {name: _kept(workload, kept) for name, workload in config.workloads.items()}
     locks = {version: kept(path) for version, path in config.vela.locks.items()}

@@ -111,6 +111,11 @@ class Preparation:
         #: that its target cannot measure, and `BenchError` if a step fails.
         self.ready = Once(self._make_ready)
 
+    def compiled(self, cell: Cell) -> Compilation:
+        """The compiled model of a planned cell, whether or not its target is available."""
+        plan = self._plans[cell]
+        return self._compilation((_Family(cell.workload, cell.variant), plan.options, cell.vela))
+
     def _make_ready(self, cell: Cell) -> Ready:
         plan = self._plans[cell]
         if isinstance(plan.target, Lack):

@@ -105,6 +105,14 @@ class ModelSource:
         stored = self._data_of(name, workload)
         return test_set_of(self._store, workload, stored.name, stored.files["test"], model.file)
 
+    def variant_product(self, name: str, workload: TrainedWorkload, variant: str) -> Product:
+        """Under what the cache holds a trained variant, whether or not it does."""
+        return self._variant_product(name, workload, variant)
+
+    def training_data(self, name: str, workload: TrainedWorkload) -> StoredData:
+        """The data of a trained workload, in the cache. Raises `BuildError`."""
+        return self._data_of(name, workload)
+
     def _recipe(self, name: str, workload: TrainedWorkload) -> SurveyedRecipe:
         return self._recipes.get(name) or built_in(workload, self._data)
 

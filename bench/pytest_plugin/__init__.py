@@ -23,6 +23,7 @@ from bench.plan.grid import Group, base_of
 from bench.pytest_plugin.arguments import tests_meant, wants_workers
 from bench.pytest_plugin.cases import CaseCollector
 from bench.pytest_plugin.check import Check
+from bench.pytest_plugin.cluster import judge_on, require_one_process
 from bench.pytest_plugin.ending import BoundedEnd
 from bench.pytest_plugin.grid_judging import BY_CELLS, GridJudging, refused_options
 from bench.pytest_plugin.history import HistoryKeeper, history_store
@@ -78,6 +79,12 @@ def pytest_addoption(parser: pytest.Parser) -> None:
         metavar="ADDRESS",
         help="where products that are not in the cache may be found, such as https://host/path "
         "(default: $BENCH_CACHE_REMOTE)",
+    )
+    group.addoption(
+        "--bench-cluster",
+        metavar="PLACE",
+        help="let a cluster make the records: tcp://host:8786, a scheduler of Dask, or local:4, "
+        "four processes here",
     )
     group.addoption(
         "--bench-baseline",
@@ -138,7 +145,7 @@ def pytest_load_initial_conftests(early_config: pytest.Config, args: list[str]) 
             # They judge, and run no tests.
             early_config.stash[_PROCESSES] = "auto" if workers is None else workers
             args += ["-n", "0"] if hasattr(known, "numprocesses") else []
-        elif workers is None and wants_workers(named):
+        elif workers is None and wants_workers(named) and known.bench_cluster is None:
             args[:0] = ["-n", "auto"]
     yield
 
@@ -167,6 +174,7 @@ def pytest_configure(config: pytest.Config) -> None:
             "  -> leave out --judge cells, or them"
         )
     try:
+        require_one_process(config)
         setup = prepare(config)
     except BenchError as error:
         raise pytest.UsageError(str(error)) from error
@@ -262,7 +270,11 @@ def judge(request: pytest.FixtureRequest) -> Iterator[Judge]:
     problem = ""
     with ExitStack() as stack:
         try:
-            opened = stack.enter_context(open_judge(session, _wanted(request.session.items)))
+            wanted = _wanted(request.session.items)
+            place = request.config.option.bench_cluster
+            opened = stack.enter_context(
+                open_judge(session, wanted) if place is None else judge_on(session, place, wanted)
+            )
         except BenchError as error:
             problem = str(error)
         else:

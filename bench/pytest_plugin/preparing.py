@@ -64,7 +64,8 @@ def prepare(config: pytest.Config) -> RunSetup:
         require_training_extra(setup)
         setup = replace(setup, inputs=checked_velas(setup, say_at_once))
         setup = replace(setup, inputs=surveyed_inputs(setup))
-        setup = replace(setup, unavailable=unavailable_targets(setup))
+        if config.option.bench_cluster is None:
+            setup = replace(setup, unavailable=unavailable_targets(setup))
         setup = with_recipes(replace(setup, config=kept_inputs(setup)), say_at_once)
         baselines = _judged_against(config, setup)
         surroundings = read_surroundings(setup.config_path, os.environ)

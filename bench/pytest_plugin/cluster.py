@@ -1,0 +1,50 @@
+"""A run whose records a cluster makes: one process judges them, and has no workers of its own."""
+
+from __future__ import annotations
+
+import importlib.util
+from collections.abc import Iterable
+from contextlib import AbstractContextManager
+
+import pytest
+
+from bench.assembly.session import BenchSession
+from bench.core.errors import ConfigError, PrerequisiteError
+from bench.judging.judge import Judge
+from bench.plan.cell import Cell
+from bench.pytest_plugin.grid_judging import BY_CELLS
+
+__all__ = ["judge_on", "require_one_process"]
+
+
+def require_one_process(config: pytest.Config) -> None:
+    """Raise `BenchError` for a cluster that is none, or that every xdist worker would ask."""
+    if config.option.bench_cluster is None:
+        return
+    if importlib.util.find_spec("distributed") is None:
+        raise PrerequisiteError(
+            "--bench-cluster needs Dask, which is not installed",
+            cure='pip install "ethos-u55-bench[cluster]"',
+        )
+    from bench.cluster.places import parse_place
+
+    parse_place(config.option.bench_cluster)
+    if config.option.bench_judge == BY_CELLS:
+        raise ConfigError(
+            "--bench-cluster does not go with judging by cells",
+            cure="leave --judge cells out; the cluster makes all records first in any case",
+        )
+    if getattr(config.option, "numprocesses", None):
+        raise ConfigError(
+            "--bench-cluster and -n exclude each other: the cluster has the workers",
+            cure="leave -n out, or write -n 0",
+        )
+
+
+def judge_on(
+    session: BenchSession, place: str, wanted: Iterable[Cell]
+) -> AbstractContextManager[Judge]:
+    """The judge of the cells `wanted`, whose records are made by the cluster at `place`."""
+    from bench.cluster.judging import open_cluster_judge
+
+    return open_cluster_judge(session, place, wanted)
