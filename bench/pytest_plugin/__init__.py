@@ -23,7 +23,7 @@ from bench.plan.grid import Group, base_of
 from bench.pytest_plugin.arguments import tests_meant, wants_workers
 from bench.pytest_plugin.cases import CaseCollector
 from bench.pytest_plugin.check import Check
-from bench.pytest_plugin.cluster import judge_on, require_one_process
+from bench.pytest_plugin.cluster import add_cluster_option, judge_on, require_one_process
 from bench.pytest_plugin.ending import BoundedEnd
 from bench.pytest_plugin.grid_judging import BY_CELLS, GridJudging, refused_options
 from bench.pytest_plugin.history import HistoryKeeper, history_store
@@ -80,12 +80,7 @@ def pytest_addoption(parser: pytest.Parser) -> None:
         help="where products that are not in the cache may be found, such as https://host/path "
         "(default: $BENCH_CACHE_REMOTE)",
     )
-    group.addoption(
-        "--bench-cluster",
-        metavar="PLACE",
-        help="let a cluster make the records: tcp://host:8786, a scheduler of Dask, or local:4, "
-        "four processes here",
-    )
+    add_cluster_option(group)
     group.addoption(
         "--bench-baseline",
         metavar="FILE|RUN|git:REV",

@@ -14,7 +14,17 @@ from bench.judging.judge import Judge
 from bench.plan.cell import Cell
 from bench.pytest_plugin.grid_judging import BY_CELLS
 
-__all__ = ["judge_on", "require_one_process"]
+__all__ = ["add_cluster_option", "judge_on", "require_one_process"]
+
+
+def add_cluster_option(group: pytest.OptionGroup) -> None:
+    """Where the records are made."""
+    group.addoption(
+        "--bench-cluster",
+        metavar="PLACE",
+        help="let a cluster make the records: tcp://host:8786, a scheduler of Dask, or local:4, "
+        "four processes here",
+    )
 
 
 def require_one_process(config: pytest.Config) -> None:
