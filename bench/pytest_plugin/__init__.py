@@ -268,7 +268,9 @@ def judge(request: pytest.FixtureRequest) -> Iterator[Judge]:
             wanted = _wanted(request.session.items)
             place = request.config.option.bench_cluster
             opened = stack.enter_context(
-                open_judge(session, wanted) if place is None else judge_on(session, place, wanted)
+                open_judge(session, wanted)
+                if place is None
+                else judge_on(request.config, session, place, wanted)
             )
         except BenchError as error:
             problem = str(error)

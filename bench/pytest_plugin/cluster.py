@@ -3,8 +3,8 @@
 from __future__ import annotations
 
 import importlib.util
-from collections.abc import Iterable
-from contextlib import AbstractContextManager
+from collections.abc import Iterable, Iterator
+from contextlib import ExitStack, contextmanager, nullcontext
 
 import pytest
 
@@ -51,10 +51,16 @@ def require_one_process(config: pytest.Config) -> None:
         )
 
 
+@contextmanager
 def judge_on(
-    session: BenchSession, place: str, wanted: Iterable[Cell]
-) -> AbstractContextManager[Judge]:
+    config: pytest.Config, session: BenchSession, place: str, wanted: Iterable[Cell]
+) -> Iterator[Judge]:
     """The judge of the cells `wanted`, whose records are made by the cluster at `place`."""
     from bench.cluster.judging import open_cluster_judge
 
-    return open_cluster_judge(session, place, wanted)
+    capture = config.pluginmanager.getplugin("capturemanager")
+    with ExitStack() as stack:
+        # All work is done in the first test, and people should see how it goes on.
+        with capture.global_and_fixture_disabled() if capture else nullcontext():
+            judge = stack.enter_context(open_cluster_judge(session, place, wanted))
+        yield judge
