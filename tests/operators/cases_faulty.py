@@ -11,8 +11,8 @@ from collections.abc import Iterator
 from targets.ethos_u55.accelerators import Accelerator
 from tests.operators import shaping
 from tests.operators.case import Case
-from tests.operators.network import Network, Value
-from tests.operators.pointwise import binary, table, unary
+from tests.operators.network import Network, Quantisation, Value
+from tests.operators.pointwise import binary, requantise, table, unary
 from tests.operators.reducing import reduce_
 from tests.operators.weighted import depthwise, transpose_conv
 
@@ -69,6 +69,11 @@ def cases() -> Iterator[Case]:
         vela_fault="the table lies beyond the SHRAM",
         fault_on=frozenset((Accelerator.U55_32, Accelerator.U55_64)),
     )
+    yield Case(
+        "graph/requantised-twice",
+        _requantised_twice,
+        vela_fault="the clamp between two requantisations of the same scale is lost",
+    )
 
 
 def _relu_of_strided_slice(network: Network) -> Value:
@@ -123,3 +128,9 @@ def _both_repeated(network: Network) -> Value:
 def _sigmoid_of_transposition(network: Network) -> Value:
     value = network.input((1, 2, 3, 1))
     return table(network, shaping.transpose(network, value, (0, 2, 1, 3)), "LOGISTIC")
+
+
+def _requantised_twice(network: Network) -> Value:
+    value = network.input((1, 1, 1, 1), scale=0.0157, zero_point=3)
+    saturated = requantise(network, value, "int8", Quantisation(0.00942, 0))
+    return requantise(network, saturated, "int8", Quantisation(0.00942, 1))

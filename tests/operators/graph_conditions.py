@@ -59,6 +59,11 @@ def tabulated(growth: Growth, value: Value, _: Value) -> bool:
     return not exact and unturned(growth, value, value)
 
 
+def unrequantised(growth: Growth, value: Value, _: Value) -> bool:
+    """No requantisation."""
+    return value.index not in growth.requantised
+
+
 def unturned_int8(growth: Growth, value: Value, _: Value) -> bool:
     """No transposition, of bytes."""
     return growth.dtype == "int8" and unturned(growth, value, value)

@@ -159,7 +159,9 @@ def softmaxes(growth: Growth, value: Value, _: Value) -> list[Value]:
 
 
 def requantisation(growth: Growth, value: Value, _: Value) -> list[Value]:
-    return [requantise(growth.network, value, value.dtype, growth.quantisation(value))]
+    made = requantise(growth.network, value, value.dtype, growth.quantisation(value))
+    growth.requantised.add(made.index)
+    return [made]
 
 
 def concatenation(growth: Growth, value: Value, partner: Value) -> list[Value]:
@@ -220,7 +222,7 @@ def reshaping(growth: Growth, value: Value, _: Value) -> list[Value]:
     n, height, width, depth = value.shape
     shapes = ((n, 1, height * width, depth), (n, height, 1, width * depth), (n, elements(value)))
     reshaped = shaping.reshape(growth.network, value, growth.pick(*shapes))
-    for kept in (growth.parts, growth.unplaceable):
+    for kept in (growth.parts, growth.unplaceable, growth.requantised):
         if value.index in kept:
             kept.add(reshaped.index)
     return [reshaped]

@@ -83,7 +83,7 @@ _STEPS: dict[str, _Kind] = {
     "with-input": _Kind(takes.anything, steps.with_input),
     "extreme": _Kind(takes.anything, steps.extreme),
     "pool": _Kind(takes.feature_map, steps.pooling),
-    "requantise": _Kind(takes.anything, steps.requantisation),
+    "requantise": _Kind(takes.unrequantised, steps.requantisation),
     "sigmoid": _Kind(takes.tabulated, steps.sigmoid),
     "softmax": _Kind(takes.classes, steps.softmaxes),
     "leaky": _Kind(takes.unturned, steps.leaky),

@@ -37,6 +37,9 @@ class Growth:
         #: Indices of maxima and half-pixel bilinear resizes, or of such reshaped. Where a padding
         #: or concatenation is next, Vela has them write into a part of its output, wrongly.
         self.unplaceable: set[int] = set()
+        #: Indices of values that a requantisation made, or of such reshaped. Vela makes one of two
+        #: with the same scale, without the clamp between them.
+        self.requantised: set[int] = set()
 
     @property
     def arithmetic(self) -> tuple[str, ...]:
