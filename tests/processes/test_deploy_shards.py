@@ -73,7 +73,7 @@ def test_kubernetes_takes_its_recipe() -> None:
     for document in documents(KUBERNETES):
         lint.validate(document, "1.33", strict=True)
     broken = documents(KUBERNETES)[0]
-    broken["spec"]["paralellism"] = 4
+    broken["spec"]["parallel"] = 4
     with pytest.raises(lint.ValidationError):
         lint.validate(broken, "1.33", strict=True)
 
