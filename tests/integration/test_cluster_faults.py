@@ -10,6 +10,7 @@ import random
 import signal
 import subprocess
 import time
+import zlib
 from collections.abc import Iterator
 from contextlib import suppress
 from pathlib import Path
@@ -77,7 +78,8 @@ def machines(tmp_path_factory: pytest.TempPathFactory) -> Iterator[Cluster]:
 def client(machines: Cluster, tmp_path: Path) -> BenchRunner:
     directory = machines.client / tmp_path.name
     directory.mkdir()
-    generator = np.random.default_rng(1)
+    # A model that no worker has measured for another test, so that there is work to be seen.
+    generator = np.random.default_rng(zlib.crc32(tmp_path.name.encode()))
     weights = [generator.integers(-127, 128, (8, 16), dtype=np.int8)]
     (directory / "net.tflite").write_bytes(mlp(weights, softmax=False))
     inputs = generator.uniform(size=(20, 16)).astype(np.float32)
@@ -94,6 +96,11 @@ def start(client: BenchRunner, machines: Cluster, metric: str = "slow") -> subpr
 def is_measuring(client: BenchRunner) -> bool:
     progress = client.results / "latest" / "progress.jsonl"
     return progress.exists() and '"measure"' in progress.read_text("utf-8")
+
+
+def wait_until_measuring(client: BenchRunner, run: subprocess.Popen[str]) -> None:
+    wait_until("measuring", lambda: is_measuring(client) or run.poll() is not None)
+    assert run.poll() is None, "the run was over before anything could happen to it"
 
 
 def outcomes(client: BenchRunner) -> tuple[set[str], set[str]]:
@@ -132,7 +139,7 @@ def test_workers_killed_at_random_moments_cost_no_cell(
     machines: Cluster, client: BenchRunner, number: int
 ) -> None:
     run = start(client, machines)
-    wait_until("measuring", lambda: is_measuring(client) or run.poll() is not None)
+    wait_until_measuring(client, run)
     moments = random.Random(number + 1)
     for _ in range(2):
         time.sleep(moments.uniform(0, 2))
@@ -153,7 +160,7 @@ def test_an_ended_client_leaves_no_work_behind(
     machines: Cluster, client: BenchRunner, number: int, how: signal.Signals
 ) -> None:
     run = start(client, machines, "slower")
-    wait_until("measuring", lambda: is_measuring(client) or run.poll() is not None)
+    wait_until_measuring(client, run)
     time.sleep(random.Random(number).uniform(0, 2))
     run.send_signal(how)
     output, _ = run.communicate(timeout=120)
@@ -193,7 +200,7 @@ def test_a_network_that_is_gone_for_20_seconds_costs_no_cell(
     if not machines.isolated:
         pytest.skip("no network namespaces here (they need root and iproute2)")
     run = start(client, machines)
-    wait_until("measuring", lambda: is_measuring(client) or run.poll() is not None)
+    wait_until_measuring(client, run)
     worker = random.Random(number).choice(machines.machines[1:])
     worker.cut()
     try:
@@ -210,7 +217,7 @@ def test_a_lost_scheduler_ends_the_run_and_its_workers(
 ) -> None:
     """The last test of this file: the cluster is gone afterwards."""
     run = start(client, machines, "slower")
-    wait_until("measuring", lambda: is_measuring(client) or run.poll() is not None)
+    wait_until_measuring(client, run)
     scheduler: Machine = machines.machines[0]
     scheduler.kill()
     output, _ = run.communicate(timeout=300)
