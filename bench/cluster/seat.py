@@ -8,19 +8,16 @@ do its work can be ended.
 
 from __future__ import annotations
 
-import os
 import shutil
-import signal
 import threading
 import time
 import zlib
 from collections.abc import Callable, Iterator
-from contextlib import ExitStack, contextmanager, suppress
+from contextlib import ExitStack, contextmanager
 from dataclasses import asdict, dataclass, replace
 from pathlib import Path
 from typing import Any
 
-import psutil
 from distributed import Worker, WorkerPlugin, get_worker
 
 from bench.assembly.session import Tools, open_tools, remote_of
@@ -29,6 +26,7 @@ from bench.cluster.parcels import NotingCache
 from bench.core.errors import BenchError
 from bench.core.fingerprint import SourceTree
 from bench.core.logging import logger
+from bench.core.processes import end_children
 from bench.measuring.progress import ProgressEvent
 from bench.plan.cell import Cell
 from bench.plan.grid import base_of
@@ -92,7 +90,7 @@ class Seat(WorkerPlugin):
         """Dask calls this when the worker ends."""
         self._end.set()
         if self._key:
-            _end_children()
+            end_children()
         with self._taken:
             self._leave()
 
@@ -143,7 +141,7 @@ class Seat(WorkerPlugin):
             self._life.close()
         finally:
             # Interpreters stay with the process that started them, which here goes on.
-            _end_children()
+            end_children()
 
     def _sink(self, run: str) -> Callable[[ProgressEvent], None]:
         worker = self._worker
@@ -175,7 +173,7 @@ class Seat(WorkerPlugin):
         key = self._key
         if key and not self._wanted(key):
             # What it waits for ends, so it ends; its result is dropped.
-            _end_children()
+            end_children()
         elif not key and time.monotonic() - self._idle_since > _IDLE_S:
             self._rest()
 
@@ -192,13 +190,3 @@ def seat_here() -> Seat:
     seat = get_worker().plugins[PLUGIN]
     assert isinstance(seat, Seat)
     return seat
-
-
-def _end_children() -> None:
-    """End the processes that do the work. Each leads a session of its own; Dask's own do not."""
-    own = os.getsid(0)
-    with suppress(psutil.Error):
-        for child in psutil.Process().children():
-            with suppress(OSError):
-                if os.getsid(child.pid) != own:
-                    os.killpg(child.pid, signal.SIGKILL)

@@ -34,6 +34,7 @@ __all__ = [
     "Ended",
     "TimedOutError",
     "bound_memory",
+    "end_children",
     "end_group",
     "ended_words",
     "guarded",
@@ -165,6 +166,23 @@ def end_group(process: subprocess.Popen[bytes]) -> None:
             # What a dead process never took cannot be flushed.
             with contextlib.suppress(BrokenPipeError):
                 pipe.close()
+
+
+def end_children() -> None:
+    """Kill what this process has started in the one way, from a thread that knows none of it.
+
+    Whoever waits for these processes sees them end. Others, such as those of multiprocessing, lead
+    no session and are left alone.
+    """
+    # Only here: nobody else needs it, and each process of the bench would load it.
+    import psutil
+
+    own = os.getsid(0)
+    with contextlib.suppress(psutil.Error):
+        for child in psutil.Process().children():
+            with contextlib.suppress(OSError):
+                if os.getsid(child.pid) != own:
+                    os.killpg(child.pid, signal.SIGKILL)
 
 
 def wait_for_status(process: subprocess.Popen[bytes], seconds: float) -> int | None:
