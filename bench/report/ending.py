@@ -20,6 +20,9 @@ from bench.core.errors import (
 from bench.records.joining import NOT_REPORTED
 from bench.records.record import Status
 from bench.report.cases import CaseView
+from targets.fvp.errors import InfrastructureError, MissingAnswerError
+from targets.jobs.errors import AnswerError
+from targets.mps3.errors import BoardError, DriverLostError, WrongBoardError
 from targets.registry import DEVICES
 
 __all__ = ["Ending", "ending_of"]
@@ -48,6 +51,15 @@ _INFRASTRUCTURE = frozenset(
         "NotStored",
     }
 )
+#: What a device's failure is called; a record has the name of the class, not the class. What
+#: cannot be put into a job fails each time, and is none.
+_OF_TARGETS = frozenset(
+    one.__name__
+    for one in (
+        *(TargetError, InfrastructureError, MissingAnswerError, AnswerError),
+        *(BoardError, DriverLostError, WrongBoardError),
+    )
+)
 #: What is unjudged because something else is: that decides.
 _CONSEQUENCES = frozenset({Status.INCOMPLETE, Status.UNAVAILABLE})
 
@@ -66,7 +78,7 @@ def ending_of(cases: Iterable[CaseView]) -> Ending:
 
 
 def _is_lost(case: CaseView) -> bool:
-    if case.error == TargetError.__name__:
+    if case.error in _OF_TARGETS:
         # What calculates fails in the same way each time; a device may not.
         return any(target in DEVICES for target in _targets(case))
     return case.error in _INFRASTRUCTURE

@@ -2,17 +2,20 @@
 
 from __future__ import annotations
 
+import importlib
 from dataclasses import replace
 from pathlib import Path
 
 import pytest
 
+from bench.core.errors import TargetError
 from bench.pytest_plugin.status import exit_status
 from bench.records.cases import Case
 from bench.records.record import Status
 from bench.report.cases import CaseView
 from bench.report.ending import Ending, ending_of
 from bench.report.run_view import RunView, read_run
+from targets.jobs.errors import JobError
 from tests.support.report_runs import mixed_run
 
 CELL = "net-base-u55_128-shared_sram-{}"
@@ -52,6 +55,22 @@ def test_what_another_try_may_mend_is_infrastructure(error: str) -> None:
 @pytest.mark.parametrize("error", ["BuildError", "CompilerError", "ModelError", "TestFailed"])
 def test_what_fails_again_each_time_is_a_verdict(error: str) -> None:
     assert ending_of([PASSED, DIED, case(Status.INCOMPLETE, error)]) is Ending.VERDICT
+
+
+@pytest.mark.parametrize("package", ["fvp", "jobs", "mps3"])
+def test_every_error_of_a_device_is_known_by_its_name(package: str) -> None:
+    errors = importlib.import_module(f"targets.{package}.errors")
+    names = [
+        name
+        for name, one in vars(errors).items()
+        if isinstance(one, type) and issubclass(one, TargetError)
+    ]
+    assert len(names) > 1
+    for name in names:
+        # What cannot be put into a job is the model's fault.
+        each_time = issubclass(getattr(errors, name), JobError)
+        ending = Ending.VERDICT if each_time else Ending.INFRASTRUCTURE
+        assert ending_of([PASSED, case(Status.INCOMPLETE, name, "fvp")]) is ending, name
 
 
 def test_a_device_may_work_the_next_time_and_a_calculation_may_not() -> None:
