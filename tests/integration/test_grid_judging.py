@@ -213,7 +213,8 @@ def test_a_process_that_is_killed_costs_its_cell_only(tmp_path: Path) -> None:
     runner = Judging(tmp_path, "cells", tmp_path / "cache")
     site = tmp_path / "site"
     site.mkdir()
-    (site / "sitecustomize.py").write_text(DEADLY.format(results=str(runner.results)))
+    text_of_site = DEADLY.format(results=str(runner.results))
+    (site / "sitecustomize.py").write_text(text_of_site, encoding="utf-8")
     path = os.pathsep.join([str(site), os.environ.get("PYTHONPATH", "")])
     environment = runner.environment() | {"PYTHONPATH": path}
     runner.environment = lambda: environment  # type: ignore[method-assign]
