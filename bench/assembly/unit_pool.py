@@ -7,25 +7,20 @@ unit are judged by its successor.
 from __future__ import annotations
 
 import contextlib
-import os
 import signal
-import subprocess
-import tempfile
 from collections import deque
 from collections.abc import Iterable, Iterator
 from dataclasses import dataclass
-from multiprocessing import Pipe
-from multiprocessing.connection import Connection, wait
-from typing import IO
+from multiprocessing.connection import wait
 
 from bench.assembly.session import BenchSession
 from bench.assembly.unit_judging import tests_of_unit
 from bench.assembly.unit_worker import Message
 from bench.assembly.units import Unit
-from bench.core.processes import ended_words
 from bench.core.processes.children import python_command
 from bench.core.processes.closing import Closing
-from bench.core.processes.running import guarded, wait_for_status
+from bench.core.processes.linked import Linked, linked
+from bench.core.processes.running import wait_for_status
 from bench.plan.cell import Cell
 from bench.records.cases import CaseOutcome
 from bench.records.record import CellIdentity, Status, UnmeasuredRecord
@@ -36,8 +31,8 @@ __all__ = ["UnitPool"]
 _CHILD = python_command(f"from {__package__}.unit_worker import main\nmain()")
 #: Seconds that a process may take to release its devices at the end, and to be gone.
 _LEAVE_S, _END_S = 30.0, 1.0
-#: Bytes of the end of a dead process's log.
-_TAIL = 4_000
+#: Of the end of a dead process's log.
+_TAIL_BYTES = 4_000
 #: Processes that may die of one unit without having noted a cell.
 _DEATHS = 2
 
@@ -47,9 +42,7 @@ class _Worker:
     """A process, and the unit that it has."""
 
     name: str
-    process: subprocess.Popen[bytes]
-    connection: Connection
-    log: IO[bytes]
+    child: Linked
     life: contextlib.ExitStack
     ready: bool = False
     unit: Unit | None = None
@@ -78,10 +71,10 @@ class UnitPool(Closing):
         queue = deque(units)
         while queue or any(worker.unit for worker in self._workers):
             self._fill(queue)
-            for connection in wait([worker.connection for worker in self._workers]):
-                worker = next(w for w in self._workers if w.connection is connection)
+            for connection in wait([worker.child.connection for worker in self._workers]):
+                worker = next(w for w in self._workers if w.child.connection is connection)
                 try:
-                    answer = worker.connection.recv_bytes()
+                    answer = worker.child.connection.recv_bytes()
                 except (EOFError, OSError):
                     yield from self._bury(worker, queue)
                     continue
@@ -95,12 +88,12 @@ class UnitPool(Closing):
         """End the processes: those that do nothing by themselves, the others interrupted."""
         leaving, self._workers = self._workers, []
         for worker in leaving:
-            worker.connection.close()
+            worker.child.connection.close()
             if worker.unit is not None:
                 with contextlib.suppress(ProcessLookupError):
-                    worker.process.send_signal(signal.SIGINT)
+                    worker.child.process.send_signal(signal.SIGINT)
         for worker in leaving:
-            wait_for_status(worker.process, _LEAVE_S)
+            wait_for_status(worker.child.process, _LEAVE_S)
             worker.life.close()
 
     def _fill(self, queue: deque[Unit]) -> None:
@@ -112,7 +105,7 @@ class UnitPool(Closing):
                 worker.unit = queue.popleft()
                 # A process that has died is found out when its answer is awaited.
                 with contextlib.suppress(OSError):
-                    worker.connection.send_bytes(Message.of(worker.unit))
+                    worker.child.connection.send_bytes(Message.of(worker.unit))
 
     def _busy(self) -> int:
         return sum(worker.unit is not None for worker in self._workers)
@@ -120,30 +113,19 @@ class UnitPool(Closing):
     def _start(self) -> _Worker:
         name = f"judge{self._started}"
         self._started += 1
+        # Each has one thread; those of BLAS would compete for the same cores.
+        environment = {WORKER_VARIABLE: name, "OPENBLAS_NUM_THREADS": "1"}
         with contextlib.ExitStack() as life:
-            log = life.enter_context(tempfile.TemporaryFile())
-            ours, theirs = Pipe()
-            life.enter_context(ours)
-            with theirs:
-                process = life.enter_context(
-                    guarded(
-                        [*_CHILD, str(theirs.fileno())],
-                        environment={**os.environ, WORKER_VARIABLE: name},
-                        stdout=log,
-                        stderr=subprocess.STDOUT,
-                        keep_open=[theirs.fileno()],
-                    )
-                )
+            child = life.enter_context(linked(_CHILD, environment=environment))
             with contextlib.suppress(OSError):
-                ours.send_bytes(self._setup)
-            return _Worker(name, process, ours, log, life.pop_all())
+                child.connection.send_bytes(self._setup)
+            return _Worker(name, child, life.pop_all())
 
     def _bury(self, worker: _Worker, queue: deque[Unit]) -> Iterator[list[CaseOutcome]]:
         """Note what `worker` died of, and give its unit to another, or give up."""
         self._workers.remove(worker)
-        status = wait_for_status(worker.process, _END_S)
-        how = "closed its connection" if status is None else ended_words(status)
-        text = f"the process that judges it {how}, {_DEATHS} times\n{_tail(worker.log)}".rstrip()
+        how, words = worker.child.how_it_ended(_END_S), worker.child.words(_TAIL_BYTES)
+        text = f"the process that judges it {how}, {_DEATHS} times\n{words}".rstrip()
         worker.life.close()
         cell = self._cells.get(self._session.run.died_on(worker.name) or "")
         if cell is not None:
@@ -178,8 +160,3 @@ def _given_up(unit: Unit, text: str) -> list[CaseOutcome]:
         CaseOutcome(nodeid=name, outcome="failed", seconds=0, text=text, error="WorkerDied")
         for name in tests_of_unit(unit)
     ]
-
-
-def _tail(log: IO[bytes]) -> str:
-    log.seek(max(0, log.seek(0, os.SEEK_END) - _TAIL))
-    return log.read().decode("utf-8", "replace").strip()

@@ -7,7 +7,6 @@ with the outcomes of its tests. It ends with the connection.
 from __future__ import annotations
 
 import json
-import os
 import sys
 from collections.abc import Iterable
 from multiprocessing.connection import Connection
@@ -66,8 +65,6 @@ def main() -> None:
 def _serve(connection: Connection) -> None:
     session = BenchSession(RunSetup.from_json(connection.recv_bytes().decode("utf-8")))
     messages, setup = Message(session.plan), session.setup
-    # There is one process per core; threads of BLAS would compete for the same cores.
-    os.environ.setdefault("OPENBLAS_NUM_THREADS", "1")
     with open_tools(setup, session.run, append_to(session.run.progress)) as tools:
         baselines = kept_with_run(session.run)
         connection.send_bytes(b"")

@@ -4,9 +4,7 @@ Starting Python and importing native code takes longer than most of the work, so
 serves many requests. It is replaced when it has died, and ended when a conversation with it goes
 wrong, so an answer is never taken for the answer to another request.
 
-The process is a Python program. Its last argument is the file descriptor of its end of the
-connection, for `multiprocessing.connection.Connection`. It ends with the connection. Its output
-goes to a log that leaves nothing behind.
+The process is started as `bench.core.processes.linked` says, and ends with the connection.
 """
 
 from __future__ import annotations
@@ -16,20 +14,15 @@ import os
 import signal
 import socket
 import struct
-import subprocess
-import tempfile
 from collections.abc import Iterator, Mapping, Sequence
-from dataclasses import dataclass
 from enum import Enum
-from multiprocessing import Pipe
 from multiprocessing.connection import Connection
-from typing import IO
 
 from bench.core.processes.closing import Closing
+from bench.core.processes.linked import Linked, linked
 from bench.core.processes.running import (
     bound_memory,
     ended_words,
-    guarded,
     memory_bound,
     memory_words,
     ran_out_of_memory,
@@ -38,9 +31,6 @@ from bench.core.processes.running import (
 
 __all__ = ["Conversation", "End", "LostError", "Server"]
 
-#: How much of the log's end is kept of a process that fails.
-_TAIL_BYTES = 8000
-_TAIL_LINES = 20
 #: Seconds that a process may take to end after it has closed its connection.
 _END_S = 1.0
 #: Signals by which others end a process; its own faults give other signals.
@@ -86,7 +76,7 @@ class Server(Closing):
         self._command = tuple(command)
         self._environment = dict(environment or {})
         self._life = contextlib.ExitStack()
-        self._running: _Running | None = None
+        self._running: Linked | None = None
 
     @property
     def pid(self) -> int | None:
@@ -106,66 +96,28 @@ class Server(Closing):
         """
         try:
             running = self._running or self._start()
-            yield Conversation(running, running.begin(memory_bytes))
+            yield Conversation(running, _begun(running, memory_bytes))
         except BaseException:
             self.close()
             raise
 
-    def _start(self) -> _Running:
+    def _start(self) -> Linked:
         try:
-            self._running = self._started()
+            with contextlib.ExitStack() as life:
+                self._running = life.enter_context(
+                    linked(self._command, environment=self._environment)
+                )
+                self._life = life.pop_all()
         except OSError as error:
             how = f"cannot be started: {error.strerror or error}"
             raise LostError(End.OUTSIDE, how, "") from error
         return self._running
 
-    def _started(self) -> _Running:
-        with contextlib.ExitStack() as life:
-            log = life.enter_context(tempfile.TemporaryFile())
-            ours, theirs = Pipe()
-            life.enter_context(ours)
-            with theirs:
-                process = life.enter_context(
-                    guarded(
-                        [*self._command, str(theirs.fileno())],
-                        environment={**os.environ, **self._environment},
-                        stdout=log,
-                        stderr=subprocess.STDOUT,
-                        keep_open=[theirs.fileno()],
-                    )
-                )
-            self._life = life.pop_all()
-        return _Running(process, ours, log)
-
-
-@dataclass(frozen=True)
-class _Running:
-    """A started server."""
-
-    process: subprocess.Popen[bytes]
-    connection: Connection
-    log: IO[bytes]
-
-    def begin(self, memory_bytes: int | None) -> int | None:
-        """Bound its memory and start its log again; returns the bound."""
-        # The position is the process's as well.
-        self.log.seek(0)
-        self.log.truncate()
-        return bound_memory(self.process, memory_bytes)
-
-    def words(self) -> str:
-        """The last lines of its log."""
-        handle = self.log.fileno()
-        size = os.fstat(handle).st_size
-        start = max(0, size - _TAIL_BYTES)
-        text = os.pread(handle, size - start, start).decode("utf-8", "replace").strip()
-        return "\n".join(text.splitlines()[-_TAIL_LINES:])
-
 
 class Conversation:
     """The messages, as bytes, from a request to its last answer."""
 
-    def __init__(self, running: _Running, memory_bytes: int | None) -> None:
+    def __init__(self, running: Linked, memory_bytes: int | None) -> None:
         self._running = running
         self._memory_bytes = memory_bytes
 
@@ -222,6 +174,14 @@ class Conversation:
         if -status in _FROM_OUTSIDE:
             return LostError(End.OUTSIDE, how, words)
         return LostError(End.ITSELF, how, words)
+
+
+def _begun(running: Linked, memory_bytes: int | None) -> int | None:
+    """Bound its memory and start its log again; returns the bound."""
+    # The position is the process's as well.
+    running.log.seek(0)
+    running.log.truncate()
+    return bound_memory(running.process, memory_bytes)
 
 
 def _let_wait(connection: Connection, seconds: float) -> None:

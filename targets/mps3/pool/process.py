@@ -3,19 +3,15 @@
 from __future__ import annotations
 
 import contextlib
-import os
 import signal
-import subprocess
-import tempfile
 import time
-from multiprocessing import Pipe
 from multiprocessing.connection import Connection
 from pathlib import Path
-from typing import IO
 
 from bench.core.errors import BenchError
-from bench.core.processes import ended_words, guarded, wait_for_status
+from bench.core.processes import wait_for_status
 from bench.core.processes.children import python_command
+from bench.core.processes.linked import linked
 from targets.mps3.errors import DriverLostError
 from targets.mps3.pool import driver
 from targets.mps3.pool.messages import Ended, Order, Said, Share
@@ -38,18 +34,7 @@ class BoardProcess:
         self._stopping = False
         try:
             with contextlib.ExitStack() as life:
-                self._log: IO[bytes] = life.enter_context(tempfile.TemporaryFile())
-                self.connection, theirs = Pipe()
-                life.enter_context(self.connection)
-                with theirs:
-                    self._process = life.enter_context(
-                        guarded(
-                            [*_PROGRAM, str(theirs.fileno())],
-                            stdout=self._log,
-                            stderr=subprocess.STDOUT,
-                            keep_open=[theirs.fileno()],
-                        )
-                    )
+                self._child = life.enter_context(linked(_PROGRAM))
                 self.connection.send(Order(settings, logs, name))
                 self._life = life.pop_all()
         except OSError as error:
@@ -57,7 +42,10 @@ class BoardProcess:
                 f"the process of board {name} cannot be started: {error}"
             ) from error
 
-    connection: Connection
+    @property
+    def connection(self) -> Connection:
+        """To wait for."""
+        return self._child.connection
 
     def receive(self) -> Said:
         """The next message; `Ended` when the process has died."""
@@ -77,7 +65,7 @@ class BoardProcess:
         if not self._stopping:
             self._stopping = True
             with contextlib.suppress(ProcessLookupError):
-                self._process.send_signal(signal.SIGTERM)
+                self._child.process.send_signal(signal.SIGTERM)
 
     def await_end(self, deadline: float) -> None:
         """Wait until it has ended, or until `deadline` of the monotonic clock."""
@@ -89,7 +77,7 @@ class BoardProcess:
                 self.connection.recv_bytes()
             except (EOFError, OSError):
                 break
-        wait_for_status(self._process, max(0.0, deadline - time.monotonic()))
+        wait_for_status(self._child.process, max(0.0, deadline - time.monotonic()))
 
     def close(self) -> None:
         """End it at once. May be called again."""
@@ -98,12 +86,7 @@ class BoardProcess:
     def _died(self) -> BenchError | None:
         if self._stopping:
             return None
-        status = wait_for_status(self._process, _END_S)
-        how = "closed its connection" if status is None else ended_words(status)
-        handle = self._log.fileno()
-        size = os.fstat(handle).st_size
-        start = max(0, size - _TAIL_BYTES)
-        words = os.pread(handle, size - start, start).decode("utf-8", "replace").strip()
+        how, words = self._child.how_it_ended(_END_S), self._child.words(_TAIL_BYTES)
         return DriverLostError(
             f"the process of board {self._name} {how}" + (f":\n{words}" if words else ""),
             cure="run again; if it happens again, it is a mistake in the bench",
