@@ -9,6 +9,7 @@ from typing import TYPE_CHECKING, Annotated, Any
 import typer
 
 from bench.cli.default_verb import ShowsByDefault
+from bench.core.text import counted
 
 if TYPE_CHECKING:
     from bench.history.series import Selection
@@ -113,7 +114,7 @@ def add(
             continue
         done = target.append(rows)
         what = "was there already" if done.known else "added"
-        cells = f"{done.cells:,} cell{'' if done.cells == 1 else 's'}"
+        cells = counted(done.cells, "cell")
         incomplete = "" if rows.run.complete else ", incomplete"
         print(one_line(f"{path}: {what}, {cells}{incomplete}"))
         for one in view.unreadable:

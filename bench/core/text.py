@@ -15,7 +15,15 @@ import shlex
 import unicodedata
 from collections.abc import Sequence
 
-__all__ = ["one_line", "paragraph", "printable", "shell_words", "without_tracebacks", "xml_text"]
+__all__ = [
+    "counted",
+    "one_line",
+    "paragraph",
+    "printable",
+    "shell_words",
+    "without_tracebacks",
+    "xml_text",
+]
 
 #: Everything except the characters of XML 1.0 (its production Char).
 _NO_XML = re.compile(r"[^\t\n\r\u0020-\ud7ff\ue000-\ufffd\U00010000-\U0010ffff]")
@@ -85,6 +93,11 @@ def _shell_word(word: str) -> str:
 def _shell_bytes(character: str) -> str:
     # Octal, because shells take any number of digits of a hexadecimal escape.
     return "".join(f"\\{byte:03o}" for byte in os.fsencode(character))
+
+
+def counted(number: int, word: str) -> str:
+    """`1 cell`, `1,000 cells`; for words whose plural is an s."""
+    return f"{number:,} {word}{'' if number == 1 else 's'}"
 
 
 def xml_text(text: str) -> str:

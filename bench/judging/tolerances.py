@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+from bench.core.text import counted
 from bench.plan.tolerance import WIDEST_BY_DTYPE, Tolerance
 from bench.records.quality import OutputDifference, ReferenceRecord
 
@@ -53,7 +54,7 @@ def _words(mismatches: int, elements: int, largest: int) -> str:
 
 
 def _steps(steps: int) -> str:
-    return f"{steps:,} step" + ("" if steps == 1 else "s")
+    return counted(steps, "step")
 
 
 def _share(share: float) -> str:

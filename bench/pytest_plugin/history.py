@@ -11,7 +11,7 @@ import pytest
 from bench.assembly.session import RunSetup
 from bench.core.errors import BenchError
 from bench.core.logging import log_to_file, logger
-from bench.core.text import one_line
+from bench.core.text import counted, one_line
 from bench.history.rows import rows_of_run
 from bench.history.store import HISTORY_FILE, Appended, HistoryStore
 from bench.pytest_plugin.end import shown_path
@@ -61,8 +61,8 @@ class HistoryKeeper:
                 _LOG.exception("the history was not written")
             problem = f"{type(error).__name__}: {error}; the traceback is in {path}"
         else:
-            runs = f"{done.runs:,} run{'' if done.runs == 1 else 's'}"
-            cells = f"{done.cells:,} cell{'' if done.cells == 1 else 's'}"
+            runs = counted(done.runs, "run")
+            cells = counted(done.cells, "cell")
             self._told = f"history {shown_path(self._store.path)}: {runs}; this one with {cells}"
             return
         self._told = (

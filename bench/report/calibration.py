@@ -7,6 +7,7 @@ from collections.abc import Iterable, Iterator, Sequence
 from dataclasses import dataclass
 from fnmatch import fnmatchcase
 
+from bench.core.text import counted
 from bench.judging.calibration import Pooled, Still, expected_alarms
 from bench.judging.samples import Sample, Scale
 from bench.plan.config import BaselineConfig, ToleranceRule, Widths
@@ -80,7 +81,7 @@ def proposed_rules(
 def _evidence(pooled: Pooled, varied: str, today: str) -> str:
     runs = len(pooled.samples[0].values)
     return (
-        f"bench calibrate, {today}: {_count(len(pooled.samples), 'cell')}, {runs} runs each "
+        f"bench calibrate, {today}: {counted(len(pooled.samples), 'cell')}, {runs} runs each "
         f"({varied}); standard deviation {_spread(pooled)} with {pooled.degrees:.1f} degrees of "
         "freedom; normal prediction interval for the difference of two runs, "
         f"t = {pooled.quantile:.3g}; false alarms: {_percent(pooled.rate)} of comparisons"
@@ -100,8 +101,8 @@ def _metric(one: CalibratedMetric, config: BaselineConfig, grid: Sequence[str]) 
         cells = sum(len(still.samples) for still in one.still)
         runs, most = len(one.still[0].samples[0].values), one.still[0].most_often
         yield (
-            f"  -> {_count(cells, 'cell')} did not vary in {runs} runs (at most {most:.0%} of runs "
-            "differ); no tolerance is proposed"
+            f"  -> {counted(cells, 'cell')} did not vary in {runs} runs (at most {most:.0%} of "
+            "runs differ); no tolerance is proposed"
         )
 
 
@@ -117,7 +118,7 @@ def _verdict(pooled: Pooled, config: BaselineConfig, grid: Sequence[str]) -> Ite
     comparisons = _comparisons(pooled, grid)
     patterns = " and ".join(pooled.patterns)
     yield from textwrap.wrap(
-        f"for {patterns} ({_count(comparisons, 'cell')} of the grid): standard deviation "
+        f"for {patterns} ({counted(comparisons, 'cell')} of the grid): standard deviation "
         f"{_spread(pooled)}, {pooled.degrees:.1f} degrees of freedom; now is {origin}",
         _WIDTH,
         initial_indent="  -> ",
@@ -164,7 +165,3 @@ def _percent(share: float) -> str:
 
 def _few(number: float) -> str:
     return f"{number:.2g}" if number >= 1e-4 else "< 0.0001"
-
-
-def _count(number: int, what: str) -> str:
-    return f"{number:,} {what}{'' if number == 1 else 's'}"

@@ -9,10 +9,9 @@ from __future__ import annotations
 import re
 from collections.abc import Iterable, Iterator, Sequence
 
-from bench.core.text import one_line
+from bench.core.text import counted, one_line
 from bench.history.comparison import CellComparison, Comparison, FigureOutcome
 from bench.report.comparison_words import (
-    cell_count,
     change_words,
     changed_figures,
     floor_words,
@@ -54,7 +53,7 @@ def _lines(comparison: Comparison) -> Iterator[str]:
     yield ""
     for name, side in (("A", comparison.a), ("B", comparison.b)):
         origin = f", {code_span(side.origin)}" if side.origin else ""
-        yield f"- {name}: {code_span(side.name)}{origin}, {cell_count(side.cells)}"
+        yield f"- {name}: {code_span(side.name)}{origin}, {counted(side.cells, 'cell')}"
         yield from (f"- {name}: {code_span(fault)}" for fault in side.unreadable)
     totals = total_rows(comparison)
     yield from _table([what for what, _ in totals], [[f"{count:,}" for _, count in totals]])

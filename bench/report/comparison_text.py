@@ -5,7 +5,7 @@ from __future__ import annotations
 import textwrap
 from collections.abc import Iterable, Iterator, Sequence
 
-from bench.core.text import one_line
+from bench.core.text import counted, one_line
 from bench.history.comparison import (
     CellComparison,
     Comparison,
@@ -13,7 +13,6 @@ from bench.history.comparison import (
     SideName,
 )
 from bench.report.comparison_words import (
-    cell_count,
     change_words,
     changed_figures,
     floor_words,
@@ -64,7 +63,7 @@ def _lines(comparison: Comparison) -> Iterator[str]:
 
 def _side(name: str, side: SideName) -> str:
     origin = f"{side.origin}, " if side.origin else ""
-    return one_line(f"{name}  {side.name}  ({origin}{cell_count(side.cells)})")
+    return one_line(f"{name}  {side.name}  ({origin}{counted(side.cells, 'cell')})")
 
 
 def _causes(comparison: Comparison) -> Iterator[str]:

@@ -19,7 +19,6 @@ from bench.history.comparison import (
 from bench.records.figures import shown_number
 
 __all__ = [
-    "cell_count",
     "change_words",
     "changed_figures",
     "floor_words",
@@ -60,11 +59,6 @@ def total_rows(comparison: Comparison) -> list[tuple[str, int]]:
         ("only in A", totals.only_in_a),
         ("only in B", totals.only_in_b),
     ]
-
-
-def cell_count(count: int) -> str:
-    """`1 cell`, `2 cells`."""
-    return f"{count:,} {'cell' if count == 1 else 'cells'}"
 
 
 def floor_words(comparison: Comparison) -> str:

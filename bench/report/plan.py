@@ -4,6 +4,7 @@ from __future__ import annotations
 
 from collections.abc import Iterator, Sequence
 
+from bench.core.text import counted
 from bench.plan.document import PlanDocument, PlannedStep
 from bench.plan.expected import RECORD_MS, TimeSource
 from bench.plan.shards import Unit, shards_of
@@ -23,16 +24,16 @@ _WORDS = {
 
 def plan_lines(document: PlanDocument, shards: int) -> Iterator[str]:
     """The lines that tell of the plan, and of each of its `shards` if there are several."""
-    yield f"{_counted(len(document.cells), 'cell')} on {', '.join(document.targets)}"
+    yield f"{counted(len(document.cells), 'cell')} on {', '.join(document.targets)}"
     for kind, word in _WORDS.items():
         steps = [step for step in document.steps if step.kind is kind]
         if steps:
-            number, words = _counted(len(steps), word).split(" ", 1)
+            number, words = counted(len(steps), word).split(" ", 1)
             yield f"{number:>7} {words:<18} {_of(steps)}"
     left = RECORD_MS * len(document.cells) + sum(document.milliseconds().values())
     yield f"about {duration(left)} of work for one process, {_sources(document.steps)}"
     units = document.units()
-    parts = _counted(len(units), "part")
+    parts = counted(len(units), "part")
     yield f"{parts} that cannot be divided; more shards than that would be empty"
     if shards > 1:
         yield from _shard_lines(units, shards)
@@ -44,10 +45,6 @@ def duration(milliseconds: int) -> str:
     if seconds < 100:
         return f"{seconds:.0f} s"
     return f"{seconds / 60:.0f} min" if seconds < 6000 else f"{seconds / 3600:.1f} h"
-
-
-def _counted(number: int, word: str) -> str:
-    return f"{number:,} {word}" if number == 1 else f"{number:,} {word}s"
 
 
 def _of(steps: Sequence[PlannedStep]) -> str:
@@ -73,7 +70,7 @@ def _shard_lines(units: Sequence[Unit], count: int) -> Iterator[str]:
         cells = sum(len(unit.cells) for unit in own)
         length = duration(sum(unit.milliseconds for unit in own))
         yield (
-            f"shard {number}/{count}: {_counted(cells, 'cell')}, about {length}"
+            f"shard {number}/{count}: {counted(cells, 'cell')}, about {length}"
             if own
             else (f"shard {number}/{count}: nothing to do")
         )

@@ -5,6 +5,7 @@ from __future__ import annotations
 from collections.abc import Iterator, Sequence
 from typing import Any
 
+from bench.core.text import counted
 from bench.history.causes import revision_words
 from bench.history.series import RunSummary
 from bench.history.steps import Step
@@ -105,7 +106,7 @@ def _values(views: Sequence[SeriesView], runs: Sequence[RunSummary]) -> dict[str
     ]
     title = _title(metric, unit)
     with_steps = sum(bool(view.steps) for view in views)
-    cells = f"{len(views):,} {'cell' if len(views) == 1 else 'cells'}"
+    cells = counted(len(views), "cell")
     changed = f"{len(latest):,} of {cells} changed in the last run."
     calm = f"No cell changed in the last run; {with_steps:,} of {cells} changed before."
     return {
