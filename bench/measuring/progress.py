@@ -138,11 +138,15 @@ def noting(sink: Sink) -> Callable[[str], None]:
 
 
 class Follower:
-    """Reads the events that were appended to a file since the last call."""
+    """Reads the events that were appended to a file since the last call.
+
+    Each process of a run may note the same; a note with the same words comes once.
+    """
 
     def __init__(self, path: Path) -> None:
         self._path = path
         self._offset = 0
+        self._noted: set[str] = set()
 
     def new_events(self) -> list[ProgressEvent]:
         """The events since the last call; a line that is still being written waits.
@@ -159,7 +163,14 @@ class Follower:
         complete = data[: data.rfind(b"\n") + 1]
         self._offset += len(complete)
         events = (_event(line) for line in complete.splitlines())
-        return [event for event in events if event is not None]
+        return [event for event in events if event is not None and self._is_new(event)]
+
+    def _is_new(self, event: ProgressEvent) -> bool:
+        if event.kind != "note":
+            return True
+        is_new = event.text not in self._noted
+        self._noted.add(event.text)
+        return is_new
 
 
 def _event(line: bytes) -> ProgressEvent | None:

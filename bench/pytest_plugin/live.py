@@ -67,7 +67,6 @@ class LiveProgress:
         #: What is to be told above the lines; the thread that draws takes it from here.
         self._told: deque[str] = deque()
         self._failed: set[str] = set()
-        self._noted: set[str] = set()
 
     @pytest.hookimpl(tryfirst=True)
     def pytest_report_teststatus(
@@ -118,11 +117,7 @@ class LiveProgress:
             self._reporter.ensure_newline()
             self._live.start()
             self._begun = True
-        for event in events:
-            # Each process of the run may find the same.
-            if event.kind == "note" and event.text not in self._noted:
-                self._noted.add(event.text)
-                self._told.append(event.text)
+        self._told.extend(event.text for event in events if event.kind == "note")
         while self._told:
             self._live.console.print(Text(f"bench: {one_line(self._told.popleft())}"))
         self._live.update(drawn(self._board.shown(now), self._console.width), refresh=True)

@@ -209,7 +209,6 @@ class ProgressLines:
     def __init__(self, now: float) -> None:
         self._running: dict[tuple[int, str, str], ProgressEvent] = {}
         self._done: dict[str, int] = {}
-        self._noted: set[str] = set()
         self._last_line = now
 
     def take(self, events: list[ProgressEvent], now: float) -> list[str]:
@@ -217,10 +216,7 @@ class ProgressLines:
         lines = []
         for event in events:
             if event.kind == "note":
-                # Each process of the run may find the same.
-                if event.text not in self._noted:
-                    lines.append(event.text)
-                self._noted.add(event.text)
+                lines.append(event.text)
                 continue
             place = (event.pid, event.kind, event.task)
             # A wait has no end of its own; the next thing that the process does ends it.
