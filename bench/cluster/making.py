@@ -71,9 +71,7 @@ def make_compiled(kit: Kit, delivered: Delivered, cells: tuple[str, ...]) -> Mad
     """Compile the models of `cells`. One that cannot be compiled says so when it is measured."""
 
     def make(sitting: Sitting) -> dict[str, bytes | Failure]:
-        engine = sitting.tools.engine(
-            sitting.tools.setup.config, [sitting.cells[id_] for id_ in cells]
-        )
+        engine = sitting.engine(cells)
         for id_ in cells:
             seat_here().require_wanted()
             with suppress(BenchError):
@@ -87,9 +85,7 @@ def make_records(kit: Kit, delivered: Delivered, cells: tuple[str, ...]) -> Made
     """Make the records of `cells`."""
 
     def make(sitting: Sitting) -> dict[str, bytes | Failure]:
-        engine = sitting.tools.engine(
-            sitting.tools.setup.config, [sitting.cells[id_] for id_ in cells]
-        )
+        engine = sitting.engine(cells)
         outcomes: dict[str, bytes | Failure] = {}
         for id_ in cells:
             seat_here().require_wanted()

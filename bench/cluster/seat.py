@@ -12,7 +12,7 @@ import shutil
 import threading
 import time
 import zlib
-from collections.abc import Callable, Iterator
+from collections.abc import Callable, Iterable, Iterator
 from contextlib import ExitStack, contextmanager
 from dataclasses import asdict, dataclass, replace
 from pathlib import Path
@@ -27,6 +27,7 @@ from bench.core.errors import BenchError
 from bench.core.fingerprint import SourceTree
 from bench.core.logging import logger
 from bench.core.processes import end_children
+from bench.measuring.engine import Engine
 from bench.measuring.progress import ProgressEvent
 from bench.plan.cell import Cell
 from bench.plan.grid import base_of
@@ -58,6 +59,10 @@ class Sitting:
     cache: NotingCache
     #: By id, with those that others are compared with.
     cells: dict[str, Cell]
+
+    def engine(self, cells: Iterable[str]) -> Engine:
+        """An engine for the cells with these ids."""
+        return self.tools.engine(self.tools.setup.config, [self.cells[id_] for id_ in cells])
 
 
 class Seat(WorkerPlugin):

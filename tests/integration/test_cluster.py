@@ -11,7 +11,7 @@ import pytest
 
 from bench.records.record import Record
 from tests.support.bench_runs import QUICK, BenchRun, BenchRunner
-from tests.support.clusters import Cluster, cluster
+from tests.support.clusters import Cluster, cluster_of_three
 from tests.support.models.tflite_factory import mlp
 
 pytest.importorskip("distributed", reason="the extra `cluster` is not installed")
@@ -75,10 +75,7 @@ def test_local_workers_give_the_records_of_one_machine(tmp_path: Path) -> None:
 def machines(tmp_path_factory: pytest.TempPathFactory) -> Iterator[Cluster]:
     """A scheduler and three workers."""
     directory = tmp_path_factory.mktemp("cluster")
-    with cluster(directory / "machines", directory / "client") as made:
-        made.start_scheduler()
-        for worker in [made.start_worker() for _ in range(3)]:
-            made.started(worker)
+    with cluster_of_three(directory) as made:
         yield made
 
 

@@ -21,7 +21,7 @@ import pytest
 
 from bench.records.run_directory import RunDirectory
 from tests.support.bench_runs import BenchRunner
-from tests.support.clusters import Cluster, Machine, cluster, is_worker, wait_until
+from tests.support.clusters import Cluster, Machine, cluster_of_three, is_worker, wait_until
 from tests.support.models.tflite_factory import mlp
 
 pytest.importorskip("distributed", reason="the extra `cluster` is not installed")
@@ -67,10 +67,7 @@ def deadly(outputs, labels):
 @pytest.fixture(scope="module")
 def machines(tmp_path_factory: pytest.TempPathFactory) -> Iterator[Cluster]:
     directory = tmp_path_factory.mktemp("faults")
-    with cluster(directory / "machines", directory / "client") as made:
-        made.start_scheduler()
-        for worker in [made.start_worker() for _ in range(3)]:
-            made.started(worker)
+    with cluster_of_three(directory) as made:
         yield made
 
 

@@ -15,6 +15,7 @@ import typer.main
 
 from bench.cli import main as cli
 from targets.registry import TARGETS
+from tests.support.zizmor import require_nothing_insecure
 
 ROOT = Path(__file__).resolve().parent.parent.parent
 DEPLOY = ROOT / "deploy"
@@ -106,17 +107,7 @@ def verb_options(verb: str) -> set[str]:
 @pytest.mark.parametrize("path", ON_GITHUB, ids=lambda p: p.name)
 def test_zizmor_finds_nothing_insecure(path: Path) -> None:
     """Minimal permissions, actions by their hashes, no credentials left, nothing injected."""
-    zizmor = Path(sys.executable).with_name("zizmor")
-    if not zizmor.exists():
-        pytest.skip("zizmor is missing: the recipes are NOT checked; run `make test`")
-    done = subprocess.run(
-        [zizmor, "--offline", "--no-progress", "--persona=regular", path],
-        capture_output=True,
-        text=True,
-        timeout=60,
-        check=False,
-    )
-    assert done.returncode == 0, done.stdout + done.stderr
+    require_nothing_insecure(path)
     assert document(path)["permissions"] == {"contents": "read"}
 
 

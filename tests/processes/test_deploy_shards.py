@@ -14,6 +14,7 @@ import typer.main
 
 from bench.cli import main as cli
 from bench.report.ending import Ending
+from tests.support.zizmor import require_nothing_insecure
 
 DEPLOY = Path(__file__).resolve().parents[2] / "deploy"
 GITHUB = DEPLOY / "github-shards.yml"
@@ -79,17 +80,7 @@ def test_kubernetes_takes_its_recipe() -> None:
 
 
 def test_zizmor_finds_nothing_insecure() -> None:
-    zizmor = Path(sys.executable).with_name("zizmor")
-    if not zizmor.exists():
-        pytest.skip("zizmor is missing: the recipes are NOT checked; run `make test`")
-    done = subprocess.run(
-        [zizmor, "--offline", "--no-progress", "--persona=regular", GITHUB],
-        capture_output=True,
-        text=True,
-        timeout=60,
-        check=False,
-    )
-    assert done.returncode == 0, done.stdout + done.stderr
+    require_nothing_insecure(GITHUB)
     (document,) = documents(GITHUB)
     assert document["permissions"] == {"contents": "read"}
     asked = [job.get("permissions", {}) for job in document["jobs"].values()]

@@ -232,6 +232,16 @@ def cluster(directory: Path, client: Path) -> Iterator[Cluster]:
             subprocess.run(["ip", "link", "del", made.bridge], capture_output=True)
 
 
+@contextmanager
+def cluster_of_three(directory: Path) -> Iterator[Cluster]:
+    """A scheduler and three workers that are ready; the client's directory is there, too."""
+    with cluster(directory / "machines", directory / "client") as made:
+        made.start_scheduler()
+        for worker in [made.start_worker() for _ in range(3)]:
+            made.started(worker)
+        yield made
+
+
 def client_of(made: Cluster) -> BenchRunner:
     """Benches on the client's machine."""
     return BenchRunner(made.client)
