@@ -114,10 +114,11 @@ class _Translator:
             else:
                 layers[one["name"]] = self._layer(one, source)
         while calls:
-            ready = [call for call in calls if all(t in tensors for t in _references(call[2]))]
-            if not ready:
-                raise self._unlike(f"layer {calls[0][0]['name']!r} has inputs from nowhere")
-            for one, index, call in ready:
+            waiting = []
+            for one, index, call in calls:
+                if not all(tensor in tensors for tensor in _references(call)):
+                    waiting.append((one, index, call))
+                    continue
                 arguments = _with_tensors(call["args"], tensors)
                 named = _with_tensors(call["kwargs"], tensors)
                 result = layers[one["name"]](
@@ -126,7 +127,9 @@ class _Translator:
                 several = result if isinstance(result, (list, tuple)) else [result]
                 for output, tensor in enumerate(several):
                     tensors[one["name"], index, output] = tensor
-            calls = [call for call in calls if call not in ready]
+            if len(waiting) == len(calls):
+                raise self._unlike(f"layer {calls[0][0]['name']!r} has inputs from nowhere")
+            calls = waiting
         return tf.keras.Model(
             _ends(config["input_layers"], tensors),
             _ends(config["output_layers"], tensors),
