@@ -5,25 +5,19 @@ from __future__ import annotations
 from collections.abc import Callable, Mapping
 from contextlib import ExitStack
 
-from bench.assembly.session import RunSetup, abilities
+from bench.assembly.session import RunSetup, Tools, abilities, assembled
 from bench.cache import ArtefactCache
 from bench.core.errors import BenchError
-from bench.measuring.compilation import Compiler, Velas
 from bench.measuring.kept import KeptProducts
 from bench.measuring.once import Once
 from bench.measuring.origins import QuantisedModel
 from bench.measuring.planning import CellPlan, plan_cells
 from bench.measuring.preparation import Preparation
 from bench.measuring.progress import ignore
-from bench.measuring.reference import CachedReference
-from bench.measuring.sources import ModelSource
 from bench.plan.cell import Cell
 from bench.plan.config import TrainedWorkload
 from bench.plan.work import Step, StepKind, Work
 from bench.records.run_directory import RunDirectory
-from bench.tflite.reference import ReferenceRunner
-from models.service import VariantBuilder
-from targets.registry import TARGETS, TargetContext
 
 __all__ = ["kept_steps"]
 
@@ -46,45 +40,27 @@ def kept_steps(setup: RunSetup, work: Work) -> dict[str, bool | None]:
 def _look(setup: RunSetup, work: Work, stack: ExitStack) -> _Look:
     """What a run would use, over a cache that makes nothing; `stack` ends what it starts."""
     store = KeptProducts(ArtefactCache(setup.cache_root), setup.code, ignore)
-    reference = CachedReference(ReferenceRunner(setup.config.reference.bounds), store)
-    context = TargetContext(
-        reference=reference,
-        settings=setup.config.targets,
-        logs=RunDirectory(setup.run_path).logs,
-    )
-    targets = {name: TARGETS[name].make(context) for name in setup.targets}
-    for target in targets.values():
-        stack.callback(target.close)
-    # Neither of the two starts a process before it is asked for work.
-    builder = stack.enter_context(VariantBuilder(bounds=setup.config.training.bounds))
-    running = stack.enter_context(Velas(setup.vela_installations(ignore)))
-    models = ModelSource(store=store, builder=builder, data=setup.data, recipes={})
-    compiler = Compiler(store=store, velas=running, bounds=setup.config.vela.bounds)
+    tools = assembled(setup, store, RunDirectory(setup.run_path).logs, ignore, stack)
     cells = dict.fromkeys(step.cell for step in work.steps.values())
-    plans = plan_cells(setup.config, cells, abilities(setup, targets))
-    preparation = Preparation(plans, store=store, models=models, compiler=compiler, targets=targets)
-    return _Look(setup, plans, models, compiler, reference, preparation, store)
+    plans = plan_cells(setup.config, cells, abilities(setup, tools.targets))
+    preparation = Preparation(
+        plans, store=store, models=tools.models, compiler=tools.compiler, targets=tools.targets
+    )
+    return _Look(tools, plans, preparation)
 
 
 class _Look:
     def __init__(
-        self,
-        setup: RunSetup,
-        plans: Mapping[Cell, CellPlan],
-        models: ModelSource,
-        compiler: Compiler,
-        reference: CachedReference,
-        preparation: Preparation,
-        store: KeptProducts,
+        self, tools: Tools, plans: Mapping[Cell, CellPlan], preparation: Preparation
     ) -> None:
-        self._config = setup.config
-        self._velas = setup.vela_installations(ignore)
+        self._config = tools.setup.config
+        self._velas = tools.setup.vela_installations(ignore)
         self._plans = plans
-        self._models = models
-        self._compiler = compiler
-        self._reference = reference
+        self._models = tools.models
+        self._compiler = tools.compiler
+        self._reference = tools.reference
         self._preparation = preparation
-        self._store = store
+        self._store = tools.store
         self._model = Once(self._make_model)
         self._ask: dict[StepKind, Callable[[Step], bool]] = {
             StepKind.TRAIN: self._has_model,

@@ -46,6 +46,7 @@ __all__ = [
     "SetupShard",
     "Tools",
     "abilities",
+    "assembled",
     "judge_of",
     "open_judge",
     "open_tools",
@@ -225,32 +226,38 @@ def open_tools(
     setup.code.require_unchanged(*setup.code.modules)
     if cache is None:
         cache = ArtefactCache(setup.cache_root, remote=remote_of(setup.remote_cache))
-    store = ProductStore(cache, setup.code, sink)
-    reference = CachedReference(ReferenceRunner(setup.config.reference.bounds), store)
-    context = TargetContext(
-        reference=reference,
-        settings=setup.config.targets,
-        logs=run.logs,
-        progress=device_progress(sink),
-    )
     with ExitStack() as stack:
         # First, and so closed last.
         stack.enter_context(log_to_file(run.log(worker_name())))
         stack.enter_context(log_to_lines(noting(sink)))
-        targets = {name: TARGETS[name].make(context) for name in setup.targets}
-        for target in targets.values():
-            stack.callback(target.close)
-        builder = stack.enter_context(VariantBuilder(bounds=setup.config.training.bounds))
-        models = ModelSource(store=store, builder=builder, data=setup.data, recipes=setup.recipes)
-        velas = stack.enter_context(Velas(setup.vela_installations(sink)))
-        yield Tools(
-            setup=setup,
-            store=store,
-            models=models,
-            compiler=Compiler(store=store, velas=velas, bounds=setup.config.vela.bounds),
-            reference=reference,
-            targets=targets,
-        )
+        yield assembled(setup, ProductStore(cache, setup.code, sink), run.logs, sink, stack)
+
+
+def assembled(
+    setup: RunSetup, store: ProductStore, logs: Path, sink: Sink, stack: ExitStack
+) -> Tools:
+    """The tools over `store`; `stack` ends what they start, which is nothing before it is used."""
+    reference = CachedReference(ReferenceRunner(setup.config.reference.bounds), store)
+    context = TargetContext(
+        reference=reference,
+        settings=setup.config.targets,
+        logs=logs,
+        progress=device_progress(sink),
+    )
+    targets = {name: TARGETS[name].make(context) for name in setup.targets}
+    for target in targets.values():
+        stack.callback(target.close)
+    builder = stack.enter_context(VariantBuilder(bounds=setup.config.training.bounds))
+    models = ModelSource(store=store, builder=builder, data=setup.data, recipes=setup.recipes)
+    velas = stack.enter_context(Velas(setup.vela_installations(sink)))
+    return Tools(
+        setup=setup,
+        store=store,
+        models=models,
+        compiler=Compiler(store=store, velas=velas, bounds=setup.config.vela.bounds),
+        reference=reference,
+        targets=targets,
+    )
 
 
 def remote_of(address: str) -> RemoteCache | None:
