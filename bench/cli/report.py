@@ -94,12 +94,10 @@ def show(
 def _print_tables(view: Any, width: int) -> None:
     import shutil
 
-    from bench.report.table import render, unmeasured_table, unreadable_table, workload_tables
+    from bench.report.table import missing_tables, render, workload_tables
 
     columns = width or shutil.get_terminal_size((170, 24)).columns
-    tables = workload_tables(view.studies, columns)
-    tables += unmeasured_table(view.unmeasured) + unreadable_table(view.unreadable)
-    print(render(tables, columns), end="")
+    print(render(workload_tables(view.studies, columns) + missing_tables(view), columns), end="")
 
 
 def _write_html(run: Any, view: Any, path: Path, history: Path | None) -> None:

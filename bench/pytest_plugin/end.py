@@ -11,9 +11,8 @@ from bench.report.run_view import RunView
 from bench.report.table import (
     BRIEF_FROM,
     brief_tables,
+    missing_tables,
     render,
-    unmeasured_table,
-    unreadable_table,
     workload_tables,
 )
 from bench.report.view.figures import Change
@@ -46,8 +45,7 @@ def end_tables(view: RunView, width: int) -> str:
         tables = brief_tables(view.studies, width)
     else:
         tables = workload_tables(view.studies, width)
-    tables += unmeasured_table(view.unmeasured) + unreadable_table(view.unreadable)
-    return render(tables, width)
+    return render(tables + missing_tables(view), width)
 
 
 def end_lines(view: RunView) -> list[str]:

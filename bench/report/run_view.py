@@ -50,6 +50,12 @@ class RunView:
         return summary_of(self.cells, self.cases)
 
     @cached_property
+    def lost(self) -> tuple[CellView, ...]:
+        """The cells that were to be judged, and of which there is nothing: no record, no reason."""
+        chosen = {case.case.subject for case in self.cases}
+        return tuple(cell for cell in self.cells if cell.identity is None and cell.id in chosen)
+
+    @cached_property
     def studies(self) -> tuple[Study, ...]:
         """Its measured cells, a study for each workload and target."""
         return studies_of(self.cells, self.sweeps)

@@ -18,12 +18,15 @@ from bench.records.record import Record, Status, UnmeasuredRecord
 from bench.report.columns import made_table
 from bench.report.findings import finding_lines
 from bench.report.lines import Asides, columns_of, lines_of
+from bench.report.run_view import RunView
+from bench.report.view.cells import CellView
 from bench.report.view.studies import Study, source_words, unsupported_places
 from targets.ethos_u55.accelerators import Accelerator
 
 __all__ = [
     "BRIEF_FROM",
     "brief_tables",
+    "missing_tables",
     "render",
     "unmeasured_table",
     "unreadable_table",
@@ -88,11 +91,23 @@ def brief_tables(studies: Sequence[Study], width: int) -> list[RenderableType]:
     return tables
 
 
-def unmeasured_table(unmeasured: Sequence[UnmeasuredRecord]) -> list[RenderableType]:
-    """The cells that could not be measured, by reason; nothing if there are none."""
+def missing_tables(view: RunView) -> list[RenderableType]:
+    """What the tables of figures lack: cells without a record, and files that cannot be read."""
+    return [
+        *unmeasured_table(view.unmeasured, view.lost),
+        *unreadable_table(view.unreadable),
+    ]
+
+
+def unmeasured_table(
+    unmeasured: Sequence[UnmeasuredRecord], lost: Sequence[CellView] = ()
+) -> list[RenderableType]:
+    """The cells that have no record, by reason; nothing if there are none."""
     reasons: dict[tuple[Status, str], list[str]] = {}
     for record in unmeasured:
         reasons.setdefault((record.status, record.reason), []).append(record.cell.id)
+    for cell in lost:
+        reasons.setdefault((cell.status, cell.headline), []).append(cell.id)
     if not reasons:
         return []
     table = Table(

@@ -120,3 +120,14 @@ def test_paths_are_relative_to_where_one_is(
     monkeypatch.chdir(tmp_path)
     assert shown_path(tmp_path / "results" / "x") == "results/x"
     assert shown_path(Path("/elsewhere")) == "/elsewhere"
+
+
+def test_a_cell_whose_record_is_gone_keeps_its_name(tmp_path: Path) -> None:
+    run = mixed_run(tmp_path / "results")
+    gone = run.planned_records().found[0].cell.id
+    (run.path / "cells" / f"{gone}.json").unlink()
+    view = read_run(run)
+    assert [cell.id for cell in view.lost] == [gone]
+    told = end_tables(view, 200)
+    assert gone in told
+    assert "its record is not in the run's directory" in told
