@@ -2,8 +2,10 @@
 
 from __future__ import annotations
 
-from collections.abc import Iterator, Mapping, Sequence
+from collections.abc import Callable, Iterator, Mapping, Sequence
+from contextlib import ExitStack
 from dataclasses import dataclass, field
+from functools import partial
 from pathlib import Path
 
 import pytest
@@ -146,15 +148,26 @@ class ToldReference:
         return self.kept(model, inputs)
 
 
-def engine_of(
-    config: BenchConfig, cache: Path, told: Told, sim: Target
+MakeEngine = Callable[[BenchConfig, Path, Told, Target], tuple[Engine, tuple[Cell, ...]]]
+
+
+@pytest.fixture
+def engine_of() -> Iterator[MakeEngine]:
+    """Makes engines whose processes end with the test."""
+    with ExitStack() as life:
+        yield partial(made_engine, life)
+
+
+def made_engine(
+    life: ExitStack, config: BenchConfig, cache: Path, told: Told, sim: Target
 ) -> tuple[Engine, tuple[Cell, ...]]:
     store = ProductStore(ArtefactCache(cache), read_source_tree(), ignore)
 
     kept = CachedReference(ReferenceRunner(), store)
     targets: dict[str, Target] = {"sim": sim, "vela": VelaEstimate(kept)}
-    models = ToldModels(store=store, builder=VariantBuilder(), data=SUBSET, recipes={})
-    velas = Velas(VelaInstallations(store.cache, config.vela.locks, ignore))
+    builder = life.enter_context(VariantBuilder())
+    models = ToldModels(store=store, builder=builder, data=SUBSET, recipes={})
+    velas = life.enter_context(Velas(VelaInstallations(store.cache, config.vela.locks, ignore)))
     compiler = ToldCompiler(store=store, velas=velas, bounds=config.vela.bounds)
     models.told = compiler.told = told
     cells = make_plan(config).cells
@@ -171,7 +184,9 @@ def engine_of(
     return engine, cells
 
 
-def test_each_product_is_obtained_once_and_in_order(config: BenchConfig, tmp_path: Path) -> None:
+def test_each_product_is_obtained_once_and_in_order(
+    config: BenchConfig, tmp_path: Path, engine_of: MakeEngine
+) -> None:
     told = Told()
     engine, cells = engine_of(config, tmp_path / "cache", told, ToldSimulator(told))
     records = {cell.id: engine.record(cell) for cell in cells for _ in range(2)}
@@ -193,7 +208,9 @@ def test_each_product_is_obtained_once_and_in_order(config: BenchConfig, tmp_pat
     assert not [step for step in told.steps if step.startswith("measure")]
 
 
-def test_a_step_that_failed_is_not_tried_again(config: BenchConfig, tmp_path: Path) -> None:
+def test_a_step_that_failed_is_not_tried_again(
+    config: BenchConfig, tmp_path: Path, engine_of: MakeEngine
+) -> None:
     (tmp_path / "one.tflite").write_bytes(b"no model")
     told = Told()
     engine, cells = engine_of(config, tmp_path / "cache", told, ToldSimulator(told))
@@ -207,7 +224,7 @@ def test_a_step_that_failed_is_not_tried_again(config: BenchConfig, tmp_path: Pa
 
 
 def test_cells_of_a_slow_target_are_measured_together_and_fail_alone(
-    config: BenchConfig, tmp_path: Path
+    config: BenchConfig, tmp_path: Path, engine_of: MakeEngine
 ) -> None:
     told = Told()
     engine, cells = engine_of(config, tmp_path / "cache", told, Together(told))
@@ -229,7 +246,9 @@ def test_cells_of_a_slow_target_are_measured_together_and_fail_alone(
     assert [step for step in told.steps if "batch" in step] == ["batch of 1"]
 
 
-def test_nothing_is_made_for_a_cell_its_target_lacks(config: BenchConfig, tmp_path: Path) -> None:
+def test_nothing_is_made_for_a_cell_its_target_lacks(
+    config: BenchConfig, tmp_path: Path, engine_of: MakeEngine
+) -> None:
     told = Told()
     engine, cells = engine_of(config, tmp_path / "cache", told, Narrow(told))
     lacking = next(c for c in cells if c.target == "sim" and c.accelerator is Accelerator.U55_32)
