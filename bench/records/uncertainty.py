@@ -11,7 +11,14 @@ from bench.records.metric_values import metric_value
 from bench.records.record import Record
 from targets.protocol import Uncertainty
 
-__all__ = ["SHOWN_FROM", "notable_range", "range_holds", "range_of", "unsupported_words"]
+__all__ = [
+    "SHOWN_FROM",
+    "notable_range",
+    "range_holds",
+    "range_in_unit",
+    "range_of",
+    "unsupported_words",
+]
 
 #: From this share of a figure on, reports show what it could be.
 SHOWN_FROM = 0.02
@@ -34,17 +41,22 @@ def notable_range(record: Record, metric: MetricName = MetricName.NPU_CYCLES) ->
     return f"{low:+.1%} to {high:+.1%}" if max(-low, high) > SHOWN_FROM else ""
 
 
-def range_holds(record: Record, metric: MetricName, other: float, unit: str) -> str:
-    """The range in words if `other`, a figure of the same metric, lies in it; else empty."""
+def range_in_unit(record: Record, metric: MetricName) -> tuple[float, float] | None:
+    """Between which figures the estimate of `metric` could lie, in its unit; None if unknown."""
     found = range_of(record, metric)
     value = metric_value(record, metric)
     count = record.measurement.counters.get(_EVENT, 0)
     if found is None or isinstance(value, Absent) or not count:
+        return None
+    return found.low * value / count, found.high * value / count
+
+
+def range_holds(record: Record, metric: MetricName, other: float, unit: str) -> str:
+    """The range in words if `other`, a figure of the same metric, lies in it; else empty."""
+    found = range_in_unit(record, metric)
+    if found is None or not found[0] <= other <= found[1]:
         return ""
-    scale = value / count
-    low, high = found.low * scale, found.high * scale
-    if not low <= other <= high:
-        return ""
+    low, high = found
     return f"{shown_number(low, unit).removesuffix(unit).rstrip()} to {shown_number(high, unit)}"
 
 

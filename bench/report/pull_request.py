@@ -16,7 +16,7 @@ from bench.report.junit import line_of
 from bench.report.run_view import RunView
 from bench.report.view.choices import choices_of
 from bench.report.view.figures import Change
-from bench.report.view.studies import source_words
+from bench.report.view.studies import least_certain, source_words, unsupported_of
 from bench.report.view.summary import Regression, regressions, skips, worst_cases
 
 __all__ = ["BYTES", "LINES", "github_annotations", "pull_request_markdown"]
@@ -25,7 +25,7 @@ LINES, BYTES = 60, 64 * 1024
 #: By which a bot finds its own comment again.
 MARKER = "<!-- ethos-u55-bench -->"
 #: Rows of each table, and characters of a text in one.
-_CHANGES, _FAILING, _CHOICES, _SKIPS, _LONGEST = 8, 12, 8, 3, 300
+_CHANGES, _FAILING, _CHOICES, _SKIPS, _UNSUPPORTED, _LONGEST = 8, 12, 8, 3, 4, 300
 #: GitHub shows ten annotations of a kind for each step.
 _ANNOTATIONS = 10
 
@@ -46,6 +46,7 @@ def _lines(view: RunView, directory: str) -> Iterator[str]:
     yield MARKER
     colour = "Green" if summary.green else "Red"
     yield f"**{colour}: {_tests(view)}** {_coverage(view)}"
+    yield from _undecided(view)
     yield ""
     changes = summary.changes
     yield from _table(
@@ -86,6 +87,17 @@ def _coverage(view: RunView) -> str:
         words += f", {summary.incomplete:,} incomplete"
     sources = source_words(view.records)
     return f"{words}; {sources}." if sources else f"{words}."
+
+
+def _undecided(view: RunView) -> Iterator[str]:
+    """How sure the estimates are: the least certain one, and what nothing published supports."""
+    if found := least_certain(view.cells):
+        cell, words = found
+        yield f"Estimated cycles could be off by as much as {words} ({_cut(cell)})."
+    if unsupported := unsupported_of(view.records):
+        names = [_cut(one) for one in unsupported[:_UNSUPPORTED]]
+        more = f" and {left} more" if (left := len(unsupported) - len(names)) else ""
+        yield f"Nobody has published figures for {', '.join(names)}{more}."
 
 
 def _changed(view: RunView) -> Iterator[str]:

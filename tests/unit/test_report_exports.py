@@ -16,11 +16,13 @@ from prometheus_client.openmetrics.parser import text_string_to_metric_families
 
 from bench.core.errors import ConfigError
 from bench.plan.metrics import MetricName
+from bench.records.record import Record
 from bench.report.exports.document import ExportedRun
 from bench.report.exports.rows import columns, figure_rows
 from bench.report.exports.writing import FORMATS, parsed_export, write_export
 from bench.report.pull_request import BYTES, LINES, github_annotations, pull_request_markdown
 from bench.report.run_view import RunView, read_run
+from targets.protocol import Uncertainty
 from tests.support.report_runs import (
     LOST,
     REGRESSED,
@@ -178,6 +180,76 @@ def test_rows_name_all_there_is_to_know(view: RunView) -> None:
     assert len(rows) == 11 * len(MetricName)
     assert all(row.value is not None or row.absent for row in rows)
     assert len(columns()) == len(set(columns()))
+
+
+LEAST, UNSURE = "least sure", "unsure"
+
+
+@pytest.fixture(scope="module")
+def unsure(view: RunView) -> RunView:
+    """Two cells of which the target says what their cycles could be, and one without."""
+    names = iter(((UNSURE, 0.97), (LEAST, 0.9)))
+
+    def with_range(record: Record) -> Record:
+        name, low = next(names)
+        count = record.measurement.counters["NPU_ACTIVE"]
+        could_be = Uncertainty(low=round(count * low), high=round(count * 1.05))
+        measurement = record.measurement.model_copy(
+            update={"uncertainty": {"NPU_ACTIVE": could_be}, "unsupported": ("int16",)}
+        )
+        cell = record.cell.model_copy(update={"id": name})
+        return record.model_copy(update={"cell": cell, "measurement": measurement})
+
+    first, second, third = view.records[:3]
+    return view_of_records([with_range(first), with_range(second), third])
+
+
+def test_what_an_estimate_could_be_is_in_every_format(unsure: RunView, tmp_path: Path) -> None:
+    record = next(one for one in unsure.records if one.cell.id == LEAST)
+    could_be = record.measurement.uncertainty["NPU_ACTIVE"]
+    low, high = could_be.low, could_be.high
+    for name in ("csv", "json", "openmetrics", "bencher", "github-benchmark"):
+        write_export(unsure, name, tmp_path / name)
+
+    rows = list(csv.DictReader(io.StringIO((tmp_path / "csv").read_text(encoding="utf-8"))))
+    of_cycles = {row["cell"]: row for row in rows if row["metric"] == "npu_cycles"}
+    assert (float(of_cycles[LEAST]["low"]), float(of_cycles[LEAST]["high"])) == (low, high)
+    assert of_cycles[LEAST]["unsupported"] == "int16"
+    told = {row["cell"] for row in rows if row["low"]}
+    assert told == {LEAST, UNSURE}, "who says nothing has no range, and none of 0"
+    milliseconds = next(r for r in rows if r["cell"] == LEAST and r["metric"] == "inference_ms")
+    ratio = float(milliseconds["low"]) / float(milliseconds["value"])
+    assert ratio == pytest.approx(0.9, abs=1e-4)
+
+    run = ExportedRun.model_validate_json((tmp_path / "json").read_bytes())
+    cells = {cell.id: cell for cell in run.cells}
+    figures = {figure.metric: figure for figure in cells[LEAST].figures}
+    assert (figures["npu_cycles"].low, figures["npu_cycles"].high) == (low, high)
+    assert cells[LEAST].unsupported == ("int16",)
+
+    text = (tmp_path / "openmetrics").read_text(encoding="utf-8")
+    families = {one.name: one.samples for one in text_string_to_metric_families(text)}
+    ends = {
+        name: {s.labels["cell"]: s.value for s in families[f"bench_npu_cycles_{name}"]}
+        for name in ("low", "high")
+    }
+    assert (ends["low"][LEAST], ends["high"][LEAST]) == (low, high)
+    assert len(ends["low"]) == 2
+
+    found = json.loads((tmp_path / "bencher").read_text(encoding="utf-8"))
+    bencher = found[LEAST]["npu-cycles"]
+    assert (bencher["lower_value"], bencher["upper_value"]) == (low, high)
+
+    smaller = json.loads((tmp_path / "github-benchmark.smaller.json").read_text(encoding="utf-8"))
+    entry = next(one for one in smaller if one["name"] == f"{LEAST} npu_cycles")
+    assert entry["range"] == f"{low} to {high}"
+
+
+def test_a_pull_request_says_how_sure_the_estimates_are(unsure: RunView, view: RunView) -> None:
+    text = pull_request_markdown(unsure, "results/x")
+    assert f"could be off by as much as -10.0% to +5.0% (`{LEAST}`)." in text
+    assert "Nobody has published figures for `int16`." in text
+    assert "could be off" not in pull_request_markdown(view, "results/x")
 
 
 def test_allure_counts_as_junit_does(view: RunView, tmp_path: Path) -> None:

@@ -20,6 +20,9 @@ class ExportedFigure(RecordModel):
     unit: str
     #: None for the reason in `absent`.
     value: float | None
+    #: Between which figures an estimate could lie; None if the target cannot tell.
+    low: float | None
+    high: float | None
     absent: str
     #: The accepted figure; None if there is none.
     accepted: float | None
@@ -49,6 +52,8 @@ class ExportedCell(RecordModel):
     vela: str | None
     #: Where its counters come from; None if it was not measured.
     source: str | None
+    #: For what of it nobody has published cycles, such as `int16`.
+    unsupported: tuple[str, ...]
     status: str
     fails: bool
     headline: str
@@ -125,6 +130,7 @@ def _cell(cell: CellView) -> ExportedCell:
         timing=identity.timing if identity else None,
         vela=record.compilation.vela_version if record else None,
         source=record.measurement.source.value if record else None,
+        unsupported=record.measurement.unsupported if record else (),
         status=cell.status.value,
         fails=cell.fails,
         headline=cell.headline,
@@ -134,6 +140,8 @@ def _cell(cell: CellView) -> ExportedCell:
                 metric=figure.metric.value,
                 unit=figure.unit,
                 value=figure.value,
+                low=figure.could_be[0] if figure.could_be else None,
+                high=figure.could_be[1] if figure.could_be else None,
                 absent=figure.absent,
                 accepted=figure.before,
                 outcome=figure.change.value,

@@ -32,7 +32,8 @@ def openmetrics_text(view: RunView) -> str:
             unit = f", in {info.unit}" if info.unit else ""
             better = f"{info.better.value} is better"
             lines += _family(f"bench_{metric.value}", f"{info.title}{unit}; {better}")
-            lines += [_sample(row) for row in rows]
+            lines += [_sample(f"bench_{row.metric}", row, row.value) for row in rows]
+            lines += _ends(rows)
     summary = view.summary
     for name, what, count in (
         ("bench_planned_cells", "cells of the plan", summary.planned),
@@ -48,10 +49,22 @@ def _family(name: str, told: str) -> list[str]:
     return [f"# TYPE {name} gauge", f"# HELP {name} {told}"]
 
 
-def _sample(row: FigureRow) -> str:
-    labels = ",".join(f'{name}="{_label(str(getattr(row, name)))}"' for name in _LABELS)
-    assert row.value is not None, "samples are made of figures that exist"
-    return f"bench_{row.metric}{{{labels}}} {fixed(row.value, row.unit)}"
+def _sample(name: str, row: FigureRow, value: float | None) -> str:
+    labels = ",".join(f'{label}="{_label(str(getattr(row, label)))}"' for label in _LABELS)
+    assert value is not None, "samples are made of figures that exist"
+    return f"{name}{{{labels}}} {fixed(value, row.unit)}"
+
+
+def _ends(rows: Sequence[FigureRow]) -> list[str]:
+    """Families of their own for what the estimates among `rows` could be."""
+    lines: list[str] = []
+    for end in ("low", "high"):
+        found = [row for row in rows if getattr(row, end) is not None]
+        if found:
+            name = f"bench_{found[0].metric}_{end}"
+            lines += _family(name, f"the {end} end of what the estimate could be")
+            lines += [_sample(name, row, getattr(row, end)) for row in found]
+    return lines
 
 
 def _label(text: str) -> str:
@@ -59,13 +72,19 @@ def _label(text: str) -> str:
 
 
 def bencher_json(view: RunView) -> str:
-    """Bencher's metric format: cell -> measure -> value, with the accepted figure as its bound."""
+    """Bencher's metric format: cell -> measure -> value, and what an estimate could be."""
     found: dict[str, dict[str, Any]] = {}
     for row in figure_rows(view):
         if row.value is not None:
             measure = row.metric.replace("_", "-")
-            found.setdefault(row.cell, {})[measure] = {"value": row.value}
+            found.setdefault(row.cell, {})[measure] = _bencher_metric(row)
     return json.dumps(found, indent=1, allow_nan=False) + "\n"
+
+
+def _bencher_metric(row: FigureRow) -> dict[str, float | None]:
+    if row.low is None:
+        return {"value": row.value}
+    return {"value": row.value, "lower_value": row.low, "upper_value": row.high}
 
 
 def benchmark_json(view: RunView, better: Better) -> str:
@@ -82,8 +101,16 @@ def benchmark_json(view: RunView, better: Better) -> str:
             "name": f"{row.cell} {row.metric}",
             "unit": row.unit or "share",
             "value": row.value,
+            **_benchmark_range(row),
             "extra": f"{row.source}; Vela {row.vela}",
         }
         for row in rows
     ]
     return json.dumps(document, indent=1, allow_nan=False) + "\n"
+
+
+def _benchmark_range(row: FigureRow) -> dict[str, str]:
+    """What the action prints behind the figure."""
+    if row.low is None or row.high is None:
+        return {}
+    return {"range": f"{fixed(row.low, row.unit)} to {fixed(row.high, row.unit)}"}

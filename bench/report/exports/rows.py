@@ -7,6 +7,7 @@ from dataclasses import dataclass, fields
 
 from bench.core.text import one_line
 from bench.plan.metrics import describe
+from bench.records.uncertainty import unsupported_words
 from bench.report.run_view import RunView
 from bench.report.view.cells import CellView
 
@@ -31,11 +32,16 @@ class FigureRow:
     vela: str
     #: `estimate`, `simulated`, `fvp` or `board`.
     source: str
+    #: For what of the cell nobody has published cycles, such as `int16`.
+    unsupported: str
     metric: str
     unit: str
     #: Which way it improves: `lower` or `higher`.
     better: str
     value: float | None
+    #: Between which figures an estimate could lie, as far as the target can tell.
+    low: float | None
+    high: float | None
     #: Why there is none.
     absent: str
     #: The accepted figure, and the change as a share of it.
@@ -77,10 +83,13 @@ def _rows_of(cell: CellView) -> Iterable[FigureRow]:
             timing=one_line(identity.timing),
             vela=one_line(record.compilation.vela_version),
             source=record.measurement.source.value,
+            unsupported=unsupported_words(record),
             metric=figure.metric.value,
             unit=figure.unit,
             better=describe(figure.metric).better.value,
             value=figure.value,
+            low=figure.could_be[0] if figure.could_be else None,
+            high=figure.could_be[1] if figure.could_be else None,
             absent=one_line(figure.absent),
             accepted=figure.before,
             change=figure.relative,

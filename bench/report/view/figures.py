@@ -14,6 +14,7 @@ from bench.plan.metrics import MetricName, describe
 from bench.records.figures import Absent, Number, shown, shown_number
 from bench.records.metric_values import metric_value
 from bench.records.record import Record, Status, Verdict
+from bench.records.uncertainty import range_in_unit
 
 __all__ = [
     "Change",
@@ -44,6 +45,8 @@ class FigureView:
     value: float | None
     absent: str
     unit: str
+    #: Between which figures an estimate could lie, in `unit`; None if nobody says.
+    could_be: tuple[float, float] | None
     #: The accepted figure; None if there is none.
     before: float | None
     change: Change
@@ -105,6 +108,7 @@ def _figure(record: Record, metric: MetricName, verdicts: Sequence[Verdict]) -> 
         value=None if isinstance(value, Absent) else value,
         absent=value.reason if isinstance(value, Absent) else "",
         unit=describe(metric).unit,
+        could_be=range_in_unit(record, metric),
         before=before.value if isinstance(before, Number) else None,
         change=change_of(verdicts),
         limit="; ".join(dict.fromkeys(limits)),

@@ -16,9 +16,11 @@ __all__ = [
     "Study",
     "StudyRow",
     "cycles_of",
+    "least_certain",
     "places_of",
     "source_words",
     "studies_of",
+    "unsupported_of",
     "unsupported_places",
     "widest_range",
 ]
@@ -146,8 +148,13 @@ def source_words(records: Sequence[Record]) -> str:
 
 def unsupported_places(records: Sequence[Record]) -> str:
     """For what nobody has published figures, of all `records`; empty if there is nothing."""
-    found = dict.fromkeys(what for one in records for what in one.measurement.unsupported)
+    found = unsupported_of(records)
     return f"Nobody has published figures for {', '.join(found)}." if found else ""
+
+
+def unsupported_of(records: Sequence[Record]) -> tuple[str, ...]:
+    """For what nobody has published figures, of all `records`, each once."""
+    return tuple(dict.fromkeys(what for one in records for what in one.measurement.unsupported))
 
 
 def widest_range(row: StudyRow) -> tuple[Accelerator, str] | None:
@@ -155,16 +162,36 @@ def widest_range(row: StudyRow) -> tuple[Accelerator, str] | None:
 
     None where it is hardly anything everywhere, or not known.
     """
-    spans: list[tuple[float, Accelerator, str]] = []
-    for macs, cell in row.cells.items():
-        record = cell.record
-        words = notable_range(record) if record is not None else ""
-        found = range_of(record, MetricName.NPU_CYCLES) if record is not None else None
-        cycles = cell.value(MetricName.NPU_CYCLES)
-        if words and found is not None and cycles:
-            low, high = found.shares(cycles)
-            spans.append((high - low, macs, words))
-    return max(spans)[1:] if spans else None
+    spans = [(*span, macs) for macs, cell in row.cells.items() if (span := _span(cell))]
+    if not spans:
+        return None
+    _, words, macs = max(spans)
+    return macs, words
+
+
+def least_certain(cells: Iterable[CellView]) -> tuple[str, str] | None:
+    """The name of the cell whose cycles are least certain, and by how much they could be off.
+
+    None where it is hardly anything everywhere, or not known.
+    """
+    spans = [(*span, cell.id) for cell in cells if (span := _span(cell))]
+    if not spans:
+        return None
+    _, words, name = max(spans)
+    return name, words
+
+
+def _span(cell: CellView) -> tuple[float, str] | None:
+    """How wide the range of its cycles is, as a share of them, and the range in words."""
+    record = cell.record
+    if record is None or not (words := notable_range(record)):
+        return None
+    found = range_of(record, MetricName.NPU_CYCLES)
+    cycles = cell.value(MetricName.NPU_CYCLES)
+    if found is None or not cycles:
+        return None
+    low, high = found.shares(cycles)
+    return high - low, words
 
 
 def cycles_of(row: StudyRow) -> dict[Accelerator, float]:
