@@ -19,7 +19,7 @@ from distributed import Client, Future, KilledWorker
 
 from bench.cluster.dispatch import Dispatcher
 from bench.cluster.jobs import Job, JobKind
-from bench.core.errors import BenchError
+from bench.core.errors import BenchError, ClusterError
 from bench.core.logging import logger
 from bench.core.text import one_line
 
@@ -134,7 +134,7 @@ class Driver:
         if future.status in ("cancelled", "lost"):
             if self._client.status == "running":
                 del self._running[future.key]
-                self._again(running[1], BenchError("Dask lost the task several times"))
+                self._again(running[1], ClusterError("Dask lost the task several times"))
             # Otherwise the scheduler is gone, which `_look` finds out.
             return
         job = self._running.pop(future.key)[1]
@@ -145,7 +145,7 @@ class Driver:
             self._died(job, error)
         else:
             text = one_line(f"{type(error).__name__}: {error}")
-            self._killed(job, BenchError(f"{job.id}: the worker failed: {text}"))
+            self._killed(job, ClusterError(f"{job.id}: the worker failed: {text}"))
 
     def _finish(self, job: Job, result: Any) -> None:
         failure = self._work.finished(job, result)
@@ -197,7 +197,7 @@ class Driver:
         address = getattr(worker, "address", "unknown")
         nanny = getattr(worker, "nanny", None)
         log = "".join(f"\n    | {line}" for line in _log_of(self._client, nanny))
-        return BenchError(
+        return ClusterError(
             f"{job.id}: {self._deaths[job.id]} workers died while they worked on it, "
             f"at last {address}" + (f"; what its nanny saw:{log}" if log else ""),
             cure="if memory ran out there, start fewer workers on each machine; otherwise run the "
@@ -213,7 +213,7 @@ class Driver:
                 "closed",
             ):
                 self._end_all(
-                    BenchError(
+                    ClusterError(
                         "the connection to the cluster's scheduler was lost",
                         cure="start the scheduler and its workers again, and repeat the command: "
                         "what was made is in the cache",
@@ -235,7 +235,7 @@ class Driver:
             self._able = now
         elif now - self._able > self._patience.workers_s:
             self._end_all(
-                BenchError(
+                ClusterError(
                     f"the cluster has had no worker of this bench for "
                     f"{self._patience.workers_s:g} s",
                     cure="start workers: bench cluster worker ADDRESS",

@@ -11,7 +11,7 @@ from bench.cluster.kit import Kit
 from bench.cluster.parcels import Parcel, accept_all, packed, unshared
 from bench.cluster.seat import Sitting, seat_here
 from bench.core import errors
-from bench.core.errors import BenchError, BuildError
+from bench.core.errors import BenchError
 
 __all__ = ["Failure", "Made", "hold", "make_compiled", "make_records", "make_variant"]
 
@@ -20,19 +20,28 @@ __all__ = ["Failure", "Made", "hold", "make_compiled", "make_records", "make_var
 class Failure:
     """A `BenchError` as plain values."""
 
-    kind: str
+    #: The names of its class and of those above, from the nearest on.
+    kinds: tuple[str, ...]
     what: str
     cure: str
 
     @classmethod
     def of(cls, error: BenchError) -> Failure:
         """What `error` says."""
-        return cls(type(error).__name__, error.what, error.cure)
+        return cls(tuple(one.__name__ for one in type(error).__mro__), error.what, error.cure)
 
     def error(self) -> BenchError:
-        """An error that says the same."""
-        found = getattr(errors, self.kind, None) if self.kind in errors.__all__ else None
-        return (found or BuildError)(self.what, cure=self.cure)
+        """An error that says the same, with a class of the same name.
+
+        The class may belong to a device whose package is only loaded where the device is. So it is
+        made again, below the nearest one of the common tree.
+        """
+        name, *_ = self.kinds
+        common: type[BenchError] = next(
+            getattr(errors, kind) for kind in self.kinds if kind in errors.__all__
+        )
+        kind: type[BenchError] = common if name == common.__name__ else type(name, (common,), {})
+        return kind(self.what, cure=self.cure)
 
 
 @dataclass(frozen=True)

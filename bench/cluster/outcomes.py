@@ -5,7 +5,7 @@ from __future__ import annotations
 from pathlib import Path
 
 from bench.cluster.making import Failure
-from bench.core.errors import BenchError
+from bench.core.errors import BenchError, ClusterError
 from bench.plan.cell import Cell
 from bench.records.record import Record
 
@@ -36,5 +36,5 @@ class Outcomes:
         if cell.id in self._failures:
             raise self._failures[cell.id]
         if cell.id not in self._records:
-            raise BenchError(f"{cell.id}: the cluster was not asked for it")
+            raise ClusterError(f"{cell.id}: the cluster was not asked for it")
         return Record.model_validate_json((self._directory / f"{cell.id}.json").read_bytes())

@@ -24,7 +24,7 @@ from bench.cluster.parcels import accept_all, packed
 from bench.cluster.places import connected, parse_place
 from bench.cluster.seat import progress_topic
 from bench.cluster.seats import SEATED
-from bench.core.errors import BenchError, TargetUnavailableError
+from bench.core.errors import BenchError, ClusterError, TargetUnavailableError
 from bench.core.logging import logger
 from bench.measuring.products import ProductStore
 from bench.measuring.progress import ProgressEvent, Sink
@@ -144,7 +144,7 @@ class _Run:
         try:
             self._entries[job.id] = accept_all(self._cache, result.parcels)
         except BenchError as error:
-            return BenchError(f"{job.id}: what came back was not kept: {error.what}")
+            return ClusterError(f"{job.id}: what came back was not kept: {error.what}")
         if result.failure is not None:
             return result.failure.error()
         for cell_id, outcome in result.outcomes.items():

@@ -23,7 +23,7 @@ from distributed import Worker, WorkerPlugin, get_worker
 from bench.assembly.session import Tools, open_tools, remote_of
 from bench.cluster.kit import Kit, LocalPlaces, unpacked
 from bench.cluster.parcels import NotingCache
-from bench.core.errors import BenchError
+from bench.core.errors import ClusterError
 from bench.core.fingerprint import SourceTree
 from bench.core.logging import logger
 from bench.core.processes import end_children
@@ -116,7 +116,7 @@ class Seat(WorkerPlugin):
     def require_wanted(self) -> None:
         """Raise `BenchError` if nobody wants the running task any more."""
         if not self._wanted(self._key):
-            raise BenchError("the task was cancelled")
+            raise ClusterError("the task was cancelled")
 
     def _seated(self, kit: Kit) -> Sitting:
         if self._sitting is not None and self._sitting.run == kit.run:

@@ -13,6 +13,7 @@ __all__ = [
     "BenchError",
     "BuildError",
     "CacheError",
+    "ClusterError",
     "CompilerError",
     "ConfigError",
     "DownloadError",
@@ -62,6 +63,10 @@ class CompilerError(BenchError):
 
 class CacheError(BenchError):
     """The artefact cache cannot be read or written."""
+
+
+class ClusterError(BenchError):
+    """A cluster lost what it was asked for: the scheduler, its workers, or what came back."""
 
 
 class TargetError(BenchError):

@@ -12,6 +12,7 @@ from enum import IntEnum
 
 from bench.core.errors import (
     CacheError,
+    ClusterError,
     DownloadError,
     PrerequisiteError,
     TargetError,
@@ -42,7 +43,7 @@ class Ending(IntEnum):
 #: Kinds of errors that say nothing about what is tested.
 _INFRASTRUCTURE = frozenset(
     {
-        *(CacheError.__name__, DownloadError.__name__),
+        *(CacheError.__name__, ClusterError.__name__, DownloadError.__name__),
         *(PrerequisiteError.__name__, TargetUnavailableError.__name__),
         # A process that was killed, a test that did not come to its end, a file that was damaged, a
         # shard that is missing.

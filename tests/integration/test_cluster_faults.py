@@ -178,7 +178,8 @@ def test_cells_that_kill_three_workers_are_incomplete_with_their_log(
     config += '\n[workloads.harmless]\nmodel = "net.tflite"\n'
     run = client.start(client.write_config(config), f"--bench-cluster={machines.address}")
     output, _ = run.communicate(timeout=400)
-    assert run.returncode == 1, output
+    # Nobody judged those cells, so who repeats the run may get a verdict.
+    assert run.returncode == 75, output
     directory = RunDirectory((client.results / "latest").resolve())
     assert [path.stem for path in (directory.path / "cells").glob("*.json")] == [
         "harmless-base-u55_64-shared_sram-sim"
@@ -218,7 +219,8 @@ def test_a_lost_scheduler_ends_the_run_and_its_workers(
     scheduler: Machine = machines.machines[0]
     scheduler.kill()
     output, _ = run.communicate(timeout=300)
-    assert run.returncode == 1, output
+    # Nobody judged those cells, so who repeats the run may get a verdict.
+    assert run.returncode == 75, output
     _, unmeasured = outcomes(client)
     assert unmeasured
     assert "the connection to the cluster's scheduler was lost" in output
