@@ -2,6 +2,8 @@
 
 from __future__ import annotations
 
+import os
+import signal
 from collections import Counter
 from collections.abc import Iterator
 from pathlib import Path
@@ -12,6 +14,7 @@ import pytest
 from bench.records.record import Record
 from tests.support.bench_runs import QUICK, BenchRun, BenchRunner
 from tests.support.clusters import Cluster, cluster_of_three
+from tests.support.fvp.stand_ins import write_fvp
 from tests.support.models.tflite_factory import mlp
 
 pytest.importorskip("distributed", reason="the extra `cluster` is not installed")
@@ -161,6 +164,31 @@ def test_a_recipe_and_its_data_travel(machines: Cluster, client: BenchRunner) ->
     assert run.returncode == 0, run.output
     (record,) = run.records().values()
     assert record.accuracy is not None
+
+
+@pytest.mark.slow
+def test_cells_of_an_fvp_are_measured_where_its_seats_are(
+    machines: Cluster, client: BenchRunner, tmp_path: Path
+) -> None:
+    # Two machines may start it, and only one of them has seats.
+    fvp = write_fvp(tmp_path / "lab")
+    grid = GRID.replace('"sim", "vela"', '"sim", "fvp"').replace("64, 128", "64, 256")
+    grid += f'\n[targets.fvp]\nexecutable = "{fvp}"\n'
+    bare = client.run(client.write_config(grid), f"--bench-cluster={machines.address}")
+    assert bare.returncode == 0, bare.output
+    assert {name for name in bare.records() if name.endswith("-fvp")} == set()
+    assert len(bare.directory.unmeasured().found) == 2
+    assert "no worker of the cluster has a seat for target 'fvp'" in bare.output
+
+    lab = machines.start_worker("--processes", "0", "--seats", "fvp=2")
+    machines.started(lab)
+    run = client.run(client.write_config(grid), f"--bench-cluster={machines.address}")
+    assert run.returncode == 0, run.output
+    alone = bench_alone(client.directory / "alone", grid)
+    assert len(run.records()) == 4
+    assert figures(run) == figures(alone)
+    os.killpg(lab.process.pid, signal.SIGTERM)
+    lab.process.wait(timeout=60)
 
 
 @pytest.mark.slow
