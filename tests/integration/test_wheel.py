@@ -114,6 +114,7 @@ def test_a_failure_is_repeated_by_the_command_that_it_tells(
     (project / "bench.toml").write_text(config, encoding="utf-8")
     done = installed.run(project, "bench", "run")
     assert done.returncode == 1, done.stdout
+    assert "warnings summary" not in done.stdout, "people look into what pytest warns of"
     (command,) = set(re.findall(r"reproduce: (bench run .*npu_cycles.*)", done.stdout))
     again = installed.run(project, *shlex.split(command))
     assert again.returncode == 1, again.stdout

@@ -54,7 +54,9 @@ def test_compose_keeps_to_its_schema() -> None:
 
 def container_commands() -> Iterator[list[str]]:
     for service in document(COMPOSE)["services"].values():
-        yield service["command"]
+        command = service["command"]
+        # Options alone are those of `bench run`: see deploy/docker/entrypoint.sh.
+        yield ["bench", "run", *command] if command[0].startswith("-") else command
     spec = document(KUBERNETES)["spec"]
     for part in (spec["worker"], spec["scheduler"]):
         for container in part["spec"]["containers"]:
