@@ -95,8 +95,13 @@ def is_measuring(client: BenchRunner) -> bool:
     return progress.exists() and '"measure"' in progress.read_text("utf-8")
 
 
-def wait_until_measuring(client: BenchRunner, run: subprocess.Popen[str]) -> None:
-    wait_until("measuring", lambda: is_measuring(client) or run.poll() is not None)
+def wait_until_measuring(
+    machines: Cluster, client: BenchRunner, run: subprocess.Popen[str]
+) -> None:
+    def begun() -> bool:
+        return is_measuring(client) or run.poll() is not None
+
+    wait_until("measuring", begun, told=lambda: told(machines))
     assert run.poll() is None, "the run was over before anything could happen to it"
 
 
@@ -136,7 +141,7 @@ def test_workers_killed_at_random_moments_cost_no_cell(
     machines: Cluster, client: BenchRunner, number: int
 ) -> None:
     run = start(client, machines)
-    wait_until_measuring(client, run)
+    wait_until_measuring(machines, client, run)
     moments = random.Random(number + 1)
     for _ in range(2):
         time.sleep(moments.uniform(0, 2))
@@ -157,7 +162,7 @@ def test_an_ended_client_leaves_no_work_behind(
     machines: Cluster, client: BenchRunner, number: int, how: signal.Signals
 ) -> None:
     run = start(client, machines, "slower")
-    wait_until_measuring(client, run)
+    wait_until_measuring(machines, client, run)
     time.sleep(random.Random(number).uniform(0, 2))
     run.send_signal(how)
     output, _ = run.communicate(timeout=120)
@@ -198,7 +203,7 @@ def test_a_network_that_is_gone_for_20_seconds_costs_no_cell(
     if not machines.isolated:
         pytest.skip("no network namespaces here (they need root and iproute2)")
     run = start(client, machines)
-    wait_until_measuring(client, run)
+    wait_until_measuring(machines, client, run)
     worker = random.Random(number).choice(machines.machines[1:])
     worker.cut()
     try:
@@ -215,7 +220,7 @@ def test_a_lost_scheduler_ends_the_run_and_its_workers(
 ) -> None:
     """The last test of this file: the cluster is gone afterwards."""
     run = start(client, machines, "slower")
-    wait_until_measuring(client, run)
+    wait_until_measuring(machines, client, run)
     scheduler: Machine = machines.machines[0]
     scheduler.kill()
     output, _ = run.communicate(timeout=300)
