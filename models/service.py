@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import re
 import tempfile
+import threading
 import time
 from collections.abc import Callable, Sequence
 from pathlib import Path
@@ -55,7 +56,7 @@ class VariantBuilder(Closing):
 
     The process serves one recipe of a user; another recipe gets another process.
 
-    Use as a context manager; leaving it ends the process. For one thread at a time.
+    Use as a context manager; leaving it ends the process. Threads wait for one another.
     """
 
     def __init__(
@@ -70,6 +71,8 @@ class VariantBuilder(Closing):
         )
         #: The user's recipe that the process has loaded, if any.
         self._recipe = ""
+        self._asked = threading.Lock()
+        self._stopped = False
 
     @property
     def pid(self) -> int | None:
@@ -79,6 +82,11 @@ class VariantBuilder(Closing):
     def close(self) -> None:
         """End the builder process, if there is one. May be called again."""
         self._server.close()
+
+    def stop(self) -> None:
+        """Build nothing more: what another thread is waiting for fails with a `BuildError`."""
+        self._stopped = True
+        self._server.kill()
 
     def survey(self, origin: Origin, on_progress: OnProgress) -> ModelFacts:
         """What the network of `origin` is. Raises like `build`."""
@@ -153,19 +161,22 @@ class VariantBuilder(Closing):
     ) -> _AnswerT:
         """The answer to an order, which is made when its scratch directory is known."""
         recipe = "" if origin.is_built_in else origin.model_dump_json()
-        if recipe != self._recipe:
-            # A recipe may leave anything behind in its process, such as classes that Keras knows.
-            self.close()
-        self._recipe = recipe
         try:
-            with (
-                # If the bench is killed, the cache removes this with the unfinished entry.
-                tempfile.TemporaryDirectory(prefix=".scratch-", dir=directory) as scratch,
-                self._server.conversation(self._bounds.memory_bytes) as builder,
-            ):
-                message = order(Path(scratch)).model_dump_json().encode()
-                outcome = self._follow(builder, message, on_progress)
-                log = _log_tail(builder.words)
+            with self._asked:
+                if self._stopped:
+                    raise BuildError(f"{name}: the run is ending")
+                if recipe != self._recipe:
+                    # A recipe may leave anything in its process, such as classes that Keras knows.
+                    self.close()
+                self._recipe = recipe
+                with (
+                    # If the bench is killed, the cache removes this with the unfinished entry.
+                    tempfile.TemporaryDirectory(prefix=".scratch-", dir=directory) as scratch,
+                    self._server.conversation(self._bounds.memory_bytes) as builder,
+                ):
+                    message = order(Path(scratch)).model_dump_json().encode()
+                    outcome = self._follow(builder, message, on_progress)
+                    log = _log_tail(builder.words)
         except LostError as error:
             raise self._lost(name, error) from error
         except _NonsenseError as error:

@@ -3,27 +3,24 @@
 from __future__ import annotations
 
 import json
-from collections.abc import Callable, Iterable, Iterator, Mapping
+from collections.abc import Iterable, Iterator, Mapping
 from contextlib import ExitStack, contextmanager
 from dataclasses import dataclass, field
 from pathlib import Path
 from typing import Any
 
 from bench.assembly.own_shard import SetupShard
-from bench.baselines.accepted import BaselineSet
-from bench.baselines.origins import kept_with_run
 from bench.cache import ArtefactCache, RemoteCache, open_store
 from bench.core.fingerprint import SourceTree
 from bench.core.logging import log_to_file, log_to_lines
-from bench.judging.judge import Judge
 from bench.judging.policy import Policy
-from bench.judging.suites import MAIN_JOB, reproduce_command
+from bench.judging.suites import MAIN_JOB
 from bench.measuring.compilation import Compiler, VelaInstallations, Velas
 from bench.measuring.engine import Engine
 from bench.measuring.planning import Lack, plan_cells
 from bench.measuring.preparation import VariantSource
 from bench.measuring.products import ProductStore
-from bench.measuring.progress import Sink, append_to, device_progress, noting
+from bench.measuring.progress import Sink, device_progress, noting
 from bench.measuring.recipes import SurveyedRecipe
 from bench.measuring.reference import CachedReference
 from bench.measuring.sources import ModelSource
@@ -31,7 +28,7 @@ from bench.plan.cell import Cell
 from bench.plan.config import BenchConfig, timing_of
 from bench.plan.grid import Plan, make_plan
 from bench.plan.shards import restricted
-from bench.records.record import Record, Status
+from bench.records.record import Status
 from bench.records.run import RunManifest, Surroundings
 from bench.records.run_directory import RunDirectory, worker_name
 from bench.tflite.reference import ReferenceRunner
@@ -47,8 +44,6 @@ __all__ = [
     "Tools",
     "abilities",
     "assembled",
-    "judge_of",
-    "open_judge",
     "open_tools",
     "remote_of",
 ]
@@ -192,6 +187,7 @@ class Tools:
 
     setup: RunSetup
     store: ProductStore
+    builder: VariantBuilder
     models: VariantSource
     compiler: Compiler
     reference: CachedReference
@@ -253,6 +249,7 @@ def assembled(
     return Tools(
         setup=setup,
         store=store,
+        builder=builder,
         models=models,
         compiler=Compiler(store=store, velas=velas, bounds=setup.config.vela.bounds),
         reference=reference,
@@ -266,28 +263,6 @@ def remote_of(address: str) -> RemoteCache | None:
         return None
     store = open_store(address)
     return RemoteCache(store, store.name)
-
-
-@contextmanager
-def open_judge(session: BenchSession, wanted: Iterable[Cell]) -> Iterator[Judge]:
-    """The judge of the run in this process, for the cells `wanted`; see `open_tools`."""
-    setup = session.setup
-    with open_tools(setup, session.run, append_to(session.run.progress)) as tools:
-        baselines = kept_with_run(session.run)
-        yield judge_of(session, tools.engine(setup.config, wanted).record, baselines)
-
-
-def judge_of(
-    session: BenchSession, measure: Callable[[Cell], Record], baselines: BaselineSet
-) -> Judge:
-    """A judge of records that `measure` makes or has, against the accepted figures `baselines`."""
-    setup = session.setup
-
-    def reproduce(metric: str, subject: str) -> str:
-        return reproduce_command(metric, subject, setup.extra_arguments, setup.program)
-
-    policy = Policy(setup.failing)
-    return Judge(setup.config, measure, session.run, reproduce, baselines, policy)
 
 
 def abilities(setup: RunSetup, targets: Mapping[str, Target]) -> dict[str, Capabilities | Lack]:

@@ -11,7 +11,8 @@ import sys
 from collections.abc import Iterable
 from multiprocessing.connection import Connection
 
-from bench.assembly.session import BenchSession, RunSetup, judge_of, open_tools
+from bench.assembly.judging import judge_of
+from bench.assembly.session import BenchSession, RunSetup, open_tools
 from bench.assembly.unit_judging import judge_unit
 from bench.assembly.units import Unit
 from bench.baselines.origins import kept_with_run

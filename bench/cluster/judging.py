@@ -10,7 +10,8 @@ from contextlib import contextmanager
 from pathlib import Path
 from types import FrameType
 
-from bench.assembly.session import BenchSession, judge_of
+from bench.assembly.judging import judge_of
+from bench.assembly.session import BenchSession
 from bench.baselines.origins import kept_with_run
 from bench.cluster.outcomes import Outcomes
 from bench.cluster.running import make_on_cluster

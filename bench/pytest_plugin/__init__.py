@@ -8,18 +8,19 @@ from __future__ import annotations
 
 import argparse
 import os
-from collections.abc import Iterable, Iterator
+from collections.abc import Iterator
 from contextlib import ExitStack
 from pathlib import Path
 from typing import Any
 
 import pytest
 
-from bench.assembly.session import BenchSession, RunSetup, open_judge
+from bench.assembly.judging import open_judge
+from bench.assembly.session import BenchSession, RunSetup
 from bench.core.errors import BenchError
 from bench.judging.judge import Judge
 from bench.plan.cell import Cell
-from bench.plan.grid import Group, base_of
+from bench.plan.grid import Group
 from bench.pytest_plugin.arguments import tests_meant, wants_workers
 from bench.pytest_plugin.cases import CaseCollector
 from bench.pytest_plugin.check import Check
@@ -27,6 +28,7 @@ from bench.pytest_plugin.cluster import add_cluster_option, judge_on, require_on
 from bench.pytest_plugin.ending import BoundedEnd
 from bench.pytest_plugin.grid_judging import BY_CELLS, GridJudging, refused_options
 from bench.pytest_plugin.history import HistoryKeeper, history_store
+from bench.pytest_plugin.own_cells import is_alone, wanted_cells
 from bench.pytest_plugin.page import PageWriter
 from bench.pytest_plugin.preparing import is_main_job, prepare
 from bench.pytest_plugin.scheduler import FamilyScheduling
@@ -265,10 +267,10 @@ def judge(request: pytest.FixtureRequest) -> Iterator[Judge]:
     problem = ""
     with ExitStack() as stack:
         try:
-            wanted = _wanted(request.session.items)
+            wanted = wanted_cells(request.session.items)
             place = request.config.option.bench_cluster
             opened = stack.enter_context(
-                open_judge(session, wanted)
+                open_judge(session, wanted, wanted if is_alone(request.config) else ())
                 if place is None
                 else judge_on(request.config, session, place, wanted)
             )
@@ -279,19 +281,6 @@ def judge(request: pytest.FixtureRequest) -> Iterator[Judge]:
     # Not in the handler, where pytest would print the error's causes before the message.
     if problem:
         pytest.fail(problem, pytrace=False)
-
-
-def _wanted(items: Iterable[pytest.Item]) -> tuple[Cell, ...]:
-    """The cells that the selected tests need; a cell is compared with its base."""
-    wanted: dict[Cell, None] = {}
-    for item in items:
-        parameters = getattr(getattr(item, "callspec", None), "params", {})
-        for value in parameters.values():
-            cells = value.cells if isinstance(value, Group) else (value,)
-            for cell in cells:
-                if isinstance(cell, Cell):
-                    wanted.update({cell: None, base_of(cell): None})
-    return tuple(wanted)
 
 
 @pytest.fixture

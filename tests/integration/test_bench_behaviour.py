@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import itertools
 import os
 import random
 import re
@@ -33,6 +34,17 @@ def test_quick_grid_passes(quick: tuple[BenchRunner, Path, BenchRun]) -> None:
     _, _, run = quick
     assert run.returncode == 0, run.output[-4000:]
     assert len(run.records()) == 8
+
+
+def test_a_process_that_measures_alone_trains_the_next_variant_meanwhile(
+    quick: tuple[BenchRunner, Path, BenchRun],
+) -> None:
+    work = quick[2].work()
+    trained = [name for kind, name in work if kind == "train"]
+    assert len(trained) == len(set(trained)) == 4
+    for before, after in itertools.pairwise(trained):
+        measured = [i for i, (_, name) in enumerate(work) if name.startswith(f"{before}-u55_")]
+        assert work.index(("train", after)) < max(measured)
 
 
 @pytest.mark.slow
@@ -118,13 +130,13 @@ def _descendants(pid: int) -> list[psutil.Process]:
 
 
 def _processes_doing(
-    process: subprocess.Popen[str], progress: Path, kind: str
+    process: subprocess.Popen[str], progress: Path, kind: str, count: int
 ) -> list[psutil.Process]:
-    """The bench's processes once it works at `kind`: two workers, and a builder or Vela."""
+    """The bench's processes once it works at `kind`: the workers, and a builder or Vela."""
     end = time.monotonic() + 300
     words = f'"kind": "{kind}"'
     while not (progress.exists() and words in progress.read_text(encoding="utf-8")) or (
-        len(started := _descendants(process.pid)) < 3
+        len(started := _descendants(process.pid)) < count
     ):
         assert process.poll() is None, process.communicate()[0][-4000:]
         assert time.monotonic() < end, f"the bench does not come to {kind}"
@@ -132,9 +144,9 @@ def _processes_doing(
     return started
 
 
-@pytest.mark.parametrize("moment", ["train", "compile"])
+@pytest.mark.parametrize(("moment", "workers"), [("train", "2"), ("train", "1"), ("compile", "2")])
 def test_ctrl_c_ends_everything(
-    quick: tuple[BenchRunner, Path, BenchRun], tmp_path: Path, moment: str
+    quick: tuple[BenchRunner, Path, BenchRun], tmp_path: Path, moment: str, workers: str
 ) -> None:
     runner = BenchRunner(tmp_path)
     config = runner.write_config(QUICK)
@@ -142,9 +154,9 @@ def test_ctrl_c_ends_everything(
         # The trained variants are there, what Vela makes of them with this option is not.
         shutil.copytree(quick[0].cache, runner.cache)
         config = runner.write_config(QUICK + '[vela]\noptimise = "Size"\n')
-    process = runner.start(config, "-n", "2")
+    process = runner.start(config, "-n", workers)
     progress = runner.results / "latest" / "progress.jsonl"
-    started = _processes_doing(process, progress, moment)
+    started = _processes_doing(process, progress, moment, int(workers) + 1)
     # What a terminal does: the signal reaches the whole foreground group.
     os.killpg(process.pid, signal.SIGINT)
     process.communicate(timeout=120)

@@ -7,8 +7,10 @@ import signal
 import subprocess
 import sys
 import textwrap
+import threading
 import time
 from collections.abc import Callable
+from concurrent.futures import ThreadPoolExecutor
 from pathlib import Path
 
 import pytest
@@ -244,3 +246,24 @@ def test_ctrl_c_kills_and_reaps_the_builder(tmp_path: Path, long: BuildRequest) 
     with VariantBuilder(command=talk) as builder, pytest.raises(KeyboardInterrupt):
         builder.build(long, tmp_path, interrupt)
     assert not Path(f"/proc/{pids[0]}").exists()
+
+
+def test_a_build_that_nobody_waits_for_can_be_stopped_from_another_thread(
+    tmp_path: Path, long: BuildRequest
+) -> None:
+    progress = """b'{"event":"progress","text":"x","fraction":0}'"""
+    talk = script(f"import time; client.send_bytes({progress}); time.sleep(600)")
+    building = threading.Event()
+    with VariantBuilder(command=talk) as builder, ThreadPoolExecutor(1) as thread:
+        built = thread.submit(builder.build, long, tmp_path, lambda progress: building.set())
+        assert building.wait(60)
+        pid = builder.pid
+        assert pid is not None
+        builder.stop()
+        with pytest.raises(BuildError, match="ended with SIGKILL"):
+            built.result(60)
+        assert not is_running(pid)
+        with pytest.raises(BuildError, match="the run is ending"):
+            builder.build(long, tmp_path, nothing)
+        assert builder.pid is None
+    assert list(tmp_path.iterdir()) == []

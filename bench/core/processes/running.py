@@ -38,6 +38,7 @@ __all__ = [
     "end_group",
     "ended_words",
     "guarded",
+    "kill_group",
     "memory_bound",
     "memory_words",
     "ran_out_of_memory",
@@ -155,10 +156,8 @@ def end_group(process: subprocess.Popen[bytes]) -> None:
 
     It must lead its process group, like a process from `guarded`.
     """
-    # Until it has been waited for, no other process or group can have its number.
+    kill_group(process)
     if process.returncode is None:
-        with contextlib.suppress(ProcessLookupError):
-            os.killpg(process.pid, signal.SIGKILL)
         with contextlib.suppress(subprocess.TimeoutExpired):
             process.wait(_REAP_S)
     for pipe in (process.stdin, process.stdout, process.stderr):
@@ -166,6 +165,14 @@ def end_group(process: subprocess.Popen[bytes]) -> None:
             # What a dead process never took cannot be flushed.
             with contextlib.suppress(BrokenPipeError):
                 pipe.close()
+
+
+def kill_group(process: subprocess.Popen[bytes]) -> None:
+    """Send SIGKILL to `process`, which must lead its process group, and to all that it started."""
+    # Until it has been waited for, no other process or group can have its number.
+    if process.returncode is None:
+        with contextlib.suppress(ProcessLookupError):
+            os.killpg(process.pid, signal.SIGKILL)
 
 
 def end_children() -> None:

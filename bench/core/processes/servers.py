@@ -23,6 +23,7 @@ from bench.core.processes.linked import Linked, linked
 from bench.core.processes.running import (
     bound_memory,
     ended_words,
+    kill_group,
     memory_bound,
     memory_words,
     ran_out_of_memory,
@@ -87,6 +88,12 @@ class Server(Closing):
         """End the process, if there is one. May be called again."""
         self._running = None
         self._life.close()
+
+    def kill(self) -> None:
+        """End the process from another thread: a conversation there raises `LostError`."""
+        running = self._running
+        if running is not None:
+            kill_group(running.process)
 
     @contextlib.contextmanager
     def conversation(self, memory_bytes: int | None) -> Iterator[Conversation]:
