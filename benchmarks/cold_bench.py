@@ -14,6 +14,8 @@ Absolute times mean nothing beyond the machine they were taken on; compare the r
 from __future__ import annotations
 
 import argparse
+import os
+import platform
 import resource
 import subprocess
 import sys
@@ -23,6 +25,8 @@ from dataclasses import dataclass
 from pathlib import Path
 
 ROOT = Path(__file__).resolve().parent.parent
+#: What is promised, as shares of the plain script's wall time, on at least two cores.
+ALONE, WITH_ALL_CORES, AGAIN = 1.0, 0.75, 0.06
 
 
 def plain(directory: Path) -> None:
@@ -70,6 +74,13 @@ def plain(directory: Path) -> None:
             *("--output-dir", str(directory / "compiled" / cell.id), "--verbose-performance"),
         ]
         subprocess.run(command, check=True, stdout=subprocess.DEVNULL)
+
+
+def processor() -> str:
+    """What the processor calls itself."""
+    lines = Path("/proc/cpuinfo").read_text(encoding="utf-8").splitlines()
+    names = (line.partition(":")[2].strip() for line in lines if line.startswith("model name"))
+    return next(names, platform.machine())
 
 
 @dataclass(frozen=True)
@@ -127,24 +138,24 @@ def main() -> None:
         one = bench(root / "one", "1")
         auto = bench(root / "auto", "auto")
         again = bench(root / "auto", "auto")
+    print(f"on {os.cpu_count()} cores of {processor()}")
     print(f"{'':14} {'wall':>9} {'ratio':>6} {'CPU':>9} {'ratio':>6}")
+    broken = False
     for name, cost, bound in (
-        ("plain script", script, ""),
-        ("bench -n 1", one, "wall ratio at most 1.15"),
-        ("bench -n auto", auto, "wall ratio less than 1"),
-        ("the same again", again, f"{again.wall / auto.wall:.3f} of the first, at most 0.1"),
+        ("plain script", script, None),
+        ("bench -n 1", one, ALONE),
+        ("bench -n auto", auto, WITH_ALL_CORES),
+        ("the same again", again, AGAIN),
     ):
+        ratio = cost.wall / script.wall
+        promise = "" if bound is None else f"wall ratio at most {bound:g}"
         print(
-            f"{name:14} {cost.wall:7.1f} s {cost.wall / script.wall:6.2f} "
-            f"{cost.cpu:7.1f} s {cost.cpu / script.cpu:6.2f}  {bound}".rstrip()
+            f"{name:14} {cost.wall:7.1f} s {ratio:6.3f} "
+            f"{cost.cpu:7.1f} s {cost.cpu / script.cpu:6.3f}  {promise}".rstrip()
         )
-    promises = (
-        one.wall <= 1.15 * script.wall,
-        auto.wall < script.wall,
-        again.wall <= 0.1 * auto.wall,
-        again.cpu <= 0.1 * auto.cpu,
-    )
-    if not all(promises):
+        broken |= bound is not None and ratio > bound
+    print(f"the second run took {again.wall / auto.wall:.3f} of the first one's wall time")
+    if broken:
         sys.exit("the bench costs more than is allowed")
 
 

@@ -16,10 +16,10 @@ from bench.measuring.preparation import Preparation
 from bench.measuring.progress import ignore
 from bench.plan.cell import Cell
 from bench.plan.config import TrainedWorkload
-from bench.plan.work import Step, StepKind, Work
+from bench.plan.work import Step, StepKind, Work, work_of
 from bench.records.run_directory import RunDirectory
 
-__all__ = ["kept_steps"]
+__all__ = ["holds_everything", "kept_steps"]
 
 
 def kept_steps(setup: RunSetup, work: Work) -> dict[str, bool | None]:
@@ -35,6 +35,18 @@ def kept_steps(setup: RunSetup, work: Work) -> dict[str, bool | None]:
             id_: None if look.is_unknown(step) else look.holds(step)
             for id_, step in work.steps.items()
         }
+
+
+def holds_everything(setup: RunSetup) -> bool:
+    """Whether the cache holds all that a run of `setup` would make; False if that is unknown."""
+    work = work_of(setup.config, setup.plan())
+    with ExitStack() as stack:
+        look = _look(setup, work, stack)
+        # The last steps first: without the cache, their models are missing, and that is told soon.
+        return all(
+            not look.is_unknown(step) and look.holds(step)
+            for step in reversed(list(work.steps.values()))
+        )
 
 
 def _look(setup: RunSetup, work: Work, stack: ExitStack) -> _Look:

@@ -28,12 +28,12 @@ from bench.pytest_plugin.cluster import add_cluster_option, judge_on, require_on
 from bench.pytest_plugin.ending import BoundedEnd
 from bench.pytest_plugin.grid_judging import BY_CELLS, GridJudging, refused_options
 from bench.pytest_plugin.history import HistoryKeeper, history_store
-from bench.pytest_plugin.own_cells import is_alone, wanted_cells
 from bench.pytest_plugin.page import PageWriter
 from bench.pytest_plugin.preparing import is_main_job, prepare
 from bench.pytest_plugin.scheduler import FamilyScheduling
 from bench.pytest_plugin.signals import StopOnSignals
 from bench.pytest_plugin.terminal import TerminalReport
+from bench.pytest_plugin.workers import AUTOMATIC, is_alone, spare_workers, wanted_cells
 
 __all__ = ["check", "judge"]
 
@@ -179,6 +179,7 @@ def pytest_configure(config: pytest.Config) -> None:
     config.stash[_SESSION] = session
     if config.option.collectonly:
         return
+    spare_workers(config, session)
     if config.option.xmlpath is None and not by_cells:
         config.option.xmlpath = str(setup.run_path / "pytest.xml")
     cases = CaseCollector(session)
@@ -214,6 +215,13 @@ def _processes(config: pytest.Config) -> int:
 
 def _unchanged(nodeid: Any) -> Any:
     return nodeid
+
+
+@pytest.hookimpl(wrapper=True, optionalhook=True)
+def pytest_xdist_auto_num_workers(config: pytest.Config) -> Iterator[None]:
+    """Remember that nobody named a number."""
+    config.stash[AUTOMATIC] = True
+    return (yield)
 
 
 @pytest.hookimpl(optionalhook=True)
