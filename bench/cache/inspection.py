@@ -13,6 +13,7 @@ says nothing about the entry and raises `CacheError`.
 from __future__ import annotations
 
 import errno
+import hashlib
 import os
 import time
 from collections.abc import Iterator
@@ -25,7 +26,13 @@ from bench.cache.durable import make_directory
 from bench.cache.faults import cache_error, reporting
 from bench.cache.layout import FILES, MANIFEST, Layout
 from bench.cache.manifest import MANIFEST_BYTES, FileRecord, Manifest, parse_manifest
-from bench.cache.plain_files import NotPlainError, hash_stream, is_plain_directory, open_plain
+from bench.cache.plain_files import (
+    NotPlainError,
+    hash_stream,
+    is_plain_directory,
+    opened_plain,
+    read_descriptor,
+)
 from bench.core.logging import logger
 from bench.core.text import one_line
 
@@ -81,12 +88,12 @@ class CheckedFiles:
 
     def knows(self, path: Path, record: FileRecord, identity: _Identity) -> bool:
         """Whether this file was found to be what `record` says."""
-        return record.size > LARGE_BYTES and self._known.get((path, record.sha256)) == identity
+        return self._known.get((path, record.sha256)) == identity
 
     def note(self, path: Path, record: FileRecord, identity: _Identity, looked_ns: int) -> None:
         """Remember a file that is what `record` says, if a change since `looked_ns` would show."""
         settled = looked_ns - max(identity.modified, identity.changed) > _SETTLED_NS
-        if record.size > LARGE_BYTES and settled:
+        if settled:
             self._known[path, record.sha256] = identity
 
 
@@ -118,9 +125,10 @@ def _is_there(entry: Path) -> bool:
 
 def _read_manifest(entry: Path) -> Manifest:
     path = entry / MANIFEST
-    with _looking_at("its manifest", path), open_plain(path) as stream:
-        content = stream.read(MANIFEST_BYTES + 1)
-    if len(content) > MANIFEST_BYTES:
+    with _looking_at("its manifest", path), opened_plain(path) as (descriptor, found):
+        size = found.st_size
+        content = read_descriptor(descriptor, size) if size <= MANIFEST_BYTES else b""
+    if max(size, len(content)) > MANIFEST_BYTES:
         raise _DamagedError(f"its manifest has more than {MANIFEST_BYTES} bytes")
     try:
         manifest = parse_manifest(content)
@@ -150,18 +158,22 @@ def _parents(name: str) -> Iterator[str]:
 
 
 def _check_file(path: Path, record: FileRecord, checked: CheckedFiles) -> None:
-    with _looking_at(record.path, path), open_plain(path) as stream:
-        # Before reading, so that a change made meanwhile shows at the next check.
-        looked_ns = time.time_ns()
-        identity = _Identity.of(os.fstat(stream.fileno()))
-        if identity.size != record.size:
-            raise _DamagedError(f"{record.path} has {identity.size} bytes, not {record.size}")
-        if checked.knows(path, record, identity):
+    # Before reading, so that a change made meanwhile shows at the next check.
+    looked_ns = time.time_ns()
+    with _looking_at(record.path, path), opened_plain(path) as (descriptor, found):
+        if found.st_size != record.size:
+            raise _DamagedError(f"{record.path} has {found.st_size} bytes, not {record.size}")
+        if record.size <= LARGE_BYTES:
+            digest = hashlib.sha256(read_descriptor(descriptor, record.size)).hexdigest()
+        elif checked.knows(path, record, _Identity.of(found)):
             return
-        digest, _ = hash_stream(stream)
+        else:
+            with os.fdopen(descriptor, "rb", closefd=False) as stream:
+                digest, _ = hash_stream(stream)
     if digest != record.sha256:
         raise _DamagedError(f"{record.path} has sha256 {digest}, not {record.sha256}")
-    checked.note(path, record, identity, looked_ns)
+    if record.size > LARGE_BYTES:
+        checked.note(path, record, _Identity.of(found), looked_ns)
 
 
 def check_entry(entry: Path, checked: CheckedFiles) -> Manifest | Damage | None:

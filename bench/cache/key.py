@@ -8,6 +8,7 @@ import math
 import re
 from collections.abc import Mapping, Sequence
 from dataclasses import dataclass
+from functools import cached_property
 from typing import Any, TypeAlias
 
 from bench.core.errors import CacheError
@@ -108,7 +109,7 @@ class CacheKey:
         copy: dict[str, Any] = json.loads(self.canonical)
         return copy
 
-    @property
+    @cached_property
     def digest(self) -> str:
         """sha256 (64 hex digits) of the canonical JSON of `{"kind": ..., "parameters": ...}`."""
         text = f'{{"kind":"{self.kind}","parameters":{self.canonical}}}'

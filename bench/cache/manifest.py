@@ -35,6 +35,8 @@ _Sha256 = Annotated[str, Field(pattern=r"\A[0-9a-f]{64}\z")]
 
 
 def _inside(path: str) -> str:
+    if "/" not in path and path not in ("", ".", ".."):
+        return path
     pure = PurePosixPath(path)
     if pure.is_absolute() or ".." in pure.parts or not pure.parts or str(pure) != path:
         raise ValueError(f"{path!r} does not stay inside the entry")

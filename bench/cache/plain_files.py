@@ -15,7 +15,15 @@ from contextlib import contextmanager
 from pathlib import Path
 from typing import BinaryIO
 
-__all__ = ["NotPlainError", "hash_stream", "is_plain_directory", "open_plain", "walk"]
+__all__ = [
+    "NotPlainError",
+    "hash_stream",
+    "is_plain_directory",
+    "open_plain",
+    "opened_plain",
+    "read_descriptor",
+    "walk",
+]
 
 _CHUNK = 1 << 20
 #: If a pipe or a link has replaced the file since the check, neither wait nor follow.
@@ -36,18 +44,43 @@ def open_plain(path: Path) -> Iterator[BinaryIO]:
     Raises `NotPlainError` if a directory, link, pipe, socket or device has the name, and `OSError`
     for errors of the file system.
     """
-    # Check before opening, because some devices take opening as a command.
-    if not stat.S_ISREG(path.lstat().st_mode):
-        raise NotPlainError(path)
-    with os.fdopen(os.open(path, _FLAGS), "rb") as stream:
-        if not stat.S_ISREG(os.fstat(stream.fileno()).st_mode):
-            raise NotPlainError(path)
+    with opened_plain(path) as (descriptor, _), os.fdopen(descriptor, "rb", closefd=False) as stream:
         yield stream
+
+
+@contextmanager
+def opened_plain(path: Path) -> Iterator[tuple[int, os.stat_result]]:
+    """The same as a descriptor, with what the file system says of it.
+
+    For small files: a stream asks the system twice as often.
+    """
+    # Check before opening, because some devices take opening as a command.
+    if not stat.S_ISREG(os.lstat(path).st_mode):
+        raise NotPlainError(path)
+    descriptor = os.open(path, _FLAGS)
+    try:
+        found = os.fstat(descriptor)
+        if not stat.S_ISREG(found.st_mode):
+            raise NotPlainError(path)
+        yield descriptor, found
+    finally:
+        os.close(descriptor)
+
+
+def read_descriptor(descriptor: int, size: int) -> bytes:
+    """The rest of the plain file at `descriptor`, which is `size` bytes; one more if it is longer.
+
+    Raises `OSError`.
+    """
+    content = os.read(descriptor, size + 1)
+    while len(content) < size and (more := os.read(descriptor, size + 1 - len(content))):
+        content += more
+    return content
 
 
 def is_plain_directory(path: Path) -> bool:
     """Whether `path` itself is a directory, not a link to one. Raises `OSError` if it is absent."""
-    return stat.S_ISDIR(path.lstat().st_mode)
+    return stat.S_ISDIR(os.lstat(path).st_mode)
 
 
 def hash_stream(stream: BinaryIO) -> tuple[str, int]:

@@ -74,7 +74,7 @@ class Stored:
 def last_used(entry: Path) -> int:
     """The stamp of an entry, nanoseconds since the epoch; 0 where its manifest is missing."""
     try:
-        return (entry / MANIFEST).lstat().st_mtime_ns if is_plain_directory(entry) else 0
+        return os.lstat(entry / MANIFEST).st_mtime_ns if is_plain_directory(entry) else 0
     except FileNotFoundError:
         return 0
 

@@ -9,6 +9,7 @@ only does what has not been done before, in this process or any other.
 from __future__ import annotations
 
 from collections.abc import Mapping, Sequence
+from dataclasses import dataclass, field
 from pathlib import Path
 
 from bench.core.arrays import Array
@@ -26,10 +27,24 @@ from bench.plan.cell import Cell
 from bench.records.measurement import MeasurementRecord
 from bench.records.quality import ReferenceRecord
 from bench.records.record import CellIdentity, Record
-from bench.tflite.reference import Reference
+from bench.tflite.reference import Reference, ReferenceOutputs
 from targets.protocol import BatchTarget, Job, Measurement, Target
 
 __all__ = ["Engine"]
+
+
+@dataclass(frozen=True)
+class _Referred:
+    """What the reference is asked: the same for all cells of a family, whose model and data it is.
+
+    A target may run fewer samples than another.
+    """
+
+    workload: str
+    variant: str
+    samples: int
+    model: Path = field(compare=False)
+    inputs: Sequence[Array] = field(compare=False)
 
 
 class Engine:
@@ -63,6 +78,7 @@ class Engine:
         self._reference = reference
         self._reference_samples = reference_samples
         self._batch = Once(self._measure_together)
+        self._referred = Once(self._refer)
         #: The record of a planned cell, without verdicts. Raises `BenchError` where a step fails.
         self.record = Once(self._make_record)
 
@@ -162,4 +178,14 @@ class Engine:
         if not outputs:
             return None, measurement.outputs_absent
         some = ready.test_set.first(self._reference_samples)
-        return compare_outputs(outputs, self._reference(ready.model.path, some.inputs))
+        asked = _Referred(
+            workload=ready.cell.workload,
+            variant=ready.cell.variant,
+            samples=len(some.inputs[0]),
+            model=ready.model.path,
+            inputs=some.inputs,
+        )
+        return compare_outputs(outputs, self._referred(asked))
+
+    def _refer(self, asked: _Referred) -> ReferenceOutputs:
+        return self._reference(asked.model, asked.inputs)

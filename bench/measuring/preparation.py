@@ -106,6 +106,7 @@ class Preparation:
         self._prepared = Once(self._prepare)
         self._model = Once(self._quantised)
         self._test_set = Once(self._whole_test_set)
+        self._part = Once(self._part_of_test_set)
         self._compilation = Once(self._compiled)
         #: The cell, ready. Raises `TargetUnavailableError`, before anything is obtained, for a cell
         #: that its target cannot measure, and `BenchError` if a step fails.
@@ -123,7 +124,7 @@ class Preparation:
         prepared = self._prepared(cell.target)
         family = _Family(cell.workload, cell.variant)
         model = self._model(family)
-        test_set = self._test_set(family).first(plan.target.samples)
+        test_set = self._part((family, plan.target.samples))
         if test_set.identity.steps is not None and plan.target.no_streams:
             raise TargetUnavailableError(
                 f"{cell.id}: the data set has streams: {plan.target.no_streams}",
@@ -173,6 +174,10 @@ class Preparation:
     def _whole_test_set(self, family: _Family) -> TestSet:
         workload = self._workloads[family.workload]
         return self._models.test_set(family.workload, workload, self._model(family))
+
+    def _part_of_test_set(self, part: tuple[_Family, int | None]) -> TestSet:
+        family, samples = part
+        return self._test_set(family).first(samples)
 
     def _compiled(self, place: tuple[_Family, VelaOptions, str]) -> Compilation:
         family, options, vela = place

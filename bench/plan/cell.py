@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import re
 from dataclasses import dataclass
+from functools import cached_property
 
 from targets.ethos_u55.accelerators import Accelerator
 from targets.ethos_u55.memory_modes import MemoryMode
@@ -40,7 +41,7 @@ class Cell:
     #: A version of Vela, such as `5.0.0`, or `INSTALLED_VELA`.
     vela: str = INSTALLED_VELA
 
-    @property
+    @cached_property
     def id(self) -> str:
         """Unique, file-name safe and stable: `mnist_fc-pruned-u55_128-shared_sram-sim`.
 

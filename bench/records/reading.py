@@ -29,6 +29,7 @@ __all__ = [
     "read_lines",
     "read_named",
     "read_record",
+    "require_strict",
     "strict_json",
 ]
 
@@ -97,6 +98,16 @@ def strict_json(text: str) -> Any:
         return json.loads(text, parse_constant=_no_number, parse_int=integer, parse_float=_float)
     except RecursionError:
         raise ValueError("it nests too deeply") from None
+
+
+def require_strict(written: str) -> None:
+    """Raise `ValueError` if `strict_json` would refuse this text, which pydantic has written.
+
+    Such a text is JSON, except for the three constants. It is parsed only if it may have one, or a
+    long number: parsing takes longer than writing.
+    """
+    if "NaN" in written or "Infinity" in written or has_long_number(written.encode("utf-8")):
+        strict_json(written)
 
 
 def _parse(content: bytes, model: type[_Model]) -> _Model:

@@ -20,7 +20,7 @@ from bench.records.reading import (
     read_lines,
     read_named,
     read_record,
-    strict_json,
+    require_strict,
 )
 from bench.records.record import Record, SweepRecord, UnmeasuredRecord
 from bench.records.run import OrderRecord, RunManifest
@@ -51,7 +51,7 @@ def _text(path: Path, record: RecordModel, indent: int | None = None) -> str:
     """
     try:
         text = record.model_dump_json(indent=indent)
-        strict_json(text)
+        require_strict(text)
     except ValueError as error:
         raise BenchError(f"{path}: is not written, as nobody could read it: {error}") from error
     return text + "\n"

@@ -11,6 +11,7 @@ from bench.core.errors import CompilerError
 from bench.core.plain_json import read_model
 from bench.core.processes import Bounds
 from bench.measuring.compilation.velas import Velas
+from bench.measuring.once import Once
 from bench.measuring.origins import QuantisedModel
 from bench.measuring.products import Product, ProductStore
 from bench.measuring.progress import Task
@@ -35,13 +36,14 @@ class Compilation:
 
 
 class Compiler:
-    """Compiles models. Makes each when asked; remembers nothing."""
+    """Compiles models. Makes each when asked; remembers only what Vela is configured with."""
 
     def __init__(self, *, store: ProductStore, velas: Velas, bounds: Bounds) -> None:
         """`bounds` are those of one compile."""
         self._store = store
         self._velas = velas
         self._bounds = bounds
+        self._config_sha256 = Once(self._hashed_config)
 
     def compiled(
         self, name: str, model: QuantisedModel, options: VelaOptions, vela: str
@@ -52,7 +54,7 @@ class Compiler:
         """
         running = self._velas.running(vela)
         installation = running.installation
-        sha256 = options.config_sha256(installation)
+        sha256 = self._config_sha256((options, vela))
         product = compilation_product(
             self._store, name, model.record.sha256, options, installation.version, sha256
         )
@@ -87,6 +89,10 @@ class Compiler:
             cpu_operators=cpu_operators(path),
         )
         return Compilation(path, product.key.digest, record)
+
+    def _hashed_config(self, asked: tuple[VelaOptions, str]) -> str:
+        options, vela = asked
+        return options.config_sha256(self._velas.running(vela).installation)
 
 
 def compilation_product(
