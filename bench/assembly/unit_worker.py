@@ -17,6 +17,7 @@ from bench.assembly.unit_judging import judge_unit
 from bench.assembly.units import Unit
 from bench.baselines.origins import kept_with_run
 from bench.core.errors import BenchError
+from bench.core.processes.garbage import few_collections
 from bench.measuring.progress import append_to
 from bench.plan.cell import Cell
 from bench.plan.grid import Plan, base_of
@@ -66,7 +67,10 @@ def main() -> None:
 def _serve(connection: Connection) -> None:
     session = BenchSession(RunSetup.from_json(connection.recv_bytes().decode("utf-8")))
     messages, setup = Message(session.plan), session.setup
-    with open_tools(setup, session.run, append_to(session.run.progress)) as tools:
+    with (
+        few_collections(),
+        open_tools(setup, session.run, append_to(session.run.progress)) as tools,
+    ):
         baselines = kept_with_run(session.run)
         connection.send_bytes(b"")
         while True:

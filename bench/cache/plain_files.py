@@ -44,7 +44,10 @@ def open_plain(path: Path) -> Iterator[BinaryIO]:
     Raises `NotPlainError` if a directory, link, pipe, socket or device has the name, and `OSError`
     for errors of the file system.
     """
-    with opened_plain(path) as (descriptor, _), os.fdopen(descriptor, "rb", closefd=False) as stream:
+    with (
+        opened_plain(path) as (descriptor, _),
+        os.fdopen(descriptor, "rb", closefd=False) as stream,
+    ):
         yield stream
 
 

@@ -6,16 +6,15 @@ is read from a run's files is validated as ever.
 
 from __future__ import annotations
 
-from typing import TypedDict, TypeVar
+from typing import TypedDict
 
-from bench.core.schema import RecordModel
 from bench.records.figures import Absent, Category, Number
+from bench.records.made import made_model
 from bench.records.record import Status, Verdict
 
 __all__ = ["Parts", "made_number", "made_verdict"]
 
 _FAILING = (Status.FAIL, Status.INCOMPLETE)
-_Model = TypeVar("_Model", bound=RecordModel)
 
 
 class Parts(TypedDict, total=False):
@@ -31,23 +30,9 @@ class Parts(TypedDict, total=False):
     cause: str
 
 
-def _made(model: type[_Model], fields: dict[str, object]) -> _Model:
-    """A `model` of `fields`, which must be all of its fields and of their types.
-
-    `model_construct` does the same ten times more slowly, as it looks for defaults and aliases.
-    """
-    made = model.__new__(model)
-    # The state of a model without private attributes and extra fields; see pydantic.BaseModel.
-    object.__setattr__(made, "__dict__", fields)
-    object.__setattr__(made, "__pydantic_fields_set__", set(fields))
-    object.__setattr__(made, "__pydantic_extra__", None)
-    object.__setattr__(made, "__pydantic_private__", None)
-    return made
-
-
 def made_number(value: float, unit: str) -> Number:
     """A figure; `value` is finite."""
-    return _made(Number, {"kind": "number", "value": float(value), "unit": unit})
+    return made_model(Number, {"kind": "number", "value": float(value), "unit": unit})
 
 
 def made_verdict(
@@ -78,4 +63,4 @@ def made_verdict(
         "fails": status in _FAILING,
         **parts,
     }
-    return _made(Verdict, fields)
+    return made_model(Verdict, fields)

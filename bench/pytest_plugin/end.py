@@ -50,12 +50,8 @@ def end_tables(view: RunView, width: int) -> str:
 
 def end_lines(view: RunView) -> list[str]:
     """The run in counts: what was measured, judged, changed, and not judged."""
-    verdicts = [v for case in view.cases for v in case.verdicts]
-    counts = ", ".join(
-        f"{n} {status.value.upper()}"
-        for status in Status
-        if (n := sum(v.status is status for v in verdicts))
-    )
+    verdicts = view.summary.verdicts
+    counts = ", ".join(f"{n} {status.value.upper()}" for status, n in verdicts.items())
     measured = f"{len(view.records)} of {view.planned} planned cells measured"
     for status in (Status.UNAVAILABLE, Status.INCOMPLETE):
         if n := sum(one.status is status for one in view.unmeasured):

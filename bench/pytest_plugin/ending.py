@@ -8,6 +8,8 @@ from collections.abc import Iterator
 
 import pytest
 
+from bench.core.processes.garbage import few_collections
+
 __all__ = ["BoundedEnd"]
 
 #: Seconds that the reports may take, and that the interpreter may take to end after them.
@@ -27,7 +29,8 @@ class BoundedEnd:
         """Bound the reports and the end of the workers."""
         signal.alarm(_REPORTS_S)
         try:
-            return (yield)
+            with few_collections():
+                return (yield)
         finally:
             signal.alarm(0)
             # Registered last, so called first.

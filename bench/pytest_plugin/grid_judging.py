@@ -15,6 +15,7 @@ from bench.assembly.session import BenchSession
 from bench.assembly.unit_judging import tests_of
 from bench.assembly.unit_pool import UnitPool
 from bench.assembly.units import cell_units, order_units
+from bench.core.processes.garbage import few_collections
 from bench.pytest_plugin.cases import CaseCollector
 from bench.records.cases import CaseOutcome
 
@@ -76,7 +77,7 @@ class GridJudging:
     def pytest_runtestloop(self, session: pytest.Session) -> bool:
         """Judge the plan."""
         ended, told = 0, time.monotonic()
-        with self._pool as pool:
+        with few_collections(), self._pool as pool:
             # Orders need their cells judged.
             for units in (cell_units(self._plan), order_units(self._plan)):
                 for outcomes in pool.judge(units):

@@ -6,11 +6,9 @@ name and the fault of every other file, so that each report can mention them.
 
 from __future__ import annotations
 
-import gc
 import json
 import math
-from collections.abc import Callable, Iterable, Iterator
-from contextlib import contextmanager
+from collections.abc import Callable, Iterable
 from dataclasses import dataclass
 from pathlib import Path
 from typing import Any, Final, Generic, NoReturn, TypeVar
@@ -19,6 +17,7 @@ from pydantic import ValidationError
 
 from bench.core.files import read_regular
 from bench.core.plain_json import has_long_number, read_plain
+from bench.core.processes.garbage import no_collections
 from bench.core.schema import RecordModel
 from bench.core.text import one_line
 
@@ -141,9 +140,16 @@ def read_named(path: Path, model: type[_Model], id_of: Callable[[_Model], str]) 
 
 
 def read_folder(
-    run: Path, folder: str, model: type[_Model], id_of: Callable[[_Model], str]
+    run: Path,
+    folder: str,
+    model: type[_Model],
+    id_of: Callable[[_Model], str],
+    keep: Callable[[_Model], _Model] | None = None,
 ) -> Readings[_Model]:
-    """The records in `folder` of a run, by name. See `read_named`."""
+    """The records in `folder` of a run, by name. See `read_named`.
+
+    `keep` may give each another form when it has been read, in which it takes less memory.
+    """
     try:
         paths = sorted(path for path in (run / folder).iterdir() if path.suffix == ".json")
     except FileNotFoundError:
@@ -152,28 +158,14 @@ def read_folder(
         return Readings((), (Unreadable.of(folder, error),))
     found: list[_Model] = []
     unreadable: list[Unreadable] = []
-    with _no_collections():
+    with no_collections():
         for path in paths:
             try:
-                found.append(read_named(path, model, id_of))
+                one = read_named(path, model, id_of)
+                found.append(one if keep is None else keep(one))
             except (OSError, ValueError) as error:
                 unreadable.append(Unreadable.of(f"{folder}/{path.name}", error))
     return Readings(tuple(found), tuple(unreadable))
-
-
-@contextmanager
-def _no_collections() -> Iterator[None]:
-    """Without the search for cycles, of which records have none.
-
-    Among those of 10,000 cells, the search takes as long as reading them.
-    """
-    enabled = gc.isenabled()
-    gc.disable()
-    try:
-        yield
-    finally:
-        if enabled:
-            gc.enable()
 
 
 def read_lines(run: Path, name: str, model: type[_Model]) -> Readings[_Model]:
@@ -194,7 +186,7 @@ def read_lines(run: Path, name: str, model: type[_Model]) -> Readings[_Model]:
 def _parsed(lines: Iterable[bytes], name: str, model: type[_Model]) -> Readings[_Model]:
     found: list[_Model] = []
     unreadable: list[Unreadable] = []
-    with _no_collections():
+    with no_collections():
         for number, line in enumerate(lines, start=1):
             try:
                 found.append(_parse(line, model))

@@ -250,10 +250,13 @@ class RunDirectory:
         """The records of all measured cells, by id."""
         return read_folder(self.path, "cells", Record, _cell_id)
 
-    def planned_records(self) -> Readings[Record]:
-        """The same in the order of the plan, as tables show them; the run's own only."""
+    def planned_records(self, keep: Callable[[Record], Record] | None = None) -> Readings[Record]:
+        """The same in the order of the plan, as tables show them; the run's own only.
+
+        `keep` is as in `read_folder`.
+        """
         position = {id_: i for i, id_ in enumerate(self.manifest().planned_cells)}
-        read = self.records()
+        read = read_folder(self.path, "cells", Record, _cell_id, keep)
         foreign = tuple(
             Unreadable(f"cells/{record.cell.id}.json", "the run has no such cell")
             for record in read.found

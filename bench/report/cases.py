@@ -8,6 +8,7 @@ from __future__ import annotations
 
 from collections.abc import Iterable, Iterator, Mapping, Sequence
 from dataclasses import dataclass, field
+from functools import cached_property
 
 from bench.judging.suites import SUITES, suite_of
 from bench.judging.verdicts import decisive
@@ -32,6 +33,15 @@ class Findings:
     #: Files that cannot be read, by the subject they are named after.
     unreadable: Mapping[str, Unreadable]
 
+    @cached_property
+    def verdicts(self) -> Mapping[tuple[str, str], tuple[Verdict, ...]]:
+        """Cell and suite -> the verdicts of its metrics."""
+        found: dict[tuple[str, str], list[Verdict]] = {}
+        for subject, record in self.records.items():
+            for verdict in record.verdicts:
+                found.setdefault((subject, suite_of(verdict.metric)), []).append(verdict)
+        return {which: tuple(verdicts) for which, verdicts in found.items()}
+
     @classmethod
     def of(
         cls,
@@ -51,7 +61,7 @@ class Findings:
         )
 
 
-@dataclass(frozen=True)
+@dataclass(frozen=True, slots=True)
 class CaseView:
     """One test as reports show it."""
 
@@ -165,10 +175,7 @@ def _unjudged(case: Case, error: str, text: str, seconds: float) -> CaseView:
 
 def _verdicts(case: Case, findings: Findings) -> tuple[Verdict, ...]:
     if case.suite in SUITES:
-        record = findings.records.get(case.subject)
-        return (
-            tuple(v for v in record.verdicts if suite_of(v.metric) == case.suite) if record else ()
-        )
+        return findings.verdicts.get((case.subject, case.suite), ())
     sweep, order = findings.sweeps.get(case.subject), findings.orders.get(case.subject)
     if case.suite == "mac_sweep" and sweep is not None:
         return sweep.verdicts

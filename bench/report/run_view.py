@@ -7,6 +7,7 @@ from functools import cached_property
 from pathlib import Path
 
 from bench.records.cases import all_ended
+from bench.records.lean import LeanRecords
 from bench.records.reading import Unreadable
 from bench.records.record import Record, SweepRecord, UnmeasuredRecord
 from bench.records.run import OrderRecord, RunManifest
@@ -74,7 +75,9 @@ def read_run(run: RunDirectory) -> RunView:
     manifest = run.manifest()
     planned = manifest.planned_cells
     cases = run.cases()
-    records, unmeasured, outcomes = run.planned_records(), run.unmeasured(), run.outcomes()
+    # A report has all records at once.
+    records = run.planned_records(LeanRecords().lean)
+    unmeasured, outcomes = run.unmeasured(), run.outcomes()
     sweeps, orders = run.sweeps(), run.orders()
     read = (cases, records, unmeasured, sweeps, orders, outcomes)
     unreadable = tuple(one for readings in read for one in readings.unreadable)

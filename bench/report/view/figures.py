@@ -36,7 +36,7 @@ class Change(str, Enum):
     NEW = "new"
 
 
-@dataclass(frozen=True)
+@dataclass(frozen=True, slots=True)
 class FigureView:
     """One metric of one cell."""
 
