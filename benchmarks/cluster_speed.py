@@ -10,6 +10,7 @@ from __future__ import annotations
 
 import argparse
 import resource
+import sys
 import tempfile
 import time
 from collections.abc import Mapping
@@ -35,7 +36,7 @@ from benchmarks.json_file import add_json_option, write_json
 
 #: About the size of a record of a small network.
 _RECORD = b"x" * 20_000
-_PLACE = 0.2
+_PLACE, _START_S = 0.2, 120.0
 _CELLS_A_WORKLOAD = 8
 
 
@@ -134,7 +135,10 @@ def measure(cells: int, workers: int, sleep_s: float) -> Measured:
         connected(Local(workers), {}, Path(directory) / "cache") as client,
     ):
         wait_for_crew(client, identity, 120)
+        deadline = time.monotonic() + _START_S
         while capacity_of(client, identity, ())[""] < workers:
+            if time.monotonic() > deadline:
+                sys.exit("not all workers have started; were the bench's sources changed meanwhile?")
             time.sleep(_PLACE)
         place = Path(directory) / "records"
         place.mkdir()
