@@ -138,7 +138,9 @@ def measure(cells: int, workers: int, sleep_s: float) -> Measured:
         deadline = time.monotonic() + _START_S
         while capacity_of(client, identity, ())[""] < workers:
             if time.monotonic() > deadline:
-                sys.exit("not all workers have started; were the bench's sources changed meanwhile?")
+                sys.exit(
+                    "not all workers have started; were the bench's sources changed meanwhile?"
+                )
             time.sleep(_PLACE)
         place = Path(directory) / "records"
         place.mkdir()
