@@ -1,0 +1,34 @@
+"""The benchmark of clusters, in small: work spreads, and what it costs besides stays small."""
+
+from __future__ import annotations
+
+import json
+import subprocess
+import sys
+from pathlib import Path
+
+import pytest
+
+from tests.support.bench_runs import ROOT
+
+pytest.importorskip("distributed", reason="the extra `cluster` is not installed")
+
+
+@pytest.mark.slow
+def test_workers_are_busy_and_a_cell_costs_little_more_than_its_work(tmp_path: Path) -> None:
+    report = tmp_path / "speed.json"
+    subprocess.run(
+        [
+            *(sys.executable, "-m", "benchmarks.cluster_speed", "--cells", "2000"),
+            *("--scaling", "8", "--each", "12", "--json", str(report)),
+        ],
+        cwd=ROOT,
+        check=True,
+        timeout=300,
+    )
+    found = json.loads(report.read_text(encoding="utf-8"))
+    (scaled,) = found["scaled"]
+    assert (scaled["workers"], scaled["cells"]) == (8, 96)
+    assert scaled["efficiency"] >= 0.9
+    assert found["small"]["overhead_ms"] < 5
+    assert found["small"]["peak_mib"] < 500
