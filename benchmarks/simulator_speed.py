@@ -3,14 +3,14 @@
 `python -m benchmarks.simulator_speed MODELS...` takes quantised `.tflite` models, or directories of
 them. For each it prints milliseconds per inference (in a batch of 256, and alone), what LiteRT with
 XNNPACK takes, the ratios, milliseconds of preparation, what the first simulator of a process takes
-in addition, and the peak memory of a process that only simulates. `--numpy` measures without
-machine code.
+in addition (with the process that makes the machine code), and the peak memory of a process that
+only simulates, and of the other. `--numpy` measures without machine code.
 
 The exit status is 1 if a promise is broken. In a batch of 256, the simulator is at least 10 times
 as fast as TFLite-Micro, and takes at most 3 times as long as LiteRT. A single inference takes at
 most as long as TFLite-Micro's. The preparation takes at most 50 ms, and the first one at most 1 s
 more. With `--numpy`, and on processors without AVX-512 VNNI, the promise is that a batch is at
-least as fast as TFLite-Micro. Never more than 1 GiB of memory.
+least as fast as TFLite-Micro. Never more than 128 MiB of memory, for models like MLPerf Tiny's.
 
 Times are processor times. All run on one thread, so on a quiet machine they equal the wall time,
 and on a busy one they still show the cost.
@@ -43,9 +43,9 @@ BATCH = 256
 #: How many times as fast as TFLite-Micro, and as slow as LiteRT.
 FASTER, SLOWER = 10.0, 3.0
 PREPARE_LIMIT, FIRST_LIMIT = 50.0, 1000.0
-MEMORY_LIMIT = 1 << 30
-#: Each time is the best of this many.
-REPEATS = 5
+MEMORY_LIMIT = 128 << 20
+#: Each time is the best of this many, and of as many as take so many milliseconds.
+REPEATS, REPEATED_MS = 5, 50.0
 TFLM_ROWS = 16
 
 
@@ -59,6 +59,8 @@ class Simulated:
     #: What the first preparation of the process takes longer.
     first: float
     peak: int
+    #: Of the process that makes the machine code, which ends before the first run.
+    compiler_peak: int
     #: Whether the machine code is the fastest there is.
     quads: bool
 
@@ -78,7 +80,7 @@ class Timing:
             f"{self.model:24} {self.tflm:8.2f} {self.litert:8.4f} {own.batch:8.4f} "
             f"{self.tflm / own.batch:7.1f} x {own.batch / self.litert:7.2f} x "
             f"{own.single:8.2f} {own.single / self.tflm:7.2f} x {own.prepare:8.0f} "
-            f"{own.first:7.0f} {own.peak / 2**20:7.0f} MiB"
+            f"{own.first:7.0f} {own.peak / 2**20:7.0f} MiB {own.compiler_peak / 2**20:5.0f} MiB"
         )
 
     @property
@@ -101,8 +103,8 @@ class Timing:
 
 def best(run: Callable[[], object]) -> float:
     """Milliseconds of the fastest of several runs."""
-    times = []
-    for _ in range(REPEATS):
+    times: list[float] = []
+    while len(times) < REPEATS or sum(times) < REPEATED_MS:
         start = time.process_time()
         run()
         times.append(1000 * (time.process_time() - start))
@@ -125,9 +127,10 @@ def simulate(compiled: tuple[Path, ...], inputs: tuple[Array, ...], numpy: bool)
     batch = best(lambda: simulator.run(inputs)) / len(inputs[0])
     single = best(lambda: simulator.run(one))
     peak = resource.getrusage(resource.RUSAGE_SELF).ru_maxrss * 1024
-    first = max(0.0, times[0] - times[-1])
+    others = resource.getrusage(resource.RUSAGE_CHILDREN)
+    first = max(0.0, times[0] - times[-1]) + 1000 * (others.ru_utime + others.ru_stime)
     quads = kernels is not None and kernels.has_quads
-    return Simulated(batch, single, times[-1], first, peak, quads)
+    return Simulated(batch, single, times[-1], first, peak, others.ru_maxrss * 1024, quads)
 
 
 def interpret(model: Path, inputs: tuple[Array, ...]) -> float:
@@ -208,7 +211,8 @@ def main() -> int:
     arguments = parser.parse_args()
     print(
         f"{'ms per inference':24} {'TFLM':>8} {'LiteRT':>8} {f'x {BATCH}':>8} {'of TFLM':>9} "
-        f"{'of LiteRT':>9} {'single':>8} {'of TFLM':>9} {'prepare':>8} {'first':>7} {'peak':>11}"
+        f"{'of LiteRT':>9} {'single':>8} {'of TFLM':>9} {'prepare':>8} {'first':>7} {'peak':>11} "
+        f"{'LLVM':>9}"
     )
     # One thread, like TFLite-Micro. Children inherit it, and BLAS reads it when it is loaded.
     os.environ["OPENBLAS_NUM_THREADS"] = "1"

@@ -72,7 +72,12 @@ class Simulator:
             )
         self.artefact = artefact
         self._ports = PortMap() if ports is None else ports
-        self._graph = Graph(artefact, max_size, inner_loops.kernels())
+        kernels = inner_loops.kernels()
+        try:
+            self._graph = Graph(artefact, max_size, kernels)
+        finally:
+            if kernels is not None:
+                kernels.rest()
 
     @cached_property
     def _operator_traffic(self) -> tuple[NetworkTraffic, ...]:

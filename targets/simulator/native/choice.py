@@ -2,11 +2,14 @@
 
 from __future__ import annotations
 
+import importlib.util
 import mmap
 from enum import Enum
 from functools import cache
 
 from bench.core.logging import logger
+from targets.simulator.native.elsewhere import CompilerProcess
+from targets.simulator.native.flat import links_here
 from targets.simulator.native.kernels import Kernels
 
 __all__ = ["InnerLoops"]
@@ -33,7 +36,12 @@ def _compiler() -> Kernels | None:
     try:
         # LLVM would end the process where memory may not become code.
         mmap.mmap(-1, mmap.PAGESIZE, prot=mmap.PROT_READ | mmap.PROT_EXEC).close()
-        # Only here: without it, everything else works.
+        # Without it, everything else works.
+        if importlib.util.find_spec("llvmlite") is None:
+            raise ModuleNotFoundError("llvmlite")
+        if links_here():
+            return CompilerProcess()
+        # Only here: it loads LLVM.
         from targets.simulator.native.compiler import Compiler
 
         return Compiler()

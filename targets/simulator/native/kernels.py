@@ -25,6 +25,7 @@ __all__ = [
     "Product",
     "SliceField",
     "SliceScan",
+    "kernel_called",
 ]
 
 #: Channels that are processed together, on every processor: LLVM cuts vectors into registers.
@@ -190,6 +191,15 @@ Kernel: TypeAlias = Multiplication | PairLookup | SliceScan
 Function: TypeAlias = Callable[[int], None]
 
 
+def kernel_called(name: str) -> Kernel:
+    """The kernel with this name. Raises `ValueError` if there is none."""
+    for single in (PairLookup(), SliceScan()):
+        if single.name == name:
+            return single
+    _, dot, blocks, positions, kind = name.split("_")
+    return Multiplication(Dot(dot), int(blocks), int(positions), kind == "signed")
+
+
 class Kernels(Protocol):
     """Who makes kernels for the processor at hand."""
 
@@ -203,3 +213,6 @@ class Kernels(Protocol):
 
     def function(self, kernel: Kernel) -> Function | None:
         """`kernel` as machine code; None if it cannot be trusted, which has been logged."""
+
+    def rest(self) -> None:
+        """End what was started to make kernels. It starts again when another one is needed."""
