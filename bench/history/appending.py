@@ -13,6 +13,9 @@ from bench.records.provenance import Provenance
 __all__ = ["has_run", "put_run"]
 
 _THIS_RUN = "SELECT id FROM runs WHERE name = ? AND started = ? AND host = ?"
+_FIGURE = (
+    "INSERT INTO figures (cell, metric, value, unit, source, absent) VALUES (?, ?, ?, ?, ?, ?)"
+)
 _THIS_CELL = "SELECT id, outcome FROM cells WHERE cell = ? AND run = ?"
 
 
@@ -28,9 +31,27 @@ def put_run(connection: sqlite3.Connection, rows: RunRows) -> int:
     complete, and measured stays measured.
     """
     run = _put_run_row(connection, rows.run)
+    provenances = _Provenances(connection)
     for cell in rows.cells:
-        _put_cell(connection, run, cell)
+        _put_cell(connection, run, cell, provenances)
     return run
+
+
+class _Provenances:
+    """The numbers of provenances, of which many cells of a run have the same."""
+
+    def __init__(self, connection: sqlite3.Connection) -> None:
+        self._connection = connection
+        self._numbers: dict[str, int] = {}
+
+    def number(self, provenance: Provenance | None) -> int | None:
+        """The number of `provenance`, which is put into the store if it has none."""
+        if provenance is None:
+            return None
+        facts = json.dumps(provenance.model_dump(mode="json"), sort_keys=True)
+        if facts not in self._numbers:
+            self._numbers[facts] = _put_provenance(self._connection, facts)
+        return self._numbers[facts]
 
 
 def _put_run_row(connection: sqlite3.Connection, run: RunRow) -> int:
@@ -61,7 +82,9 @@ def _put_run_row(connection: sqlite3.Connection, run: RunRow) -> int:
     return _number(connection.execute(_THIS_RUN, (run.name, run.started, run.host)))
 
 
-def _put_cell(connection: sqlite3.Connection, run: int, cell: CellRow) -> None:
+def _put_cell(
+    connection: sqlite3.Connection, run: int, cell: CellRow, provenances: _Provenances
+) -> None:
     identity = cell.identity
     known = connection.execute(_THIS_CELL, (identity.id, run)).fetchone()
     if known is not None:
@@ -84,31 +107,20 @@ def _put_cell(connection: sqlite3.Connection, run: int, cell: CellRow) -> None:
         "model_sha256": cell.model_sha256,
         "data_sha256": cell.data_sha256,
         "vela_version": cell.vela_version,
-        "provenance": _put_provenance(connection, cell.provenance),
+        "provenance": provenances.number(cell.provenance),
     }
     _insert(connection, "cells", values)
     id_ = _number(connection.execute(_THIS_CELL, (identity.id, run)))
-    for figure in cell.figures:
-        _put_figure(connection, id_, figure)
+    connection.executemany(_FIGURE, (_figure_values(id_, figure) for figure in cell.figures))
 
 
-def _put_figure(connection: sqlite3.Connection, cell: int, figure: FigureRow) -> None:
-    values = {
-        "cell": cell,
-        "metric": figure.metric,
-        "value": figure.value,
-        "unit": figure.unit,
-        "source": figure.source.value,
-        "absent": figure.absent,
-    }
-    _insert(connection, "figures", values)
+def _figure_values(cell: int, figure: FigureRow) -> tuple[Any, ...]:
+    source = figure.source.value
+    return cell, figure.metric, figure.value, figure.unit, source, figure.absent
 
 
-def _put_provenance(connection: sqlite3.Connection, provenance: Provenance | None) -> int | None:
-    """The number of `provenance`, which most runs of a cell share."""
-    if provenance is None:
-        return None
-    facts = json.dumps(provenance.model_dump(mode="json"), sort_keys=True)
+def _put_provenance(connection: sqlite3.Connection, facts: str) -> int:
+    """The number of a provenance, which most runs of a cell share."""
     sha256 = hashlib.sha256(facts.encode()).hexdigest()
     values = {"sha256": sha256, "facts": facts}
     _insert(connection, "provenances", values, "ON CONFLICT (sha256) DO NOTHING")

@@ -40,9 +40,12 @@ def layer_summaries(record: Record) -> dict[str, LayerSummary]:
 
 def wait_share(record: Record) -> float | None:
     """Share of the cycles in which the multipliers wait for a memory, 0..1; None without layers."""
-    rows = record.measurement.layers
-    if rows:
-        total, waits = sum(row.total for row in rows), sum(map(_waits, rows))
+    if record.measurement.layers:
+        total = waits = 0
+        # One pass: of a lean record, each makes the layers anew.
+        for row in record.measurement.layers:
+            total += row.total
+            waits += _waits(row)
     else:
         layers = _of_vela(record.compilation.report).values()
         total, waits = sum(one.cycles for one in layers), sum(one.waits for one in layers)

@@ -44,9 +44,11 @@ def notable_range(record: Record, metric: MetricName = MetricName.NPU_CYCLES) ->
 def range_in_unit(record: Record, metric: MetricName) -> tuple[float, float] | None:
     """Between which figures the estimate of `metric` could lie, in its unit; None if unknown."""
     found = range_of(record, metric)
-    value = metric_value(record, metric)
     count = record.measurement.counters.get(_EVENT, 0)
-    if found is None or isinstance(value, Absent) or not count:
+    if found is None or not count:
+        return None
+    value = metric_value(record, metric)
+    if isinstance(value, Absent):
         return None
     return found.low * value / count, found.high * value / count
 
