@@ -9,6 +9,7 @@ from typing import TypeVar
 
 from bench.assembly.units import Unit
 from bench.core.logging import logger
+from bench.core.text import xml_text
 from bench.judging.judge import Judge
 from bench.judging.outcomes import (
     JudgedOutcome,
@@ -20,6 +21,7 @@ from bench.judging.suites import SUITES, suite_of, test_name
 from bench.plan.cell import Cell
 from bench.plan.grid import Plan
 from bench.records.cases import CaseOutcome
+from bench.records.made import made_model
 from bench.records.record import UnmeasuredRecord, Verdict
 
 __all__ = ["judge_unit", "tests_of", "tests_of_unit"]
@@ -92,6 +94,14 @@ def _asked(subject: str, ask: Callable[[], _T]) -> _T | JudgedOutcome:
 
 def _case(suite: str, subject: str, ended: JudgedOutcome, seconds: float) -> CaseOutcome:
     name = test_name(suite, subject)
-    return CaseOutcome(
-        nodeid=name, outcome=ended.outcome, seconds=seconds, text=ended.text, error=ended.error
+    # There are eight of a cell; whoever reads them from this process validates them.
+    return made_model(
+        CaseOutcome,
+        {
+            "nodeid": name,
+            "outcome": ended.outcome,
+            "seconds": seconds,
+            "text": xml_text(ended.text),
+            "error": ended.error,
+        },
     )

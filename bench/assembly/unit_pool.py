@@ -17,12 +17,13 @@ from bench.assembly.session import BenchSession
 from bench.assembly.unit_judging import tests_of_unit
 from bench.assembly.unit_worker import Message
 from bench.assembly.units import Unit
+from bench.core.plain_json import read_model
 from bench.core.processes.children import python_command
 from bench.core.processes.closing import Closing
 from bench.core.processes.linked import Linked, linked
 from bench.core.processes.running import wait_for_status
 from bench.plan.cell import Cell
-from bench.records.cases import CaseOutcome
+from bench.records.cases import CaseOutcome, Outcomes
 from bench.records.record import CellIdentity, Status, UnmeasuredRecord
 from bench.records.run_directory import WORKER_VARIABLE
 
@@ -82,7 +83,7 @@ class UnitPool(Closing):
                     worker.ready, self._unready = True, 0
                     continue
                 worker.unit = None
-                yield [CaseOutcome.model_validate_json(line) for line in answer.splitlines()]
+                yield list(read_model(answer, Outcomes).cases)
 
     def close(self) -> None:
         """End the processes: those that do nothing by themselves, the others interrupted."""

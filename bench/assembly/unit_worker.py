@@ -21,6 +21,7 @@ from bench.core.processes.garbage import few_collections
 from bench.measuring.progress import append_to
 from bench.plan.cell import Cell
 from bench.plan.grid import Plan, base_of
+from bench.records.cases import Outcomes
 from bench.records.record import Record
 from bench.records.run_directory import RunDirectory
 
@@ -80,10 +81,8 @@ def _serve(connection: Connection) -> None:
             judge = judge_of(session, engine.record, baselines)
             for order in unit.orders:
                 judge.know(_judged(session.run, order.cells))
-            outcomes = list(judge_unit(unit, judge))
-            connection.send_bytes(
-                "".join(f"{one.model_dump_json()}\n" for one in outcomes).encode("utf-8")
-            )
+            outcomes = Outcomes(cases=tuple(judge_unit(unit, judge)))
+            connection.send_bytes(outcomes.model_dump_json().encode("utf-8"))
 
 
 def _wanted(unit: Unit) -> Iterable[Cell]:

@@ -14,10 +14,12 @@ import pytest
 
 from bench.assembly.session import BenchSession
 from bench.core.errors import BenchError
+from bench.core.text import xml_text
 from bench.judging.suites import GROUP_SUITES, SUITES
 from bench.plan.grid import Plan
 from bench.pytest_plugin.check import ERROR_PROPERTY
 from bench.records.cases import Case, CaseOutcome, Selection
+from bench.records.made import made_model
 from bench.records.record import CellIdentity, Status, UnmeasuredRecord
 
 __all__ = ["CaseCollector"]
@@ -111,7 +113,9 @@ class CaseCollector:
         known = suite in SUITES or suite in GROUP_SUITES
         if not known or not cells:
             return None
-        return Case(suite=suite, subject=subject, nodeid=nodeid, cells=cells)
+        # There are eight of a cell. A directory may have any name; the rest is from the plan.
+        named = {"suite": suite, "subject": subject, "nodeid": xml_text(nodeid), "cells": cells}
+        return made_model(Case, named)
 
 
 def _judged_by(plan: Plan) -> dict[tuple[bool, str], tuple[str, ...]]:

@@ -51,6 +51,8 @@ class GridJudging:
         self._cases = cases
         self._processes = processes
         self._tests = 0
+        #: Each text of a report once: the skips of a reason have the same.
+        self._texts: dict[Any, Any] = {}
         self._live: Any = None
         self._reporter: Any = None
 
@@ -97,12 +99,32 @@ class GridJudging:
                 self._live.heard(one.nodeid, failed=one.outcome == "failed", ended=True)
         if self._reporter is not None:
             for outcome in ("passed", "failed", "skipped"):
-                reports = [_report(one) for one in outcomes if one.outcome == outcome]
+                reports = [self._report(one) for one in outcomes if one.outcome == outcome]
                 if reports:
                     self._reporter.stats.setdefault(outcome, []).extend(reports)
         most = session.config.option.maxfail
         if most and session.testsfailed >= most:
             raise session.Failed(f"stopping after {session.testsfailed} failures")
+
+    def _report(self, one: CaseOutcome) -> pytest.TestReport:
+        """What pytest's summary shows of a test."""
+        kept = self._texts.setdefault
+        path, _, name = one.nodeid.partition("::")
+        path = kept(path, path)
+        words: Any = None
+        if one.outcome == "failed":
+            words = one.text
+        elif one.outcome == "skipped":
+            words = kept((path, one.text), (path, None, one.text))
+        return pytest.TestReport(
+            nodeid=one.nodeid,
+            location=(path, None, name),
+            keywords={},
+            outcome=one.outcome,
+            longrepr=words,
+            when="call",
+            duration=one.seconds,
+        )
 
     def _tell(self, line: str) -> None:
         if self._live is None and self._reporter is not None:
@@ -111,23 +133,4 @@ class GridJudging:
 
 def _kept(one: CaseOutcome) -> CaseOutcome:
     """What is noted of a test: words about what failed; those about a skip are in the records."""
-    return one if one.outcome == "failed" else one.model_copy(update={"text": ""})
-
-
-def _report(one: CaseOutcome) -> pytest.TestReport:
-    """What pytest's summary shows of a test."""
-    path, _, name = one.nodeid.partition("::")
-    words: Any = None
-    if one.outcome == "failed":
-        words = one.text
-    elif one.outcome == "skipped":
-        words = (path, None, one.text)
-    return pytest.TestReport(
-        nodeid=one.nodeid,
-        location=(path, None, name),
-        keywords={},
-        outcome=one.outcome,
-        longrepr=words,
-        when="call",
-        duration=one.seconds,
-    )
+    return one if one.outcome == "failed" or not one.text else one.model_copy(update={"text": ""})

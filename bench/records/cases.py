@@ -7,7 +7,7 @@ from typing import Literal
 
 from bench.core.schema import RecordModel
 
-__all__ = ["Case", "CaseOutcome", "Selection", "all_ended", "in_plan_order"]
+__all__ = ["Case", "CaseOutcome", "Outcomes", "Selection", "all_ended", "in_plan_order"]
 
 
 class Case(RecordModel):
@@ -38,6 +38,12 @@ class CaseOutcome(RecordModel):
     text: str = ""
     #: The kind of error, if the test itself did not come to an end (`WorkerDied`).
     error: str = ""
+
+
+class Outcomes(RecordModel):
+    """How several tests ended, on the way from one process to another."""
+
+    cases: tuple[CaseOutcome, ...]
 
 
 def all_ended(cases: Iterable[Case], outcomes: Iterable[CaseOutcome]) -> bool:

@@ -18,7 +18,7 @@ from bench.records.made import made_model, share_names
 from bench.records.record import Record
 from targets.protocol import LayerCycles
 
-__all__ = ["LeanRecords", "PackedModels"]
+__all__ = ["PackedModels", "lean"]
 
 _Model = TypeVar("_Model", bound=RecordModel)
 
@@ -69,29 +69,17 @@ class PackedModels(Sequence[_Model], Generic[_Model]):
         return made_model(self._model, fields)
 
 
-class LeanRecords:
-    """Makes records lean that have much in common; a text of several layers is kept once."""
+def lean(record: Record) -> Record:
+    """`record`, which was read and which nobody else has, with the same content."""
+    report, measured = record.compilation.report, record.measurement
+    report.__dict__["layers"] = _packed(LayerReport, report.layers)
+    measured.__dict__["layers"] = _packed(LayerCycles, measured.layers)
+    share_names(record, record.cell, record.data, record.model, record.compilation, measured)
+    share_names(report, report.sram, report.dram, report.on_chip_flash, report.off_chip_flash)
+    share_names(record.compilation.options, *record.verdicts)
+    share_names(*(verdict.measured for verdict in record.verdicts))
+    return record
 
-    def __init__(self) -> None:
-        self._texts: dict[object, object] = {}
 
-    def lean(self, record: Record) -> Record:
-        """`record`, which was read and which nobody else has, with the same content."""
-        report, measured = record.compilation.report, record.measurement
-        report.__dict__["layers"] = self._packed(LayerReport, report.layers)
-        measured.__dict__["layers"] = self._packed(LayerCycles, measured.layers)
-        share_names(record, record.cell, record.data, record.model, record.compilation, measured)
-        share_names(report, report.sram, report.dram, report.on_chip_flash, report.off_chip_flash)
-        share_names(record.compilation.options, *record.verdicts)
-        share_names(*(verdict.measured for verdict in record.verdicts))
-        return record
-
-    def _packed(self, model: type[_Model], layers: Sequence[_Model]) -> PackedModels[_Model]:
-        kept, values = self._texts.setdefault, attrgetter(*_names(model))
-        return PackedModels(
-            model,
-            tuple(
-                tuple(kept(value, value) if type(value) is str else value for value in values(one))
-                for one in layers
-            ),
-        )
+def _packed(model: type[_Model], layers: Sequence[_Model]) -> PackedModels[_Model]:
+    return PackedModels(model, tuple(map(attrgetter(*_names(model)), layers)))

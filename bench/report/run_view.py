@@ -7,7 +7,7 @@ from functools import cached_property
 from pathlib import Path
 
 from bench.records.cases import all_ended
-from bench.records.lean import LeanRecords
+from bench.records.lean import lean
 from bench.records.reading import Unreadable
 from bench.records.record import Record, SweepRecord, UnmeasuredRecord
 from bench.records.run import OrderRecord, RunManifest
@@ -76,7 +76,7 @@ def read_run(run: RunDirectory) -> RunView:
     planned = manifest.planned_cells
     cases = run.cases()
     # A report has all records at once.
-    records = run.planned_records(LeanRecords().lean)
+    records = run.planned_records(lean)
     unmeasured, outcomes = run.unmeasured(), run.outcomes()
     sweeps, orders = run.sweeps(), run.orders()
     read = (cases, records, unmeasured, sweeps, orders, outcomes)

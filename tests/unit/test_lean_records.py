@@ -12,7 +12,7 @@ import pytest
 from bench.core.plain_json import read_plain
 from bench.plan.metrics import MetricName
 from bench.records.layers import layer_summaries, wait_share
-from bench.records.lean import LeanRecords
+from bench.records.lean import lean
 from bench.records.metric_values import metric_value
 from bench.records.record import Record
 from bench.records.run_directory import RunDirectory
@@ -26,10 +26,10 @@ def run(tmp_path_factory: pytest.TempPathFactory) -> RunDirectory:
 
 
 def test_they_are_the_same_in_every_figure_and_layer(run: RunDirectory) -> None:
-    whole, lean = run.planned_records().found, run.planned_records(LeanRecords().lean).found
-    assert lean == whole
+    whole, made = run.planned_records().found, run.planned_records(lean).found
+    assert made == whole
     assert any(record.measurement.layers for record in whole)
-    for one, other in zip(whole, lean, strict=True):
+    for one, other in zip(whole, made, strict=True):
         for mine, layers in (
             (one.measurement.layers, other.measurement.layers),
             (one.compilation.report.layers, other.compilation.report.layers),
@@ -52,13 +52,13 @@ def test_they_are_the_same_in_every_figure_and_layer(run: RunDirectory) -> None:
 
 
 def test_a_lean_record_is_never_written_without_its_layers(run: RunDirectory) -> None:
-    record = run.planned_records(LeanRecords().lean).found[0]
+    record = run.planned_records(lean).found[0]
     with pytest.raises(Exception, match=r"PackedModels|serializ"):
         record.model_dump_json()
 
 
 def test_a_copy_has_names_of_its_own(run: RunDirectory) -> None:
-    one, other, *_ = run.planned_records(LeanRecords().lean).found
+    one, other, *_ = run.planned_records(lean).found
     before = set(other.model_fields_set)
     copy = one.model_copy(update={"verdicts": ()})
     assert copy.model_fields_set is not one.model_fields_set
@@ -91,4 +91,4 @@ def test_they_take_less_than_half_of_the_memory(run: RunDirectory) -> None:
         assert len(kept) == many
         return size
 
-    assert bytes_of(LeanRecords().lean) < 0.5 * bytes_of(lambda record: record)
+    assert bytes_of(lean) < 0.5 * bytes_of(lambda record: record)
