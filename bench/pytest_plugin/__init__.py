@@ -18,6 +18,7 @@ import pytest
 from bench.assembly.judging import open_judge
 from bench.assembly.session import BenchSession, RunSetup
 from bench.core.errors import BenchError
+from bench.core.processes.garbage import few_collections
 from bench.judging.judge import Judge
 from bench.plan.cell import Cell
 from bench.plan.grid import Group
@@ -273,7 +274,7 @@ def judge(request: pytest.FixtureRequest) -> Iterator[Judge]:
     if session is None:
         pytest.fail("the bench is not set up: run its suites with `bench run`", pytrace=False)
     problem = ""
-    with ExitStack() as stack:
+    with few_collections(), ExitStack() as stack:
         try:
             wanted = wanted_cells(request.session.items)
             place = request.config.option.bench_cluster

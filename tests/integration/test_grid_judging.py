@@ -17,7 +17,7 @@ import pytest
 
 from bench.history.database import reading
 from bench.records.record import Status
-from tests.support.bench_runs import QUICK, BenchRun, BenchRunner
+from tests.support.bench_runs import QUICK, BenchRun, Judging
 from tests.support.benchmark_runs import run_benchmark
 from tests.support.models.tflite_factory import mlp
 
@@ -61,21 +61,6 @@ def watch():
 if name.startswith("judge"):
     threading.Thread(target=watch, daemon=True).start()
 """
-
-
-class Judging(BenchRunner):
-    """`bench run --judge tests` or `cells`."""
-
-    def __init__(self, directory: Path, judge: str, cache: Path) -> None:
-        super().__init__(directory)
-        self.judge = judge
-        self.cache = cache
-        # Each way has a history of its own.
-        self.results = directory / f"results-{judge}"
-
-    def command(self, config: Path, *arguments: str, results: Path | None = None) -> list[str]:
-        python, _, _, *options = super().command(config, *arguments, results=results)
-        return [python, "-m", "bench.cli", "run", "--judge", self.judge, *options]
 
 
 @dataclass(frozen=True)

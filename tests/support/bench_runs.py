@@ -186,3 +186,18 @@ class BenchRunner:
 def _children_cpu_seconds() -> float:
     used = resource.getrusage(resource.RUSAGE_CHILDREN)
     return used.ru_utime + used.ru_stime
+
+
+class Judging(BenchRunner):
+    """`bench run --judge tests` or `cells`."""
+
+    def __init__(self, directory: Path, judge: str, cache: Path) -> None:
+        super().__init__(directory)
+        self.judge = judge
+        self.cache = cache
+        # Each way has a history of its own.
+        self.results = directory / f"results-{judge}"
+
+    def command(self, config: Path, *arguments: str, results: Path | None = None) -> list[str]:
+        python, _, _, *options = super().command(config, *arguments, results=results)
+        return [python, "-m", "bench.cli", "run", "--judge", self.judge, *options]
