@@ -87,9 +87,32 @@ def binary(
             "SQUARED_DIFFERENCE": a.rms**2 + b.rms**2,
         }[builtin]
         scale = a.scale_for(rms) * scale_factor
+        if (builtin, a.dtype) == ("MUL", "int8"):
+            scale = _agreed(a.scale, b.scale, scale)
         squares = builtin == "SQUARED_DIFFERENCE"
         quantisation = output_quantisation(a.dtype, scale, "RELU" if squares else activation)
     return network.apply(builtin, [a, b], shape, a.dtype, quantisation, options, 2)
+
+
+def _agreed(a: float, b: float, result: float) -> float:
+    """An output scale near `result` with which float32 and double give the same multiplier.
+
+    Vela and LiteRT compute `a * b / result` in float32, TFLite-Micro in double: a product near a
+    tie may be rounded either way (test_deviations.py).
+    """
+    product = np.float32(a) * np.float32(b)
+    for step in range(4096):
+        scale = np.float32(result * (1 + step * 2**-14))
+        single, double = float(product / scale), float(np.float32(a)) * float(np.float32(b))
+        if _multiplier(single) == _multiplier(double / float(scale)):
+            return float(scale)
+    raise AssertionError(f"no scale near {result} agrees with {a} and {b}")
+
+
+def _multiplier(factor: float) -> tuple[int, int]:
+    """Mantissa, of 31 bits, and exponent, as TensorFlow Lite and Vela round them."""
+    mantissa, exponent = math.frexp(factor)
+    return round(mantissa * 2**31), exponent
 
 
 def unary(

@@ -59,7 +59,7 @@ def nearest(values: Array, low: int = -128, high: int = 127) -> Array:
     return np.asarray(np.clip(rounded, low, high).astype(np.int64))
 
 
-# -- Fully connected, per tensor -----------------------------------------------------------------
+# -- Fully connected, per tensor, and products ----------------------------------------------------
 
 #: So many accumulators, one for each bias.
 UNITS = 2048
@@ -111,6 +111,25 @@ def test_fully_connected_differs_by_the_product_of_two_scales(tmp_path: Path) ->
     entries = flash.data[first : first + SCALE_BYTES * channels]
     _, multiplier, shift = decode_scales(entries, channels, word=0, operation="CONV")
     assert set((multiplier / np.exp2(shift)).tolist()) == {1 / 8}
+
+
+def test_a_product_differs_by_the_precision_of_its_multiplier(tmp_path: Path) -> None:
+    """In 8 bits, where it is a tie for one of both. Graphs and operators avoid such scales."""
+    given, factor, result = scales_that_disagree()
+
+    def product(network: Network) -> Value:
+        value = network.input((1, 256), scale=given, zero_point=0)
+        one = network.constant(np.ones((1, 256), np.int8), factor)
+        options = schema.MulOptionsT()
+        return network.apply(
+            "MUL", [value, one], (1, 256), "int8", Quantisation(result), options, 2
+        )
+
+    got, want = answers(Case("mul/ties", product), tmp_path, (EVERY_BYTE[np.newaxis],))
+    values = EVERY_BYTE.astype(np.int64)
+    np.testing.assert_array_equal(got[0], rescaled(values, 1 / 8))
+    np.testing.assert_array_equal(want[0], rescaled(values, given * factor / result))
+    assert np.abs(got - want).max() == 1
 
 
 def rescaled(accumulators: Array, factor: float, low: int = -128, high: int = 127) -> Array:
