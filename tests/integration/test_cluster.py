@@ -11,9 +11,8 @@ from pathlib import Path
 import numpy as np
 import pytest
 
-from bench.records.record import Record
 from tests.support.bench_runs import QUICK, BenchRun, BenchRunner
-from tests.support.clusters import Cluster, cluster_of_three
+from tests.support.clusters import Cluster, cluster_of_three, figures
 from tests.support.fvp.stand_ins import write_fvp
 from tests.support.models.tflite_factory import mlp
 
@@ -48,13 +47,6 @@ def write_project(directory: Path) -> None:
     x = generator.uniform(size=(20, 16)).astype(np.float32)
     np.savez(directory / "data.npz", inputs=x, labels=generator.integers(0, 8, 20))
     (directory / "metric.py").write_text(METRIC, encoding="utf-8")
-
-
-def figures(run: BenchRun) -> dict[str, Record]:
-    """Its records without the verdicts, whose commands name the run's own places."""
-    return {
-        name: record.model_copy(update={"verdicts": ()}) for name, record in run.records().items()
-    }
 
 
 def bench_alone(directory: Path, grid: str) -> BenchRun:

@@ -8,9 +8,8 @@ from pathlib import Path
 import pytest
 
 from bench.plan.config import TrainedWorkload, load_config
-from tests.integration.test_cluster import figures
 from tests.support.bench_runs import ROOT, BenchRunner
-from tests.support.clusters import client_of, cluster_of_three
+from tests.support.clusters import client_of, cluster_of_three, figures
 
 pytest.importorskip("distributed", reason="the extra `cluster` is not installed")
 

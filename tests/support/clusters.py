@@ -22,10 +22,18 @@ from random import randint
 
 import psutil
 
-from tests.support.bench_runs import ROOT, BenchRunner
+from bench.records.record import Record
+from tests.support.bench_runs import ROOT, BenchRun, BenchRunner
 
 #: Far more than any start takes, even on a busy machine.
 PATIENCE_S = 120
+
+
+def figures(run: BenchRun) -> dict[str, Record]:
+    """Its records without the verdicts, whose commands name the run's own places."""
+    return {
+        name: record.model_copy(update={"verdicts": ()}) for name, record in run.records().items()
+    }
 
 
 def has_namespaces() -> bool:
