@@ -56,7 +56,7 @@ def calls(directory: Path, workloads: int) -> dict[str, int]:
     config = runner.write_config(GRID + names)
     run = runner.run(config, "-n", "1", "--no-bench-ci")
     assert len(run.records()) == workloads * CELLS, run.output
-    return {path.name: json.loads(path.read_text()) for path in notes.iterdir()}
+    return {path.name: json.loads(path.read_text("utf-8")) for path in notes.iterdir()}
 
 
 def test_a_warm_cell_costs_no_more_calls_than_it_did(tmp_path: Path) -> None:
