@@ -9,7 +9,6 @@ cells do nothing: they sleep. So a machine with few cores tells as much as one w
 from __future__ import annotations
 
 import argparse
-import resource
 import sys
 import tempfile
 import time
@@ -33,6 +32,7 @@ from bench.plan.config import parse_config
 from bench.plan.grid import make_plan
 from bench.plan.work import StepKind, work_of
 from benchmarks.json_file import add_json_option, write_json
+from benchmarks.peak_memory import peak_bytes
 
 #: About the size of a record of a small network.
 _RECORD = b"x" * 20_000
@@ -163,7 +163,7 @@ def main() -> None:
     add_json_option(parser)
     options = parser.parse_args()
     small = measure(options.cells, options.workers, 0.01)
-    peak_mib = resource.getrusage(resource.RUSAGE_SELF).ru_maxrss / 1024
+    peak_mib = peak_bytes() / 2**20
     print(
         f"{small.cells:,} cells of 10 ms on {small.workers} workers: {small.seconds:.1f} s in "
         f"{small.jobs} jobs, {small.overhead_ms:.2f} ms a cell more; client and scheduler "

@@ -37,6 +37,7 @@ from bench.tflite.model_file import inspect
 from bench.tflite.random_inputs import random_inputs
 from benchmarks.json_file import add_json_option, write_json
 from benchmarks.model_files import add_models_argument, model_files
+from benchmarks.peak_memory import peak_bytes
 from targets.ethos_u55.accelerators import Accelerator
 from targets.ethos_u55.memory_modes import MemoryMode
 from targets.simulator.simulator import InnerLoops, Simulator
@@ -150,11 +151,7 @@ def peaks(compiled: Path, inputs: tuple[Array, ...], loops: InnerLoops) -> Peaks
     simulator = Simulator(compiled, inner_loops=loops)
     simulator.run(inputs)
     simulator.run([array[:1] for array in inputs])
-    own, others = (
-        1024 * resource.getrusage(who).ru_maxrss
-        for who in (resource.RUSAGE_SELF, resource.RUSAGE_CHILDREN)
-    )
-    return Peaks(own, others)
+    return Peaks(peak_bytes(), 1024 * resource.getrusage(resource.RUSAGE_CHILDREN).ru_maxrss)
 
 
 def interpret(model: Path, inputs: tuple[Array, ...]) -> float:
