@@ -70,6 +70,12 @@ def cases() -> Iterator[Case]:
         fault_on=frozenset((Accelerator.U55_32, Accelerator.U55_64)),
     )
     yield Case(
+        "graph/sigmoid-of-reshaped-transposition",
+        _sigmoid_of_reshaped_transposition,
+        vela_fault="the table lies beyond the SHRAM",
+        fault_on=frozenset((Accelerator.U55_32, Accelerator.U55_64)),
+    )
+    yield Case(
         "graph/requantised-twice",
         _requantised_twice,
         vela_fault="the clamp between two requantisations of the same scale is lost",
@@ -128,6 +134,12 @@ def _both_repeated(network: Network) -> Value:
 def _sigmoid_of_transposition(network: Network) -> Value:
     value = network.input((1, 2, 3, 1))
     return table(network, shaping.transpose(network, value, (0, 2, 1, 3)), "LOGISTIC")
+
+
+def _sigmoid_of_reshaped_transposition(network: Network) -> Value:
+    value = network.input((1, 2, 3, 1))
+    turned = shaping.transpose(network, value, (0, 2, 1, 3))
+    return table(network, shaping.reshape(network, turned, (1, 6)), "LOGISTIC")
 
 
 def _requantised_twice(network: Network) -> Value:

@@ -55,8 +55,10 @@ def tabulated(growth: Growth, value: Value, _: Value) -> bool:
     """For sigmoid and tanh."""
     # With a power of two for a scale, sigmoid and tanh of some inputs lie within 1e-4 of half a
     # quantum, and Vela's table (double) rounds them otherwise than TFLite-Micro (fixed point).
-    exact = math.frexp(value.scale)[0] == 0.5 and growth.dtype == "int8"
-    return not exact and unturned(growth, value, value)
+    exact = math.frexp(value.scale)[0] == 0.5
+    # From 4 on, TFLite-Micro takes the step next to zero for one beyond its fixed point's range.
+    wide = value.scale >= 4
+    return not (growth.dtype == "int8" and (exact or wide)) and unturned(growth, value, value)
 
 
 def unrequantised(growth: Growth, value: Value, _: Value) -> bool:

@@ -222,7 +222,7 @@ def reshaping(growth: Growth, value: Value, _: Value) -> list[Value]:
     n, height, width, depth = value.shape
     shapes = ((n, 1, height * width, depth), (n, height, 1, width * depth), (n, elements(value)))
     reshaped = shaping.reshape(growth.network, value, growth.pick(*shapes))
-    for kept in (growth.parts, growth.unplaceable, growth.requantised):
+    for kept in (growth.parts, growth.unplaceable, growth.requantised, growth.transposed):
         if value.index in kept:
             kept.add(reshaped.index)
     return [reshaped]

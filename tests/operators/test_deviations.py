@@ -258,6 +258,19 @@ def test_there_is_a_tie(tmp_path: Path) -> None:
     assert np.count_nonzero(got != want) == 1
 
 
+def test_a_wide_step_is_beyond_the_range_of_tflite_micro(tmp_path: Path) -> None:
+    """It takes inputs for infinite from `floor(15 / 2 ** ceil(log2(scale)))` steps on: here one."""
+    case = single_input(
+        "table/wide", (1, 256), partial(table, builtin="LOGISTIC"), scale=4.018, zero_point=5
+    )
+    got, want = answers(case, tmp_path, (EVERY_BYTE[np.newaxis],))
+    differing = dict(
+        zip(EVERY_BYTE[(got != want)[0]].tolist(), want[got != want].tolist(), strict=True)
+    )
+    assert differing == {4: -128, 6: 127}
+    assert np.abs(got - want).max() == 5
+
+
 # -- Sums and products ---------------------------------------------------------------------------
 
 
