@@ -14,6 +14,8 @@ waiting forever (see docs/decisions/0019-scheduler.md). A worker needs little:
 - A worker that has been told to shut down takes no more work. The tests of a dead worker go to
   those that still take some, otherwise to the one that replaces it.
 - The test during which a worker died is not given to another.
+- A worker can be dead before the controller is told. Tests that can no longer be sent to it stay in
+  the queue.
 """
 
 from __future__ import annotations
@@ -60,7 +62,11 @@ class Worker(Protocol):
         ...
 
     def send_runtest_some(self, indices: Sequence[int]) -> None:
-        """Queue the tests with these places in the collection."""
+        """Queue the tests with these places in the collection.
+
+        Raises:
+            OSError: its process has died.
+        """
         ...
 
     def shutdown(self) -> None:
@@ -171,9 +177,12 @@ class FamilyScheduling:
             return
         pending = self._pending[node]
         while self._queue and len(pending) < _AHEAD:
-            family = self._queue.pop(0)
-            pending.extend(family)
-            node.send_runtest_some(family)
+            try:
+                node.send_runtest_some(self._queue[0])
+            except OSError:
+                # It is dead. `remove_node` comes next, and gives this family to another.
+                return
+            pending.extend(self._queue.pop(0))
         if not self._queue:
             node.shutdown()
 

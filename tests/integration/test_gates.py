@@ -409,8 +409,10 @@ def test_a_run_ends_when_a_worker_is_killed(
     counts, cases = by_junitparser(runner.results / "latest" / "junit.xml")
     assert len(cases) == total, output[-3000:]
     if counts[1]:
-        # Status 2 where pytest was told to start no other worker.
-        assert process.returncode in (75, 2), output[-3000:]
+        # Status 2 where pytest was told to start no other worker; 3 where one of xdist's own
+        # schedulers sends tests to a worker that has just died.
+        allowed = (75,) if distribution == "as usual" else (75, 2, 3)
+        assert process.returncode in allowed, output[-3000:]
         again = runner.run(config, "-n", "2")
         assert again.returncode == 0, again.output[-3000:]
     elif distribution != "no restart":

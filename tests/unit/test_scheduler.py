@@ -21,11 +21,24 @@ class SlowWorker:
         self.queue: deque[int] = deque()
         self.shutting_down = False
         self.collected = False
+        #: Dead, but the controller has not been told.
+        self.dead = False
+        #: Tests that it ran before it died, of which the controller has not been told.
+        self.untold: deque[int] = deque()
 
     def send_runtest_some(self, indices: Sequence[int]) -> None:
         assert indices, "an empty piece of work would never be reported as done"
         assert not self.shutting_down
+        if self.dead:
+            raise OSError("cannot send (already closed?)")
         self.queue.extend(indices)
+
+    def die(self, ran: int) -> None:
+        """Die after that many more tests, or as many as it can run."""
+        while ran and self.can_run:
+            ran -= 1
+            self.untold.append(self.queue.popleft())
+        self.dead = True
 
     def shutdown(self) -> None:
         self.shutting_down = True
@@ -67,6 +80,15 @@ class Controller:
         self.done.append(self.tests[place])
         self.scheduler.mark_test_complete(cast(Worker, worker), place)
 
+    def tell(self, worker: SlowWorker) -> None:
+        """Read the next message of a worker that has died; the last says so."""
+        if worker.untold:
+            place = worker.untold.popleft()
+            self.done.append(self.tests[place])
+            self.scheduler.mark_test_complete(cast(Worker, worker), place)
+        else:
+            self.kill(worker)
+
     def kill(self, worker: SlowWorker) -> None:
         self.alive.remove(worker)
         crashed = self.scheduler.remove_node(cast(Worker, worker))
@@ -93,7 +115,9 @@ class Controller:
         """Everything that can happen next by itself."""
         found: list[Any] = []
         for worker in self.alive:
-            if not worker.collected and not (self.shutting_down and worker.shutting_down):
+            if worker.dead:
+                found.append(lambda w=worker: self.tell(w))
+            elif not worker.collected and not (self.shutting_down and worker.shutting_down):
                 found.append(lambda w=worker: self.collect(w))
             elif worker.can_run:
                 found.append(lambda w=worker: self.run_one(w))
@@ -139,7 +163,7 @@ def test_every_run_ends_and_each_test_runs_once(
             break
         if deaths and data.draw(st.booleans()):
             deaths -= 1
-            controller.kill(data.draw(st.sampled_from(controller.alive)))
+            data.draw(st.sampled_from(controller.alive)).die(data.draw(st.integers(0, 3)))
             continue
         assert actions, "nobody can do anything and the run has not ended"
         data.draw(st.sampled_from(actions))()
@@ -171,6 +195,22 @@ def test_what_a_dead_worker_leaves_goes_to_its_replacement(finished: int) -> Non
     while controller.alive:
         controller.actions()[0]()
     assert controller.crashed == [tests[finished]]
+    assert sorted(controller.done + controller.crashed) == sorted(tests)
+
+
+def test_tests_that_cannot_be_sent_to_a_dead_worker_are_not_lost() -> None:
+    tests = _tests([2, 2])
+    controller = Controller(tests, 1, 1)
+    worker = controller.alive[0]
+    controller.collect(worker)
+    worker.die(ran=1)
+    controller.tell(worker)
+    assert len(worker.queue) == 1
+    controller.tell(worker)
+    while controller.alive:
+        controller.actions()[0]()
+    # The one in which it died, and no other.
+    assert controller.crashed == [tests[2]]
     assert sorted(controller.done + controller.crashed) == sorted(tests)
 
 
