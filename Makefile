@@ -62,9 +62,9 @@ fuzz: $(VENV)/.dev-ready ## run the simulator on damaged models, streams and wei
 fuzz-inputs: $(VENV)/.dev-ready ## give the bench damaged configurations, models, data, caches and runs; MINUTES=30 SEED=1
 	$(BIN)/python -m tests.fuzz.inputs --seed $(SEED) --minutes $(MINUTES) $(ARGS)
 
-fuzz-graphs: $(VENV)/.dev-ready ## compare simulator and TFLite-Micro on random graphs; GRAPHS=20000 SEED=1
+fuzz-graphs: $(VENV)/.dev-ready ## compare simulator and TFLite-Micro on random graphs, and their layers' names; GRAPHS=20000 SEED=1
 	BENCH_FUZZ_GRAPHS=$(GRAPHS) BENCH_FUZZ_SEED=$(SEED) $(BIN)/pytest -n $(JOBS) \
-	  tests/operators/test_random_graphs.py $(ARGS)
+	  tests/operators/test_random_graphs.py tests/operators/test_layer_names.py $(ARGS)
 
 study: $(VENV)/.dev-ready ## seed regressions and harmless changes, see which alarm, and write the page of them
 	$(BIN)/python -m tests.study $(ARGS)

@@ -7,6 +7,7 @@ such restriction stands where it is made, with its reason, and `cases_*` asserts
 
 from __future__ import annotations
 
+import os
 from collections.abc import Callable, Sequence
 from dataclasses import dataclass
 from typing import Any
@@ -18,7 +19,11 @@ from tests.operators import graph_steps as steps
 from tests.operators.growth import Growth
 from tests.operators.network import Value
 
-__all__ = ["Graph", "graphs"]
+__all__ = ["GRAPHS", "SEED", "Graph", "graphs"]
+
+#: Graphs to compare in all, and where they start; `make fuzz-graphs` asks for more, and others.
+GRAPHS = int(os.environ.get("BENCH_FUZZ_GRAPHS", "500"))
+SEED = int(os.environ.get("BENCH_FUZZ_SEED", "0"))
 
 
 class Graph:

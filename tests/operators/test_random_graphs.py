@@ -2,7 +2,6 @@
 
 from __future__ import annotations
 
-import os
 import zlib
 from pathlib import Path
 
@@ -12,12 +11,9 @@ from hypothesis import HealthCheck, given, note, seed, settings
 
 from targets.simulator.simulator import InnerLoops, Simulator
 from tests.operators.case import inputs_for
-from tests.operators.graphs import Graph, graphs
+from tests.operators.graphs import GRAPHS, SEED, Graph, graphs
 from tests.operators.toolchain import CONFIGURATIONS, build
 
-#: Graphs in all; `make fuzz-graphs` asks for more, under another seed.
-GRAPHS = int(os.environ.get("BENCH_FUZZ_GRAPHS", "500"))
-SEED = int(os.environ.get("BENCH_FUZZ_SEED", "0"))
 #: Shares of the work, for pytest-xdist.
 BATCHES = 10
 ROWS = 8
