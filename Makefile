@@ -27,7 +27,7 @@ JUNIT ?=
 junit = $(if $(JUNIT),--junit-xml=$(JUNIT)/$(1).xml)
 
 .DEFAULT_GOAL := help
-.PHONY: help bench board test test-slow coverage lint format lock clean fuzz fuzz-inputs fuzz-graphs speed \
+.PHONY: help bench board test test-slow promises coverage lint format lock clean fuzz fuzz-inputs fuzz-graphs speed \
   fidelity architectures study firmware charts test-fvp test-images test-board fuzz-board faults kills \
   foreign foreign-schemas cluster-faults big-data velas vela-locks
 
@@ -50,6 +50,9 @@ endif
 
 test-slow: $(VENV)/.dev-ready ## run the tests that take minutes, which `make test` leaves out and CI does not
 	$(PYTEST) -m slow $(MODULE_TESTS) $(SYSTEM_TESTS) $(call junit,slow) $(ARGS)
+
+promises: $(VENV)/.dev-ready ## hold whole runs to what they may cost by the clock; nothing else may run beside (five minutes)
+	$(BIN)/pytest -n 0 tests/promises $(call junit,promises) $(ARGS)
 
 coverage: $(VENV)/.dev-ready ## measure how much of the product all its tests run (HTML, total and floor)
 	rm -rf build/coverage
