@@ -21,7 +21,7 @@ waiting forever (see docs/decisions/0019-scheduler.md). A worker needs little:
 from __future__ import annotations
 
 import re
-from collections.abc import Sequence
+from collections.abc import Callable, Iterable, Sequence
 from typing import Any, Protocol
 
 import pytest
@@ -77,8 +77,15 @@ class Worker(Protocol):
 class FamilyScheduling:
     """xdist's `Scheduling` protocol, with the cell's family as the unit of work."""
 
-    def __init__(self, config: pytest.Config, log: Any = None) -> None:
+    def __init__(
+        self,
+        config: pytest.Config,
+        log: Any = None,
+        family: Callable[[str], str] = family_of,
+    ) -> None:
+        """`family` gives what the tests of a unit have in common, from the name of one."""
         self.config = config
+        self._family = family
         #: Workers whose collections start the run.
         self.numnodes = len(parse_tx_spec_config(config))
         #: The tests by their places; None until all first workers have collected.
@@ -138,7 +145,7 @@ class FamilyScheduling:
                     "place; a test's parameters must not depend on the process"
                 )
             self.collection = first
-            self._queue = _families(first)
+            self._queue = self._families(range(len(first)))
         for node in self.nodes:
             self._refill(node)
 
@@ -166,7 +173,7 @@ class FamilyScheduling:
         assert self.collection is not None
         crashed, *left = pending
         # Still a family at a time: what it shares is in the cache or must still be made.
-        self._queue[:0] = _families(self.collection, left)
+        self._queue[:0] = self._families(left)
         for other in self.nodes:
             self._refill(other)
         return self.collection[crashed]
@@ -190,10 +197,10 @@ class FamilyScheduling:
         for node in self.nodes:
             node.shutdown()
 
-
-def _families(collection: Sequence[str], places: Sequence[int] | None = None) -> list[list[int]]:
-    """The `places` (None = all) of `collection` by family, in the order of their first tests."""
-    families: dict[str, list[int]] = {}
-    for place in range(len(collection)) if places is None else places:
-        families.setdefault(family_of(collection[place]), []).append(place)
-    return list(families.values())
+    def _families(self, places: Iterable[int]) -> list[list[int]]:
+        """The `places` of the collection by family, in the order of their first tests."""
+        assert self.collection is not None
+        families: dict[str, list[int]] = {}
+        for place in places:
+            families.setdefault(self._family(self.collection[place]), []).append(place)
+        return list(families.values())
