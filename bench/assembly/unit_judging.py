@@ -4,11 +4,16 @@ from __future__ import annotations
 
 import time
 import traceback
-from collections.abc import Callable, Iterator, Sequence
+from abc import abstractmethod
+from collections.abc import Callable, Iterable, Iterator, Sequence
 from typing import TypeVar
 
+from bench.assembly.judging import judge_of
+from bench.assembly.session import BenchSession
 from bench.assembly.units import Unit
+from bench.baselines.accepted import BaselineSet
 from bench.core.logging import logger
+from bench.core.processes.closing import Closing
 from bench.core.text import xml_text
 from bench.judging.judge import Judge
 from bench.judging.outcomes import (
@@ -22,15 +27,24 @@ from bench.plan.cell import Cell
 from bench.plan.grid import Plan
 from bench.records.cases import CaseOutcome
 from bench.records.made import made_model
-from bench.records.record import UnmeasuredRecord, Verdict
+from bench.records.record import Record, UnmeasuredRecord, Verdict
+from bench.records.run_directory import RunDirectory
 
-__all__ = ["judge_unit", "tests_of", "tests_of_unit"]
+__all__ = ["UnitJudges", "all_failed", "judge_alone", "judge_unit", "tests_of", "tests_of_unit"]
 
 _LOG = logger(__name__)
 _T = TypeVar("_T")
 #: In the order of their files, so the first of them takes the time of the measurement.
 _CELL_SUITES = sorted(SUITES)
 _SWEEP, _ORDER = "mac_sweep", "variant_order"
+
+
+class UnitJudges(Closing):
+    """What judges units, one process or many; a context manager, for one thread."""
+
+    @abstractmethod
+    def judge(self, units: Iterable[Unit]) -> Iterator[list[CaseOutcome]]:
+        """The outcomes of the tests of each unit, as they are known."""
 
 
 def tests_of(plan: Plan) -> list[str]:
@@ -59,6 +73,34 @@ def judge_unit(unit: Unit, judge: Judge) -> Iterator[CaseOutcome]:
         yield _of_group(_SWEEP, sweep.id, lambda g=sweep: judge.sweep(g).verdicts)  # type: ignore[misc]
     for order in unit.orders:
         yield _of_group(_ORDER, order.id, lambda g=order: judge.order(g).verdicts)  # type: ignore[misc]
+
+
+def judge_alone(
+    unit: Unit, session: BenchSession, measure: Callable[[Cell], Record], baselines: BaselineSet
+) -> list[CaseOutcome]:
+    """How each test of `unit` ends, by a judge of its own, over records that `measure` has.
+
+    What a judge has read and worked out is of no use to the next unit. The cells of an order were
+    judged before it, perhaps by another process, and their records are in the run.
+    """
+    judge = judge_of(session, measure, baselines)
+    for order in unit.orders:
+        judge.know(_judged(session.run, order.cells))
+    return list(judge_unit(unit, judge))
+
+
+def all_failed(unit: Unit, text: str, error: str) -> list[CaseOutcome]:
+    """The outcomes of a unit that could not be judged because of `error`, in words `text`."""
+    return [
+        CaseOutcome(nodeid=name, outcome="failed", seconds=0, text=text, error=error)
+        for name in tests_of_unit(unit)
+    ]
+
+
+def _judged(run: RunDirectory, cells: Iterable[Cell]) -> Iterator[Record]:
+    for cell in cells:
+        if run.has_record(cell.id):
+            yield run.record(cell.id)
 
 
 def _of_cell(cell: Cell, judge: Judge) -> Iterator[CaseOutcome]:

@@ -14,12 +14,11 @@ from dataclasses import dataclass
 from multiprocessing.connection import wait
 
 from bench.assembly.session import BenchSession
-from bench.assembly.unit_judging import tests_of_unit
+from bench.assembly.unit_judging import UnitJudges, all_failed
 from bench.assembly.unit_worker import Message
 from bench.assembly.units import Unit
 from bench.core.plain_json import read_model
 from bench.core.processes.children import python_command
-from bench.core.processes.closing import Closing
 from bench.core.processes.linked import Linked, linked
 from bench.core.processes.running import wait_for_status
 from bench.plan.cell import Cell
@@ -36,6 +35,8 @@ _LEAVE_S, _END_S = 30.0, 1.0
 _TAIL_BYTES = 4_000
 #: Processes that may die of one unit without having noted a cell.
 _DEATHS = 2
+#: The kind of this error in records and cases.
+_DIED = "WorkerDied"
 
 
 @dataclass
@@ -49,7 +50,7 @@ class _Worker:
     unit: Unit | None = None
 
 
-class UnitPool(Closing):
+class UnitPool(UnitJudges):
     """As many processes as there are cores; each judges one unit at a time. For one thread.
 
     Use as a context manager; leaving it ends the processes.
@@ -135,7 +136,7 @@ class UnitPool(Closing):
             self._unready += 1
             if self._unready >= _DEATHS:
                 # No other process will do better.
-                yield from (_given_up(unit, text) for unit in queue)
+                yield from (all_failed(unit, text, _DIED) for unit in queue)
                 queue.clear()
         elif worker.unit is not None:
             unit = worker.unit
@@ -143,21 +144,14 @@ class UnitPool(Closing):
             if self._deaths[unit] < _DEATHS:
                 queue.appendleft(unit)
             else:
-                yield _given_up(unit, text)
+                yield all_failed(unit, text, _DIED)
 
 
 def _unmeasured(cell: Cell, how: str) -> UnmeasuredRecord:
     return UnmeasuredRecord(
         cell=CellIdentity.of(cell),
         status=Status.INCOMPLETE,
-        error="WorkerDied",
+        error=_DIED,
         reason=f"the process that measured it died ({how})",
         cure="it is not measured again in this run; perhaps it was killed or out of memory",
     )
-
-
-def _given_up(unit: Unit, text: str) -> list[CaseOutcome]:
-    return [
-        CaseOutcome(nodeid=name, outcome="failed", seconds=0, text=text, error="WorkerDied")
-        for name in tests_of_unit(unit)
-    ]

@@ -11,9 +11,8 @@ import sys
 from collections.abc import Iterable
 from multiprocessing.connection import Connection
 
-from bench.assembly.judging import judge_of
 from bench.assembly.session import BenchSession, RunSetup, open_tools
-from bench.assembly.unit_judging import judge_unit
+from bench.assembly.unit_judging import judge_alone
 from bench.assembly.units import Unit
 from bench.baselines.origins import kept_with_run
 from bench.core.errors import BenchError
@@ -22,8 +21,6 @@ from bench.measuring.progress import append_to
 from bench.plan.cell import Cell
 from bench.plan.grid import Plan, base_of
 from bench.records.cases import Outcomes
-from bench.records.record import Record
-from bench.records.run_directory import RunDirectory
 
 __all__ = ["Message", "main"]
 
@@ -76,12 +73,8 @@ def _serve(connection: Connection) -> None:
         connection.send_bytes(b"")
         while True:
             unit = messages.read(connection.recv_bytes())
-            # A judge for each unit: what it has read and worked out is of no use to the next.
             engine = tools.engine(setup.config, _wanted(unit))
-            judge = judge_of(session, engine.record, baselines)
-            for order in unit.orders:
-                judge.know(_judged(session.run, order.cells))
-            outcomes = Outcomes(cases=tuple(judge_unit(unit, judge)))
+            outcomes = Outcomes(cases=tuple(judge_alone(unit, session, engine.record, baselines)))
             connection.send_bytes(outcomes.model_dump_json().encode("utf-8"))
 
 
@@ -89,10 +82,3 @@ def _wanted(unit: Unit) -> Iterable[Cell]:
     """The cells of `unit`, and what they are compared with."""
     named = [*unit.cells, *(cell for order in unit.orders for cell in order.cells)]
     return dict.fromkeys(one for cell in named for one in (cell, base_of(cell)))
-
-
-def _judged(run: RunDirectory, cells: Iterable[Cell]) -> Iterable[Record]:
-    """The records of `cells` that another process has written."""
-    for cell in cells:
-        if run.has_record(cell.id):
-            yield run.record(cell.id)

@@ -6,6 +6,7 @@ from pathlib import Path
 
 from bench.cluster.making import Failure
 from bench.core.errors import BenchError, ClusterError
+from bench.core.plain_json import read_model
 from bench.plan.cell import Cell
 from bench.records.record import Record
 
@@ -37,4 +38,4 @@ class Outcomes:
             raise self._failures[cell.id]
         if cell.id not in self._records:
             raise ClusterError(f"{cell.id}: the cluster was not asked for it")
-        return Record.model_validate_json((self._directory / f"{cell.id}.json").read_bytes())
+        return read_model((self._directory / f"{cell.id}.json").read_bytes(), Record)

@@ -27,7 +27,12 @@ from bench.pytest_plugin.cases import CaseCollector
 from bench.pytest_plugin.check import Check
 from bench.pytest_plugin.cluster import add_cluster_option, judge_on, require_one_process
 from bench.pytest_plugin.ending import BoundedEnd
-from bench.pytest_plugin.grid_judging import BY_CELLS, GridJudging, refused_options
+from bench.pytest_plugin.grid_judging import (
+    BY_CELLS,
+    PROCESSES,
+    grid_judging,
+    refused_options,
+)
 from bench.pytest_plugin.history import HistoryKeeper, history_store
 from bench.pytest_plugin.page import PageWriter
 from bench.pytest_plugin.preparing import is_main_job, prepare
@@ -39,8 +44,6 @@ from bench.pytest_plugin.workers import AUTOMATIC, is_alone, spare_workers, want
 __all__ = ["check", "judge"]
 
 _SESSION = pytest.StashKey[BenchSession]()
-#: How many processes judge without tests: `auto` or a number.
-_PROCESSES = pytest.StashKey[str | int]()
 _WORKER_KEY = "ethos_u55_bench"
 
 
@@ -141,8 +144,10 @@ def pytest_load_initial_conftests(early_config: pytest.Config, args: list[str]) 
         workers = getattr(known, "numprocesses", 0)
         if known.bench_judge == BY_CELLS:
             # They judge, and run no tests.
-            early_config.stash[_PROCESSES] = "auto" if workers is None else workers
-            args += ["-n", "0"] if hasattr(known, "numprocesses") else []
+            early_config.stash[PROCESSES] = "auto" if workers is None else workers
+            # A cluster has workers of its own, and whoever names another number is told so.
+            if hasattr(known, "numprocesses") and not (known.bench_cluster and workers):
+                args += ["-n", "0"]
         elif workers is None and wants_workers(named) and known.bench_cluster is None:
             args[:0] = ["-n", "auto"]
     yield
@@ -188,8 +193,7 @@ def pytest_configure(config: pytest.Config) -> None:
     terminal = TerminalReport(session, config, cases)
     config.pluginmanager.register(terminal, "bench-terminal")
     if by_cells:
-        grid = GridJudging(session, cases, _processes(config))
-        config.pluginmanager.register(grid, "bench-grid")
+        config.pluginmanager.register(grid_judging(config, session, cases), "bench-grid")
     named = config.option.bench_history
     store, run = history_store(setup, named), session.run
     if not setup.is_empty_shard:
@@ -201,17 +205,6 @@ def pytest_configure(config: pytest.Config) -> None:
     signals = StopOnSignals()
     config.pluginmanager.register(signals, "bench-signals")
     config.add_cleanup(signals.restore)
-
-
-def _processes(config: pytest.Config) -> int:
-    """How many processes judge without tests: as many as xdist would have workers."""
-    wanted = config.stash.get(_PROCESSES, 1)
-    if isinstance(wanted, int):
-        return max(1, wanted)
-    config.option.numprocesses = wanted
-    found: int = config.hook.pytest_xdist_auto_num_workers(config=config)
-    config.option.numprocesses = 0
-    return found
 
 
 def _unchanged(nodeid: Any) -> Any:

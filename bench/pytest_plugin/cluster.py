@@ -9,12 +9,12 @@ from contextlib import ExitStack, contextmanager, nullcontext
 import pytest
 
 from bench.assembly.session import BenchSession
+from bench.assembly.unit_judging import UnitJudges
 from bench.core.errors import ConfigError, PrerequisiteError
 from bench.judging.judge import Judge
 from bench.plan.cell import Cell
-from bench.pytest_plugin.grid_judging import BY_CELLS
 
-__all__ = ["add_cluster_option", "judge_on", "require_one_process"]
+__all__ = ["add_cluster_option", "judge_on", "require_one_process", "units_on"]
 
 
 def add_cluster_option(group: pytest.OptionGroup) -> None:
@@ -39,11 +39,6 @@ def require_one_process(config: pytest.Config) -> None:
     from bench.cluster.places import parse_place
 
     parse_place(config.option.bench_cluster)
-    if config.option.bench_judge == BY_CELLS:
-        raise ConfigError(
-            "--bench-cluster does not go with judging by cells",
-            cure="leave --judge cells out; the cluster makes all records first in any case",
-        )
     if getattr(config.option, "numprocesses", None):
         raise ConfigError(
             "--bench-cluster and -n exclude each other: the cluster has the workers",
@@ -64,3 +59,10 @@ def judge_on(
         with capture.global_and_fixture_disabled() if capture else nullcontext():
             judge = stack.enter_context(open_cluster_judge(session, place, wanted))
         yield judge
+
+
+def units_on(session: BenchSession, place: str) -> UnitJudges:
+    """What judges cell by cell, over records that the cluster at `place` makes."""
+    from bench.cluster.judging import ClusterUnits
+
+    return ClusterUnits(session, place)

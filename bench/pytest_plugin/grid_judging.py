@@ -1,7 +1,8 @@
 """`bench run --judge cells`: what the tests would judge is judged without making a test of it.
 
 pytest still sets the run up and ends it, so its reports, its history and its exit status are those
-of any run. Instead of its loop over tests, a pool of processes judges the plan, cell by cell.
+of any run. Instead of its loop over tests, others judge the plan, cell by cell: a pool of
+processes, or this one with the records of a cluster.
 """
 
 from __future__ import annotations
@@ -12,17 +13,20 @@ from typing import Any
 import pytest
 
 from bench.assembly.session import BenchSession
-from bench.assembly.unit_judging import tests_of
+from bench.assembly.unit_judging import UnitJudges, tests_of
 from bench.assembly.unit_pool import UnitPool
 from bench.assembly.units import cell_units, order_units
 from bench.core.processes.garbage import few_collections
 from bench.pytest_plugin.cases import CaseCollector
+from bench.pytest_plugin.cluster import units_on
 from bench.records.cases import CaseOutcome
 
-__all__ = ["BY_CELLS", "GridJudging", "refused_options"]
+__all__ = ["BY_CELLS", "PROCESSES", "GridJudging", "grid_judging", "refused_options"]
 
 #: The value of `--bench-judge`.
 BY_CELLS = "cells"
+#: How many processes judge without tests: `auto` or a number.
+PROCESSES = pytest.StashKey[str | int]()
 #: Seconds between two lines of progress.
 _TOLD_S = 5.0
 
@@ -45,11 +49,14 @@ def refused_options(config: pytest.Config) -> str:
 class GridJudging:
     """Registered in the only process of pytest."""
 
-    def __init__(self, session: BenchSession, cases: CaseCollector, processes: int) -> None:
+    def __init__(
+        self, session: BenchSession, cases: CaseCollector, judges: UnitJudges, where: str
+    ) -> None:
+        """`where` tells people who judges: "in 2 processes"."""
         self._plan = session.plan
-        self._pool = UnitPool(session, processes)
+        self._judges = judges
         self._cases = cases
-        self._processes = processes
+        self._where = where
         self._tests = 0
         #: Each text of a report once: the skips of a reason have the same.
         self._texts: dict[Any, Any] = {}
@@ -71,7 +78,7 @@ class GridJudging:
         elif self._reporter is not None:
             self._reporter.write_line(
                 f"bench: {len(names):,} tests of {len(self._plan.cells):,} cells, judged cell by "
-                f"cell in {self._processes} process{'' if self._processes == 1 else 'es'}"
+                f"cell {self._where}"
             )
         return True
 
@@ -79,10 +86,10 @@ class GridJudging:
     def pytest_runtestloop(self, session: pytest.Session) -> bool:
         """Judge the plan."""
         ended, told = 0, time.monotonic()
-        with few_collections(), self._pool as pool:
+        with few_collections(), self._judges as judges:
             # Orders need their cells judged.
             for units in (cell_units(self._plan), order_units(self._plan)):
-                for outcomes in pool.judge(units):
+                for outcomes in judges.judge(units):
                     self._take(outcomes, session)
                     ended += len(outcomes)
                     if time.monotonic() - told >= _TOLD_S:
@@ -129,6 +136,28 @@ class GridJudging:
     def _tell(self, line: str) -> None:
         if self._live is None and self._reporter is not None:
             self._reporter.write_line(f"bench: {line}")
+
+
+def grid_judging(config: pytest.Config, session: BenchSession, cases: CaseCollector) -> GridJudging:
+    """The loop of a run by cells: over records of a cluster, if one is named."""
+    place = config.option.bench_cluster
+    if place is not None:
+        where = f"with the records that the cluster {place} makes"
+        return GridJudging(session, cases, units_on(session, place), where)
+    count = _processes(config)
+    where = f"in {count} process{'' if count == 1 else 'es'}"
+    return GridJudging(session, cases, UnitPool(session, count), where)
+
+
+def _processes(config: pytest.Config) -> int:
+    """How many processes judge without tests: as many as xdist would have workers."""
+    wanted = config.stash.get(PROCESSES, 1)
+    if isinstance(wanted, int):
+        return max(1, wanted)
+    config.option.numprocesses = wanted
+    found: int = config.hook.pytest_xdist_auto_num_workers(config=config)
+    config.option.numprocesses = 0
+    return found
 
 
 def _kept(one: CaseOutcome) -> CaseOutcome:

@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import os
 import signal
+import socket
 from collections import Counter
 from collections.abc import Iterator
 from pathlib import Path
@@ -11,8 +12,9 @@ from pathlib import Path
 import numpy as np
 import pytest
 
-from tests.support.bench_runs import QUICK, BenchRun, BenchRunner
+from tests.support.bench_runs import QUICK, BenchRun, BenchRunner, Judging
 from tests.support.clusters import Cluster, cluster_of_three, figures
+from tests.support.foreign_readers import by_junitparser
 from tests.support.fvp.stand_ins import write_fvp
 from tests.support.models.tflite_factory import mlp
 
@@ -64,6 +66,51 @@ def test_local_workers_give_the_records_of_one_machine(tmp_path: Path) -> None:
     assert figures(run) == figures(alone)
     assert run.outcomes() == alone.outcomes()
     assert sorted(run.work()) == sorted(alone.work())
+
+
+def judgements(run: BenchRun) -> dict[str, list[tuple[object, ...]]]:
+    """By cell; the commands that repeat them are those of each run."""
+    return {
+        name: [(one.metric, one.status, one.measured, one.reason) for one in record.verdicts]
+        for name, record in run.records().items()
+    }
+
+
+def test_a_grid_is_judged_by_cells_over_the_records_of_a_cluster(tmp_path: Path) -> None:
+    alone = bench_alone(tmp_path / "alone", GRID)
+    write_project(tmp_path / "client")
+    runner = Judging(tmp_path / "client", "cells", tmp_path / "cache")
+    run = runner.run(runner.write_config(GRID), "--bench-cluster=local:2")
+    assert run.returncode == 0, run.output
+    assert "with the records that the cluster local:2 makes" in run.output
+    assert figures(run) == figures(alone)
+    assert judgements(run) == judgements(alone)
+    ended = {one.nodeid: one.outcome for one in run.directory.outcomes().found}
+    assert ended == {one.nodeid: one.outcome for one in alone.directory.outcomes().found}
+
+
+def test_by_cells_a_cluster_that_is_not_there_fails_every_test(tmp_path: Path) -> None:
+    write_project(tmp_path)
+    runner = Judging(tmp_path, "cells", tmp_path / "cache")
+    with socket.socket() as nobody:
+        nobody.bind(("127.0.0.1", 0))
+        place = f"tcp://127.0.0.1:{nobody.getsockname()[1]}"
+        run = runner.run(runner.write_config(GRID), f"--bench-cluster={place}")
+    # Another try may find it.
+    assert run.returncode == 75, run.output
+    assert place in run.output
+    counts, cases = by_junitparser(run.directory.path / "junit.xml")
+    assert counts[1] == len(cases) == len(run.directory.outcomes().found) > 0
+
+
+@pytest.mark.parametrize("judge", ["tests", "cells"])
+def test_a_cluster_and_workers_of_the_run_exclude_each_other(tmp_path: Path, judge: str) -> None:
+    write_project(tmp_path)
+    runner = Judging(tmp_path, judge, tmp_path / "cache")
+    process = runner.start(runner.write_config(GRID), "--bench-cluster=local:2", "-n", "3")
+    output, _ = process.communicate(timeout=120)
+    assert process.returncode == 4
+    assert "--bench-cluster and -n exclude each other" in output
 
 
 @pytest.fixture(scope="module")
