@@ -42,7 +42,10 @@ def show(
     ] = None,
     history: Annotated[
         Path | None,
-        typer.Option(metavar="FILE", help="The history of the page; default: that beside the run."),
+        typer.Option(
+            metavar="FILE",
+            help="The history for the page and the summary; default: that beside the run.",
+        ),
     ] = None,
     export: Annotated[
         list[str] | None,
@@ -77,13 +80,13 @@ def show(
     directory = RunDirectory(run)
     view = read_run(directory)
     if html is not None:
-        _write_html(directory, view, html, history)
+        _write_html(directory, view, html, _store(directory, history))
     for name, path in exports:
         write_export(view, name, path)
     if markdown is not None:
-        _write_markdown(view, run, markdown)
+        _write_markdown(_summary(directory, view, run, history), markdown)
     if github_summary:
-        _github(view, run)
+        _github(view, _summary(directory, view, run, history))
     if not (html or exports or markdown or github_summary):
         _print_tables(view, width)
         write_junit(directory, view)
@@ -100,30 +103,40 @@ def _print_tables(view: Any, width: int) -> None:
     print(render(workload_tables(view.studies, columns) + missing_tables(view), columns), end="")
 
 
-def _write_html(run: Any, view: Any, path: Path, history: Path | None) -> None:
-    from bench.core.text import one_line
+def _store(run: Any, history: Path | None) -> Any:
     from bench.history.store import HISTORY_FILE, HistoryStore
+
+    return HistoryStore(history or run.path.resolve().parent / HISTORY_FILE)
+
+
+def _write_html(run: Any, view: Any, path: Path, store: Any) -> None:
+    from bench.core.text import one_line
     from bench.report.html.writing import write_page
 
-    store = HistoryStore(history or run.path.resolve().parent / HISTORY_FILE)
     write_page(run, view, store, path)
     print(one_line(f"page {path}"))
 
 
-def _write_markdown(view: Any, run: Path, path: Path) -> None:
-    from bench.core.files import write_atomically
+def _summary(directory: Any, view: Any, run: Path, history: Path | None) -> str:
+    from bench.report.html.writing import history_of
     from bench.report.pull_request import pull_request_markdown
 
-    write_atomically(path, pull_request_markdown(view, str(run)))
+    since = history_of(view, _store(directory, history)).since
+    return pull_request_markdown(view, str(run), since)
 
 
-def _github(view: Any, run: Path) -> None:
+def _write_markdown(summary: str, path: Path) -> None:
+    from bench.core.files import write_atomically
+
+    write_atomically(path, summary)
+
+
+def _github(view: Any, summary: str) -> None:
     """The summary goes where GitHub says, or on the terminal; annotations always on the latter."""
     import os
 
-    from bench.report.pull_request import github_annotations, pull_request_markdown
+    from bench.report.pull_request import github_annotations
 
-    summary = pull_request_markdown(view, str(run))
     place = os.environ.get("GITHUB_STEP_SUMMARY")
     if place:
         with Path(place).open("a", encoding="utf-8") as stream:

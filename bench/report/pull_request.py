@@ -7,9 +7,11 @@ so each stands in a code span.
 
 from __future__ import annotations
 
-from collections.abc import Iterator, Sequence
+from collections.abc import Callable, Iterator, Sequence
+from typing import TypeAlias
 
 from bench.core.text import one_line, shell_words
+from bench.plan.metrics import MetricName
 from bench.report.cases import CaseView
 from bench.report.comparison_markdown import code_span
 from bench.report.junit import line_of
@@ -17,22 +19,52 @@ from bench.report.run_view import RunView
 from bench.report.view.choices import choices_of
 from bench.report.view.figures import Change
 from bench.report.view.studies import least_certain, source_words, unsupported_of
-from bench.report.view.summary import Regression, regressions, skips, worst_cases
+from bench.report.view.summary import (
+    Because,
+    Regression,
+    by_cause,
+    regressions,
+    skips,
+    worst_cases,
+)
 
-__all__ = ["BYTES", "LINES", "github_annotations", "pull_request_markdown"]
+__all__ = [
+    "BYTES",
+    "LINES",
+    "Since",
+    "because",
+    "github_annotations",
+    "pull_request_markdown",
+]
+
+#: Since when a metric is as it is in the first of some cells, in a sentence; or nothing.
+Since: TypeAlias = Callable[[Sequence[str], str], str]
 
 LINES, BYTES = 60, 64 * 1024
 #: By which a bot finds its own comment again.
 MARKER = "<!-- ethos-u55-bench -->"
+#: Causes that are told first, and how many figures of each.
+_CAUSES, _FIGURES = 3, 4
+#: What people ask for first: is it still right, did it grow, does it fit, is it slower, and does it
+#: wait for a memory? Other figures follow by their change.
+_ASKED = (
+    *(MetricName.REFERENCE, MetricName.ACCURACY, MetricName.CPU_OPERATORS),
+    *(MetricName.ENCODED_WEIGHTS, MetricName.SRAM, MetricName.NPU_CYCLES, MetricName.MEMORY_WAIT),
+)
 #: Rows of each table, and characters of a text in one.
-_CHANGES, _FAILING, _CHOICES, _SKIPS, _UNSUPPORTED, _LONGEST = 8, 12, 8, 3, 4, 300
+_CHANGES, _FAILING, _CHOICES, _SKIPS, _UNSUPPORTED, _LONGEST = 8, 10, 8, 3, 4, 300
 #: GitHub shows ten annotations of a kind for each step.
 _ANNOTATIONS = 10
 
 
-def pull_request_markdown(view: RunView, directory: str) -> str:
-    """The run in at most `LINES` lines; `directory` is where it is, for the accepting command."""
-    lines = list(_lines(view, directory))
+def pull_request_markdown(
+    view: RunView, directory: str, since: Since = lambda cells, metric: ""
+) -> str:
+    """The run in at most `LINES` lines; `directory` is where it is, for the accepting command.
+
+    `since` knows the history.
+    """
+    lines = list(_lines(view, directory, since))
     text = "\n".join(lines[:LINES]) + "\n"
     while len(text.encode("utf-8")) > BYTES:
         # Long names everywhere: the last lines are the least telling.
@@ -41,19 +73,20 @@ def pull_request_markdown(view: RunView, directory: str) -> str:
     return text
 
 
-def _lines(view: RunView, directory: str) -> Iterator[str]:
+def _lines(view: RunView, directory: str, since: Since) -> Iterator[str]:
     summary = view.summary
     yield MARKER
     colour = "Green" if summary.green else "Red"
     yield f"**{colour}: {_tests(view)}** {_coverage(view)}"
+    groups = regressions(view.cells, Change.REGRESSED, Change.IMPROVED)
+    yield from because(by_cause(groups), since)
     yield from _undecided(view)
-    yield ""
     changes = summary.changes
     yield from _table(
         [change.value if change is not Change.NEW else "not compared" for change in Change],
         [[f"{changes[change]:,}" for change in Change]],
     )
-    yield from _changed(view)
+    yield from _changed(groups)
     yield from _failing(view)
     yield from _choices(view)
     found = skips(view.cases)
@@ -91,18 +124,46 @@ def _coverage(view: RunView) -> str:
 
 def _undecided(view: RunView) -> Iterator[str]:
     """How sure the estimates are: the least certain one, and what nothing published supports."""
-    if found := least_certain(view.cells):
+    found, unsupported = least_certain(view.cells), unsupported_of(view.records)
+    if found or unsupported:
+        yield ""
+    if found:
         cell, words = found
         yield f"Estimated cycles could be off by as much as {words} ({_cut(cell)})."
-    if unsupported := unsupported_of(view.records):
+    if unsupported:
         names = [_cut(one) for one in unsupported[:_UNSUPPORTED]]
         more = f" and {left} more" if (left := len(unsupported) - len(names)) else ""
         yield f"Nobody has published figures for {', '.join(names)}{more}."
 
 
-def _changed(view: RunView) -> Iterator[str]:
+def because(causes: Sequence[Because], since: Since) -> Iterator[str]:
+    """What changed, by how much, since when and because of what: a line for each cause."""
+    if not causes:
+        return
+    yield ""
+    for one in causes[:_CAUSES]:
+        cells = "1 cell" if one.cells == 1 else f"{one.cells:,} cells"
+        how = "got worse" if one.change is Change.REGRESSED else "got better"
+        why = f"because of {_cut(one.cause)}" if one.cause else "and nothing recorded differs"
+        shown = sorted(one.groups, key=lambda group: _asked(group.metric))[:_FIGURES]
+        left = len(one.groups) - len(shown)
+        more = f" and {left} more {'figure' if left == 1 else 'figures'}" if left else ""
+        first = shown[0]
+        accepted = f"; accepted {first.accepted}" if first.accepted else ""
+        told = since(first.cells, first.metric)
+        known = f" {_cut(told)}" if told else ""
+        figures = ", ".join(f"{code_span(each.metric)} {each.moved}".rstrip() for each in shown)
+        yield f"- **{cells} {how}** {why}: {figures}{more}{accepted}.{known}"
+    if len(causes) > _CAUSES:
+        yield f"- and {len(causes) - _CAUSES:,} more causes."
+
+
+def _asked(metric: str) -> int:
+    return next((i for i, name in enumerate(_ASKED) if name.value == metric), len(_ASKED))
+
+
+def _changed(groups: Sequence[Regression]) -> Iterator[str]:
     """What changed against the accepted figures, and why; what got worse first."""
-    groups = regressions(view.cells, Change.REGRESSED, Change.IMPROVED)
     if not groups:
         return
     yield from _table(

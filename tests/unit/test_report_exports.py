@@ -7,7 +7,8 @@ import io
 import json
 import math
 import re
-from collections.abc import Callable
+from collections.abc import Callable, Sequence
+from dataclasses import replace
 from pathlib import Path
 
 import jsonschema
@@ -20,8 +21,16 @@ from bench.records.record import Record
 from bench.report.exports.document import ExportedRun
 from bench.report.exports.rows import columns, figure_rows
 from bench.report.exports.writing import FORMATS, parsed_export, write_export
-from bench.report.pull_request import BYTES, LINES, github_annotations, pull_request_markdown
+from bench.report.pull_request import (
+    BYTES,
+    LINES,
+    because,
+    github_annotations,
+    pull_request_markdown,
+)
 from bench.report.run_view import RunView, read_run
+from bench.report.view.figures import Change
+from bench.report.view.summary import by_cause, regressions
 from targets.protocol import Uncertainty
 from tests.support.report_runs import (
     LOST,
@@ -289,6 +298,46 @@ def test_a_pull_request_gets_the_worst_first(view: RunView) -> None:
     assert text.index("regressed | `npu_cycles") < text.index("improved | `npu_cycles")
     assert "`Vela: version 5.1.0 -> 5.2.0`" in text
     assert "`bench baseline accept results/x --reason why`" in text
+
+
+def test_a_pull_request_says_what_changed_by_how_much_since_when_and_why(view: RunView) -> None:
+    def since(cells: Sequence[str], metric: str) -> str:
+        return f"Since run 7 of 2026-11-20: {metric} of {cells[0]}."
+
+    lines = pull_request_markdown(view, "results/x", since).splitlines()
+    assert lines[2] == ""
+    assert lines[3:5] == [
+        f"- **{cells} cells got {how}** because of `Vela: version 5.1.0 -> 5.2.0`: `npu_cycles` "
+        f"{by}, `inference_ms` {by}; accepted 2026-11-01. `Since run 7 of 2026-11-20: npu_cycles "
+        f"of {worst}.`"
+        for cells, how, by, worst in (
+            (4, "worse", "+11.1%", "net-pruned-u55_256-shared_sram-sim"),
+            (3, "better", "-16.7%", "net-clustered-u55_32-shared_sram-sim"),
+        )
+    ]
+
+
+def test_figures_that_people_ask_for_come_first(view: RunView) -> None:
+    group, *_ = regressions(view.cells, Change.REGRESSED)
+    groups = [
+        replace(group, metric=metric.value, largest=1 / place)
+        for place, metric in enumerate(reversed(MetricName), start=1)
+    ]
+    (cause,) = by_cause(groups)
+    (_, line) = because([cause], lambda cells, metric: "")
+    told = re.findall(r"`(\w+)` [+-]", line)
+    assert told == ["reference_mismatches", "accuracy", "cpu_operators", "encoded_weights_kib"]
+    assert f"and {len(MetricName) - 4} more figures" in line
+
+
+def test_many_causes_are_counted(view: RunView) -> None:
+    group, *_ = regressions(view.cells, Change.REGRESSED)
+    causes = by_cause([replace(group, cause=f"cause {i}") for i in range(7)])
+    lines = list(because(causes, lambda cells, metric: ""))
+    assert [*lines][-1] == "- and 4 more causes."
+    assert len(lines) == 5
+    unknown = list(because(by_cause([replace(group, cause="")]), lambda cells, metric: ""))
+    assert "and nothing recorded differs" in unknown[-1]
 
 
 @pytest.mark.parametrize("which", ["mixed", "hostile", "many"])

@@ -16,7 +16,7 @@ from bench.report.run_view import RunView
 from bench.report.view.figures import Change
 from bench.report.view.summary import regressions
 
-__all__ = ["cell_logs", "write_page"]
+__all__ = ["cell_logs", "history_of", "write_page"]
 
 _LOG = logger(__name__)
 
@@ -27,24 +27,28 @@ _TOLD = 8
 
 
 def write_page(run: RunDirectory, view: RunView, store: HistoryStore, path: Path) -> None:
-    """Write the page of `run` to `path`. Raises `BenchError` if that fails.
-
-    A history that cannot be read is left out, and the log says so.
-    """
-    try:
-        changed = regressions(view.cells, Change.REGRESSED, Change.IMPROVED)[:_TOLD]
-        wanted = [(group.metric, group.cells[0]) for group in changed]
-        history = read_history(store, len(view.cells), wanted)
-    except BenchError as error:
-        _LOG.warning("the page is without a history: %s", error)
-        history = HistoryView()
-    written = run_page(view, chart_library(), history, cell_logs(run))
+    """Write the page of `run` to `path`. Raises `BenchError` if that fails."""
+    written = run_page(view, chart_library(), history_of(view, store), cell_logs(run))
     try:
         write_atomically(path, written)
     except OSError as error:
         raise BenchError(
             f"{path}: cannot be written: {reason(error)}", cure="name another file with --html"
         ) from error
+
+
+def history_of(view: RunView, store: HistoryStore) -> HistoryView:
+    """What `store` has of the cells of a run.
+
+    A history that cannot be read is left out, and the log says so.
+    """
+    changed = regressions(view.cells, Change.REGRESSED, Change.IMPROVED)[:_TOLD]
+    wanted = [(group.metric, group.cells[0]) for group in changed]
+    try:
+        return read_history(store, len(view.cells), wanted)
+    except BenchError as error:
+        _LOG.warning("the report is without a history: %s", error)
+        return HistoryView()
 
 
 def cell_logs(run: RunDirectory) -> dict[str, dict[str, str]]:

@@ -2,17 +2,31 @@
 
 from __future__ import annotations
 
+import re
 from collections import Counter
 from collections.abc import Iterable, Sequence
 from dataclasses import dataclass
 
-from bench.records.record import Status
+from bench.records.figures import Number
+from bench.records.record import Status, Verdict
 from bench.report.cases import CaseView
 from bench.report.view.cells import CellView, severity
-from bench.report.view.figures import Change, change_by_status
+from bench.report.view.figures import Change, change_by_status, relative_words
 
-__all__ = ["Regression", "Skips", "Summary", "regressions", "skips", "summary_of", "worst_cases"]
+__all__ = [
+    "Because",
+    "Regression",
+    "Skips",
+    "Summary",
+    "by_cause",
+    "regressions",
+    "skips",
+    "summary_of",
+    "worst_cases",
+]
 
+#: How the reason of a verdict begins whose figure was accepted on some day.
+_ACCEPTED = re.compile(r"accepted (\d{4}-\d\d-\d\d)\b")
 _CASES = {Status.FAIL: 0, Status.INCOMPLETE: 1}
 
 
@@ -114,11 +128,15 @@ class Regression:
     finding: str
     #: Why it counts, since when the accepted figure stands, and which layers changed.
     reason: str
+    #: The largest by how much: `+2.5%`; empty if one of the two is no number.
+    moved: str
+    #: The day when the figure before the largest was accepted (`2026-11-29`); empty if not known.
+    accepted: str
 
 
 def regressions(cells: Iterable[CellView], *changes: Change) -> list[Regression]:
     """What changed against the accepted figures, by metric and cause; the largest change first."""
-    groups: dict[tuple[Change, str, str], list[tuple[float, CellView, str, str]]] = {}
+    groups: dict[tuple[Change, str, str], list[tuple[float, CellView, Verdict]]] = {}
     for cell in cells:
         for verdict in cell.record.verdicts if cell.record else ():
             if verdict.baseline is None:
@@ -126,20 +144,23 @@ def regressions(cells: Iterable[CellView], *changes: Change) -> list[Regression]
             change = change_by_status(verdict.status)
             if change in changes:
                 group = groups.setdefault((change, verdict.metric, verdict.cause), [])
-                group.append((severity(verdict), cell, verdict.finding, verdict.reason))
+                group.append((severity(verdict), cell, verdict))
     found = []
     for (change, metric, cause), members in groups.items():
         members.sort(key=lambda member: -member[0])
-        largest, _, finding, reason = members[0]
+        largest, _, verdict = members[0]
+        day = _ACCEPTED.match(verdict.reason)
         found.append(
             Regression(
                 change,
                 metric,
                 cause,
-                tuple(cell.id for _, cell, _, _ in members),
+                tuple(cell.id for _, cell, _ in members),
                 largest if largest != float("inf") else None,
-                finding,
-                reason,
+                verdict.finding,
+                verdict.reason,
+                _moved(verdict),
+                day[1] if day else "",
             )
         )
     order = list(Change)
@@ -147,3 +168,34 @@ def regressions(cells: Iterable[CellView], *changes: Change) -> list[Regression]
         found,
         key=lambda one: (order.index(one.change), -(one.largest or 0), -len(one.cells)),
     )
+
+
+def _moved(verdict: Verdict) -> str:
+    now, before = verdict.measured, verdict.baseline
+    if not isinstance(now, Number) or not isinstance(before, Number):
+        return ""
+    return relative_words(before.value, now.value, now.unit)
+
+
+@dataclass(frozen=True)
+class Because:
+    """What one cause changed, for better or for worse."""
+
+    change: Change
+    #: Empty if nothing recorded differs.
+    cause: str
+    #: How many cells have such a figure.
+    cells: int
+    #: By metric; the largest change first.
+    groups: tuple[Regression, ...]
+
+
+def by_cause(groups: Iterable[Regression]) -> list[Because]:
+    """The changes by what they come from, in the order of their largest."""
+    found: dict[tuple[Change, str], list[Regression]] = {}
+    for one in groups:
+        found.setdefault((one.change, one.cause), []).append(one)
+    return [
+        Because(change, cause, len({id_ for one in ones for id_ in one.cells}), tuple(ones))
+        for (change, cause), ones in found.items()
+    ]
