@@ -63,6 +63,18 @@ def test_several_reports_are_made_at_once(run: Path, tmp_path: Path) -> None:
     assert all(made.values())
 
 
+def test_a_summary_says_since_when_if_the_history_knows(run: Path, tmp_path: Path) -> None:
+    beside, elsewhere = tmp_path / "beside.md", tmp_path / "elsewhere.md"
+    assert report(run, "--markdown", beside).exit_code == 0
+    worse = next(line for line in beside.read_text("utf-8").splitlines() if "got worse" in line)
+    assert "`Since commit c0ffeec0ff, run 20261129-030000-1 of 2026-11-29.`" in worse
+    empty = tmp_path / "none.sqlite"
+    assert report(run, "--markdown", elsewhere, "--history", empty).exit_code == 0
+    assert "got worse" in elsewhere.read_text("utf-8")
+    assert "Since" not in elsewhere.read_text("utf-8")
+    assert not empty.exists()
+
+
 def test_nothing_is_made_of_an_unknown_format(run: Path, tmp_path: Path) -> None:
     with pytest.raises(BenchError, match="there is no format 'pdf'"):
         report(run, "--html", tmp_path / "page.html", "--export", "pdf=x")
