@@ -51,7 +51,7 @@ endif
 test-slow: $(VENV)/.dev-ready ## run the tests that take minutes, which `make test` leaves out and CI does not
 	$(PYTEST) -m slow $(MODULE_TESTS) $(SYSTEM_TESTS) $(call junit,slow) $(ARGS)
 
-promises: $(VENV)/.dev-ready ## hold whole runs to what they may cost by the clock; nothing else may run beside (five minutes)
+promises: $(VENV)/.dev-ready ## hold whole runs to what they may cost by the clock; nothing else may run beside (ten minutes)
 	$(BIN)/pytest -n 0 tests/promises $(call junit,promises) $(ARGS)
 
 coverage: $(VENV)/.dev-ready ## measure how much of the product all its tests run (HTML, total and floor)

@@ -1,7 +1,9 @@
-"""What whole runs may cost, by the clock: so nothing else may run beside them.
+"""What whole runs may cost beside others, by the clock: so nothing else may run meanwhile.
 
 `make promises` runs these tests one after the other. `benchmarks/README.md` has the margins. The
-best of three tries counts, as the machine may be shared with others.
+best of three tries counts, as the machine may be shared with others. What 10,000 cells take in
+seconds depends on the machine, so nothing here holds it: `python -m benchmarks.large_grid --cells
+10000 --judge cells` tells, and `tests/integration/test_work_per_cell.py` counts the calls for each.
 """
 
 from __future__ import annotations
@@ -20,9 +22,8 @@ TRIES = 3
     [
         ("cold_bench", ()),
         ("large_grid", ("--cells", "1000", "--judge", "cells")),
-        ("large_grid", ("--cells", "10000", "--judge", "cells")),
     ],
-    ids=["cold bench against script", "1,000 warm cells", "10,000 warm cells"],
+    ids=["cold bench against script", "1,000 warm cells against empty tests"],
 )
 def test_a_promise_is_kept(tmp_path: Path, name: str, arguments: tuple[str, ...]) -> None:
     tries: list[str] = []
