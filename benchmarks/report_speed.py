@@ -177,8 +177,14 @@ def main() -> int:
             "cells": len(records),
             "read_ms": each,
             "read_to_json": each / bare,
+            "read_kept": read,
             "reports": {
-                cost.name.split()[0]: {"seconds": cost.seconds, "megabytes": cost.megabytes}
+                cost.name.split()[0]: {
+                    "seconds": cost.seconds,
+                    "megabytes": cost.megabytes,
+                    "promised_s": cost.promised_s,
+                    "promised_mb": cost.promised_mb,
+                }
                 for cost in found
             },
         },

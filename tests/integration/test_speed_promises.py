@@ -14,6 +14,7 @@ import pytest
 from tests.support.benchmark_runs import run_benchmark
 from tests.support.models.vela_files import zoo
 from tests.support.report_runs import mixed_run
+from tests.support.slowness import slowness
 
 pytestmark = pytest.mark.speed
 
@@ -61,7 +62,7 @@ def test_a_job_on_the_virtual_fvp_costs_little_more_than_the_simulator(tmp_path:
     model = zoo() / "vww_96_int8.tflite"
     run = run_benchmark(tmp_path, "fvp_round_trip", model, "--tries", "2")
     [cost] = run.results
-    assert cost["round_trip"] <= 2 * cost["simulator"] + 0.2
+    assert cost["round_trip"] <= 2 * cost["simulator"] + 0.2 * slowness()
 
 
 def test_ten_thousand_cells_are_judged_in_two_seconds(tmp_path: Path) -> None:
@@ -71,13 +72,14 @@ def test_ten_thousand_cells_are_judged_in_two_seconds(tmp_path: Path) -> None:
         / "tests/unit/data/schema_1/cells/mnist_fc-pruned-u55_128-shared_sram-sim.json"
     )
     seconds: list[float] = []
+    allowed = 2 * slowness()
     # A busy machine may spoil one measurement, not three.
-    while len(seconds) < 3 and (not seconds or seconds[-1] > 2):
+    while len(seconds) < 3 and (not seconds or seconds[-1] > allowed):
         run = run_benchmark(tmp_path, "judging_speed", record, "--cells", "2000")
         assert run.results is not None, run.output
         assert run.returncode == (1 if run.results["seconds"] > 2 else 0), run.output
         seconds.append(run.results["seconds"])
-    assert seconds[-1] <= 2, seconds
+    assert seconds[-1] <= allowed, seconds
 
 
 @pytest.mark.slow
@@ -85,6 +87,13 @@ def test_the_reports_of_many_cells_keep_their_promises(tmp_path: Path) -> None:
     """The page, JUnit and the terminal's end of 10,000 cells, from records of a run with layers."""
     run = mixed_run(tmp_path / "results")
     done = run_benchmark(tmp_path, "report_speed", run.path)
-    assert done.returncode == 0, done.output
+    assert done.results is not None, done.output
     assert done.results["cells"] == 10_000
+    assert done.results["read_kept"], done.output
+    allowed = slowness()
+    for cost in done.results["reports"].values():
+        if cost["promised_s"] is not None:
+            assert cost["seconds"] <= allowed * cost["promised_s"], done.output
+        if cost["promised_mb"] is not None:
+            assert cost["megabytes"] <= cost["promised_mb"], done.output
     assert set(done.results["reports"]) >= {"page", "JUnit", "end"}

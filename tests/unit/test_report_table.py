@@ -15,6 +15,7 @@ from bench.report.columns import Column, Line, fitted, made_table
 from bench.report.run_view import RunView, read_run
 from bench.report.table import brief_tables, render, workload_tables
 from tests.support.report_runs import hostile_run, many_cells_view, mixed_run
+from tests.support.slowness import slowness
 
 WIDTHS = (60, 80, 100, 140, 200)
 
@@ -79,7 +80,7 @@ def test_many_cells_end_in_a_summary_within_a_second() -> None:
     assert view.summary.planned == 10_000
     start = time.process_time()
     text = end_tables(view, 100) + "\n".join(end_lines(view))
-    assert time.process_time() - start < 1
+    assert time.process_time() - start < slowness()
     assert len(text.splitlines()) < 120
     assert "... and 621 more workloads with 9,936 cells" in text
     first = rows(text)[1]
