@@ -27,7 +27,7 @@ JUNIT ?=
 junit = $(if $(JUNIT),--junit-xml=$(JUNIT)/$(1).xml)
 
 .DEFAULT_GOAL := help
-.PHONY: help bench board test test-slow promises coverage lint format lock clean fuzz fuzz-inputs fuzz-graphs speed \
+.PHONY: help bench board test test-slow test-long promises coverage lint format lock clean fuzz fuzz-inputs fuzz-graphs speed \
   fidelity architectures study firmware charts test-fvp test-images test-board fuzz-board faults kills \
   foreign foreign-schemas cluster-faults big-data velas vela-locks
 
@@ -41,8 +41,8 @@ bench: $(VENV)/.bench-ready ## run the main job: build, compile, measure and jud
 test: lint ## run the project's own checks and tests
 ifeq ($(ARGS),)
 	status=0; \
-	$(COVERED) -m "not slow" --cov-report= $(MODULE_TESTS) $(call junit,modules) --cov-fail-under=$(FLOOR) || status=1; \
-	$(PYTEST) -m "not slow" $(SYSTEM_TESTS) $(call junit,systems) || status=1; \
+	$(COVERED) -m "not slow and not long" --cov-report= $(MODULE_TESTS) $(call junit,modules) --cov-fail-under=$(FLOOR) || status=1; \
+	$(PYTEST) -m "not slow and not long" $(SYSTEM_TESTS) $(call junit,systems) || status=1; \
 	exit $$status
 else
 	$(PYTEST) $(MODULE_TESTS) $(SYSTEM_TESTS) $(ARGS)
@@ -50,6 +50,9 @@ endif
 
 test-slow: $(VENV)/.dev-ready ## run the tests that take minutes, which `make test` leaves out and CI does not
 	$(PYTEST) -m slow $(MODULE_TESTS) $(SYSTEM_TESTS) $(call junit,slow) $(ARGS)
+
+test-long: $(VENV)/.dev-ready ## run the tests for which CI has no time: larger versions of others
+	$(PYTEST) -m long $(MODULE_TESTS) $(SYSTEM_TESTS) $(call junit,long) $(ARGS)
 
 promises: $(VENV)/.dev-ready ## hold whole runs to what they may cost by the clock; nothing else may run beside (ten minutes)
 	$(BIN)/pytest -n 0 tests/promises $(call junit,promises) $(ARGS)

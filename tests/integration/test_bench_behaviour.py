@@ -98,12 +98,15 @@ def test_a_figure_changed_in_the_cache_is_measured_again(
     assert "measurement.json has sha256" in told[0]
 
 
-@pytest.mark.slow
-def test_killed_at_six_random_moments_then_passes(tmp_path: Path) -> None:
+@pytest.mark.parametrize(
+    "moments",
+    [pytest.param(2, marks=pytest.mark.slow), pytest.param(6, marks=pytest.mark.long)],
+)
+def test_killed_at_random_moments_then_passes(tmp_path: Path, moments: int) -> None:
     runner = BenchRunner(tmp_path)
     config = runner.write_config(QUICK)
     chance = random.Random(20261123)
-    for i in range(6):
+    for i in range(moments):
         process = runner.start(config, "-n", "2")
         time.sleep(chance.uniform(0.5, 7.0))
         # Half of the time everything dies at once, half of the time only the controller: its

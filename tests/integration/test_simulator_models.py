@@ -3,12 +3,14 @@
 from __future__ import annotations
 
 import os
-from collections.abc import Callable
+from collections.abc import Callable, Iterator
 from functools import cache
+from itertools import product
 from pathlib import Path
 
 import numpy as np
 import pytest
+from _pytest.mark.structures import ParameterSet
 
 from bench.compiler import VelaOptions, compile_model
 from bench.core.arrays import Array
@@ -20,8 +22,6 @@ from targets.ethos_u55.accelerators import Accelerator
 from targets.ethos_u55.memory_modes import MemoryMode
 from targets.simulator.simulator import Simulator
 from tests.support.models.softmax_cut import before_softmax
-
-pytestmark = pytest.mark.slow
 
 WITH_SOFTMAX = ("kws_ref_model", "pretrainedResnet_quant", "vww_96_int8")
 MODELS = ("ad01_int8", "kws_micronet_m", *WITH_SOFTMAX)
@@ -60,9 +60,17 @@ def network(tmp_path_factory: pytest.TempPathFactory) -> Callable[[str, bool], N
     return make
 
 
-@pytest.mark.parametrize("optimise", ["Performance", "Size"])
-@pytest.mark.parametrize("mode", list(MemoryMode), ids=lambda mode: mode.slug)
-@pytest.mark.parametrize("accelerator", list(Accelerator), ids=lambda mac: mac.slug)
+def settings() -> Iterator[ParameterSet]:
+    """All ways to compile; every second one, in a chequer, is left to `make test-long`."""
+    ways = product(Accelerator, MemoryMode, ("Performance", "Size"))
+    for number, (accelerator, mode, optimise) in enumerate(ways):
+        odd = number.bit_count() % 2
+        marks = pytest.mark.long if odd else pytest.mark.slow
+        name = f"{accelerator.slug}-{mode.slug}-{optimise}"
+        yield pytest.param(accelerator, mode, optimise, marks=marks, id=name)
+
+
+@pytest.mark.parametrize(("accelerator", "mode", "optimise"), settings())
 @pytest.mark.parametrize(
     ("name", "cut"),
     [
@@ -90,6 +98,7 @@ def test_a_network_answers_as_tflite_micro_does(
     assert mismatches == [0] * len(expected), f"of {[want.size for want in expected]} elements"
 
 
+@pytest.mark.slow
 def test_a_row_does_not_depend_on_the_batch(
     network: Callable[[str, bool], Network], tmp_path: Path
 ) -> None:
@@ -101,6 +110,7 @@ def test_a_row_does_not_depend_on_the_batch(
     np.testing.assert_array_equal(together, np.concatenate(alone))
 
 
+@pytest.mark.slow
 def test_another_accelerator_is_refused(
     network: Callable[[str, bool], Network], tmp_path: Path
 ) -> None:
