@@ -49,7 +49,7 @@ else
 endif
 
 test-slow: $(VENV)/.dev-ready ## run the tests that take minutes, which `make test` leaves out and CI does not
-	$(PYTEST) -m slow $(MODULE_TESTS) $(SYSTEM_TESTS) $(call junit,slow) $(ARGS)
+	$(PYTEST) -m "slow and not long" $(MODULE_TESTS) $(SYSTEM_TESTS) $(call junit,slow) $(ARGS)
 
 test-long: $(VENV)/.dev-ready ## run the tests for which CI has no time: larger versions of others
 	$(PYTEST) -m long $(MODULE_TESTS) $(SYSTEM_TESTS) $(call junit,long) $(ARGS)

@@ -221,6 +221,7 @@ def test_what_cannot_be_searched_is_one_message(repository: Repository, tmp_path
     repository.assert_clean()
 
 
+@pytest.mark.long
 def test_versions_of_vela_are_searched_and_compared(repository: Repository, tmp_path: Path) -> None:
     require_vela("5.1.0", tmp_path)
     status, output, errors = repository.bisect(

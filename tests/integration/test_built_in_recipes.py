@@ -105,7 +105,7 @@ def test_data_from_packages_is_trained_on_and_measured(tmp_path: Path) -> None:
     assert again.work() == []
 
 
-@pytest.mark.slow
+@pytest.mark.long
 def test_a_network_is_trained_on_the_user_s_archive(tmp_path: Path) -> None:
     """With three words; other data makes other models, and a wrong shape is one sentence."""
     runner = BenchRunner(tmp_path)

@@ -141,7 +141,7 @@ def test_files_travel_and_products_come_back(machines: Cluster, client: BenchRun
     assert figures(again) == figures(run)
 
 
-@pytest.mark.slow
+@pytest.mark.long
 def test_each_variant_is_trained_once_in_the_whole_cluster(
     machines: Cluster, client: BenchRunner
 ) -> None:
@@ -205,7 +205,7 @@ def test_a_recipe_and_its_data_travel(machines: Cluster, client: BenchRunner) ->
     assert record.accuracy is not None
 
 
-@pytest.mark.slow
+@pytest.mark.long
 def test_cells_of_an_fvp_are_measured_where_its_seats_are(
     machines: Cluster, client: BenchRunner, tmp_path: Path
 ) -> None:

@@ -182,7 +182,7 @@ def test_both_ways_end_alike(
     }.get(condition, set())
 
 
-@pytest.mark.slow
+@pytest.mark.long
 def test_both_ways_judge_a_study_with_orders_alike(tmp_path: Path, cache: Path) -> None:
     pair = both(tmp_path, QUICK, cache, "2")
     assert list((pair.cells.directory.path / "orders").iterdir())
@@ -251,7 +251,7 @@ def test_what_needs_tests_is_refused(tmp_path: Path, arguments: list[str], named
     assert not runner.results.exists()
 
 
-@pytest.mark.slow
+@pytest.mark.long
 @pytest.mark.speed
 def test_a_large_warm_grid_costs_little_more_than_empty_tests(tmp_path: Path) -> None:
     """Judged by cells, with all reports, against as many tests of pytest that do nothing."""

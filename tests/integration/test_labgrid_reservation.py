@@ -108,6 +108,7 @@ def test_tags_that_no_place_has_are_told_with_those_that_places_have(
     )
 
 
+@pytest.mark.long
 def test_doctor_examines_every_place_with_the_tags(lab: Lab, tmp_path: Path) -> None:
     quarantine(tmp_path, "b")
     pool = Mps3Settings.model_validate(

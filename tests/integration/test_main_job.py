@@ -103,7 +103,6 @@ def test_default_grid_passes_and_measures_every_cell(cold: BenchRun) -> None:
     assert set(outcomes.values()) == {"passed"}, "a suite was skipped or failed"
 
 
-@pytest.mark.slow
 def test_the_study_on_target_fvp_gives_what_sim_gives(cold: BenchRun, on_fvp: BenchRun) -> None:
     expected, records = cold.records(), on_fvp.records()
     assert len(records) == 4 * 4 * 2, on_fvp.output[-4000:]

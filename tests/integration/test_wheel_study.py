@@ -62,7 +62,7 @@ max_ratio_to_base = 0.9
 """
 
 
-@pytest.mark.slow
+@pytest.mark.long
 def test_every_way_to_compress_a_network_of_one_s_own(
     tmp_path_factory: pytest.TempPathFactory, tmp_path: Path
 ) -> None:
