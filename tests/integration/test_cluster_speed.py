@@ -1,6 +1,6 @@
-"""The benchmark of clusters, in small: work spreads, and what it costs besides stays small.
+"""The benchmark of clusters, in small: what a cell costs besides its work stays small.
 
-`tests/promises` holds the efficiency on a calm machine; here other tests run meanwhile.
+`tests/promises` holds how busy the workers are, on a calm machine; here other tests run meanwhile.
 """
 
 from __future__ import annotations
@@ -19,13 +19,13 @@ pytest.importorskip("distributed", reason="the extra `cluster` is not installed"
 
 
 @pytest.mark.slow
-def test_workers_are_busy_and_a_cell_costs_little_more_than_its_work(tmp_path: Path) -> None:
+def test_a_cell_costs_little_more_than_its_work(tmp_path: Path) -> None:
     report = tmp_path / "speed.json"
     allowed = slowness()
     subprocess.run(
         [
             *(sys.executable, "-m", "benchmarks.cluster_speed", "--cells", "2000"),
-            *("--scaling", "8", "--each", "12", "--json", str(report)),
+            *("--scaling", "8", "--each", "2", "--json", str(report)),
         ],
         cwd=ROOT,
         check=True,
@@ -33,7 +33,6 @@ def test_workers_are_busy_and_a_cell_costs_little_more_than_its_work(tmp_path: P
     )
     found = json.loads(report.read_text(encoding="utf-8"))
     (scaled,) = found["scaled"]
-    assert (scaled["workers"], scaled["cells"]) == (8, 96)
-    assert scaled["efficiency"] >= 0.6
+    assert (scaled["workers"], scaled["cells"]) == (8, 16)
     assert found["small"]["overhead_ms"] < 5 * allowed
     assert found["small"]["peak_mib"] < 500
