@@ -19,7 +19,7 @@ from bench.core.errors import BenchError
 from bench.core.processes.garbage import few_collections
 from bench.measuring.progress import append_to
 from bench.plan.cell import Cell
-from bench.plan.grid import Plan, base_of
+from bench.plan.grid import Plan, with_bases
 from bench.records.cases import Outcomes
 
 __all__ = ["Message", "main"]
@@ -81,4 +81,4 @@ def _serve(connection: Connection) -> None:
 def _wanted(unit: Unit) -> Iterable[Cell]:
     """The cells of `unit`, and what they are compared with."""
     named = [*unit.cells, *(cell for order in unit.orders for cell in order.cells)]
-    return dict.fromkeys(one for cell in named for one in (cell, base_of(cell)))
+    return with_bases(named)

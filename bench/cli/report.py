@@ -72,6 +72,7 @@ def show(
     With --html and its like only those are made. The exit status is 1 when a file of the run cannot
     be read; the rest is reported.
     """
+    from bench.core.files import write_atomically
     from bench.records.run_directory import RunDirectory
     from bench.report.exports.writing import parsed_export, write_export
     from bench.report.run_view import read_run, write_junit
@@ -83,10 +84,12 @@ def show(
         _write_html(directory, view, html, _store(directory, history))
     for name, path in exports:
         write_export(view, name, path)
+    asked = markdown is not None or github_summary
+    summary = _summary(directory, view, run, history) if asked else ""
     if markdown is not None:
-        _write_markdown(_summary(directory, view, run, history), markdown)
+        write_atomically(markdown, summary)
     if github_summary:
-        _github(view, _summary(directory, view, run, history))
+        _github(view, summary)
     if not (html or exports or markdown or github_summary):
         _print_tables(view, width)
         write_junit(directory, view)
@@ -123,12 +126,6 @@ def _summary(directory: Any, view: Any, run: Path, history: Path | None) -> str:
 
     since = history_of(view, _store(directory, history)).since
     return pull_request_markdown(view, str(run), since)
-
-
-def _write_markdown(summary: str, path: Path) -> None:
-    from bench.core.files import write_atomically
-
-    write_atomically(path, summary)
 
 
 def _github(view: Any, summary: str) -> None:

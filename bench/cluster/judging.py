@@ -22,7 +22,7 @@ from bench.core.logging import log_to_file, log_to_lines
 from bench.judging.judge import Judge
 from bench.measuring.progress import append_to, noting
 from bench.plan.cell import Cell
-from bench.plan.grid import base_of
+from bench.plan.grid import with_bases
 from bench.records.cases import CaseOutcome
 from bench.records.record import Record
 
@@ -69,8 +69,7 @@ class ClusterUnits(UnitJudges):
         self._life.close()
 
     def _make(self) -> Callable[[Cell], Record]:
-        cells = self._session.plan.cells
-        wanted = dict.fromkeys(one for cell in cells for one in (cell, base_of(cell)))
+        wanted = with_bases(self._session.plan.cells)
         return self._life.enter_context(_made_records(self._session, self._place, wanted))
 
 

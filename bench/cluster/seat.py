@@ -30,7 +30,7 @@ from bench.core.processes import end_children
 from bench.measuring.engine import Engine
 from bench.measuring.progress import ProgressEvent
 from bench.plan.cell import Cell
-from bench.plan.grid import base_of
+from bench.plan.grid import with_bases
 from bench.records.run_directory import RunDirectory
 
 __all__ = ["PLUGIN", "Seat", "Sitting", "progress_topic", "seat_here"]
@@ -136,7 +136,7 @@ class Seat(WorkerPlugin):
         except BaseException:
             self._leave()
             raise
-        cells = {one.id: one for cell in setup.plan().cells for one in (base_of(cell), cell)}
+        cells = {one.id: one for one in with_bases(setup.plan().cells)}
         self._sitting = Sitting(kit.run, tools, cache, cells)
         return self._sitting
 

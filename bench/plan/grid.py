@@ -12,7 +12,7 @@ from bench.plan.cell import Cell
 from bench.plan.config import BASE_VARIANT, BenchConfig
 from targets.ethos_u55.accelerators import Accelerator
 
-__all__ = ["MOST_CELLS", "Group", "Plan", "base_of", "make_plan"]
+__all__ = ["MOST_CELLS", "Group", "Plan", "base_of", "make_plan", "with_bases"]
 
 #: Cells of one run: weeks of work, and thousands of times the default grid.
 MOST_CELLS = 100_000
@@ -137,3 +137,8 @@ def _orders(config: BenchConfig, cells: list[Cell]) -> tuple[Group, ...]:
 def base_of(cell: Cell) -> Cell:
     """The otherwise equal cell of the base variant."""
     return replace(cell, variant=BASE_VARIANT)
+
+
+def with_bases(cells: Iterable[Cell]) -> tuple[Cell, ...]:
+    """The `cells`, each followed by the one that it is compared with; none twice."""
+    return tuple(dict.fromkeys(one for cell in cells for one in (cell, base_of(cell))))

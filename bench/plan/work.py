@@ -18,7 +18,7 @@ from functools import cached_property
 
 from bench.plan.cell import INSTALLED_VELA, Cell
 from bench.plan.config import BASE_VARIANT, BenchConfig, TrainedWorkload
-from bench.plan.grid import Plan, base_of
+from bench.plan.grid import Plan, base_of, with_bases
 from targets.ethos_u55.system_configs import DEFAULT_SYSTEM_CONFIG
 
 __all__ = ["Step", "StepKind", "Work", "work_of"]
@@ -80,8 +80,7 @@ class Work:
         These are the steps of their records and of those of their bases.
         """
         wanted: set[str] = set()
-        both = {one.id: None for cell in cells for one in (cell, base_of(cell))}
-        left = [id_ for cell_id in both for id_ in self.records[cell_id]]
+        left = [id_ for one in with_bases(cells) for id_ in self.records[one.id]]
         while left:
             id_ = left.pop()
             if id_ not in wanted:

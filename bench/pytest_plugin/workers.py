@@ -12,7 +12,7 @@ from bench.assembly.session import BenchSession
 from bench.core.logging import log_to_file, log_to_lines
 from bench.measuring.progress import append_to, noting
 from bench.plan.cell import Cell
-from bench.plan.grid import Group, base_of
+from bench.plan.grid import Group, with_bases
 from bench.records.run_directory import worker_name
 
 __all__ = ["AUTOMATIC", "is_alone", "spare_workers", "wanted_cells"]
@@ -45,12 +45,10 @@ def is_alone(config: pytest.Config) -> bool:
 
 def wanted_cells(items: Iterable[pytest.Item]) -> tuple[Cell, ...]:
     """The cells that the selected tests need; a cell is compared with its base."""
-    wanted: dict[Cell, None] = {}
+    named: list[Cell] = []
     for item in items:
         parameters = getattr(getattr(item, "callspec", None), "params", {})
         for value in parameters.values():
             cells = value.cells if isinstance(value, Group) else (value,)
-            for cell in cells:
-                if isinstance(cell, Cell):
-                    wanted.update({cell: None, base_of(cell): None})
-    return tuple(wanted)
+            named += (cell for cell in cells if isinstance(cell, Cell))
+    return with_bases(named)

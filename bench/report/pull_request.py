@@ -51,6 +51,7 @@ _ASKED = (
     *(MetricName.REFERENCE, MetricName.ACCURACY, MetricName.CPU_OPERATORS),
     *(MetricName.ENCODED_WEIGHTS, MetricName.SRAM, MetricName.NPU_CYCLES, MetricName.MEMORY_WAIT),
 )
+_RANK = {metric.value: place for place, metric in enumerate(_ASKED)}
 #: Rows of each table, and characters of a text in one.
 _CHANGES, _FAILING, _CHOICES, _SKIPS, _UNSUPPORTED, _LONGEST = 8, 10, 8, 3, 4, 300
 #: GitHub shows ten annotations of a kind for each step.
@@ -145,7 +146,7 @@ def because(causes: Sequence[Because], since: Since) -> Iterator[str]:
         cells = "1 cell" if one.cells == 1 else f"{one.cells:,} cells"
         how = "got worse" if one.change is Change.REGRESSED else "got better"
         why = f"because of {_cut(one.cause)}" if one.cause else "and nothing recorded differs"
-        shown = sorted(one.groups, key=lambda group: _asked(group.metric))[:_FIGURES]
+        shown = sorted(one.groups, key=lambda group: _RANK.get(group.metric, len(_RANK)))[:_FIGURES]
         left = len(one.groups) - len(shown)
         more = f" and {left} more {'figure' if left == 1 else 'figures'}" if left else ""
         first = shown[0]
@@ -156,10 +157,6 @@ def because(causes: Sequence[Because], since: Since) -> Iterator[str]:
         yield f"- **{cells} {how}** {why}: {figures}{more}{accepted}.{known}"
     if len(causes) > _CAUSES:
         yield f"- and {len(causes) - _CAUSES:,} more causes."
-
-
-def _asked(metric: str) -> int:
-    return next((i for i, name in enumerate(_ASKED) if name.value == metric), len(_ASKED))
 
 
 def _changed(groups: Sequence[Regression]) -> Iterator[str]:

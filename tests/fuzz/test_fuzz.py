@@ -21,6 +21,8 @@ from tests.fuzz.execution import execute
 from tests.fuzz.guards import OutOfRegionError, guarded
 from tests.fuzz.seeds import Seed, build_seeds, load_seeds
 
+pytestmark = pytest.mark.slow
+
 SEED = 1
 CASES = 6_000
 #: Shares of the work. Each starts a process of its own, which reads the seeds.
@@ -50,10 +52,7 @@ def intact(seed: Seed) -> Case:
 
 @pytest.mark.parametrize(
     "batch",
-    [
-        pytest.param(batch, marks=pytest.mark.long if batch else pytest.mark.slow)
-        for batch in range(BATCHES)
-    ],
+    [pytest.param(batch, marks=pytest.mark.long if batch else ()) for batch in range(BATCHES)],
 )
 def test_thousands_of_damaged_artefacts(batch: int, directory: Path) -> None:
     cases = range(batch * CASES // BATCHES, (batch + 1) * CASES // BATCHES)
@@ -70,7 +69,6 @@ def test_thousands_of_damaged_artefacts(batch: int, directory: Path) -> None:
     assert report.verdicts[Category.STREAM.value, "StreamError"] >= LEAST_RESULTS
 
 
-@pytest.mark.slow
 def test_the_seeds_run(seeds: tuple[Seed, ...], tmp_path: Path) -> None:
     with guarded():
         for seed in seeds:
@@ -78,13 +76,11 @@ def test_the_seeds_run(seeds: tuple[Seed, ...], tmp_path: Path) -> None:
             assert (outcome.verdict, outcome.finding) == ("result", ""), seed.name
 
 
-@pytest.mark.slow
 def test_a_case_is_the_same_everywhere(seeds: tuple[Seed, ...]) -> None:
     for number in range(50):
         assert make_case(seeds, 7, number) == make_case(seeds, 7, number)
 
 
-@pytest.mark.slow
 def test_the_guard_sees_what_the_checks_let_through(
     seeds: tuple[Seed, ...], tmp_path: Path, monkeypatch: pytest.MonkeyPatch
 ) -> None:
@@ -103,7 +99,6 @@ def test_the_guard_sees_what_the_checks_let_through(
     assert seen >= 5
 
 
-@pytest.mark.slow
 def test_the_guard_sees_slices_that_numpy_would_bend(
     seeds: tuple[Seed, ...], tmp_path: Path
 ) -> None:
@@ -118,7 +113,6 @@ def test_the_guard_sees_slices_that_numpy_would_bend(
                 memory[1][:, piece]
 
 
-@pytest.mark.slow
 def test_a_hang_and_a_crash_are_charged_to_their_case(
     directory: Path, seeds: tuple[Seed, ...], tmp_path: Path
 ) -> None:
@@ -131,7 +125,6 @@ def test_a_hang_and_a_crash_are_charged_to_their_case(
     assert "execution.py" in finding.what, "where it was"
 
 
-@pytest.mark.slow
 def test_a_row_that_depends_on_its_neighbour_is_found(
     seeds: tuple[Seed, ...], tmp_path: Path, monkeypatch: pytest.MonkeyPatch
 ) -> None:

@@ -23,6 +23,8 @@ from targets.ethos_u55.memory_modes import MemoryMode
 from targets.simulator.simulator import Simulator
 from tests.support.models.softmax_cut import before_softmax
 
+pytestmark = pytest.mark.slow
+
 WITH_SOFTMAX = ("kws_ref_model", "pretrainedResnet_quant", "vww_96_int8")
 MODELS = ("ad01_int8", "kws_micronet_m", *WITH_SOFTMAX)
 ROWS = 20
@@ -64,8 +66,7 @@ def settings() -> Iterator[ParameterSet]:
     """All ways to compile; every second one, in a chequer, is left to `make test-long`."""
     ways = product(Accelerator, MemoryMode, ("Performance", "Size"))
     for number, (accelerator, mode, optimise) in enumerate(ways):
-        odd = number.bit_count() % 2
-        marks = pytest.mark.long if odd else pytest.mark.slow
+        marks = pytest.mark.long if number.bit_count() % 2 else ()
         name = f"{accelerator.slug}-{mode.slug}-{optimise}"
         yield pytest.param(accelerator, mode, optimise, marks=marks, id=name)
 
@@ -98,7 +99,6 @@ def test_a_network_answers_as_tflite_micro_does(
     assert mismatches == [0] * len(expected), f"of {[want.size for want in expected]} elements"
 
 
-@pytest.mark.slow
 def test_a_row_does_not_depend_on_the_batch(
     network: Callable[[str, bool], Network], tmp_path: Path
 ) -> None:
@@ -110,7 +110,6 @@ def test_a_row_does_not_depend_on_the_batch(
     np.testing.assert_array_equal(together, np.concatenate(alone))
 
 
-@pytest.mark.slow
 def test_another_accelerator_is_refused(
     network: Callable[[str, bool], Network], tmp_path: Path
 ) -> None:
