@@ -27,7 +27,7 @@ JUNIT ?=
 junit = $(if $(JUNIT),--junit-xml=$(JUNIT)/$(1).xml)
 
 .DEFAULT_GOAL := help
-.PHONY: help bench board test test-slow test-long promises coverage lint format lock clean fuzz fuzz-inputs fuzz-graphs speed \
+.PHONY: help bench board test test-slow test-speed test-long promises coverage lint format lock clean fuzz fuzz-inputs fuzz-graphs speed \
   fidelity architectures study firmware charts test-fvp test-images test-board fuzz-board faults kills \
   foreign foreign-schemas cluster-faults big-data velas vela-locks
 
@@ -41,15 +41,19 @@ bench: $(VENV)/.bench-ready ## run the main job: build, compile, measure and jud
 test: lint ## run the project's own checks and tests
 ifeq ($(ARGS),)
 	status=0; \
-	$(COVERED) -m "not slow and not long" --cov-report= $(MODULE_TESTS) $(call junit,modules) --cov-fail-under=$(FLOOR) || status=1; \
-	$(PYTEST) -m "not slow and not long" $(SYSTEM_TESTS) $(call junit,systems) || status=1; \
+	$(COVERED) -m "not slow and not long and not speed" --cov-report= $(MODULE_TESTS) $(call junit,modules) --cov-fail-under=$(FLOOR) || status=1; \
+	$(PYTEST) -m "not slow and not long and not speed" $(SYSTEM_TESTS) $(call junit,systems) || status=1; \
 	exit $$status
 else
 	$(PYTEST) $(MODULE_TESTS) $(SYSTEM_TESTS) $(ARGS)
 endif
 
 test-slow: $(VENV)/.dev-ready ## run the tests that take minutes, which `make test` leaves out and CI does not
-	$(PYTEST) -m "slow and not long" $(MODULE_TESTS) $(SYSTEM_TESTS) $(call junit,slow) $(ARGS)
+	$(PYTEST) -m "slow and not long and not speed" $(MODULE_TESTS) $(SYSTEM_TESTS) $(call junit,slow) $(ARGS)
+
+# One after the other: two tests at once are each other's noise.
+test-speed: $(VENV)/.dev-ready ## run the tests that compare times, one after the other
+	$(BIN)/pytest -n 0 -m "speed and not long" $(MODULE_TESTS) $(SYSTEM_TESTS) $(call junit,speed) $(ARGS)
 
 test-long: $(VENV)/.dev-ready ## run the tests for which CI has no time: larger versions of others
 	$(PYTEST) -m long $(MODULE_TESTS) $(SYSTEM_TESTS) $(call junit,long) $(ARGS)

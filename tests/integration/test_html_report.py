@@ -22,8 +22,8 @@ from bench.report.html.writing import write_page
 from bench.report.run_view import read_run
 from tests.support.bench_runs import ROOT
 from tests.support.browser import chromium
+from tests.support.promises import Costs, hold
 from tests.support.report_runs import LOST, REGRESSED, hostile_run, many_cells_view, mixed_run
-from tests.support.slowness import slowness
 
 AXE = ROOT / "build" / "foreign" / "node_modules" / "axe-core" / "axe.min.js"
 CHARTS = ("cycles", "pareto", "roofline", "layers")
@@ -304,19 +304,23 @@ def test_the_trend_has_steps_and_changes_of_tools(
 
 
 @pytest.mark.slow
+@pytest.mark.speed
 def test_an_interaction_with_many_cells_takes_no_time(browser: Any, tmp_path: Path) -> None:
-    """10,000 cells; at most 200 ms for each interaction, which a busy machine makes longer."""
+    """10,000 cells; at most 200 ms for each interaction."""
     path = tmp_path / "many.html"
     text = run_page(many_cells_view(10_000), chart_library(), HistoryView(), {})
     path.write_text(text, encoding="utf-8")
     assert path.stat().st_size < 30_000_000
-    with Sheet(browser, path) as sheet:
-        page = sheet.page
-        spent = page.evaluate(INTERACTIONS)
-        assert max(spent.values()) < 200 * slowness(), spent
-        start = time.monotonic()
-        page.locator("#explorer tbody a").first.click()
-        page.wait_for_selector("#cell-title")
-        took = time.monotonic() - start
-        assert took < 2 * slowness(), "with the way through the browser's driver"
-        assert sheet.trouble == []
+
+    def measure() -> Costs:
+        with Sheet(browser, path) as sheet:
+            page = sheet.page
+            spent = page.evaluate(INTERACTIONS)
+            start = time.monotonic()
+            page.locator("#explorer tbody a").first.click()
+            page.wait_for_selector("#cell-title")
+            took = 1000 * (time.monotonic() - start)
+            assert sheet.trouble == []
+        return Costs(times={"interaction": max(spent.values()), "driver and click": took})
+
+    hold(measure, Costs(times={"interaction": 200, "driver and click": 2000}))

@@ -20,6 +20,7 @@ LISTED, UNLISTED = "ser2net is missing: NOT tested", "the package unicorn is mis
 MAKE = """#!/bin/sh
 echo "make $*"
 [ "$1" = test-slow ] && exit "$SLOW"
+[ "$1" = test-speed ] && exit "$SPEED"
 [ "$1" = test ] || exit "$IMAGES"
 mkdir -p build/junit
 cat > build/junit/modules.xml <<END
@@ -51,7 +52,7 @@ def checkout(tmp_path: Path) -> Path:
 
 def run(checkout: Path, **told: str) -> tuple[int, str]:
     """Its status and output, where `make` does as `told`."""
-    environment = {"TESTS": "0", "SLOW": "0", "IMAGES": "0", "REASON": LISTED, **told}
+    environment = {"TESTS": "0", "SLOW": "0", "SPEED": "0", "IMAGES": "0", "REASON": LISTED, **told}
     done = subprocess.run(
         [str(checkout / "programs" / "bash"), checkout / ".ci" / "run"],
         env={
@@ -74,6 +75,7 @@ def test_it_runs_tests_and_images_and_tells_of_skips(checkout: Path) -> None:
     assert told.splitlines() == [
         "make test JUNIT=build/junit",
         "make test-slow JUNIT=build/junit",
+        "make test-speed JUNIT=build/junit",
         "",
         f"    1 x {LISTED}",
         "        tests.test_a",
@@ -84,7 +86,7 @@ def test_it_runs_tests_and_images_and_tells_of_skips(checkout: Path) -> None:
 
 @pytest.mark.parametrize(
     "told",
-    [{"TESTS": "2"}, {"SLOW": "2"}, {"REASON": UNLISTED}, {"IMAGES": "1"}],
+    [{"TESTS": "2"}, {"SLOW": "2"}, {"SPEED": "2"}, {"REASON": UNLISTED}, {"IMAGES": "1"}],
     ids=lambda told: str(*told),
 )
 def test_whatever_fails_fails_it_after_the_skips_are_told(

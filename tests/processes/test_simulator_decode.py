@@ -30,6 +30,7 @@ from targets.artefact.stream.registers import COMMANDS, Op, Reg
 from targets.ethos_u55.accelerators import Accelerator
 from targets.ethos_u55.memory_modes import MemoryMode
 from tests.support.models.vela_files import run_vela, small_mlp, zoo
+from tests.support.promises import Costs, hold
 from tests.support.streams.commands import (
     FUZZ,
     MACS,
@@ -220,15 +221,18 @@ def test_truncated_streams(stream: Words, data: st.DataObject) -> None:
         decode(stream[:end], MACS)
 
 
+@pytest.mark.speed
 def test_a_real_stream_decodes_in_20_ms(tmp_path: Path) -> None:
     model = zoo() / "vww_96_int8.tflite"
     options = VelaOptions(accelerator=Accelerator.U55_128, memory_mode=MemoryMode.SHARED_SRAM)
     compiled = compile_model(model, options, tmp_path)
     payload = load_artefact(compiled.path(tmp_path)).npu_operators[0].payload
-    times = []
-    for _ in range(5):
+
+    def measure() -> Costs:
         began = time.process_time()
         operations = decode(payload.commands, payload.macs)
-        times.append(time.process_time() - began)
-    assert min(times) < 0.020
-    assert sum(isinstance(op, Depthwise) for op in operations) >= 13
+        taken = time.process_time() - began
+        assert sum(isinstance(op, Depthwise) for op in operations) >= 13
+        return Costs(times={"decode": 1000 * taken})
+
+    hold(measure, Costs(times={"decode": 20}))

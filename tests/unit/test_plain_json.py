@@ -16,6 +16,7 @@ from bench.core.plain_json import read_plain
 from bench.records.reading import read_record, strict_json
 from bench.records.record import JudgedModel, Record, SweepRecord, UnmeasuredRecord, Verdict
 from bench.records.run_directory import RunDirectory
+from tests.support.promises import Costs, hold
 from tests.support.report_runs import mixed_run
 
 _TEXT = st.text(st.characters(codec="utf-8"), max_size=8)
@@ -163,8 +164,11 @@ def test_reading_a_record_costs_little_more_than_its_json(run: RunDirectory) -> 
         json_only = seconds(lambda path: json.loads(path.read_text(encoding="utf-8")))
         return json_only, seconds(lambda path: read_record(path, Record))
 
-    times = [both() for _ in range(30)]
-    bare, whole = (min(column) for column in zip(*times, strict=True))
+    def measure() -> Costs:
+        times = [both() for _ in range(30)]
+        bare, whole = (min(column) for column in zip(*times, strict=True))
+        return Costs(ratios={"a record to its JSON": whole / bare})
+
     # 1.5 on a quiet machine. Models that clean each their own text took 4, and a search for long
     # numbers by a regular expression another 5.
-    assert whole <= 3 * bare
+    hold(measure, Costs(ratios={"a record to its JSON": 3}))
