@@ -206,6 +206,7 @@ def _verdict(
         {
             "remark": "" if isinstance(value, Absent) else caveat(record, metric),
             "baseline": baseline,
+            "accepted": "" if figure is None else figure.since.isoformat(),
             **(parts or {}),
         },
     )

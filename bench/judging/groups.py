@@ -115,6 +115,7 @@ def judge_sweep_against_accepted(
         metric="mac_sweep",
         measured=measured,
         baseline=Category(value=f"{before.binding}-bound, efficiency {before.efficiency:.4f}"),
+        accepted=before.since.isoformat(),
         reason=f"accepted {before.since} in {accepted.origin}; a change of the efficiency by more "
         f"than {_EFFICIENCY} counts; {result.reason}{worst}",
         reproduce=command,

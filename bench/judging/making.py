@@ -23,6 +23,7 @@ class Parts(TypedDict, total=False):
     remark: str
     limit: Number | Category | None
     baseline: Number | Category | None
+    accepted: str
     tolerance: Number | None
     direction: str
     key: str
@@ -53,6 +54,7 @@ def made_verdict(
         "remark": "",
         "limit": None,
         "baseline": None,
+        "accepted": "",
         "tolerance": None,
         "direction": "",
         "reason": reason,

@@ -79,6 +79,8 @@ class Verdict(RecordModel):
     limit: Number | Category | None = Field(default=None, discriminator="kind")
     #: The accepted figure with which it was compared; None if it was not.
     baseline: Number | Category | None = Field(default=None, discriminator="kind")
+    #: The day on which that was accepted (`2026-11-29`), or empty.
+    accepted: str = ""
     #: The largest difference from the baseline that does not count; None if any counts.
     tolerance: Number | None = None
     #: `at least`, `at most`, `exactly`, or empty.

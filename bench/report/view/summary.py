@@ -2,7 +2,6 @@
 
 from __future__ import annotations
 
-import re
 from collections import Counter
 from collections.abc import Iterable, Sequence
 from dataclasses import dataclass
@@ -25,8 +24,6 @@ __all__ = [
     "worst_cases",
 ]
 
-#: How the reason of a verdict begins whose figure was accepted on some day.
-_ACCEPTED = re.compile(r"accepted (\d{4}-\d\d-\d\d)\b")
 _CASES = {Status.FAIL: 0, Status.INCOMPLETE: 1}
 
 
@@ -149,7 +146,6 @@ def regressions(cells: Iterable[CellView], *changes: Change) -> list[Regression]
     for (change, metric, cause), members in groups.items():
         members.sort(key=lambda member: -member[0])
         largest, _, verdict = members[0]
-        day = _ACCEPTED.match(verdict.reason)
         found.append(
             Regression(
                 change,
@@ -160,7 +156,7 @@ def regressions(cells: Iterable[CellView], *changes: Change) -> list[Regression]
                 verdict.finding,
                 verdict.reason,
                 _moved(verdict),
-                day[1] if day else "",
+                verdict.accepted,
             )
         )
     order = list(Change)
