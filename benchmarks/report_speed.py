@@ -26,11 +26,11 @@ from bench.records.record import Record
 from bench.records.run_directory import RunDirectory
 from bench.report.cases import Findings, case_views
 from bench.report.exports.metrics import openmetrics_text
-from bench.report.html.history import HistoryView
 from bench.report.html.library import chart_library
 from bench.report.html.page import run_page
 from bench.report.merging import junit_parts, merge_runs
 from bench.report.pull_request import pull_request_markdown
+from bench.report.run_history import HistoryView
 from bench.report.run_view import RunView
 from bench.report.table import brief_tables, render
 from bench.report.view.cells import cell_views

@@ -142,9 +142,9 @@ def _printed(comparison: Comparison, form: Format) -> str:
     if form is Format.JSON:
         return comparison.model_dump_json(indent=2) + "\n"
     if form is Format.MARKDOWN:
-        from bench.report.comparison_markdown import comparison_markdown
+        from bench.report.comparison.markdown import comparison_markdown
 
         return comparison_markdown(comparison)
-    from bench.report.comparison_text import comparison_text
+    from bench.report.comparison.text import comparison_text
 
     return comparison_text(comparison)

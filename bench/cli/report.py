@@ -121,8 +121,8 @@ def _write_html(run: Any, view: Any, path: Path, store: Any) -> None:
 
 
 def _summary(directory: Any, view: Any, run: Path, history: Path | None) -> str:
-    from bench.report.html.writing import history_of
     from bench.report.pull_request import pull_request_markdown
+    from bench.report.run_history import history_of
 
     since = history_of(view, _store(directory, history)).since
     return pull_request_markdown(view, str(run), since)

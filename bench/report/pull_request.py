@@ -13,7 +13,7 @@ from typing import TypeAlias
 from bench.core.text import one_line, shell_words
 from bench.plan.metrics import MetricName
 from bench.report.cases import CaseView
-from bench.report.comparison_markdown import code_span
+from bench.report.comparison.markdown import code_span
 from bench.report.junit import line_of
 from bench.report.run_view import RunView
 from bench.report.view.choices import choices_of

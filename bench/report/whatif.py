@@ -7,7 +7,7 @@ from collections.abc import Iterator
 
 from rich.table import Table
 
-from bench.report.comparison_markdown import code_span
+from bench.report.comparison.markdown import code_span
 from bench.report.table import render
 from bench.report.whatif_words import (
     Rows,

@@ -14,11 +14,11 @@ from bench.history.steps import find_steps, is_noisy
 from bench.history.store import HistoryStore
 from bench.records.run_directory import RunDirectory
 from bench.report.history import SeriesView
-from bench.report.html.history import HistoryView
 from bench.report.html.library import chart_library
 from bench.report.html.page import run_page
 from bench.report.html.trend import trend_page
 from bench.report.html.writing import write_page
+from bench.report.run_history import HistoryView
 from bench.report.run_view import read_run
 from tests.support.bench_runs import ROOT
 from tests.support.browser import chromium

@@ -25,8 +25,8 @@ from bench.plan.metrics import Better, MetricName, describe
 from bench.records.figures import Absent, Number
 from bench.records.record import Record
 from bench.records.run_directory import RunDirectory
-from bench.report.comparison_markdown import code_span, comparison_markdown
-from bench.report.comparison_text import comparison_text
+from bench.report.comparison.markdown import code_span, comparison_markdown
+from bench.report.comparison.text import comparison_text
 from tests.support.baselines import accepted
 from tests.support.records import dense_layer_record
 from tests.support.sides import record_with, side_of, written_run

@@ -18,10 +18,10 @@ from bench.records.record import Status
 from bench.report.html.bundle import library_script
 from bench.report.html.charts import chart_specs
 from bench.report.html.details import cell_details
-from bench.report.html.history import HistoryView
 from bench.report.html.library import chart_library
 from bench.report.html.packing import compressed, rounded, script_json, text
 from bench.report.html.page import run_page
+from bench.report.run_history import HistoryView
 from bench.report.run_view import RunView, read_run
 from bench.report.view.causes import layer_causes
 from bench.report.view.choices import choices_of

@@ -8,7 +8,7 @@ from typing import Any
 
 from bench.records.record import Status
 from bench.report.cases import CaseView
-from bench.report.html.history import HistoryView
+from bench.report.run_history import HistoryView
 from bench.report.run_view import RunView
 from bench.report.view.figures import Change
 from bench.report.view.summary import Regression, Summary, regressions, worst_cases

@@ -1,60 +1,39 @@
-"""The history of a run's cells for its page: cycles over the runs, and where they changed."""
+"""The history of a run's cells as the page's script reads it."""
 
 from __future__ import annotations
 
-from collections.abc import Iterable, Iterator, Mapping, Sequence
-from dataclasses import dataclass, field
+from collections.abc import Mapping
 from typing import Any
 
 from bench.history.causes import revision_words
-from bench.history.series import RunSummary, Selection, Series
-from bench.history.steps import Step, find_steps
-from bench.history.store import HistoryStore
-from bench.plan.metrics import MetricName
+from bench.history.steps import Step
 from bench.report.html.packing import rounded, text
+from bench.report.run_history import HistoryView
 
-__all__ = ["HistoryView", "read_history"]
-
-#: Figures that a page has at most; a grid of many cells gets fewer runs.
-_MOST_POINTS = 60_000
-_MOST_RUNS, _FEWEST_RUNS = 50, 3
+__all__ = ["history_data"]
 
 
-@dataclass(frozen=True)
-class HistoryView:
-    """The NPU cycles of the last runs, cell by cell."""
-
-    runs: Sequence[RunSummary] = ()
-    series: Mapping[str, Series] = field(default_factory=dict)
-    steps: Mapping[str, tuple[Step, ...]] = field(default_factory=dict)
-    #: Metric and cell -> since when the figure is as it is, in a sentence.
-    told: Mapping[tuple[str, str], str] = field(default_factory=dict)
-
-    def since(self, cells: Sequence[str], metric: str) -> str:
-        """Since when `metric` is as it is in the first of `cells`, in a sentence; or nothing."""
-        return self.told.get((metric, cells[0]), "") if cells else ""
-
-    def data(self, places: Mapping[str, int]) -> dict[str, Any]:
-        """The same for a page; `places` is where each cell stands among all."""
-        number = {run.name: i for i, run in enumerate(self.runs)}
-        found: dict[int, Any] = {}
-        for id_, series in self.series.items():
-            if id_ not in places:
-                continue
-            found[places[id_]] = {
-                "v": [rounded(point.value) for point in series.points],
-                "r": [number.get(point.run.name, -1) for point in series.points],
-                "s": [_step(step) for step in self.steps[id_]],
-            }
-        runs = [
-            {
-                "name": text(run.name),
-                "started": text(run.started[:16].replace("T", " ")),
-                "commit": text(revision_words(run)),
-            }
-            for run in self.runs
-        ]
-        return {"series": found, "runs": runs}
+def history_data(history: HistoryView, places: Mapping[str, int]) -> dict[str, Any]:
+    """`history` for a page; `places` is where each cell stands among all."""
+    number = {run.name: i for i, run in enumerate(history.runs)}
+    found: dict[int, Any] = {}
+    for id_, series in history.series.items():
+        if id_ not in places:
+            continue
+        found[places[id_]] = {
+            "v": [rounded(point.value) for point in series.points],
+            "r": [number.get(point.run.name, -1) for point in series.points],
+            "s": [_step(step) for step in history.steps[id_]],
+        }
+    runs = [
+        {
+            "name": text(run.name),
+            "started": text(run.started[:16].replace("T", " ")),
+            "commit": text(revision_words(run)),
+        }
+        for run in history.runs
+    ]
+    return {"series": found, "runs": runs}
 
 
 def _step(step: Step) -> dict[str, Any]:
@@ -64,50 +43,3 @@ def _step(step: Step) -> dict[str, Any]:
         "after": rounded(step.after),
         "why": text("; ".join(step.changes) or "nothing changed that the records know of"),
     }
-
-
-def _since(series: Series, steps: Sequence[Step]) -> str:
-    """Since when the last figure of a series is as it is; empty if it has always been."""
-    if not steps:
-        return ""
-    run = series.points[steps[-1].index].run
-    commit = revision_words(run)
-    where = f"commit {commit}, " if commit != "-" else ""
-    return f"Since {where}run {run.name} of {run.started[:10]}."
-
-
-def read_history(
-    store: HistoryStore, cells: int, wanted: Iterable[tuple[str, str]] = ()
-) -> HistoryView:
-    """The last runs of the cells that `store` has; of fewer runs, the more cells there are.
-
-    `wanted` are figures of which it is told since when they are so: a metric and a cell each.
-    Raises `HistoryError` if the store cannot be used.
-    """
-    if not store.path.exists():
-        return HistoryView()
-    runs = store.runs(Selection())
-    count = max(_FEWEST_RUNS, min(_MOST_RUNS, _MOST_POINTS // max(1, cells)))
-    last = runs[-count:]
-    if len(last) < 2:
-        return HistoryView()
-    selection = Selection(since_s=last[0].started_s)
-    found = store.series(MetricName.NPU_CYCLES.value, "*", selection)
-    return HistoryView(
-        last,
-        {series.cell: series for series in found},
-        {series.cell: find_steps(series.points) for series in found},
-        dict(_told(store, wanted)),
-    )
-
-
-def _told(
-    store: HistoryStore, wanted: Iterable[tuple[str, str]]
-) -> Iterator[tuple[tuple[str, str], str]]:
-    known = {metric.value for metric in MetricName}
-    for metric, cell in wanted:
-        if metric not in known:
-            # A judgement over layers or cells is no figure of the history.
-            continue
-        for series in store.series(metric, cell, Selection()):
-            yield (metric, cell), _since(series, find_steps(series.points))

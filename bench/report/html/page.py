@@ -8,11 +8,12 @@ from typing import Any
 from bench.report.html.answers import failing_rows, green, group_rows, tiles, worse
 from bench.report.html.charts import chart_specs
 from bench.report.html.details import cell_details
-from bench.report.html.history import HistoryView
+from bench.report.html.history import history_data
 from bench.report.html.overview import cell_columns, metric_infos
 from bench.report.html.packing import compressed
 from bench.report.html.rendering import asset, render_page
 from bench.report.html.study_rows import study_data
+from bench.report.run_history import HistoryView
 from bench.report.run_view import RunView
 from bench.report.view.choices import RULE, choices_of
 from bench.report.view.studies import source_words
@@ -45,7 +46,7 @@ def run_page(
         "cells": cell_columns(view),
         "metrics": metric_infos(),
         "studies": [study_data(study, places) for study in view.studies],
-        "history": history.data(places),
+        "history": history_data(history, places),
         "charts": chart_specs(),
         "each": _EACH,
     }

@@ -6,24 +6,17 @@ from pathlib import Path
 
 from bench.core.errors import BenchError
 from bench.core.files import reason, write_atomically
-from bench.core.logging import logger
 from bench.history.store import HistoryStore
 from bench.records.run_directory import RunDirectory
-from bench.report.html.history import HistoryView, read_history
 from bench.report.html.library import chart_library
 from bench.report.html.page import run_page
+from bench.report.run_history import history_of
 from bench.report.run_view import RunView
-from bench.report.view.figures import Change
-from bench.report.view.summary import regressions
 
-__all__ = ["cell_logs", "history_of", "write_page"]
-
-_LOG = logger(__name__)
+__all__ = ["cell_logs", "write_page"]
 
 #: The end of a log that a page shows, in bytes, and how many logs of a cell.
 _LOG_BYTES, _LOGS = 3_000, 4
-#: Changes of which it is told since when they are so.
-_TOLD = 8
 
 
 def write_page(run: RunDirectory, view: RunView, store: HistoryStore, path: Path) -> None:
@@ -35,20 +28,6 @@ def write_page(run: RunDirectory, view: RunView, store: HistoryStore, path: Path
         raise BenchError(
             f"{path}: cannot be written: {reason(error)}", cure="name another file with --html"
         ) from error
-
-
-def history_of(view: RunView, store: HistoryStore) -> HistoryView:
-    """What `store` has of the cells of a run.
-
-    A history that cannot be read is left out, and the log says so.
-    """
-    changed = regressions(view.cells, Change.REGRESSED, Change.IMPROVED)[:_TOLD]
-    wanted = [(group.metric, group.cells[0]) for group in changed]
-    try:
-        return read_history(store, len(view.cells), wanted)
-    except BenchError as error:
-        _LOG.warning("the report is without a history: %s", error)
-        return HistoryView()
 
 
 def cell_logs(run: RunDirectory) -> dict[str, dict[str, str]]:

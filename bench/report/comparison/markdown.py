@@ -11,7 +11,7 @@ from collections.abc import Iterable, Iterator, Sequence
 
 from bench.core.text import counted, one_line
 from bench.history.comparison import CellComparison, Comparison, FigureOutcome
-from bench.report.comparison_words import (
+from bench.report.comparison.words import (
     change_words,
     changed_figures,
     floor_words,

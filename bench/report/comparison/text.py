@@ -12,7 +12,7 @@ from bench.history.comparison import (
     FigureOutcome,
     SideName,
 )
-from bench.report.comparison_words import (
+from bench.report.comparison.words import (
     change_words,
     changed_figures,
     floor_words,
