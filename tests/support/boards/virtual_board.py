@@ -8,6 +8,7 @@ import shlex
 import signal
 import subprocess
 import sys
+import threading
 import time
 from collections.abc import Iterator
 from contextlib import contextmanager
@@ -23,7 +24,7 @@ from targets.settings.mps3 import Mps3Settings
 from targets.virtual.board.faults import FAULTS_FILE, Fault, FaultKind
 from tests.support.bench_runs import ROOT
 
-__all__ = ["Board", "virtual_board"]
+__all__ = ["Board", "boot_together", "virtual_board"]
 
 #: The board's clock in tests. A boot takes seven seconds of it.
 SPEED = 40.0
@@ -129,3 +130,31 @@ def virtual_board(
     finally:
         process.send_signal(signal.SIGTERM)
         process.wait(timeout=10)
+
+
+@contextmanager
+def boot_together(*boards: Board) -> Iterator[None]:
+    """Let no board go on with its next boot before all have begun theirs.
+
+    Otherwise one that is ready early may do all the work of a pool.
+    """
+    before = [len(board.events("boot")) for board in boards]
+    over = threading.Event()
+
+    def hold() -> None:
+        held: set[int] = set()
+        while len(held) < len(boards) and not over.wait(0.01):
+            for board, boots in zip(boards, before, strict=True):
+                if board.pid not in held and len(board.events("boot")) > boots:
+                    os.kill(board.pid, signal.SIGSTOP)
+                    held.add(board.pid)
+        for pid in held:
+            os.kill(pid, signal.SIGCONT)
+
+    thread = threading.Thread(target=hold, daemon=True)
+    thread.start()
+    try:
+        yield
+    finally:
+        over.set()
+        thread.join()
