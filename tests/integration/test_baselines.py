@@ -58,6 +58,7 @@ def files(directory: Path) -> dict[str, bytes]:
 
 
 @pytest.mark.slow
+@pytest.mark.long
 def test_eight_workers_accept_what_one_process_accepts(runner: BenchRunner) -> None:
     before = files(runner.directory)
     assert set(before) == {"sim/first.toml", "sim/second.toml"}

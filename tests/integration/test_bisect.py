@@ -153,6 +153,7 @@ def test_the_commit_that_changed_the_figure_is_found(repository: Repository) -> 
     assert again[1].count("(measured before)") == len(steps)
 
 
+@pytest.mark.long
 def test_what_cannot_be_measured_is_told_as_an_interval(repository: Repository) -> None:
     """Between commit 2 and 6 of this metric nothing can be measured but 5, which is left out."""
     commits = repository.commits

@@ -157,7 +157,13 @@ def test_workers_killed_at_random_moments_cost_no_cell(
 
 
 @pytest.mark.parametrize("number", range(ROUNDS))
-@pytest.mark.parametrize("how", [signal.SIGKILL, signal.SIGINT], ids=["killed", "ctrl-c"])
+@pytest.mark.parametrize(
+    "how",
+    [
+        pytest.param(signal.SIGKILL, id="killed"),
+        pytest.param(signal.SIGINT, id="ctrl-c", marks=pytest.mark.long),
+    ],
+)
 def test_an_ended_client_leaves_no_work_behind(
     machines: Cluster, client: BenchRunner, number: int, how: signal.Signals
 ) -> None:

@@ -24,7 +24,7 @@ def test_a_cell_costs_little_more_than_its_work(tmp_path: Path) -> None:
     allowed = slowness()
     subprocess.run(
         [
-            *(sys.executable, "-m", "benchmarks.cluster_speed", "--cells", "2000"),
+            *(sys.executable, "-m", "benchmarks.cluster_speed", "--cells", "1000"),
             *("--scaling", "8", "--each", "2", "--json", str(report)),
         ],
         cwd=ROOT,

@@ -202,6 +202,7 @@ def data():
 
 
 @SLOW
+@pytest.mark.long
 def test_ten_thousand_images_take_less_than_a_gibibyte_anywhere(tmp_path: Path) -> None:
     (tmp_path / "images.py").write_text(IMAGES, encoding="utf-8")
     runner = BenchRunner(tmp_path)
@@ -318,6 +319,7 @@ def test_a_recipe_that_never_ends_is_ended(project: Path, store: ProductStore, p
 
 
 @SLOW
+@pytest.mark.long
 def test_training_for_ever_is_ended_too(project: Path, store: ProductStore, tmp_path: Path) -> None:
     # 2,250,000 steps.
     text = (GRID + VARIANTS).replace("epochs = 4", "epochs = 1000, batch_size = 1")
@@ -354,7 +356,7 @@ def test_a_recipe_that_is_changed_during_the_run_is_refused(
 
 
 @SLOW
-@pytest.mark.parametrize("keras", ["2", "3"])
+@pytest.mark.parametrize("keras", ["2", pytest.param("3", marks=pytest.mark.long)])
 def test_a_keras_file_and_its_data_need_no_code(
     keras: str, project: Path, store: ProductStore
 ) -> None:

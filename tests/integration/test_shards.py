@@ -267,6 +267,7 @@ pruned = {{ method = "prune", epochs = 0.2, batch_size = 128 }}
 
 
 @pytest.mark.slow
+@pytest.mark.long
 def test_machines_that_share_nothing_train_each_variant_once(tmp_path: Path) -> None:
     text = TRAINED + STUDY.format(name="one") + STUDY.format(name="two")
     runs = []
