@@ -20,6 +20,9 @@ PYTEST = $(BIN)/pytest -n $(JOBS) --dist loadfile
 COVERED = PYTHONPATH=$(CURDIR)/tests/support/coverage_site$${PYTHONPATH:+:$$PYTHONPATH} $(PYTEST) --cov
 UNIT_TESTS   = tests/unit
 OTHER_TESTS  = tests/processes tests/integration tests/operators tests/fuzz tests/faults tests/study
+ALL_TESTS    = $(UNIT_TESTS) $(OTHER_TESTS)
+# What `make test` runs of them.
+ORDINARY     = "not slow and not long and not speed"
 # Per cent of lines and branches that UNIT_TESTS alone must run.
 FLOOR ?= 62
 # Where to write what the tests came to, as JUnit XML; nowhere if it is empty.
@@ -41,29 +44,29 @@ bench: $(VENV)/.bench-ready ## run the main job: build, compile, measure and jud
 test: lint ## run the project's own checks and tests
 ifeq ($(ARGS),)
 	status=0; \
-	$(COVERED) -m "not slow and not long and not speed" --cov-report= $(UNIT_TESTS) $(call junit,units) --cov-fail-under=$(FLOOR) || status=1; \
-	$(PYTEST) -m "not slow and not long and not speed" $(OTHER_TESTS) $(call junit,others) || status=1; \
+	$(COVERED) -m $(ORDINARY) --cov-report= $(UNIT_TESTS) $(call junit,units) --cov-fail-under=$(FLOOR) || status=1; \
+	$(PYTEST) -m $(ORDINARY) $(OTHER_TESTS) $(call junit,others) || status=1; \
 	exit $$status
 else
-	$(PYTEST) $(UNIT_TESTS) $(OTHER_TESTS) $(ARGS)
+	$(PYTEST) $(ALL_TESTS) $(ARGS)
 endif
 
 test-slow: $(VENV)/.dev-ready ## run the tests that take minutes, which `make test` leaves out and CI does not
-	$(PYTEST) -m "slow and not long and not speed" $(UNIT_TESTS) $(OTHER_TESTS) $(call junit,slow) $(ARGS)
+	$(PYTEST) -m "slow and not long and not speed" $(ALL_TESTS) $(call junit,slow) $(ARGS)
 
 # One after the other: two tests at once are each other's noise.
 test-speed: $(VENV)/.dev-ready ## run the tests that compare times, one after the other
-	$(BIN)/pytest -n 0 -m "speed and not long" $(UNIT_TESTS) $(OTHER_TESTS) $(call junit,speed) $(ARGS)
+	$(BIN)/pytest -n 0 -m "speed and not long" $(ALL_TESTS) $(call junit,speed) $(ARGS)
 
 test-long: $(VENV)/.dev-ready ## run the tests for which CI has no time: larger versions of others
-	$(PYTEST) -m long $(UNIT_TESTS) $(OTHER_TESTS) $(call junit,long) $(ARGS)
+	$(PYTEST) -m long $(ALL_TESTS) $(call junit,long) $(ARGS)
 
 promises: $(VENV)/.dev-ready ## hold whole runs to what they may cost by the clock; nothing else may run beside (ten minutes)
 	$(BIN)/pytest -n 0 tests/promises $(call junit,promises) $(ARGS)
 
 coverage: $(VENV)/.dev-ready ## measure how much of the product all its tests run (HTML, total and floor)
 	rm -rf build/coverage
-	$(COVERED) -m "not speed" $(UNIT_TESTS) $(OTHER_TESTS) --cov-report=html --cov-report=term $(ARGS)
+	$(COVERED) -m "not speed" $(ALL_TESTS) --cov-report=html --cov-report=term $(ARGS)
 
 fuzz: $(VENV)/.dev-ready ## run the simulator on damaged models, streams and weights; MINUTES=30 SEED=1
 	$(BIN)/python -m tests.fuzz --seed $(SEED) --minutes $(MINUTES) \

@@ -4,9 +4,7 @@ from __future__ import annotations
 
 import os
 import signal
-import threading
 from collections.abc import Iterator, Mapping
-from contextlib import contextmanager
 from pathlib import Path
 
 import numpy as np
@@ -16,7 +14,7 @@ from bench.records.record import Status
 from targets.mps3.lease import owner_of
 from tests.support.bench_runs import BenchRunner
 from tests.support.boards.labgrid_place import Lab, labgrid_lab
-from tests.support.boards.virtual_board import Board, virtual_board
+from tests.support.boards.virtual_board import Board, at_next_boots, virtual_board
 from tests.support.models.tflite_factory import mlp
 
 pytestmark = pytest.mark.slow
@@ -71,40 +69,21 @@ def pool(lab: Lab, boards: Mapping[str, Board], state: Path) -> str:
     )
 
 
-@contextmanager
-def the_first_to_boot_dies(boards: Mapping[str, Board]) -> Iterator[list[str]]:
-    """Let that of `boards` die in the middle of the run which is told to boot first; its name.
-
-    Which it will be, nobody knows: a board that is ready early may do the work of its sibling.
-    """
-    before = {name: len(board.events("boot")) for name, board in boards.items()}
-    dead: list[str] = []
-    over = threading.Event()
-
-    def wait_and_kill() -> None:
-        while not dead and not over.wait(0.02):
-            for name, board in boards.items():
-                if not dead and len(board.events("boot")) > before[name]:
-                    os.kill(board.pid, signal.SIGKILL)
-                    dead.append(name)
-
-    thread = threading.Thread(target=wait_and_kill, daemon=True)
-    thread.start()
-    try:
-        yield dead
-    finally:
-        over.set()
-        thread.join()
-
-
 def test_cells_go_to_boards_that_fit_and_those_of_a_dead_board_to_its_sibling(
     boards: dict[str, Board], lab: Lab, runner: BenchRunner, tmp_path: Path
 ) -> None:
     state = tmp_path / "state"
     config = runner.write_config(GRID + pool(lab, boards, state))
     before = {name: len(board.events("boot")) for name, board in boards.items()}
-    small = {name: boards[name] for name in ("lab-a", "lab-b")}
-    with the_first_to_boot_dies(small) as dead:
+    # Which boots first, nobody knows: a board that is ready early may do the work of its sibling.
+    dead: list[str] = []
+
+    def kill_the_first(board: Board) -> None:
+        if not dead:
+            os.kill(board.pid, signal.SIGKILL)
+            dead.append(board.directory.name)
+
+    with at_next_boots([boards["lab-a"], boards["lab-b"]], kill_the_first):
         run = runner.run(config, "-n2")
     assert run.returncode == 0, run.output
     assert len(dead) == 1

@@ -10,7 +10,7 @@ import subprocess
 import sys
 import threading
 import time
-from collections.abc import Iterator
+from collections.abc import Callable, Iterator, Sequence
 from contextlib import contextmanager
 from dataclasses import dataclass
 from importlib.util import find_spec
@@ -24,7 +24,7 @@ from targets.settings.mps3 import Mps3Settings
 from targets.virtual.board.faults import FAULTS_FILE, Fault, FaultKind
 from tests.support.bench_runs import ROOT
 
-__all__ = ["Board", "boot_together", "virtual_board"]
+__all__ = ["Board", "at_next_boots", "boot_together", "virtual_board"]
 
 #: The board's clock in tests. A boot takes seven seconds of it.
 SPEED = 40.0
@@ -133,28 +133,47 @@ def virtual_board(
 
 
 @contextmanager
-def boot_together(*boards: Board) -> Iterator[None]:
-    """Let no board go on with its next boot before all have begun theirs.
-
-    Otherwise one that is ready early may do all the work of a pool.
-    """
+def at_next_boots(boards: Sequence[Board], act: Callable[[Board], None]) -> Iterator[None]:
+    """Call `act` with each of `boards` as soon as it begins its next boot."""
     before = [len(board.events("boot")) for board in boards]
     over = threading.Event()
 
-    def hold() -> None:
-        held: set[int] = set()
-        while len(held) < len(boards) and not over.wait(0.01):
-            for board, boots in zip(boards, before, strict=True):
-                if board.pid not in held and len(board.events("boot")) > boots:
-                    os.kill(board.pid, signal.SIGSTOP)
-                    held.add(board.pid)
-        for pid in held:
-            os.kill(pid, signal.SIGCONT)
+    def watch() -> None:
+        waiting = dict(zip(boards, before, strict=True))
+        while waiting and not over.wait(0.01):
+            for board in [b for b, boots in waiting.items() if len(b.events("boot")) > boots]:
+                del waiting[board]
+                act(board)
 
-    thread = threading.Thread(target=hold, daemon=True)
+    thread = threading.Thread(target=watch, daemon=True)
     thread.start()
     try:
         yield
     finally:
         over.set()
         thread.join()
+
+
+@contextmanager
+def boot_together(*boards: Board) -> Iterator[None]:
+    """Let no board go on with its next boot before all have begun theirs.
+
+    Otherwise one that is ready early may do all the work of a pool.
+    """
+    held: list[Board] = []
+
+    def hold(board: Board) -> None:
+        os.kill(board.pid, signal.SIGSTOP)
+        held.append(board)
+        if len(held) == len(boards):
+            release()
+
+    def release() -> None:
+        for board in held:
+            os.kill(board.pid, signal.SIGCONT)
+
+    try:
+        with at_next_boots(boards, hold):
+            yield
+    finally:
+        release()
